@@ -1,0 +1,33 @@
+# Everything a newcomer needs; each target makes its own environment first.
+VENV    := .venv
+PYTHON  := $(VENV)/bin/python
+STAMP   := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench clean
+
+help:   ## say what can be made
+	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
+
+$(STAMP): pyproject.toml constraints.txt
+	python3 -m venv $(VENV)
+	$(PYTHON) -m pip install --quiet -c constraints.txt -e ".[dev]"
+	touch $(STAMP)
+
+demo: $(STAMP)  ## the whole way on the embedded world: names and unlabelled images in, scores and a report out
+	$(VENV)/bin/namesake demo
+
+test: $(STAMP)  ## all tests
+	$(PYTHON) -m pytest -q
+
+lint: $(STAMP)  ## style, types and layout
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(PYTHON) -m pytest -q tests/test_architecture.py
+
+bench: $(STAMP)  ## speed and memory, one command a claim (benchmarks/results.md)
+	for claim in benchmarks/*.py; do echo "== $$claim"; $(PYTHON) $$claim || exit 1; done
+
+clean:  ## remove the environment and everything made by it
+	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache

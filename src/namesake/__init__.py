@@ -1,0 +1,22 @@
+"""Segmentation without annotation: unlabelled images and a list of names in; masks, a segmenter and scores out.
+
+The public surface; everything else may move.
+"""
+
+from namesake.errors import NamesakeError
+from namesake.records import Archives, Images, Index, Instances, Names, Prediction, PseudoMasks, Scores
+
+__version__ = "0.1.0"
+__all__ = [
+    "Archives",
+    "Images",
+    "Index",
+    "Instances",
+    "Names",
+    "NamesakeError",
+    "Prediction",
+    "PseudoMasks",
+    "Scores",
+    "load",
+    "run",
+]

@@ -1,0 +1,179 @@
+"""The nouns that travel between stages: frozen, small, without knowledge of any library or stage.
+
+An artifact is a record whose content lies in `folder`; its manifest, written last, makes it exist.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jaxtyping import Bool, Float
+from numpy import ndarray
+
+from namesake.shapes import LabelArray
+
+
+@dataclass(frozen=True)
+class Names:
+    """The names to segment. The label of `names[i]` is `i + 1`; 0 is background.
+
+    Attributes:
+        names: One display name a label, unique after case folding.
+        synonyms: For each name, further words that mean the same; may be empty tuples.
+        background: Words for what is none of the names ("background", "sky", ...), for systems that use them.
+    """
+
+    names: tuple[str, ...]
+    synonyms: tuple[tuple[str, ...], ...] = ()
+    background: tuple[str, ...] = ("background",)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def label_of(self, name: str) -> int:
+        """Label of a name, counted from 1."""
+        return self.names.index(name) + 1
+
+
+@dataclass(frozen=True)
+class Images:
+    """A folder of images, by stable id.
+
+    Attributes:
+        folder: Where they lie.
+        ids: POSIX paths relative to `folder`, sorted; an id names one image for good.
+    """
+
+    folder: Path
+    ids: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def path(self, image_id: str) -> Path:
+        """File of one image."""
+        return self.folder / image_id
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a model is and what may be done with it.
+
+    Attributes:
+        name: Display name.
+        source: Hub id, folder or `embedded:NAME`.
+        licence: SPDX id, or "unknown".
+        tier: "S" when no human mask was used anywhere in its making, "M" for SAM-type masks.
+    """
+
+    name: str
+    source: str
+    licence: str = "unknown"
+    tier: str = "S"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What every stage's result has: a folder, counts for the report, and the models that it used."""
+
+    folder: Path
+    counts: Mapping[str, int] = field(default_factory=dict)
+    models: tuple[ModelCard, ...] = ()
+
+
+@dataclass(frozen=True)
+class Index(Artifact):
+    """Embeddings of images on disk, in clip-retrieval's layout.
+
+    Attributes:
+        images: The images that were embedded.
+        encoder: Source of the CLIP that embedded them.
+        dim: Length of an embedding.
+    """
+
+    images: Images = field(default_factory=lambda: Images(Path(), ()))
+    encoder: str = ""
+    dim: int = 0
+
+
+@dataclass(frozen=True)
+class Archives(Artifact):
+    """For each name, the images that show it: `archives.parquet` with name, rank, image_id, score, label.
+
+    Attributes:
+        images: The collection that the archives were drawn from.
+        names: The names, in label order.
+    """
+
+    images: Images = field(default_factory=lambda: Images(Path(), ()))
+    names: Names = field(default_factory=lambda: Names(()))
+
+
+@dataclass(frozen=True)
+class PseudoMasks(Artifact):
+    """One mask an image: shards `masks-00000.parquet` with image_id, label, score, height, width, counts (COCO RLE).
+
+    `label` is 0 where the mask has no name yet (class-agnostic).
+    """
+
+
+@dataclass(frozen=True)
+class PseudoMask:
+    """One row of PseudoMasks. `rle` is the compressed COCO run-length code of the mask at the original size."""
+
+    image_id: str
+    label: int
+    score: float
+    height: int
+    width: int
+    rle: bytes
+
+
+@dataclass(frozen=True)
+class Instances:
+    """Objects of one image.
+
+    Attributes:
+        masks: bool [n, height, width] in original pixels.
+        labels: One label an instance, counted from 1.
+        names: The name of each.
+        scores: 0 to 1 each.
+    """
+
+    masks: Bool[ndarray, "n height width"]
+    labels: tuple[int, ...]
+    names: tuple[str, ...]
+    scores: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a segmenter says of one image, in original pixels.
+
+    Attributes:
+        labels: int [height, width]; 0 = background, 1..K = names, 255 = not sure.
+        confidence: float32 [height, width], 0 to 1: probability of the label given.
+        instances: Present for systems that find them.
+    """
+
+    labels: LabelArray
+    confidence: Float[ndarray, "height width"]
+    instances: Instances | None = None
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Semantic scores, in percent (0 to 100); averaging is said in each name.
+
+    Attributes:
+        mean_iou_over_dataset: Mean over background and names of IoU from one confusion matrix over all images;
+            names absent from both truth and prediction are left out.
+        iou_per_name: IoU by name, "background" included; NaN where absent from both.
+        pixel_accuracy: Share of counted pixels with the right label.
+        images: Number of images scored.
+    """
+
+    mean_iou_over_dataset: float
+    iou_per_name: Mapping[str, float]
+    pixel_accuracy: float
+    images: int

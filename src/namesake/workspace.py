@@ -1,0 +1,273 @@
+"""Where a run's artifacts lie, and when they count: a manifest, written last, makes a stage's folder exist.
+
+A stage is a function `stage(*inputs, out, **options) -> artifact` marked with `@stage(folder, opens=...)`. `run_now`
+just calls it; `Workspace.step` first looks for the artifact that the same inputs and options made, and computes only
+what is missing. Nothing here knows what a stage does.
+"""
+
+import dataclasses
+import fcntl
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+from namesake.errors import WorkspaceError
+from namesake.progress import note
+from namesake.records import Artifact, Images
+
+Made = TypeVar("Made", bound=Artifact)
+MANIFEST = "manifest.json"
+STARTED = "started.json"
+LOCK = ".lock"
+EXECUTION = frozenset({"device", "workers"})
+"""Options that say how a stage is computed, not what: they may change between two runs of the same command."""
+VERSIONED = ("namesake", "torch", "transformers", "numpy")
+
+
+def stage(folder: str, *, opens: Callable[[Path], Made]) -> Callable[[Callable[..., Made]], Callable[..., Made]]:
+    """Mark a function as a stage whose artifact lies in `folder` of a run and is read back by `opens(path)`."""
+
+    def mark(function: Callable[..., Made]) -> Callable[..., Made]:
+        function.folder = folder  # type: ignore[attr-defined]
+        function.opens = opens  # type: ignore[attr-defined]
+        return function
+
+    return mark
+
+
+def run_now(function: Callable[..., Made], *inputs: Any, **options: Any) -> Made:  # noqa: ANN401
+    """Run a stage into a new temporary folder, without looking for anything done before."""
+    out = Path(tempfile.mkdtemp(prefix=f"namesake-{function.folder.replace('/', '-')}-"))  # type: ignore[attr-defined]
+    return function(*inputs, out=out, **options)
+
+
+@contextmanager
+def write_atomically(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; on leaving without an error it takes the place of `path`.
+
+    Raises:
+        WorkspaceError: The disk is full or the folder cannot be written; what lay at `path` before is still there.
+    """
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield unfinished
+        unfinished.replace(path)
+    except OSError as error:
+        raise WorkspaceError(
+            f"cannot write {path}: {error.strerror or error}. Free space or choose another --out; "
+            "what was finished before is kept."
+        ) from error
+    finally:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any) -> None:  # noqa: ANN401
+    """Write JSON atomically, keys in the order given."""
+    with write_atomically(path) as unfinished:
+        unfinished.write_text(json.dumps(content, indent=1, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
+
+
+def describe(value: Any) -> Any:  # noqa: ANN401
+    """JSON form of an input or option, equal exactly when the value means the same to a stage.
+
+    An artifact is its manifest's key, so what lies behind it counts and where it lies does not; a folder of images is
+    its ids and file sizes.
+    """
+    if isinstance(value, Artifact):
+        manifest = read_manifest(value.folder)
+        return {"artifact": manifest["key"] if manifest else str(value.folder)}
+    if isinstance(value, Images):
+        listing = [[image_id, value.path(image_id).stat().st_size] for image_id in value.ids]
+        return {"images": _digest(listing), "count": len(value.ids)}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): describe(item) for key, item in value.items() if key not in EXECUTION}
+    if isinstance(value, (list, tuple)):
+        return [describe(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """The manifest of a finished stage; None where there is none.
+
+    Raises:
+        WorkspaceError: The file is there but is not a manifest.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        return None
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest["key"], manifest["stage"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise WorkspaceError(f"{path} is damaged ({error}). Delete {folder} to compute that stage again.") from error
+    return dict(manifest)
+
+
+class Workspace:
+    """A run folder. `step` resumes: what the same inputs and options made before is opened, not redone.
+
+    Args:
+        folder: The run folder; made if missing.
+        overwrite: Replace stages made with other inputs or options, instead of refusing.
+        until: Stop, with `stopped` set, before the first stage that comes after the stage folder of this name.
+
+    Raises:
+        WorkspaceError: Another process writes to the folder, or it is not a run's folder.
+    """
+
+    def __init__(self, folder: Path, *, overwrite: bool = False, until: str | None = None) -> None:
+        self.folder, self.overwrite, self.until = folder, overwrite, until
+        self.stages: list[dict[str, Any]] = []
+        self._reached = False
+
+    def __enter__(self) -> "Workspace":
+        _refuse_foreign(self.folder)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock = (self.folder / LOCK).open("a+", encoding="utf-8")
+        except OSError as error:
+            raise WorkspaceError(f"cannot write to {self.folder}: {error.strerror}. Choose another --out.") from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._lock.seek(0)
+            holder = self._lock.read().strip() or "another process"
+            self._lock.close()
+            raise WorkspaceError(
+                f"{self.folder} is being written by {holder}. Wait for it, or use another --out."
+            ) from error
+        self._lock.truncate(0)
+        self._lock.write(f"process {os.getpid()} on {socket.gethostname()}")
+        self._lock.flush()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._lock.close()
+
+    def step(self, function: Callable[..., Made], *inputs: Any, **options: Any) -> Made:  # noqa: ANN401
+        """Open the stage's artifact if the same inputs and options made it, else make it (resuming what was begun).
+
+        Raises:
+            WorkspaceError: The folder holds this stage from other inputs or options, and `overwrite` is off.
+            StoppedError: `until` names a stage that is done.
+        """
+        name: str = function.folder  # type: ignore[attr-defined]
+        if self._reached and name.split("/", maxsplit=1)[0] != self.until:
+            raise StoppedError
+        self._reached = self._reached or name.split("/", maxsplit=1)[0] == self.until
+        out = self.folder / name
+        wanted = {"function": function.__name__, "inputs": describe(inputs), "config": describe(options)}
+        key, start = _digest(wanted), time.monotonic()
+        reused = self._is_done(out, key, wanted)
+        if reused:
+            made: Made = function.opens(out)  # type: ignore[attr-defined]
+        else:
+            write_json(out / STARTED, {"key": key, **wanted})
+            made = function(*inputs, out=out, **options)
+            _write_manifest(out, {"stage": name, "key": key, **wanted}, made, time.monotonic() - start)
+        seconds = time.monotonic() - start
+        self.stages.append({"name": name, "seconds": round(seconds, 2), "reused": reused, "counts": dict(made.counts)})
+        note(f"{name}: {'reused' if reused else f'{seconds:.1f} s'}  {_counts_line(made.counts)}".rstrip())
+        return made
+
+    def _is_done(self, out: Path, key: str, wanted: Mapping[str, Any]) -> bool:
+        """Whether `out` holds the finished stage; makes room when it holds another one that may be replaced."""
+        manifest = read_manifest(out)
+        if manifest is not None and manifest["key"] == key:
+            return True
+        begun = manifest or _read_started(out)
+        if begun is None or begun["key"] == key:
+            return False
+        if not self.overwrite:
+            raise WorkspaceError(
+                f"{out} holds the same stage from other inputs or options: {_difference(begun, wanted)}. "
+                "Use --overwrite to replace it, or another --out to keep both."
+            )
+        shutil.rmtree(out)
+        return False
+
+
+class StoppedError(Exception):
+    """The stage that `until` names is done; not an error."""
+
+
+def _refuse_foreign(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise WorkspaceError(f"{folder} is a file; --out wants a folder that is new, empty or an earlier run.")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / LOCK).exists():
+        raise WorkspaceError(f"{folder} is not empty and is not a run of namesake; --out wants a new folder.")
+
+
+def _write_manifest(out: Path, head: Mapping[str, Any], made: Artifact, seconds: float) -> None:
+    tier = "M" if any(card.tier == "M" for card in made.models) else "S"
+    write_json(
+        out / MANIFEST,
+        {
+            **head,
+            "counts": dict(made.counts),
+            "models": [dataclasses.asdict(card) for card in made.models],
+            "tier": tier,
+            "seconds": round(seconds, 2),
+            "versions": {package: _version(package) for package in VERSIONED} | {"python": platform.python_version()},
+        },
+    )
+    (out / STARTED).unlink(missing_ok=True)
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "source"
+
+
+def _read_started(out: Path) -> dict[str, Any] | None:
+    try:
+        started = json.loads((out / STARTED).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return started if isinstance(started, dict) and "key" in started else None
+
+
+def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """The options that differ, as `name: found -> wanted`; inputs are named as such."""
+    before, now = _flat(found.get("config", {})), _flat(wanted["config"])
+    changed = [
+        f"{name}: {before.get(name)} -> {now.get(name)}"
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name)
+    ]
+    return "; ".join(changed) or "its inputs (names, images or an earlier stage) changed"
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:  # noqa: ANN401
+    if not isinstance(value, Mapping):
+        return {prefix: value}
+    return {
+        name: leaf
+        for key, item in value.items()
+        for name, leaf in _flat(item, f"{prefix}.{key}" if prefix else str(key)).items()
+    }
+
+
+def _digest(value: Any) -> str:  # noqa: ANN401
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _counts_line(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in counts.items())

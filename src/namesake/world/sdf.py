@@ -1,0 +1,304 @@
+"""Shapes in, signed distances out: primitives, and solids folded from them. Knows no colour theory, camera or scene.
+
+Distance formulas: Inigo Quilez, "distance functions" (https://iquilezles.org/articles/distfunctions/).
+Object frame: x to the right, y up, z towards the viewer at yaw 0; one unit is about the height of an object.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+type Array = NDArray[np.float32]
+type Vector = tuple[float, float, float]
+type Operator = Literal["union", "smooth", "subtract", "clip", "paint"]
+
+ELLIPSOID, BOX, CONE, TORUS = range(4)
+BLEND = 0.12
+"""Default radius of a smooth union, in object units."""
+
+
+@dataclass(frozen=True)
+class Primitive:
+    """One shape and how it joins the ones before it.
+
+    Attributes:
+        kind: ELLIPSOID, BOX, CONE or TORUS.
+        centre: position in the object frame.
+        axes: float [3, 3], rows are the primitive's own x, y, z axes in the object frame.
+        size: ellipsoid radii; box half extents and rounding; cone half height, bottom and top radius; torus radii.
+        colour: RGB in 0..1, as displayed.
+        operator: `union` starts a new part; `smooth`, `subtract` and `clip` (keep the inside) change the part
+            before; `paint` adds no shape and colours the surface that lies inside it.
+        blend: radius of a smooth union.
+    """
+
+    kind: int
+    centre: Vector
+    axes: NDArray[np.float64]
+    size: tuple[float, ...]
+    colour: Vector
+    operator: Operator = "union"
+    blend: float = BLEND
+
+    def half_extents(self) -> NDArray[np.float64]:
+        """Half edges [3] of the box along the object's axes that holds the primitive."""
+        if self.kind == CONE:
+            radius = max(self.size[1:3])
+            own = (radius, self.size[0], radius)
+        elif self.kind == TORUS:
+            own = (self.size[0] + self.size[1], self.size[1], self.size[0] + self.size[1])
+        else:
+            own = (self.size[0], self.size[1], self.size[2])
+        return np.asarray(np.abs(self.axes).T @ np.array(own))
+
+
+def turn_matrix(degrees: Vector) -> NDArray[np.float64]:
+    """Rotation [3, 3] about x, then y, then z; its columns are the turned axes."""
+    (a, b, c) = np.radians(degrees)
+    about_x = np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]])
+    about_y = np.array([[np.cos(b), 0, np.sin(b)], [0, 1, 0], [-np.sin(b), 0, np.cos(b)]])
+    about_z = np.array([[np.cos(c), -np.sin(c), 0], [np.sin(c), np.cos(c), 0], [0, 0, 1]])
+    return np.asarray(about_z @ about_y @ about_x)
+
+
+def _axes_along(direction: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Axes [3, 3] (rows) whose y axis is `direction`."""
+    y = direction / max(float(np.linalg.norm(direction)), 1e-9)
+    x = np.cross(y, (0.0, 0.0, 1.0) if abs(y[2]) < 0.9 else (1.0, 0.0, 0.0))
+    x /= np.linalg.norm(x)
+    return np.stack([x, y, np.cross(x, y)])
+
+
+def ellipsoid(
+    at: Vector,
+    radii: Vector,
+    colour: Vector,
+    operator: Operator = "union",
+    *,
+    turn: Vector = (0, 0, 0),
+    blend: float = BLEND,
+) -> Primitive:
+    """Ellipsoid with three radii, turned by degrees about x, y, z."""
+    return Primitive(ELLIPSOID, at, turn_matrix(turn).T, radii, colour, operator, blend)
+
+
+def ball(at: Vector, radius: float, colour: Vector, operator: Operator = "union", *, blend: float = BLEND) -> Primitive:
+    """Sphere."""
+    return ellipsoid(at, (radius, radius, radius), colour, operator, blend=blend)
+
+
+def box(
+    at: Vector,
+    half: Vector,
+    colour: Vector,
+    operator: Operator = "union",
+    *,
+    turn: Vector = (0, 0, 0),
+    rounding: float = 0.015,
+    blend: float = BLEND,
+) -> Primitive:
+    """Box with half extents and rounded edges, turned by degrees about x, y, z."""
+    rounding = min(rounding, *half)
+    return Primitive(BOX, at, turn_matrix(turn).T, (*half, rounding), colour, operator, blend)
+
+
+def capsule(
+    start: Vector, end: Vector, radius: float, colour: Vector, operator: Operator = "union", *, blend: float = BLEND
+) -> Primitive:
+    """Rod with round ends: a box without width, rounded."""
+    a, b = np.array(start, dtype=float), np.array(end, dtype=float)
+    half_height = float(np.linalg.norm(b - a)) / 2 + radius
+    x, y, z = (a + b) / 2
+    size = (radius, half_height, radius, radius)
+    return Primitive(BOX, (x, y, z), _axes_along(b - a), size, colour, operator, blend)
+
+
+def cone(
+    start: Vector,
+    end: Vector,
+    radius: float,
+    end_radius: float,
+    colour: Vector,
+    operator: Operator = "union",
+    *,
+    blend: float = BLEND,
+) -> Primitive:
+    """Cut cone with flat ends; equal radii make a cylinder, `end_radius` 0 a tip."""
+    a, b = np.array(start, dtype=float), np.array(end, dtype=float)
+    x, y, z = (a + b) / 2
+    size = (float(np.linalg.norm(b - a)) / 2, radius, end_radius)
+    return Primitive(CONE, (x, y, z), _axes_along(b - a), size, colour, operator, blend)
+
+
+def torus(
+    at: Vector, radius: float, tube: float, colour: Vector, operator: Operator = "union", *, axis: Vector = (0, 0, 1)
+) -> Primitive:
+    """Ring of the given radius and tube radius around `axis`."""
+    return Primitive(TORUS, at, _axes_along(np.array(axis, dtype=float)), (radius, tube), colour, operator)
+
+
+def turned(primitives: Sequence[Primitive], degrees: Vector) -> list[Primitive]:
+    """The same primitives, all turned about the origin of the object frame."""
+    matrix = turn_matrix(degrees)
+    return [_moved(primitive, matrix) for primitive in primitives]
+
+
+def _moved(primitive: Primitive, matrix: NDArray[np.float64]) -> Primitive:
+    x, y, z = matrix @ np.array(primitive.centre)
+    return replace(primitive, centre=(x, y, z), axes=primitive.axes @ matrix.T)
+
+
+class Field:
+    """Distances to each of many primitives at once: one matrix product, then one formula per kind.
+
+    Args:
+        primitives: at least one.
+
+    Attributes:
+        rows: rows[i] is the row of `distances` that belongs to primitives[i].
+    """
+
+    def __init__(self, primitives: Sequence[Primitive]) -> None:
+        order = sorted(range(len(primitives)), key=lambda i: primitives[i].kind)
+        self.rows = [order.index(i) for i in range(len(order))]
+        ordered = [primitives[i] for i in order]
+        axes = np.stack([p.axes for p in ordered])  # [primitives, 3, 3]
+        shift = -np.einsum("pij,pj->pi", axes, np.array([p.centre for p in ordered]))
+        self._matrix = np.ascontiguousarray(axes.transpose(1, 0, 2).reshape(-1, 3), dtype=np.float32)
+        self._shift = np.ascontiguousarray(shift.T.reshape(-1, 1), dtype=np.float32)
+        self._spans: list[tuple[int, int, int, Array]] = []
+        for kind in (ELLIPSOID, BOX, CONE, TORUS):
+            sizes = [p.size for p in ordered if p.kind == kind]
+            if sizes:
+                first = next(i for i, p in enumerate(ordered) if p.kind == kind)
+                columns = np.array(sizes, dtype=np.float32).T[:, :, None]  # [parameters, primitives, 1]
+                self._spans.append((kind, first, first + len(sizes), columns))
+
+    def distances(self, points: Array) -> Array:
+        """Signed distance of points float32 [3, n] to every primitive: float32 [primitives, n]."""
+        local = (self._matrix @ points + self._shift).reshape(3, -1, points.shape[1])
+        out = np.empty(local.shape[1:], dtype=np.float32)
+        for kind, first, last, size in self._spans:
+            x, y, z = local[:, first:last]
+            out[first:last] = _FORMULAS[kind](x, y, z, size)
+        return out
+
+
+def _ellipsoid_distance(x: Array, y: Array, z: Array, size: Array) -> Array:
+    inverse = 1 / size
+    x, y, z = x * inverse[0], y * inverse[1], z * inverse[2]
+    scaled = np.sqrt(x * x + y * y + z * z)
+    x, y, z = x * inverse[0], y * inverse[1], z * inverse[2]
+    gradient = np.sqrt(x * x + y * y + z * z)
+    return np.asarray(scaled * (scaled - 1) / np.maximum(gradient, 1e-6))
+
+
+def _box_distance(x: Array, y: Array, z: Array, size: Array) -> Array:
+    rounding = size[3]
+    x, y, z = np.abs(x) - (size[0] - rounding), np.abs(y) - (size[1] - rounding), np.abs(z) - (size[2] - rounding)
+    inside = np.minimum(np.maximum(np.maximum(x, y), z), 0)
+    x, y, z = np.maximum(x, 0), np.maximum(y, 0), np.maximum(z, 0)
+    return np.asarray(np.sqrt(x * x + y * y + z * z) + inside - rounding)
+
+
+def _cone_distance(x: Array, y: Array, z: Array, size: Array) -> Array:
+    half, bottom, top = size
+    across = np.sqrt(x * x + z * z)
+    slope = top - bottom
+    along = ((top - across) * slope + (half - y) * (2 * half)) / (slope * slope + 4 * half * half)
+    along = np.minimum(np.maximum(along, 0), 1)
+    side_x, side_y = across - top + slope * along, y - half + 2 * half * along
+    cap_x = across - np.minimum(across, np.where(y < 0, bottom, top))
+    cap_y = np.abs(y) - half
+    square = np.minimum(cap_x * cap_x + cap_y * cap_y, side_x * side_x + side_y * side_y)
+    distance = np.sqrt(square)
+    return np.where((side_x < 0) & (cap_y < 0), -distance, distance)
+
+
+def _torus_distance(x: Array, y: Array, z: Array, size: Array) -> Array:
+    across = np.sqrt(x * x + z * z) - size[0]
+    return np.asarray(np.sqrt(across * across + y * y) - size[1])
+
+
+_FORMULAS = {
+    ELLIPSOID: _ellipsoid_distance,
+    BOX: _box_distance,
+    CONE: _cone_distance,
+    TORUS: _torus_distance,
+}
+
+
+class Solid:
+    """One object: its primitives folded into a distance, with a colour at every point of its surface.
+
+    Attributes:
+        low, high: float64 [3], corners of the box that holds the solid, in the object frame.
+    """
+
+    def __init__(self, primitives: Sequence[Primitive]) -> None:
+        shapes = [p for p in primitives if p.operator != "paint"]
+        paints = [p for p in primitives if p.operator == "paint"]
+        self._shapes = Field(shapes)
+        self._paints = Field(paints) if paints else None
+        self._parts = _parts(shapes, self._shapes.rows)
+        self._colours = np.empty((len(shapes), 3), dtype=np.float32)
+        self._colours[self._shapes.rows] = [p.colour for p in shapes]
+        self._paint_colours = np.array([p.colour for p in paints], dtype=np.float32)
+        solid = [p for p in shapes if p.operator in ("union", "smooth")]
+        centres, halves = np.array([p.centre for p in solid]), np.array([p.half_extents() for p in solid])
+        self.low, self.high = (centres - halves).min(axis=0), (centres + halves).max(axis=0)
+
+    def distance(self, points: Array) -> Array:
+        """Signed distance float32 [n] (a lower bound outside) of points float32 [3, n]."""
+        each = self._shapes.distances(points)
+        plain = [part[0][1] for part in self._parts if len(part) == 1]
+        best = each[plain].min(axis=0) if plain else np.full(points.shape[1], np.inf, dtype=np.float32)
+        for part in self._parts:
+            if len(part) > 1:
+                best = np.minimum(best, _fold(part, each))
+        return best
+
+    def normal(self, points: Array) -> Array:
+        """Outward unit normals float32 [3, n] by four evaluations on a tetrahedron."""
+        corners = np.array([[1, -1, -1], [-1, -1, 1], [-1, 1, -1], [1, 1, 1]], dtype=np.float32)
+        around = (points[:, None, :] + 0.002 * corners.T[:, :, None]).reshape(3, -1)
+        normal = corners.T @ self.distance(around).reshape(4, -1)
+        return np.asarray(normal / np.maximum(np.sqrt((normal * normal).sum(axis=0)), 1e-9))
+
+    def colour(self, points: Array) -> Array:
+        """RGB float32 [n, 3] in 0..1 of surface points: the nearest shape's, then what is painted over it."""
+        colour = self._colours[np.abs(self._shapes.distances(points)).argmin(axis=0)]
+        if self._paints is not None:
+            inside = self._paints.distances(points) < 0
+            for row, paint in zip(self._paints.rows, self._paint_colours, strict=True):
+                colour[inside[row]] = paint
+        return colour
+
+
+type _Part = list[tuple[Operator, int, float]]
+
+
+def _parts(shapes: Sequence[Primitive], rows: Sequence[int]) -> list[_Part]:
+    """Groups of (operator, row, blend); every `union` opens a group."""
+    parts: list[_Part] = []
+    for shape, row in zip(shapes, rows, strict=True):
+        if shape.operator == "union" or not parts:
+            parts.append([])
+        parts[-1].append((shape.operator, row, shape.blend))
+    return parts
+
+
+def _fold(part: _Part, each: Array) -> Array:
+    """Distance of one part from the distances of its primitives."""
+    distance = each[part[0][1]]
+    for operator, row, blend in part[1:]:
+        other = each[row]
+        if operator == "smooth":
+            overlap = np.maximum(1 - np.abs(distance - other) / blend, 0)
+            distance = np.minimum(distance, other) - overlap * overlap * (blend / 4)
+        else:
+            distance = np.maximum(distance, -other if operator == "subtract" else other)
+    return distance

@@ -1,0 +1,32 @@
+"""What every test shares: one thread, no network, caches of its own, and the small real sets when they are there."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TRANSFORMERS_OFFLINE"] = "1"
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import torch  # noqa: E402
+
+torch.set_num_threads(1)
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(autouse=True)
+def isolated_caches(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees, or leaves behind, anything in the user's caches."""
+    home = tmp_path_factory.getbasetemp() / "caches"
+    monkeypatch.setenv("HF_HOME", str(home / "huggingface"))
+    monkeypatch.setenv("NAMESAKE_CACHE_DIR", str(home / "namesake"))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of papers' facts, golden outputs and small real sets beside the repository."""
+    if not SHARED.is_dir():
+        pytest.skip("the folder shared/ with golden outputs and real images is not beside the repository")
+    return SHARED

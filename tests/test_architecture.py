@@ -1,0 +1,115 @@
+"""The layout keeps its promises: imports point one way, transformers in one folder, ground truth in one folder."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "src" / "namesake"
+ORDER = [
+    {"shapes", "errors"},
+    {"progress", "records"},
+    {"workspace"},
+    {"names", "images"},
+    {"encoders", "world"},
+    {"index"},
+    {"archives"},
+    {"masks"},
+    {"segmenter"},
+    {"training"},
+    {"prediction"},
+    {"evaluation"},
+    {"systems"},
+    {"demo"},
+    {"cli"},
+]
+LEVEL = {part: level for level, parts in enumerate(ORDER) for part in parts}
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def part_of(module: str) -> str:
+    """The folder or file right below the package that a dotted module belongs to; "" for the package itself."""
+    return module.split(".")[1] if "." in module else ""
+
+
+def imports_of(file: Path) -> list[str]:
+    """Dotted names of all modules that a file imports, inside functions too."""
+    found = []
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [name.name for name in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file} imports relatively"
+            found.append(node.module)
+            if node.module == "namesake":
+                found += [f"namesake.{name.name}" for name in node.names]
+    return found
+
+
+def label(file: Path) -> str:
+    return str(file.relative_to(PACKAGE))
+
+
+@pytest.mark.parametrize("file", FILES, ids=label)
+def test_imports_point_one_way(file: Path):
+    own = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    if own == "__init__":
+        return
+    for module in imports_of(file):
+        other = part_of(module) if module.startswith("namesake.") else ""
+        if not other or other == own:
+            continue
+        if own == "world":
+            assert other in {"records", "images", "errors", "progress", "shapes"}, f"{label(file)} imports {module}"
+        assert other in LEVEL, f"{module} has no place in the order"
+        assert LEVEL[other] < LEVEL[own], f"{label(file)} imports {module}, which comes later"
+
+
+@pytest.mark.parametrize("file", FILES, ids=label)
+def test_transformers__encoders_only(file: Path):
+    if file.relative_to(PACKAGE).parts[0] != "encoders":
+        assert not [module for module in imports_of(file) if module.split(".")[0] == "transformers"]
+
+
+def test_world__renders_without_torch():
+    heavy = {"torch", "transformers", "accelerate"}
+    for file in (PACKAGE / "world").rglob("*.py"):
+        assert not heavy & {module.split(".")[0] for module in imports_of(file)}, label(file)
+
+
+@pytest.mark.parametrize("file", FILES, ids=label)
+def test_ground_truth__opened_by_evaluation_only(file: Path):
+    """Nothing before evaluation can read labels: none of it imports evaluation, nor the world's scenes with labels."""
+    own = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    if own in {"evaluation", "systems", "demo", "cli", "world", "__init__"}:
+        return
+    for module in imports_of(file):
+        assert part_of(module) not in {"evaluation", "world"} or not module.startswith("namesake."), label(file)
+
+
+def test_folders__no_utils_no_common():
+    assert not [path for path in PACKAGE.rglob("*") if path.stem in {"utils", "util", "common", "helpers", "misc"}]
+
+
+@pytest.mark.parametrize("file", sorted((PACKAGE / "systems").glob("*.py")), ids=label)
+def test_systems__one_screen_or_two(file: Path):
+    assert len(file.read_text(encoding="utf-8").splitlines()) <= 150
+
+
+@pytest.mark.parametrize("file", FILES, ids=label)
+def test_no_pickle(file: Path):
+    source = file.read_text(encoding="utf-8")
+    assert not {"pickle", "dill", "joblib", "shelve", "marshal"} & {module.split(".")[0] for module in imports_of(file)}
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in {"torch.load", "np.load", "numpy.load"}:
+            options = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+            if ast.unparse(node.func) == "torch.load":
+                assert options.get("weights_only") == "True", f"{label(file)} loads without weights_only"
+            else:
+                assert options.get("allow_pickle", "False") == "False", f"{label(file)} allows pickle"
+
+
+def test_public_surface__small():
+    import namesake
+
+    assert len(namesake.__all__) <= 15
