@@ -4,16 +4,18 @@ Distance formulas: Inigo Quilez, "distance functions" (https://iquilezles.org/ar
 Object frame: x to the right, y up, z towards the viewer at yaw 0; one unit is about the height of an object.
 """
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-type Array = NDArray[np.float32]
-type Vector = tuple[float, float, float]
-type Operator = Literal["union", "smooth", "subtract", "clip", "paint"]
+Array: TypeAlias = NDArray[np.floating[Any]]
+"""Numbers of the renderer: float32, unless a function says otherwise."""
+Vector: TypeAlias = tuple[float, float, float]
+Operator: TypeAlias = Literal["union", "smooth", "subtract", "clip", "paint"]
 
 ELLIPSOID, BOX, CONE, TORUS = range(4)
 BLEND = 0.12
@@ -57,7 +59,9 @@ class Primitive:
 
 def turn_matrix(degrees: Vector) -> NDArray[np.float64]:
     """Rotation [3, 3] about x, then y, then z; its columns are the turned axes."""
-    (a, b, c) = np.radians(degrees)
+    if not any(degrees):
+        return np.eye(3)
+    a, b, c = np.radians(degrees)
     about_x = np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]])
     about_y = np.array([[np.cos(b), 0, np.sin(b)], [0, 1, 0], [-np.sin(b), 0, np.cos(b)]])
     about_z = np.array([[np.cos(c), -np.sin(c), 0], [np.sin(c), np.cos(c), 0], [0, 0, 1]])
@@ -66,10 +70,11 @@ def turn_matrix(degrees: Vector) -> NDArray[np.float64]:
 
 def _axes_along(direction: NDArray[np.float64]) -> NDArray[np.float64]:
     """Axes [3, 3] (rows) whose y axis is `direction`."""
-    y = direction / max(float(np.linalg.norm(direction)), 1e-9)
-    x = np.cross(y, (0.0, 0.0, 1.0) if abs(y[2]) < 0.9 else (1.0, 0.0, 0.0))
-    x /= np.linalg.norm(x)
-    return np.stack([x, y, np.cross(x, y)])
+    p, q, r = (direction / max(float(np.sqrt(direction @ direction)), 1e-9)).tolist()
+    x, y, z = (q, -p, 0.0) if abs(r) < 0.9 else (0.0, r, -q)
+    length = (x * x + y * y + z * z) ** 0.5
+    x, y, z = x / length, y / length, z / length
+    return np.array([(x, y, z), (p, q, r), (y * r - z * q, z * p - x * r, x * q - y * p)])
 
 
 def ellipsoid(
@@ -116,7 +121,7 @@ def capsule(
     return Primitive(BOX, (x, y, z), _axes_along(b - a), size, colour, operator, blend)
 
 
-def cone(
+def cone(  # noqa: PLR0917 - drawn as it is said: from, to, radii, colour
     start: Vector,
     end: Vector,
     radius: float,
@@ -175,55 +180,66 @@ class Field:
             if sizes:
                 first = next(i for i, p in enumerate(ordered) if p.kind == kind)
                 columns = np.array(sizes, dtype=np.float32).T[:, :, None]  # [parameters, primitives, 1]
-                self._spans.append((kind, first, first + len(sizes), columns))
+                self._spans.append((kind, first, first + len(sizes), _PREPARE[kind](columns)))
 
     def distances(self, points: Array) -> Array:
         """Signed distance of points float32 [3, n] to every primitive: float32 [primitives, n]."""
         local = (self._matrix @ points + self._shift).reshape(3, -1, points.shape[1])
+        if len(self._spans) == 1:
+            return _FORMULAS[self._spans[0][0]](local, self._spans[0][3])
         out = np.empty(local.shape[1:], dtype=np.float32)
         for kind, first, last, size in self._spans:
-            x, y, z = local[:, first:last]
-            out[first:last] = _FORMULAS[kind](x, y, z, size)
+            out[first:last] = _FORMULAS[kind](local[:, first:last], size)
         return out
 
 
-def _ellipsoid_distance(x: Array, y: Array, z: Array, size: Array) -> Array:
-    inverse = 1 / size
-    x, y, z = x * inverse[0], y * inverse[1], z * inverse[2]
-    scaled = np.sqrt(x * x + y * y + z * z)
-    x, y, z = x * inverse[0], y * inverse[1], z * inverse[2]
-    gradient = np.sqrt(x * x + y * y + z * z)
-    return np.asarray(scaled * (scaled - 1) / np.maximum(gradient, 1e-6))
+def _length(vectors: Array) -> Array:
+    """Euclidean length along the first axis."""
+    return np.asarray(np.sqrt(np.einsum("i...,i...->...", vectors, vectors)))
 
 
-def _box_distance(x: Array, y: Array, z: Array, size: Array) -> Array:
-    rounding = size[3]
-    x, y, z = np.abs(x) - (size[0] - rounding), np.abs(y) - (size[1] - rounding), np.abs(z) - (size[2] - rounding)
-    inside = np.minimum(np.maximum(np.maximum(x, y), z), 0)
-    x, y, z = np.maximum(x, 0), np.maximum(y, 0), np.maximum(z, 0)
-    return np.asarray(np.sqrt(x * x + y * y + z * z) + inside - rounding)
+def _ellipsoid_distance(local: Array, inverse: Array) -> Array:
+    scaled = local * inverse
+    length = _length(scaled)
+    return np.asarray(length * (length - _ONE) / np.maximum(_length(scaled * inverse), _TINY))
 
 
-def _cone_distance(x: Array, y: Array, z: Array, size: Array) -> Array:
+def _box_distance(local: Array, size: Array) -> Array:
+    excess = np.abs(local) - size[:3]
+    inside = np.minimum(np.maximum.reduce(excess, axis=0), _ZERO)
+    return np.asarray(_length(np.maximum(excess, _ZERO)) + inside - size[3])
+
+
+def _cone_distance(local: Array, size: Array) -> Array:
+    """A lower bound: the larger of the distances to the mantle and to the ends."""
+    half, middle, slope, cosine = size
+    mantle = (_length(local[::2]) - (middle + slope * local[1])) * cosine
+    return np.asarray(np.maximum(mantle, np.abs(local[1]) - half))
+
+
+def _torus_distance(local: Array, size: Array) -> Array:
+    across = _length(local[::2]) - size[0]
+    return np.asarray(np.sqrt(across * across + local[1] * local[1]) - size[1])
+
+
+def _box_parameters(size: Array) -> Array:
+    return np.asarray(size - size[3] * np.array([1, 1, 1, 0], dtype=np.float32)[:, None, None])
+
+
+def _cone_parameters(size: Array) -> Array:
     half, bottom, top = size
-    across = np.sqrt(x * x + z * z)
-    slope = top - bottom
-    along = ((top - across) * slope + (half - y) * (2 * half)) / (slope * slope + 4 * half * half)
-    along = np.minimum(np.maximum(along, 0), 1)
-    side_x, side_y = across - top + slope * along, y - half + 2 * half * along
-    cap_x = across - np.minimum(across, np.where(y < 0, bottom, top))
-    cap_y = np.abs(y) - half
-    square = np.minimum(cap_x * cap_x + cap_y * cap_y, side_x * side_x + side_y * side_y)
-    distance = np.sqrt(square)
-    return np.where((side_x < 0) & (cap_y < 0), -distance, distance)
+    slope = (top - bottom) / (2 * half)
+    return np.stack([half, (top + bottom) / 2, slope, 1 / np.sqrt(1 + slope * slope)])
 
 
-def _torus_distance(x: Array, y: Array, z: Array, size: Array) -> Array:
-    across = np.sqrt(x * x + z * z) - size[0]
-    return np.asarray(np.sqrt(across * across + y * y) - size[1])
-
-
-_FORMULAS = {
+_ZERO, _ONE, _TINY = np.float32(0), np.float32(1), np.float32(1e-6)
+_PREPARE: dict[int, Callable[[Array], Array]] = {
+    ELLIPSOID: lambda size: np.asarray(1 / size),
+    BOX: _box_parameters,
+    CONE: _cone_parameters,
+    TORUS: lambda size: size,
+}
+_FORMULAS: dict[int, Callable[[Array, Array], Array]] = {
     ELLIPSOID: _ellipsoid_distance,
     BOX: _box_distance,
     CONE: _cone_distance,
@@ -243,7 +259,9 @@ class Solid:
         paints = [p for p in primitives if p.operator == "paint"]
         self._shapes = Field(shapes)
         self._paints = Field(paints) if paints else None
-        self._parts = _parts(shapes, self._shapes.rows)
+        parts = _parts(shapes, self._shapes.rows)
+        self._plain = [part[0][1] for part in parts if len(part) == 1]
+        self._folded = [part for part in parts if len(part) > 1]
         self._colours = np.empty((len(shapes), 3), dtype=np.float32)
         self._colours[self._shapes.rows] = [p.colour for p in shapes]
         self._paint_colours = np.array([p.colour for p in paints], dtype=np.float32)
@@ -254,12 +272,12 @@ class Solid:
     def distance(self, points: Array) -> Array:
         """Signed distance float32 [n] (a lower bound outside) of points float32 [3, n]."""
         each = self._shapes.distances(points)
-        plain = [part[0][1] for part in self._parts if len(part) == 1]
-        best = each[plain].min(axis=0) if plain else np.full(points.shape[1], np.inf, dtype=np.float32)
-        for part in self._parts:
-            if len(part) > 1:
-                best = np.minimum(best, _fold(part, each))
-        return best
+        if not self._folded:
+            return np.asarray(np.minimum.reduce(each, axis=0))
+        folded = [_fold(part, each) for part in self._folded]
+        if self._plain:
+            folded.append(np.minimum.reduce(each[self._plain], axis=0))
+        return np.asarray(functools.reduce(np.minimum, folded))
 
     def normal(self, points: Array) -> Array:
         """Outward unit normals float32 [3, n] by four evaluations on a tetrahedron."""
@@ -270,7 +288,8 @@ class Solid:
 
     def colour(self, points: Array) -> Array:
         """RGB float32 [n, 3] in 0..1 of surface points: the nearest shape's, then what is painted over it."""
-        colour = self._colours[np.abs(self._shapes.distances(points)).argmin(axis=0)]
+        nearest = np.abs(self._shapes.distances(points)).argmin(axis=0)
+        colour: Array = self._colours[nearest]
         if self._paints is not None:
             inside = self._paints.distances(points) < 0
             for row, paint in zip(self._paints.rows, self._paint_colours, strict=True):
@@ -278,7 +297,7 @@ class Solid:
         return colour
 
 
-type _Part = list[tuple[Operator, int, float]]
+_Part: TypeAlias = list[tuple[Operator, int, float]]
 
 
 def _parts(shapes: Sequence[Primitive], rows: Sequence[int]) -> list[_Part]:
@@ -301,4 +320,4 @@ def _fold(part: _Part, each: Array) -> Array:
             distance = np.minimum(distance, other) - overlap * overlap * (blend / 4)
         else:
             distance = np.maximum(distance, -other if operator == "subtract" else other)
-    return distance
+    return np.asarray(distance)

@@ -121,7 +121,7 @@ def guitar(rng: np.random.Generator, paint: Paint) -> list[Primitive]:
         cone((0, waist, -thick), (0, waist, thick), up, up, paint.main, "smooth", blend=0.15),
         box((0, (waist + neck) / 2, thick), (0.045, (neck - waist) / 2 + 0.05, 0.035), wood),
         box((0, neck + 0.1, thick), (0.085, 0.12, 0.03), paint.trim),
-        cone((0, waist - up * 0.55, thick - 0.03), (0, waist - up * 0.55, thick + 0.03), 0.12, 0.12, INK, "paint"),
+        cone((0, waist - up * 0.6, thick - 0.03), (0, waist - up * 0.6, thick + 0.1), 0.12, 0.12, INK, "paint"),
         box((0, low * 0.75, thick), (0.15, 0.035, 0.03), INK, "paint"),
         box((0, (waist + neck) / 2, thick + 0.035), (0.012, (neck - waist) / 2, 0.02), METAL, "paint"),
     ]

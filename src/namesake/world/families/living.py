@@ -7,7 +7,7 @@ Animals look along +x.
 import numpy as np
 
 from namesake.world.palette import BARK, CORAL, CREAM, INK, Paint, varied
-from namesake.world.sdf import Primitive, ball, box, capsule, cone, ellipsoid, torus, turned
+from namesake.world.sdf import Primitive, ball, box, capsule, cone, ellipsoid, torus
 
 WHITE = (0.97, 0.97, 0.97)
 
@@ -186,8 +186,3 @@ def snowman(rng: np.random.Generator, paint: Paint) -> list[Primitive]:
     for y in (chest - 0.12, chest + 0.05):
         shapes.append(ball((0, y, mid), 0.05, INK, "paint"))
     return shapes
-
-
-def upright(shapes: list[Primitive], degrees: float) -> list[Primitive]:
-    """The same primitives leaning sideways by degrees."""
-    return turned(shapes, (0, 0, degrees))

@@ -64,8 +64,7 @@ def airplane(rng: np.random.Generator, paint: Paint) -> list[Primitive]:
         shapes.append(
             capsule((pod[0] - 0.1, pod[1], pod[2]), (pod[0] + 0.16, pod[1], pod[2]), 0.06, varied(METAL, rng))
         )
-    lifted = turned(shapes, (rng.uniform(15, 40), 0, rng.uniform(-8, 15)))
-    return lifted
+    return turned(shapes, (rng.uniform(15, 40), 0, rng.uniform(-8, 15)))
 
 
 def boat(rng: np.random.Generator, paint: Paint) -> list[Primitive]:
@@ -118,7 +117,7 @@ def rocket(rng: np.random.Generator, paint: Paint) -> list[Primitive]:
     for angle in first + np.arange(4) * 90.0:
         x, z = np.cos(np.radians(angle)), -np.sin(np.radians(angle))
         fin = (float(x) * wide * 1.35, 0.2, float(z) * wide * 1.35)
-        shapes.append(box(fin, (0.2, 0.2, 0.025), paint.trim, turn=(0, float(angle), -28 * 0)))
+        shapes.append(box(fin, (0.2, 0.2, 0.025), paint.trim, turn=(0, float(angle), 0)))
         shapes.append(cone((0, 0.02, 0), (0, 0.62, 0), wide + 0.3, wide * 0.7, paint.trim, "clip"))
     for y in (top - 0.15, top - 0.42):
         shapes.append(cone((0, y, 0), (0, y, 1), 0.1, 0.1, METAL, "paint"))

@@ -1,0 +1,192 @@
+"""A draw, a seed and an index in, a finished scene out: image, caption, labels, instances. Writes nothing.
+
+Image i of a draw depends on (draw, seed, i, size, names) only, so it is the same whatever the count or the workers.
+"""
+
+import io
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_all_start_methods, get_context
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from namesake.errors import ConfigError, NamesError
+from namesake.world.captions import sample_caption
+from namesake.world.families import NAMES
+from namesake.world.render import GROUND, WALL, Rendered, render
+from namesake.world.scenes import RECIPES, Layout, sample_layout
+from namesake.world.stuff import STUFF
+
+UNSEEN_NAMES: tuple[str, ...] = ("bottle", "airplane", "duck", "umbrella", "snowman", "cactus", "teapot", "windmill")
+SEEN_NAMES: tuple[str, ...] = tuple(name for name in NAMES if name not in UNSEEN_NAMES)
+DRAWS: tuple[str, ...] = ("captioned", "unlabelled", "scenes")
+SMALLEST_INSTANCE = 12
+"""Things with fewer visible pixels (at 96 px; in proportion at other sizes) get label 0 and no instance."""
+QUALITY = 90
+"""JPEG quality of every image, in memory and on disk."""
+CHUNK = 4
+START = "fork" if "fork" in get_all_start_methods() else "spawn"
+"""How workers start; `fork` also works from a notebook or a script without a main guard."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One image with its exact ground truth.
+
+    Attributes:
+        image: uint8 [H, W, 3], RGB, as decoded from its JPEG.
+        caption: noisy text.
+        labels: uint8 [H, W]; 0 nothing named, i + 1 for NAMES[i], len(NAMES) + 1 + i for STUFF[i].
+        instances: uint8 [H, W]; 0 no named object, else 1..n, nearest surface.
+        instance_names: name of instance k at k - 1.
+    """
+
+    image: NDArray[np.uint8]
+    caption: str
+    labels: NDArray[np.uint8]
+    instances: NDArray[np.uint8]
+    instance_names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A scene and the JPEG bytes that its image was decoded from."""
+
+    scene: Scene
+    jpeg: bytes
+
+
+def render_scene(draw: str, index: int, *, seed: int, size: int = 96, names: Sequence[str] | None = None) -> Scene:
+    """Image `index` of a draw.
+
+    Args:
+        draw: `captioned`, `unlabelled` or `scenes`.
+        index: 0 or more.
+        seed: 0 or more.
+        size: width and height in pixels, 32 to 512.
+        names: families that may appear as named objects; all when None.
+
+    Raises:
+        NamesError: A name is unknown.
+        ConfigError: The draw is unknown, or seed, size or index out of range.
+    """
+    return render_encoded(draw, index, seed=seed, size=size, names=names).scene
+
+
+def render_encoded(draw: str, index: int, *, seed: int, size: int = 96, names: Sequence[str] | None = None) -> Encoded:
+    """As `render_scene`, with the JPEG bytes."""
+    chosen = check(draw, seed=seed, size=size, names=names)
+    layout, caption, rng = _sample(draw, index, seed, chosen)
+    rendered = render(layout, size=size)
+    jpeg = _photographed(rendered, rng)
+    with Image.open(io.BytesIO(jpeg)) as picture:
+        image = np.array(picture)
+    labels, instances, instance_names = _ground_truth(layout, rendered)
+    return Encoded(Scene(image, caption, labels, instances, instance_names), jpeg)
+
+
+def caption_of(draw: str, index: int, *, seed: int, names: Sequence[str] | None = None) -> str:
+    """The caption of image `index`, without rendering it."""
+    return _sample(draw, index, seed, check(draw, seed=seed, size=96, names=names))[1]
+
+
+def _sample(draw: str, index: int, seed: int, names: Sequence[str]) -> tuple[Layout, str, np.random.Generator]:
+    """Layout and caption of an image, and the generator for what is drawn after them."""
+    if index < 0:
+        raise ConfigError(f"index is {index}; expected 0 or more")
+    rng = np.random.default_rng(np.random.SeedSequence((DRAWS.index(draw), seed, index)))
+    layout = sample_layout(draw, rng, names)
+    return layout, sample_caption(layout, rng), rng
+
+
+def check(draw: str, *, seed: int, size: int, names: Sequence[str] | None) -> tuple[str, ...]:
+    """The names that may appear, after the arguments have been checked."""
+    if draw not in RECIPES:
+        raise ConfigError(f"unknown draw {draw!r}; expected one of: {', '.join(DRAWS)}")
+    if seed < 0 or not 32 <= size <= 512:
+        raise ConfigError(f"seed is {seed} and size {size}; expected a seed of 0 or more and a size of 32 to 512")
+    chosen = NAMES if names is None else tuple(names)
+    unknown = [name for name in chosen if name not in NAMES]
+    if unknown or not chosen:
+        raise NamesError(f"unknown names: {', '.join(unknown) or '(none given)'}; expected some of: {', '.join(NAMES)}")
+    return chosen
+
+
+def _photographed(rendered: Rendered, rng: np.random.Generator) -> bytes:
+    """JPEG bytes of the picture with exposure, tint and sensor noise."""
+    height, width, _ = rendered.colour.shape
+    tint = rng.uniform(0.96, 1.04, 3) * rng.uniform(0.88, 1.1)
+    grain = rng.standard_normal((height, width, 3), dtype=np.float32) * np.float32(rng.uniform(0.006, 0.022))
+    pixels = np.clip(rendered.colour * tint.astype(np.float32) + grain, 0, 1) * 255 + 0.5
+    buffer = io.BytesIO()
+    Image.fromarray(pixels.astype(np.uint8)).save(buffer, format="JPEG", quality=QUALITY)
+    return buffer.getvalue()
+
+
+def _ground_truth(layout: Layout, rendered: Rendered) -> tuple[NDArray[np.uint8], NDArray[np.uint8], tuple[str, ...]]:
+    """Labels, instances and the instances' names; tiny visible parts belong to nothing."""
+    owner = rendered.owner
+    stuff = {GROUND: layout.ground, WALL: layout.backdrop}
+    labels = np.full(owner.shape, len(NAMES) + 1 + STUFF.index(layout.backdrop), dtype=np.uint8)
+    for number, name in stuff.items():
+        labels[owner == number] = len(NAMES) + 1 + STUFF.index(name)
+    instances = np.zeros(owner.shape, dtype=np.uint8)
+    found: list[str] = []
+    fewest = SMALLEST_INSTANCE * owner.size / 96**2
+    for number, thing in enumerate(layout.things):
+        visible = owner == number
+        labels[visible] = 0
+        if thing.name is not None and visible.sum() >= fewest:
+            found.append(thing.name)
+            labels[visible] = 1 + NAMES.index(thing.name)
+            instances[visible] = len(found)
+    return labels, instances, tuple(found)
+
+
+def draw(
+    kind: str,
+    *,
+    count: int,
+    seed: int,
+    size: int = 96,
+    names: Sequence[str] | None = None,
+    start: int = 0,
+    workers: int = 1,
+) -> Iterator[Scene]:
+    """Images start, start + 1, ... of a draw, in order; `workers` > 1 renders in that many processes.
+
+    Raises:
+        NamesError, ConfigError: see `render_scene`.
+    """
+    chosen = check(kind, seed=seed, size=size, names=names)
+    indices = range(start, start + count)
+    finished = encoded_draw(kind, indices, seed=seed, size=size, names=chosen, workers=workers)
+    return (encoded.scene for encoded in finished)
+
+
+def encoded_draw(
+    kind: str, indices: Sequence[int], *, seed: int, size: int, names: Sequence[str], workers: int
+) -> Iterator[Encoded]:
+    """As `draw`, for any indices, with the JPEG bytes. Holds a bounded number of finished images."""
+    chosen = tuple(names)
+    if workers <= 1:
+        for index in indices:
+            yield render_encoded(kind, index, seed=seed, size=size, names=chosen)
+        return
+    chunks = [indices[i : i + CHUNK] for i in range(0, len(indices), CHUNK)]
+    with ProcessPoolExecutor(workers, mp_context=get_context(START)) as pool:
+        waiting: deque[Future[list[Encoded]]] = deque()
+        for chunk in chunks:
+            waiting.append(pool.submit(_render_chunk, kind, chunk, seed, size, chosen))
+            if len(waiting) >= 4 * workers:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
+
+
+def _render_chunk(kind: str, indices: Sequence[int], seed: int, size: int, names: tuple[str, ...]) -> list[Encoded]:
+    return [render_encoded(kind, index, seed=seed, size=size, names=names) for index in indices]

@@ -1,0 +1,231 @@
+"""A layout in, pixels and exact labels out. Knows no draw, caption or file.
+
+Colour is computed in linear light, approximated by the square of the displayed value.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from namesake.world.scenes import MOTTLED, STRIPES, VIEW, Camera, Layout, Thing
+from namesake.world.sdf import Array
+from namesake.world.stuff import noise, sky_colour, surface_colour
+from namesake.world.trace import STEPS, clear_until, first_hit, light_reaching
+
+SKY, GROUND, WALL = -3, -2, -1
+"""Owners of pixels that show no thing; things are 0, 1, ... in the order of the layout."""
+SUN = np.array([1.06, 1.0, 0.92], dtype=np.float32)
+AMBIENT = np.array([0.40, 0.43, 0.50], dtype=np.float32)
+BOUNCE = np.array([0.20, 0.19, 0.17], dtype=np.float32)
+EXTRA = ((-0.25, -0.375), (0.375, -0.125), (0.0, 0.375))
+"""Offsets, in pixels, of the extra rays for pixels at an outline."""
+OUTLINE_STEPS = 6
+EXPOSURE, BLUR = 1.45, np.float32(0.11)
+TILE = 4
+"""Edge, in pixels, of the tiles that share a first guess of the distance."""
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """Light float32 [H, W, 3] as displayed, in 0..1, and owner int8 [H, W] (SKY, GROUND, WALL or a thing's number)."""
+
+    colour: Array
+    owner: NDArray[np.int8]
+
+
+def render(layout: Layout, *, size: int) -> Rendered:
+    """One shaded ray per pixel; where two owners meet, three more rays say how much of the pixel each of them has."""
+    grid = np.arange(size, dtype=np.float32) + np.float32(0.5)
+    x, y = np.tile(grid, size), np.repeat(grid, size)
+    direction = _rays(layout.camera, x, y, size)
+    distance, owner = _background(layout, direction)
+    for number, thing in enumerate(layout.things):
+        free = _free_distance(layout, thing, size)
+        _meet(layout, number, direction, distance, owner, free=free)
+    colour = _light_along(layout, direction, distance, owner, size)
+    _smooth_outlines(layout, colour, distance, owner, size=size)
+    shown = np.sqrt(1 - np.exp(np.float32(-EXPOSURE) * _through_lens(colour.reshape(size, size, 3))))
+    return Rendered(shown, owner.reshape(size, size))
+
+
+def _through_lens(colour: Array) -> Array:
+    """The picture [H, W, 3] with the slight blur of a lens."""
+    for first, second in ((np.s_[:-1], np.s_[1:]), (np.s_[:, :-1], np.s_[:, 1:])):
+        step = BLUR * (colour[second] - colour[first])
+        colour = colour.copy()
+        colour[first] += step
+        colour[second] -= step
+    return colour
+
+
+def _meet(
+    layout: Layout,
+    number: int,
+    direction: Array,
+    distance: Array,
+    owner: NDArray[np.int8],
+    *,
+    free: Array,
+    steps: int = STEPS,
+) -> None:
+    """Marches rays [3, n] that are free up to `free` towards one thing; writes where it is nearer than `distance`."""
+    thing = layout.things[number]
+    reached = first_hit(thing.placed, layout.camera.eye[:, None], direction, free, distance, steps=steps)
+    nearer = np.flatnonzero(reached < distance)
+    distance[nearer] = reached[nearer]
+    owner[nearer] = number
+
+
+def _free_distance(layout: Layout, thing: Thing, size: int) -> Array:
+    """For every pixel float32 [H * W]: up to where its ray is free of the thing, found once per tile of pixels."""
+    tiles = -(-size // TILE)
+    grid = (np.arange(tiles, dtype=np.float32) + np.float32(0.5)) * TILE
+    direction = _rays(layout.camera, np.tile(grid, tiles), np.repeat(grid, tiles), size)
+    slope = TILE * 2 * VIEW / size * 0.75
+    free = clear_until(thing.placed, layout.camera.eye[:, None], direction, slope=slope).reshape(tiles, tiles)
+    return free.repeat(TILE, axis=0).repeat(TILE, axis=1)[:size, :size].reshape(-1)
+
+
+def _smooth_outlines(layout: Layout, colour: Array, distance: Array, owner: NDArray[np.int8], *, size: int) -> None:
+    """Mixes the colours [n, 3] of pixels at an outline, in place: each extra ray takes the colour of a neighbour."""
+    edge = np.flatnonzero(_outlines(owner.reshape(size, size)))
+    if not len(edge):
+        return
+    near = np.clip(edge + np.array([[0], [1], [-1], [size], [-size]]), 0, size * size - 1)  # [5, edges]
+    x, y = (edge % size).astype(np.float32) + np.float32(0.5), (edge // size).astype(np.float32) + np.float32(0.5)
+    rays = [_rays(layout.camera, x + np.float32(a), y + np.float32(b), size) for a, b in EXTRA]
+    direction, around = np.concatenate(rays, axis=1), np.tile(near, len(EXTRA))
+    reached, met = _background(layout, direction)
+    for number, thing in enumerate(layout.things):
+        seen = np.where(owner[around] == number, distance[around], np.inf).min(axis=0)
+        free = seen - np.float32(0.1 * thing.placed.scale)
+        _meet(layout, number, direction, reached, met, free=free, steps=OUTLINE_STEPS)
+    source = np.tile(edge, len(EXTRA))
+    for other in around[:0:-1]:
+        same = owner[other] == met
+        source[same] = other[same]
+    unchanged = owner[around[0]] == met
+    source[unchanged] = around[0][unchanged]
+    colour[edge] = (colour[edge] + colour[source].reshape(len(EXTRA), -1, 3).sum(axis=0)) / (1 + len(EXTRA))
+
+
+def _rays(camera: Camera, x: Array, y: Array, size: int) -> Array:
+    """Unit directions float32 [3, n] through pixel positions x, y (pixels from the top left corner)."""
+    half = np.float32(size / 2)
+    across = (x / half - 1 + np.float32(camera.shift[0])) * np.float32(VIEW)
+    upward = (1 - y / half + np.float32(camera.shift[1])) * np.float32(VIEW)
+    direction = camera.axes.T @ np.stack([across, upward, np.ones_like(across)])
+    return np.asarray(direction / np.sqrt((direction * direction).sum(axis=0)))
+
+
+def _outlines(owner: NDArray[np.int8]) -> NDArray[np.bool_]:
+    """Pixels [H, W] that have a neighbour with another owner, where one of the two is a thing."""
+    outline = np.zeros(owner.shape, dtype=bool)
+    for first, second in ((np.s_[:-1], np.s_[1:]), (np.s_[:, :-1], np.s_[:, 1:])):
+        apart = (owner[first] != owner[second]) & (np.maximum(owner[first], owner[second]) >= 0)
+        outline[first] |= apart
+        outline[second] |= apart
+    return outline
+
+
+def _background(layout: Layout, direction: Array) -> tuple[Array, NDArray[np.int8]]:
+    """Distance float32 [n] and owner int8 [n] of the ground, wall or sky along each ray."""
+    eye = layout.camera.eye
+    with np.errstate(divide="ignore"):
+        ground = np.where(direction[1] < 0, -eye[1] / direction[1], np.inf).astype(np.float32)
+        owner = np.where(ground < 150, GROUND, SKY).astype(np.int8)
+        if layout.wall is not None:
+            normal, offset = layout.wall
+            towards = normal @ direction
+            wall = np.where(towards < 0, (offset - normal @ eye) / towards, np.inf).astype(np.float32)
+            owner = np.where(wall < ground, WALL, GROUND).astype(np.int8)
+            ground = np.minimum(wall, ground)
+    return ground, owner
+
+
+@dataclass(frozen=True)
+class _Hits:
+    """Surface points [3, n]: who owns them, how far they are, along which ray, and how wide a pixel is there."""
+
+    points: Array
+    owner: NDArray[np.int8]
+    distance: Array
+    direction: Array
+    pixel: Array
+
+
+def _light_along(layout: Layout, direction: Array, distance: Array, owner: NDArray[np.int8], size: int) -> Array:
+    """Linear light float32 [n, 3] along rays float32 [3, n] that meet `owner` at `distance`."""
+    colour = np.empty((len(owner), 3), dtype=np.float32)
+    solid, sky = np.flatnonzero(owner != SKY), np.flatnonzero(owner == SKY)
+    points = layout.camera.eye[:, None] + direction[:, solid] * distance[solid]
+    pixel = distance[solid] * np.float32(2 * VIEW / size)
+    hits = _Hits(points, owner[solid], distance[solid], direction[:, solid], pixel)
+    colour[solid] = _lit(layout, hits, *_surfaces(layout, hits))
+    if layout.wall is None:
+        if len(sky):
+            colour[sky] = sky_colour(direction[1, sky], direction[0, sky], layout.backdrop_look) ** 2
+        veil = (1 - np.exp(-np.float32(layout.haze) * np.maximum(distance[solid] - 4, 0)))[:, None]
+        colour[solid] += veil * (np.array(layout.backdrop_look.joint, dtype=np.float32) ** 2 - colour[solid])
+    return colour
+
+
+def _surfaces(layout: Layout, hits: _Hits) -> tuple[Array, Array]:
+    """Linear albedo [n, 3] and normal [3, n] of surface points."""
+    points, owner = hits.points, hits.owner
+    albedo, normal = np.empty((len(owner), 3), dtype=np.float32), np.zeros((3, len(owner)), dtype=np.float32)
+    ground = np.flatnonzero(owner == GROUND)
+    if len(ground):
+        spread = hits.pixel[ground] / np.sqrt(np.maximum(-hits.direction[1, ground], 0.03))
+        albedo[ground] = surface_colour(layout.ground, points[0, ground], points[2, ground], spread, layout.ground_look)
+        normal[1, ground] = 1
+    wall = np.flatnonzero(owner == WALL)
+    if len(wall) and layout.wall is not None:
+        across = np.array([layout.wall[0][2], 0, -layout.wall[0][0]], dtype=np.float32)
+        along = across @ points[:, wall]
+        albedo[wall] = surface_colour(layout.backdrop, along, points[1, wall], hits.pixel[wall], layout.backdrop_look)
+        normal[:, wall] = layout.wall[0][:, None]
+    for number, thing in enumerate(layout.things):
+        seen = np.flatnonzero(owner == number)
+        if len(seen):
+            local = thing.placed.points_in(points[:, seen])
+            albedo[seen] = _coloured(thing, local)
+            normal[:, seen] = thing.placed.axes.T @ thing.placed.solid.normal(local)
+    return albedo * albedo, normal
+
+
+def _coloured(thing: Thing, local: Array) -> Array:
+    """Displayed RGB [n, 3] at surface points [3, n] of a thing's own frame, with its pattern on the main colour."""
+    colour = thing.placed.solid.colour(local)
+    if thing.pattern not in (STRIPES, MOTTLED):
+        return colour
+    main = np.array(thing.paint.main, dtype=np.float32)
+    covered = np.abs(colour - main).max(axis=1) < 1e-3
+    if thing.pattern == STRIPES:
+        dark = np.sin(2 * np.pi * thing.frequency * 0.5 * local[1]) > 0
+        factor = np.where(dark, np.float32(0.7), np.float32(1.08))
+    else:
+        factor = 1 + np.float32(0.16) * noise((local[0] + local[2]) * 30 + 90, local[1] * 30 + thing.frequency * 9)
+    colour[covered] = np.clip(colour[covered] * factor[covered, None], 0, 1)
+    return colour
+
+
+def _lit(layout: Layout, hits: _Hits, albedo: Array, normal: Array) -> Array:
+    """Linear light [n, 3]: sun with soft shadows, sky from above, bounce from below, a highlight on glossy things."""
+    sun = layout.towards_light
+    facing = np.maximum(sun @ normal, 0)
+    shadow = np.ones(len(facing), dtype=np.float32)
+    bright = np.flatnonzero(facing > 0)
+    start = hits.points[:, bright] + 0.012 * normal[:, bright]
+    for thing in layout.things:
+        shadow[bright] = np.minimum(shadow[bright], light_reaching(thing.placed, start, sun[:, None]))
+    upward = np.float32(0.5) + np.float32(0.5) * normal[1]
+    direct = facing * shadow * np.float32(layout.sun)
+    light = direct[:, None] * SUN + upward[:, None] * AMBIENT + (1 - upward)[:, None] * BOUNCE
+    gloss = np.array([thing.gloss for thing in layout.things] + [0.0, 0.12 if layout.ground == "water" else 0.0, 0.0])
+    half = sun[:, None] - hits.direction
+    half /= np.sqrt((half * half).sum(axis=0))
+    highlight = np.maximum((half * normal).sum(axis=0), 0) ** 32
+    strength = gloss.astype(np.float32)[hits.owner] * highlight * shadow
+    return np.asarray(albedo * light + strength[:, None])
