@@ -1,0 +1,167 @@
+"""Images and label maps in, the same resized, padded or cropped out, each with its way back. It opens no file.
+
+Sizes are (height, width) in pixels. Resizing is Pillow's everywhere: filters widen when shrinking (antialias).
+"""
+
+from typing import Literal, NamedTuple, TypeVar
+
+import numpy as np
+from jaxtyping import Shaped
+from numpy import ndarray
+from PIL import Image
+
+from namesake.errors import ConfigError
+from namesake.shapes import ImageArray
+
+Method = Literal["bilinear", "bicubic", "nearest"]
+FILTERS = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "nearest": Image.Resampling.NEAREST,
+}
+LabelMap = Shaped[ndarray, "height width"]
+"""Labels or a mask: bool, or integers that fit 32 bits."""
+Plane = TypeVar("Plane", bound=ndarray)
+"""An image [height, width, 3] or a label map [height, width]."""
+
+
+class Box(NamedTuple):
+    """A rectangle of an image, in pixels: rows top to top + height, columns left to left + width."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+def resize(image: ImageArray, *, height: int, width: int, method: Method = "bilinear") -> ImageArray:
+    """Resize an RGB image as Pillow does; the only resize of images in the package.
+
+    Args:
+        image: uint8 [height, width, 3].
+        height: Wanted height, 1 or more.
+        width: Wanted width, 1 or more.
+        method: The filter.
+
+    Returns:
+        uint8 [height, width, 3]; a new array.
+
+    Raises:
+        ConfigError: A size below 1 or an unknown method.
+    """
+    if method not in FILTERS:
+        raise ConfigError(f"expected one of the methods {', '.join(FILTERS)}, found {method!r}.")
+    _check_size(height, width)
+    return np.array(Image.fromarray(image).resize((width, height), FILTERS[method]))
+
+
+def resize_labels(labels: LabelMap, *, height: int, width: int) -> LabelMap:
+    """Resize a label map or mask by nearest neighbour: the inverse of `resize` for what was predicted on its result.
+
+    Args:
+        labels: [height, width], bool or integers within 32 bits.
+        height: Wanted height, 1 or more.
+        width: Wanted width, 1 or more.
+
+    Returns:
+        [height, width] of the same dtype; output pixel (y, x) is the input pixel under its centre.
+
+    Raises:
+        ConfigError: A size below 1.
+    """
+    _check_size(height, width)
+    plain = labels.astype(np.uint8 if labels.dtype.itemsize == 1 else np.int32)
+    resized = Image.fromarray(plain).resize((width, height), Image.Resampling.NEAREST)
+    return np.array(resized).astype(labels.dtype)
+
+
+def shorter_side(height: int, width: int, *, side: int) -> tuple[int, int]:
+    """Size (height, width) with the same proportions whose shorter side is `side`; the longer one is rounded down."""
+    shorter = min(height, width)
+    return max(1, height * side // shorter), max(1, width * side // shorter)
+
+
+def longer_side(height: int, width: int, *, side: int) -> tuple[int, int]:
+    """Size (height, width) with the same proportions whose longer side is `side`; the shorter one is rounded down."""
+    longer = max(height, width)
+    return max(1, height * side // longer), max(1, width * side // longer)
+
+
+def resize_shorter_side(image: ImageArray, *, side: int, method: Method = "bilinear") -> ImageArray:
+    """Resize so that the shorter side is `side`; `resize_labels` to the old size is the way back."""
+    height, width = shorter_side(image.shape[0], image.shape[1], side=side)
+    return resize(image, height=height, width=width, method=method)
+
+
+def resize_longer_side(image: ImageArray, *, side: int, method: Method = "bilinear") -> ImageArray:
+    """Resize so that the longer side is `side`; `resize_labels` to the old size is the way back."""
+    height, width = longer_side(image.shape[0], image.shape[1], side=side)
+    return resize(image, height=height, width=width, method=method)
+
+
+def pad_to_multiple(image: Plane, *, multiple: int, fill: int = 0) -> Plane:
+    """Pad below and on the right until both sides are multiples of `multiple`; `unpad` is the inverse.
+
+    Args:
+        image: [height, width, ...] of any dtype.
+        multiple: 1 or more.
+        fill: Value of the new pixels.
+
+    Returns:
+        A new array, or `image` itself where nothing is missing.
+
+    Raises:
+        ConfigError: `multiple` below 1.
+    """
+    if multiple < 1:
+        raise ConfigError(f"expected a multiple of 1 or more, found {multiple}.")
+    below, right = (-side % multiple for side in image.shape[:2])
+    if below == right == 0:
+        return image
+    padding = ((0, below), (0, right), *((0, 0),) * (image.ndim - 2))
+    return np.pad(image, padding, constant_values=fill)  # type: ignore[return-value]
+
+
+def unpad(image: Plane, *, height: int, width: int) -> Plane:
+    """Undo `pad_to_multiple`: the view of the first `height` rows and `width` columns."""
+    return image[:height, :width]  # type: ignore[return-value]
+
+
+def centre_box(height: int, width: int, *, crop_height: int, crop_width: int) -> Box:
+    """The box of a centre crop, no larger than the image.
+
+    An odd margin is halved to the even neighbour, as torchvision's CenterCrop in CLIP's published preprocessing does
+    (a margin of 1 puts 0 before, of 3 puts 2).
+    """
+    crop_height, crop_width = min(height, crop_height), min(width, crop_width)
+    return Box(round((height - crop_height) / 2), round((width - crop_width) / 2), crop_height, crop_width)
+
+
+def crop(image: Plane, box: Box) -> Plane:
+    """The view of an image or label map inside a box; `uncrop` is the inverse."""
+    return image[box.top : box.top + box.height, box.left : box.left + box.width]  # type: ignore[return-value]
+
+
+def uncrop(labels: Plane, box: Box, *, height: int, width: int, fill: int = 0) -> Plane:
+    """Put a crop back into a map of the original size, `fill` outside the box.
+
+    Args:
+        labels: [box.height, box.width, ...] of any dtype.
+        box: Where it was cut.
+        height: Height of the original.
+        width: Width of the original.
+        fill: Value outside; 255 says "not sure" in a label map.
+
+    Raises:
+        ConfigError: The box does not fit the crop or the original.
+    """
+    if labels.shape[:2] != (box.height, box.width) or box.top + box.height > height or box.left + box.width > width:
+        raise ConfigError(f"a crop of {labels.shape[:2]} does not belong to {box} of an image of {height}x{width}.")
+    whole = np.full((height, width, *labels.shape[2:]), fill, dtype=labels.dtype)
+    crop(whole, box)[...] = labels
+    return whole  # type: ignore[return-value]
+
+
+def _check_size(height: int, width: int) -> None:
+    if height < 1 or width < 1:
+        raise ConfigError(f"expected a size of at least 1x1 pixels, found {height}x{width}.")

@@ -1,0 +1,9 @@
+"""Words in: a line, a file or JSON becomes `Names`; prompt templates turn names into text embeddings.
+
+Knows neither images nor which encoder reads the prompts.
+"""
+
+from namesake.names.prompts import TEMPLATES, embed, fill
+from namesake.names.vocabulary import read_names, write_names
+
+__all__ = ["TEMPLATES", "embed", "fill", "read_names", "write_names"]

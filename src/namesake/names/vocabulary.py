@@ -1,0 +1,279 @@
+"""A line, a text file or JSON in; `Names` out, checked word by word. It does not know what the names are used for."""
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from namesake.errors import NamesError
+from namesake.progress import note
+from namesake.records import Names
+from namesake.workspace import write_json
+
+MOST_NAMES = 65_534
+"""Labels are stored in 16 bits; 0 is background and one value means "not sure"."""
+LONGEST = 200
+BACKGROUND = "background"
+NOT_SURE = 255
+FILE_SUFFIXES = {".txt", ".json", ".yaml", ".yml", ".csv", ".names"}
+REORDERING = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Characters that make a text show in another order than it is stored in."""
+INVISIBLE = {0x200B: None, 0xFEFF: None}
+"""Marks without width that come along when a name is copied from a web page."""
+
+Entry = tuple[str, list[str]]
+"""Where an entry was found ("line 3"), and its words: the name, then synonyms."""
+
+
+def read_names(text_or_path: str | Path) -> Names:
+    """Read the names to segment.
+
+    Accepted, in this order: a file that exists; a text with line breaks, read as such a file; a comma list.
+    In a text file a line is `name` or `name, synonym, synonym`, blank lines and lines that begin with `#` are passed
+    over, and the line that begins with `background` gives the words for what is none of the names. JSON and YAML hold
+    a list of such lines, `{id: line}` (0 background, ids without gaps; 255 is left out), `{prompt: name}`, or any of
+    them under the key "names" (with "synonyms" and "background" beside it: what `write_names` writes). Spelling,
+    slashes and upper case stay as they are; runs of blanks become one.
+
+    Args:
+        text_or_path: "dog, cat, park bench", or a UTF-8 file (a byte order mark and CRLF are accepted).
+
+    Returns:
+        The names in the order given; the label of the i-th is i, counted from 1.
+
+    Raises:
+        NamesError: No names, one twice, a file that is missing, not UTF-8 or malformed, or a word that is too long or
+            holds control characters; the message says where.
+    """
+    text = str(text_or_path)
+    if _is_file(text):
+        return _read_file(Path(text))
+    if isinstance(text_or_path, Path) or _looks_like_path(text):
+        raise NamesError(f"expected a file with names at {text}, found none. Give the path of a text file with one "
+                         'name a line, or the names themselves: "dog, cat, park bench".')
+    if "\n" in text.strip():
+        return _assemble(_lines(text), source="the names given")
+    return _assemble(_items(text), source="the names given")
+
+
+def write_names(names: Names, path: Path) -> None:
+    """Write `names` as JSON with the label of each, so that `read_names(path)` gives them back.
+
+    Raises:
+        WorkspaceError: The file cannot be written.
+    """
+    synonyms = dict(zip(names.names, names.synonyms, strict=True)) if names.synonyms else {}
+    write_json(path, {
+        "names": {str(label): name for label, name in enumerate(names.names, start=1)},
+        "synonyms": {name: list(words) for name, words in synonyms.items() if words},
+        "background": list(names.background),
+    })
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # too long for a path, or with a null character
+        return False
+
+
+def _looks_like_path(text: str) -> bool:
+    return "," not in text and "\n" not in text and (
+        Path(text).suffix.lower() in FILE_SUFFIXES or text.startswith(("/", "./", "../", "~"))
+    )
+
+
+def _read_file(path: Path) -> Names:
+    text = _decode(path)
+    suffix = path.suffix.lower()
+    if suffix in {".json", ".yaml", ".yml"}:
+        return _from_mapping(_parse(text, path), source=str(path))
+    entries = _lines(text)
+    if len(entries) == 1 and len(entries[0][1]) > 1:
+        (_, (name, *words)), = entries
+        note(f"{path}: one line, so one name, {name!r}, with the synonyms {', '.join(words)}. "
+             "If these are names of their own, put each on a line.")
+    return _assemble(entries, source=str(path))
+
+
+def _decode(path: Path) -> str:
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise NamesError(f"cannot read {path}: {error.strerror}.") from error
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise NamesError(f"{path} is not UTF-8: byte 0x{raw[error.start]:02x} in line {line}. "
+                         "Save the file as UTF-8.") from error
+
+
+def _parse(text: str, path: Path) -> Any:  # noqa: ANN401
+    if path.suffix.lower() == ".json":
+        try:
+            return json.loads(text, object_pairs_hook=_no_key_twice)
+        except ValueError as error:
+            raise NamesError(f"{path} is not JSON: {error}.") from error
+    try:
+        import yaml  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise NamesError(f"reading {path} needs PyYAML: pip install pyyaml. Or write one name a line.") from error
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise NamesError(f"{path} is not YAML: {error}.") from error
+
+
+def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        seen = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in seen if seen.count(key) > 1)!r} is there twice")
+    return content
+
+
+def _lines(text: str) -> list[Entry]:
+    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return [(f"line {number}", _words(line, f"line {number}")) for number, line in enumerate(lines, start=1)
+            if line.strip() and not line.lstrip().startswith("#")]
+
+
+def _items(text: str) -> list[Entry]:
+    return [(f"item {number}", _words(item, f"item {number}")) for number, item in enumerate(text.split(","), start=1)]
+
+
+def _words(line: str, where: str) -> list[str]:
+    """The words of a line, cleaned, each once."""
+    cleaned: dict[str, str] = {}
+    for word in (_clean(word, where) for word in line.split(",")):
+        cleaned.setdefault(word.casefold(), word)
+    return [word for word in cleaned.values() if word]
+
+
+def _clean(word: str, where: str) -> str:
+    word = word.replace("\t", " ").translate(INVISIBLE)
+    for character in word:
+        if unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} or character in REORDERING:
+            raise NamesError(f"{where} holds the control character U+{ord(character):04X}; remove it.")
+    word = unicodedata.normalize("NFC", " ".join(word.split()))
+    if len(word) > LONGEST:
+        raise NamesError(f"{where} is {len(word)} characters long ({word[:30]!r}...); a name has {LONGEST} at most. "
+                         "Put one name on a line, or separate names by commas.")
+    return word
+
+
+def _from_mapping(content: Any, *, source: str) -> Names:  # noqa: ANN401
+    synonyms: Any = {}
+    background: Any = None
+    if isinstance(content, Mapping) and isinstance(content.get("names"), (list, Mapping)):
+        synonyms, background, content = content.get("synonyms") or {}, content.get("background"), content["names"]
+    if isinstance(content, list):
+        places = [f"item {number}" for number in range(1, len(content) + 1)]
+        entries = [(where, _text_words(line, where)) for where, line in zip(places, content, strict=True)]
+    elif isinstance(content, Mapping):
+        ids = content and all(re.fullmatch(r"-?\d{1,9}", str(key)) for key in content)
+        entries = _by_id(content, source) if ids else _by_prompt(content)
+    else:
+        raise NamesError(f"{source}: expected a list of names, {{id: name}} or {{prompt: name}}.")
+    owner = {words[0]: words for _, words in entries if words}
+    for name, words in _lists(synonyms, f"{source}: synonyms").items():
+        if name not in owner:
+            raise NamesError(f"{source}: there are synonyms for {name!r}, which is not one of the names.")
+        owner[name].extend(words)
+    nothing = None if background is None else _lists({BACKGROUND: background}, source)[BACKGROUND]
+    return _assemble(entries, source=source, background=nothing)
+
+
+def _lists(content: Any, where: str) -> dict[str, list[str]]:  # noqa: ANN401
+    if not isinstance(content, Mapping) or not all(isinstance(words, list) for words in content.values()):
+        raise NamesError(f"{where}: expected a list of words, found {content!r:.60}.")
+    return {str(key): [word for item in words for word in _text_words(item, where)] for key, words in content.items()}
+
+
+def _text_words(line: Any, where: str) -> list[str]:  # noqa: ANN401
+    if not isinstance(line, str):
+        raise NamesError(f"{where}: expected a text, found {line!r}.")
+    return _words(line, where)
+
+
+def _by_id(content: Mapping[Any, Any], source: str) -> list[Entry]:
+    """Entries in the order of their ids, which must be 0..K or 1..K: a gap would shift labels unseen."""
+    ids = {int(key): line for key, line in content.items()}
+    if len(ids) < len(content):
+        raise NamesError(f"{source}: an id is there twice; number the names anew.")
+    if NOT_SURE in ids and NOT_SURE - 1 not in ids:
+        del ids[NOT_SURE]
+    expected = range(min(ids, default=0), min(ids, default=0) + len(ids))
+    if len(ids) == 0 or expected.start not in (0, 1) or set(ids) != set(expected):
+        missing = sorted(set(range(1, max(ids, default=1) + 1)) - set(ids))[:5]
+        raise NamesError(f"{source}: expected the ids 1, 2, 3, ... (0 for background) without gaps; "
+                         f"missing {missing}, first found {sorted(ids)[:5]}. Number them anew.")
+    entries = [(f"id {number}", _text_words(ids[number], f"id {number}")) for number in sorted(ids)]
+    if expected.start == 0 and entries[0][1][:1] and entries[0][1][0].casefold() != BACKGROUND:
+        note(f"{source}: id 0 is {entries[0][1][0]!r}; 0 is background here, so every label is its id plus 1.")
+    return entries
+
+
+def _by_prompt(content: Mapping[Any, Any]) -> list[Entry]:
+    """Entries of {prompt: name}: prompts of the same name become its synonyms."""
+    entries: dict[str, Entry] = {}
+    for prompt, name in content.items():
+        where = f"prompt {prompt!r}"
+        words = _text_words(name, where)
+        if not words:
+            raise NamesError(f"{where} has an empty name; give it one.")
+        entries.setdefault(words[0].casefold(), (where, words))[1].extend(_words(str(prompt), where))
+    return list(entries.values())
+
+
+def _assemble(entries: Iterable[Entry], *, source: str, background: list[str] | None = None) -> Names:
+    """Check the entries against each other and make the record.
+
+    An entry `background` gives label 0's words, unless `background` gives them already.
+    """
+    names: dict[str, tuple[str, list[str]]] = {}
+    found: dict[str, str] = {}
+    nothing: list[str] = []
+    for where, words in entries:
+        if not words:
+            continue
+        if words[0].casefold() == BACKGROUND:
+            nothing += [word for word in words if word not in nothing]
+            continue
+        key = words[0].casefold()
+        if key in names:
+            raise NamesError(f"{source}: {words[0]!r} in {where} is the same as {names[key][0]!r} in {found[key]}; "
+                             "names must differ in more than upper and lower case. Remove one.")
+        others = {word.casefold(): word for word in words[1:]}
+        others.pop(key, None)
+        names[key], found[key] = (words[0], list(others.values())), where
+    if not names:
+        raise NamesError(f'{source}: expected at least one name, found none. For example: "dog, cat, park bench".')
+    if len(names) > MOST_NAMES:
+        raise NamesError(f"{source}: {len(names)} names; at most {MOST_NAMES} fit a label map. Use fewer.")
+    if background is None:  # else `write_names` wrote it, and it was said when it was first read
+        _note_shared(names, nothing or [BACKGROUND], source)
+    nothing = (nothing or [BACKGROUND]) if background is None else background
+    synonyms = tuple(tuple(words) for _, words in names.values())
+    return Names(
+        names=tuple(name for name, _ in names.values()),
+        synonyms=synonyms if any(synonyms) else (),
+        background=tuple(nothing),
+    )
+
+
+def _note_shared(names: Mapping[str, Entry], background: list[str], source: str) -> None:
+    """Say which words stand for two names: allowed, but the two will be hard to tell apart."""
+    owners: dict[str, list[str]] = {word.casefold(): [BACKGROUND] for word in background}
+    for name, words in names.values():
+        for word in (name, *words):
+            owners.setdefault(word.casefold(), []).append(name)
+    shared = {word: which for word, which in owners.items() if len(which) > 1}
+    for word, which in list(shared.items())[:10]:
+        several = " and ".join(repr(name) for name in which)
+        note(f"{source}: {word!r} stands for {several}; they will be hard to tell apart.")
+    if len(shared) > 10:
+        note(f"{source}: {len(shared) - 10} more words stand for several names.")
