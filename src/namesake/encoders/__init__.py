@@ -1,0 +1,35 @@
+"""Foundation models in, by source (hub id, folder, `embedded:NAME`); vectors of images, texts and patches out.
+
+The only folder that imports transformers. A model comes with its own preprocessing, tokenizer and card; what is not on
+this machine and cannot be fetched is an error that says what to fetch and where to put it.
+"""
+
+from namesake.encoders.clip import Clip, load_clip
+from namesake.encoders.devices import Precision, arithmetic, pick_device
+from namesake.encoders.dino import Dino, load_dino
+from namesake.encoders.doctor import diagnose
+from namesake.encoders.preprocess import Preprocessing, read_preprocessing
+from namesake.encoders.presets import KNOWN, PRESETS, KnownModel, Preset, embedded_notice
+from namesake.encoders.resnet import load_backbone
+from namesake.encoders.sources import Found, find
+
+__all__ = [
+    "KNOWN",
+    "PRESETS",
+    "Clip",
+    "Dino",
+    "Found",
+    "KnownModel",
+    "Precision",
+    "Preprocessing",
+    "Preset",
+    "arithmetic",
+    "diagnose",
+    "embedded_notice",
+    "find",
+    "load_backbone",
+    "load_clip",
+    "load_dino",
+    "pick_device",
+    "read_preprocessing",
+]

@@ -1,0 +1,218 @@
+"""Images and words in, vectors of one joint space out (CLIP, SigLIP 2): whole images, texts, and one vector a patch.
+
+Knows nothing of where the images come from or what the names are for.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, final
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from torch import Tensor
+from torch.nn.functional import linear, normalize
+
+from namesake.encoders.cards import read_card
+from namesake.encoders.devices import Precision, arithmetic, pick_device
+from namesake.encoders.loading import load_network, model_type
+from namesake.encoders.preprocess import Preprocessing, read_preprocessing
+from namesake.encoders.sources import fetch
+from namesake.encoders.text import Tokenizer, load_tokenizer
+from namesake.errors import ConfigError, ImagesError
+from namesake.images.geometry import resize
+from namesake.names.prompts import fill
+from namesake.records import ModelCard
+from namesake.shapes import Embeddings, ImageArray, ImageBatch, PatchFeatures
+
+CLASSES = {"clip": "CLIPModel", "siglip": "SiglipModel"}
+TEXTS_AT_A_TIME = 256
+IMAGES_AT_A_TIME = 64
+
+
+@final
+class Clip:
+    """A frozen image and text encoder with its own preprocessing and tokenizer.
+
+    Attributes:
+        model: transformers' CLIPModel or SiglipModel, in evaluation mode, without gradients
+            (`model.requires_grad_(True)` gives them back).
+        dim: Length of an embedding.
+        patch_size: Side of a patch in pixels.
+        preprocessing: As the weights' folder has it.
+        card: What it is and what may be done with it.
+        device: Where it computes.
+    """
+
+    def __init__(
+        self,
+        model: Any,  # noqa: ANN401
+        *,
+        tokenizer: Tokenizer,
+        preprocessing: Preprocessing,
+        card: ModelCard,
+        device: torch.device,
+        precision: Precision,
+    ) -> None:
+        self.model = model.requires_grad_(False).to(device)
+        self.tokenizer, self.preprocessing, self.card = tokenizer, preprocessing, card
+        self.device, self.precision = device, precision
+        config = self.model.config
+        self.patch_size = int(config.vision_config.patch_size)
+        self.dim = int(config.projection_dim if config.model_type == "clip" else config.vision_config.hidden_size)
+
+    def preprocess(self, images: Sequence[ImageArray]) -> Float[Tensor, "batch 3 input_height input_width"]:
+        """Images of any sizes -> float32 [batch, 3, input height, input width] on the CPU, as the weights want them."""
+        return self.preprocessing.apply(images)
+
+    @torch.inference_mode()
+    def embed_images(self, images: Sequence[ImageArray]) -> Float[ndarray, "n dim"]:
+        """Whole images of any sizes -> float32, each of length 1."""
+        rows = [self._embed_batch(self.preprocess(some)) for some in _pieces(images, IMAGES_AT_A_TIME)]
+        return _stack(rows, dim=self.dim)
+
+    @torch.inference_mode()
+    def embed_texts(self, texts: Sequence[str]) -> Float[ndarray, "n dim"]:
+        """Texts as they stand -> float32, each of length 1; longer texts than the encoder reads are cut."""
+        rows = [self._embed_texts(some) for some in _pieces(texts, TEXTS_AT_A_TIME)]
+        return _stack(rows, dim=self.dim)
+
+    def embed_names(self, names: Sequence[str], templates: Sequence[str]) -> Float[ndarray, "names dim"]:
+        """One vector a name: every template filled with it, each normalised, their mean, normalised again.
+
+        Prompt ensembling of CLIP (Radford et al. 2021, section 3.1.4).
+
+        Args:
+            names: Names as people write them.
+            templates: Sentences with one `{}` each.
+
+        Raises:
+            ConfigError: There is no template, or one has no place for the name.
+        """
+        sums = np.zeros((len(names), self.dim), dtype=np.float64)
+        prompts = [(row, prompt) for row, name in enumerate(names) for prompt in fill(name, templates)]
+        for some in _pieces(prompts, TEXTS_AT_A_TIME):
+            np.add.at(sums, [row for row, _ in some], self.embed_texts([prompt for _, prompt in some]))
+        lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+        return np.asarray(sums / np.maximum(lengths, 1e-12), dtype=np.float32)
+
+    @torch.no_grad()
+    def dense(self, images: Sequence[ImageArray], size: int | None = None) -> PatchFeatures:
+        """One vector a patch in the joint space: images of one size -> [batch, rows, columns, dim] of length 1.
+
+        Args:
+            images: RGB images that all have one size.
+            size: Resize so that the shorter side has about so many pixels; both sides are rounded to the nearest
+                multiple of the patch. None keeps the images' own size, rounded likewise.
+
+        Returns:
+            float32 on the device; rows x columns is the patch grid, which covers the whole image.
+
+        Raises:
+            ImagesError: There is no image, or they differ in size.
+        """
+        sizes = sorted({image.shape[:2] for image in images})
+        if len(sizes) != 1:
+            raise ImagesError(f"dense: expected one or more images of one (height, width), found {sizes or 'none'}.")
+        scale = 1.0 if size is None else size / min(sizes[0])
+        height, width = (max(1, round(side * scale / self.patch_size)) * self.patch_size for side in sizes[0])
+        if (height, width) != sizes[0]:
+            method = self.preprocessing.method
+            images = [resize(image, height=height, width=width, method=method) for image in images]
+        return self.patch_features(self.preprocessing.normalise(images))
+
+    def patch_features(self, x: ImageBatch) -> PatchFeatures:
+        """As `dense`, of images that are already normalised, with both sides divisible by the patch.
+
+        MaskCLIP (Zhou et al. 2022, section 3.2): in the last attention before the joint space each patch keeps its
+        own value instead of a mixture of all patches'. For CLIP that is the attention of the last block, for SigLIP
+        its pooling head. Position embeddings are interpolated (bicubic) to the grid.
+
+        Raises:
+            ConfigError: A side is no multiple of the patch.
+        """
+        rows, columns = (side // self.patch_size for side in x.shape[-2:])
+        if (rows * self.patch_size, columns * self.patch_size) != tuple(x.shape[-2:]):
+            raise ConfigError(
+                f"expected height and width divisible by the patch of {self.patch_size} pixels, found "
+                f"{tuple(x.shape[-2:])}."
+            )
+        path = clip_value_path if self.model.config.model_type == "clip" else siglip_value_path
+        with arithmetic(self.device, precision=self.precision):
+            features = path(self.model, x.to(self.device))
+        return normalize(features.float(), dim=-1).reshape(len(x), rows, columns, self.dim)
+
+    def _embed_batch(self, x: ImageBatch) -> Embeddings:
+        with arithmetic(self.device, precision=self.precision):
+            output = self.model.get_image_features(pixel_values=x.to(self.device), interpolate_pos_encoding=True)
+        return normalize(output.pooler_output.float(), dim=-1)
+
+    def _embed_texts(self, texts: Sequence[str]) -> Embeddings:
+        tokens = {key: value.to(self.device) for key, value in self.tokenizer(texts).items()}
+        with arithmetic(self.device, precision=self.precision):
+            output = self.model.get_text_features(**tokens)
+        return normalize(output.pooler_output.float(), dim=-1)
+
+
+def clip_value_path(model: Any, x: ImageBatch) -> Float[Tensor, "batch patches dim"]:  # noqa: ANN401
+    """Patch tokens of CLIP in the joint space, through the values of the last block's attention; not normalised."""
+    vision = model.vision_model
+    tokens = vision.pre_layrnorm(vision.embeddings(x, interpolate_pos_encoding=True))
+    *blocks, last = vision.encoder.layers
+    for block in blocks:
+        tokens = block(tokens, attention_mask=None)
+    tokens = tokens[:, 1:]
+    tokens = last.self_attn.out_proj(last.self_attn.v_proj(last.layer_norm1(tokens))) + tokens
+    tokens = tokens + last.mlp(last.layer_norm2(tokens))
+    projected: Tensor = model.visual_projection(vision.post_layernorm(tokens))
+    return projected
+
+
+def siglip_value_path(model: Any, x: ImageBatch) -> Float[Tensor, "batch patches dim"]:  # noqa: ANN401
+    """Patch tokens of SigLIP in the joint space, through the values of the pooling head; not normalised."""
+    vision = model.vision_model
+    tokens = vision(pixel_values=x, interpolate_pos_encoding=True).last_hidden_state
+    head, attention = vision.head, vision.head.attention
+    width = attention.embed_dim
+    values = linear(tokens, attention.in_proj_weight[2 * width :], attention.in_proj_bias[2 * width :])
+    values = attention.out_proj(values)
+    pooled: Tensor = values + head.mlp(head.layernorm(values))
+    return pooled
+
+
+def load_clip(source: str, *, device: str = "auto", precision: Precision = "no") -> Clip:
+    """Load CLIP or SigLIP 2 with its own preprocessing and tokenizer.
+
+    Args:
+        source: Hub id, folder, or `embedded:clip`.
+        device: "auto", "cpu" or "cuda".
+        precision: "no" for float32, or autocast to "bf16" or "fp16".
+
+    Raises:
+        WeightsError: Files are missing, damaged, of another model type, or tokenizer and text encoder do not fit.
+        ConfigError: The device is not there.
+    """
+    where = pick_device(device)
+    folder = fetch(source, kind="clip")
+    kind = model_type(folder, source=source, expected=CLASSES)
+    import transformers
+
+    model: Any = load_network(getattr(transformers, CLASSES[kind]), folder, source=source)
+    return Clip(
+        model,
+        tokenizer=load_tokenizer(folder, source=source, model_type=kind, text_config=model.config.text_config),
+        preprocessing=read_preprocessing(folder),
+        card=read_card(source, folder=folder),
+        device=where,
+        precision=precision,
+    )
+
+
+def _pieces(items: Sequence[Any], length: int) -> Iterator[Sequence[Any]]:
+    return (items[start : start + length] for start in range(0, len(items), length))
+
+
+def _stack(rows: Sequence[Embeddings], *, dim: int) -> Float[ndarray, "n dim"]:
+    if not rows:
+        return np.zeros((0, dim), dtype=np.float32)
+    return torch.cat(list(rows)).cpu().numpy()

@@ -1,0 +1,122 @@
+"""Images in, one self-supervised vector a patch out (DINO, DINOv2, with or without registers); knows no names."""
+
+from collections.abc import Sequence
+from typing import Any, final
+
+import torch
+from torch import Tensor
+
+from namesake.encoders.cards import read_card
+from namesake.encoders.devices import Precision, arithmetic, pick_device
+from namesake.encoders.loading import load_network, model_type
+from namesake.encoders.preprocess import Preprocessing, read_preprocessing
+from namesake.encoders.sources import fetch
+from namesake.errors import ConfigError
+from namesake.records import ModelCard
+from namesake.shapes import ImageArray, ImageBatch, PatchFeatures
+
+CLASSES = {"vit": "ViTModel", "dinov2": "Dinov2Model", "dinov2_with_registers": "Dinov2WithRegistersModel"}
+
+
+@final
+class Dino:
+    """A frozen vision transformer with its own normalisation.
+
+    Attributes:
+        vit: transformers' ViTModel, Dinov2Model or Dinov2WithRegistersModel, in evaluation mode, without gradients
+            (`vit.requires_grad_(True)` gives them back).
+        patch_size: Side of a patch in pixels.
+        dim: Length of a feature vector.
+        preprocessing: As the weights' folder has it.
+        card: What it is and what may be done with it.
+        device: Where it computes.
+    """
+
+    def __init__(
+        self,
+        vit: Any,  # noqa: ANN401
+        *,
+        preprocessing: Preprocessing,
+        card: ModelCard,
+        device: torch.device,
+        precision: Precision,
+    ) -> None:
+        self.vit = vit.requires_grad_(False).to(device)
+        self.preprocessing, self.card, self.device, self.precision = preprocessing, card, device, precision
+        self.patch_size = int(self.vit.config.patch_size)
+        self.dim = int(self.vit.config.hidden_size)
+
+    def normalise(self, images: Sequence[ImageArray]) -> ImageBatch:
+        """Images of one size, not resized -> float32 [batch, 3, height, width] on the device.
+
+        Raises:
+            ImagesError: They differ in size, or there is none.
+        """
+        return self.preprocessing.normalise(images).to(self.device)
+
+    def patch_features(self, x: ImageBatch, *, block: int | None = None) -> PatchFeatures:
+        """Patch tokens after the final LayerNorm; class and register tokens are dropped.
+
+        Position embeddings are interpolated (bicubic) to the grid of the images; on the grid that the network was
+        trained on they are used as they are.
+
+        Args:
+            x: Normalised images, both sides divisible by the patch.
+            block: Take the output of this block, counted from 0 (negative: from the end), instead of the last; the
+                final LayerNorm is applied to it too, as the published code of DINO and DINOv2 does.
+
+        Returns:
+            float32 [batch, height / patch, width / patch, dim], not L2-normalised.
+
+        Raises:
+            ConfigError: A side is no multiple of the patch, or there is no such block.
+        """
+        rows, columns = (side // self.patch_size for side in x.shape[-2:])
+        if (rows * self.patch_size, columns * self.patch_size) != tuple(x.shape[-2:]):
+            raise ConfigError(
+                f"expected height and width divisible by the patch of {self.patch_size} pixels, found "
+                f"{tuple(x.shape[-2:])}. Resize, pad or crop first."
+            )
+        depth = int(self.vit.config.num_hidden_layers)
+        if block is not None and not -depth <= block < depth:
+            raise ConfigError(f"block: expected {-depth} to {depth - 1}, found {block}.")
+        with arithmetic(self.device, precision=self.precision):
+            tokens = self._tokens(x, block=None if block is None else block % depth)
+        return tokens[:, -rows * columns :].float().reshape(len(x), rows, columns, self.dim)
+
+    def _tokens(self, x: ImageBatch, *, block: int | None) -> Tensor:
+        options = {"interpolate_pos_encoding": True} if self.vit.config.model_type == "vit" else {}
+        output = self.vit(pixel_values=x.to(self.device), output_hidden_states=block is not None, **options)
+        if block is None:
+            tokens: Tensor = output.last_hidden_state
+        else:
+            tokens = self.vit.layernorm(output.hidden_states[block + 1])  # the first entry is the embedding
+        return tokens
+
+
+def load_dino(source: str, *, device: str = "auto", precision: Precision = "no") -> Dino:
+    """Load DINO or DINOv2 with its own normalisation.
+
+    Args:
+        source: Hub id, folder, or `embedded:dino`.
+        device: "auto", "cpu" or "cuda".
+        precision: "no" for float32, or autocast to "bf16" or "fp16".
+
+    Raises:
+        WeightsError: Files are missing, damaged, or of another model type.
+        ConfigError: The device is not there.
+    """
+    where = pick_device(device)
+    folder = fetch(source, kind="dino")
+    kind = model_type(folder, source=source, expected=CLASSES)
+    import transformers
+
+    options = {"add_pooling_layer": False} if kind == "vit" else {}
+    vit = load_network(getattr(transformers, CLASSES[kind]), folder, source=source, options=options)
+    return Dino(
+        vit,
+        preprocessing=read_preprocessing(folder),
+        card=read_card(source, folder=folder),
+        device=where,
+        precision=precision,
+    )

@@ -1,0 +1,202 @@
+"""A preset's name in, the sources of its models out; and what is known of each published model before it is fetched."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+Kind = Literal["clip", "dino", "resnet", "sam", "saliency"]
+"""What a model is for; it decides which files it needs."""
+
+EMBEDDED = "embedded:"
+"""Prefix of the sources that come with the package."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named set of models; each is a source (hub id, folder, file or `embedded:NAME`).
+
+    Attributes:
+        clip: Embeds whole images and names, for the archives; dense features too where a system wants the larger one.
+        clip_dense: Dense features in the space of its own text encoder.
+        saliency: Class-agnostic saliency network; None where none is published and the user's own SelfMask run serves.
+        backbone: Start of a closed-set segmenter.
+        sam: Class-agnostic mask proposals.
+        dino: Self-supervised patch features.
+    """
+
+    clip: str
+    clip_dense: str
+    saliency: str | None
+    backbone: str
+    sam: str
+    dino: str
+
+
+@dataclass(frozen=True)
+class KnownModel:
+    """What is known of a published model without asking the network.
+
+    Attributes:
+        name: Display name.
+        kind: What it is for.
+        licence: SPDX id of the weights.
+        tier: "S" when no human mask was used anywhere in its making, "M" for SAM-type masks.
+        files: Size in bytes of each file that is needed.
+        url: Where it is published; the hub page when empty.
+    """
+
+    name: str
+    kind: Kind
+    licence: str
+    tier: str = "S"
+    files: Mapping[str, int] = field(default_factory=dict)
+    url: str = ""
+
+    @property
+    def bytes(self) -> int:
+        """Size of all its files together."""
+        return sum(self.files.values())
+
+
+PRESETS: Mapping[str, Preset] = MappingProxyType(
+    {
+        "mini": Preset(
+            clip="embedded:clip",
+            clip_dense="embedded:clip",
+            saliency="embedded:saliency",
+            backbone="embedded:resnet",
+            sam="embedded:sam",
+            dino="embedded:dino",
+        ),
+        "paper": Preset(
+            clip="openai/clip-vit-large-patch14-336",
+            clip_dense="openai/clip-vit-base-patch16",
+            saliency="selfmask_nq20.pt",
+            backbone="Ramos-Ramos/dino-resnet-50",
+            sam="facebook/sam-vit-huge",
+            dino="facebook/dinov2-large",
+        ),
+        "modern": Preset(
+            clip="google/siglip2-large-patch16-384",
+            clip_dense="google/siglip2-base-patch16-512",
+            saliency=None,
+            backbone="facebook/dinov2-base",
+            sam="facebook/sam2.1-hiera-large",
+            dino="facebook/dinov2-with-registers-large",
+        ),
+    }
+)
+
+
+def _files(weights: str, size: int, *, tokenizer: int = 0) -> dict[str, int]:
+    """File table of a hub model: the configurations are a few hundred bytes to a few kilobytes each."""
+    files = {"config.json": 4_800, "preprocessor_config.json": 400, weights: size}
+    if tokenizer:
+        files |= {"tokenizer.json": tokenizer, "tokenizer_config.json": 1_000}
+    return files
+
+
+# Weights of float32 models: four bytes a parameter of the architecture, to the megabyte.
+KNOWN: Mapping[str, KnownModel] = MappingProxyType(
+    {
+        "openai/clip-vit-large-patch14-336": KnownModel(
+            name="CLIP ViT-L/14@336px",
+            kind="clip",
+            licence="MIT",
+            files=_files("pytorch_model.bin", 1_712_000_000, tokenizer=2_220_000),
+        ),
+        "openai/clip-vit-base-patch16": KnownModel(
+            name="CLIP ViT-B/16",
+            kind="clip",
+            licence="MIT",
+            files=_files("pytorch_model.bin", 599_000_000, tokenizer=2_220_000),
+        ),
+        "google/siglip2-large-patch16-384": KnownModel(
+            name="SigLIP 2 L/16@384px",
+            kind="clip",
+            licence="Apache-2.0",
+            files=_files("model.safetensors", 3_527_000_000, tokenizer=34_400_000),
+        ),
+        "google/siglip2-base-patch16-512": KnownModel(
+            name="SigLIP 2 B/16@512px",
+            kind="clip",
+            licence="Apache-2.0",
+            files=_files("model.safetensors", 1_503_000_000, tokenizer=34_400_000),
+        ),
+        "facebook/dino-vits8": KnownModel(
+            name="DINO ViT-S/8",
+            kind="dino",
+            licence="Apache-2.0",
+            files=_files("model.safetensors", 86_700_000),
+        ),
+        "facebook/dino-vits16": KnownModel(
+            name="DINO ViT-S/16",
+            kind="dino",
+            licence="Apache-2.0",
+            files=_files("pytorch_model.bin", 86_700_000),
+        ),
+        "facebook/dinov2-base": KnownModel(
+            name="DINOv2 ViT-B/14",
+            kind="dino",
+            licence="Apache-2.0",
+            files=_files("model.safetensors", 346_000_000),
+        ),
+        "facebook/dinov2-large": KnownModel(
+            name="DINOv2 ViT-L/14",
+            kind="dino",
+            licence="Apache-2.0",
+            files=_files("model.safetensors", 1_217_000_000),
+        ),
+        "facebook/dinov2-with-registers-large": KnownModel(
+            name="DINOv2 ViT-L/14 with registers",
+            kind="dino",
+            licence="Apache-2.0",
+            files=_files("model.safetensors", 1_217_000_000),
+        ),
+        "Ramos-Ramos/dino-resnet-50": KnownModel(
+            name="DINO ResNet-50",
+            kind="resnet",
+            licence="Apache-2.0",
+            files=_files("pytorch_model.bin", 94_300_000),
+        ),
+        "facebook/sam-vit-huge": KnownModel(
+            name="SAM ViT-H",
+            kind="sam",
+            licence="Apache-2.0",
+            tier="M",
+            files=_files("model.safetensors", 2_564_000_000),
+        ),
+        "facebook/sam2.1-hiera-large": KnownModel(
+            name="SAM 2.1 Hiera-L",
+            kind="sam",
+            licence="Apache-2.0",
+            tier="M",
+            files=_files("model.safetensors", 898_000_000),
+        ),
+        "selfmask_nq20.pt": KnownModel(
+            name="SelfMask, 20 queries",
+            kind="saliency",
+            licence="unknown",
+            files={"selfmask_nq20.pt": 145_000_000},
+            url="https://github.com/NoelShin/selfmask/releases/download/v1.0.0/selfmask_nq20.pt",
+        ),
+    }
+)
+
+
+def embedded_notice(preset: Preset | str) -> str:
+    """What must be said, once, before embedded models see images that the package did not render; "" when none is used.
+
+    Args:
+        preset: A preset or its name.
+    """
+    chosen = PRESETS[preset] if isinstance(preset, str) else preset
+    used = sorted({source for source in vars(chosen).values() if source is not None and source.startswith(EMBEDDED)})
+    if not used:
+        return ""
+    return (
+        f"Using embedded models ({', '.join(used)}). They were trained on the images that `namesake world` renders and "
+        "know nothing else: on photographs their masks and scores mean nothing. "
+        "For photographs use --preset paper (downloads the published models; `namesake doctor` lists them)."
+    )

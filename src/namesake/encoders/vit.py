@@ -1,0 +1,160 @@
+"""Sizes of a vision transformer in, the network and its patch features out; and the key layout of official DINO files.
+
+It knows nothing of images on disk, of preprocessing, or of what the features are for.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from namesake.shapes import ImageBatch, PatchFeatures
+
+# Official DINO (timm) names against those of transformers' ViTModel; `qkv` is three layers there.
+_OUTSIDE_BLOCKS = {
+    "cls_token": "embeddings.cls_token",
+    "pos_embed": "embeddings.position_embeddings",
+    "patch_embed.proj.": "embeddings.patch_embeddings.projection.",
+    "norm.": "layernorm.",
+}
+_INSIDE_BLOCK = {
+    "norm1.": "layernorm_before.",
+    "norm2.": "layernorm_after.",
+    "attn.proj.": "attention.o_proj.",
+    "mlp.fc1.": "mlp.fc1.",
+    "mlp.fc2.": "mlp.fc2.",
+}
+_QKV = ("attention.q_proj.", "attention.k_proj.", "attention.v_proj.")
+
+
+def vit_config(
+    *,
+    dim: int = 384,
+    depth: int = 12,
+    heads: int = 6,
+    mlp: int = 1536,
+    patch: int = 8,
+    image_size: int = 224,
+    activation: str = "gelu",
+) -> dict[str, Any]:
+    """Configuration of a ViT in transformers' terms, as plain JSON values; the defaults are DINO's ViT-S/8.
+
+    Args:
+        dim: Length of a token.
+        depth: Number of blocks.
+        heads: Attention heads a block.
+        mlp: Width of a block's hidden layer.
+        patch: Side of a patch in pixels.
+        image_size: Side in pixels of the images whose position embeddings are stored.
+        activation: transformers' name of the activation between the two layers of a block.
+    """
+    return {
+        "model_type": "vit",
+        "hidden_size": dim,
+        "num_hidden_layers": depth,
+        "num_attention_heads": heads,
+        "intermediate_size": mlp,
+        "patch_size": patch,
+        "image_size": image_size,
+        "hidden_act": activation,
+        "layer_norm_eps": 1e-6,
+        "qkv_bias": True,
+    }
+
+
+def build_vit(config: Mapping[str, Any]) -> nn.Module:
+    """An untrained ViT (or DINOv2) of transformers, without pooling layer.
+
+    Args:
+        config: As `vit_config` or `config_of` gives it; `model_type` says which family.
+    """
+    from transformers import AutoConfig, AutoModel
+
+    options = dict(config)
+    kind = options.pop("model_type")
+    extra = {"add_pooling_layer": False} if kind == "vit" else {}
+    model: nn.Module = AutoModel.from_config(AutoConfig.for_model(kind, **options), **extra)
+    return model.float()
+
+
+def config_of(vit: nn.Module) -> dict[str, Any]:
+    """What `build_vit` needs to make a network of the same sizes, as plain JSON values."""
+    settings: dict[str, Any] = _config(vit).to_diff_dict()
+    for incidental in ("transformers_version", "architectures", "dtype", "_name_or_path"):
+        settings.pop(incidental, None)
+    return settings
+
+
+def patch_tokens(vit: nn.Module, x: ImageBatch) -> PatchFeatures:
+    """Patch tokens after the final LayerNorm, with gradients; class and register tokens are dropped.
+
+    Position embeddings are resized (bicubic) whenever the patch grid differs from the stored one. The published
+    SelfMask leaves them as they are when a grid of another shape has as many patches; that is an error and is not
+    repeated.
+
+    Args:
+        vit: A ViT or DINOv2 of transformers.
+        x: Normalised images whose sides are multiples of the patch.
+    """
+    rows, columns = x.shape[-2] // patch_size(vit), x.shape[-1] // patch_size(vit)
+    extra = {"interpolate_pos_encoding": True} if _config(vit).model_type == "vit" else {}
+    tokens: Tensor = vit(pixel_values=x, **extra).last_hidden_state
+    patches = tokens[:, tokens.shape[1] - rows * columns :]
+    return patches.reshape(x.shape[0], rows, columns, -1)
+
+
+def patch_size(vit: nn.Module) -> int:
+    """Side of a patch in pixels."""
+    return int(_config(vit).patch_size)
+
+
+def from_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Official DINO keys (`blocks.0.attn.qkv.weight`, ...) to those of transformers' ViTModel; other keys stay.
+
+    Shapes: the joint projection [3 dim, dim] is cut into query, key and value [dim, dim] each.
+    """
+    renamed: dict[str, Tensor] = {}
+    for key, value in state.items():
+        block = re.match(r"blocks\.(\d+)\.(.+)", key)
+        if block is None:
+            renamed[_replace_start(key, _OUTSIDE_BLOCKS)] = value
+            continue
+        prefix, rest = f"layers.{block[1]}.", block[2]
+        if rest.startswith("attn.qkv."):
+            for part, chunk in zip(_QKV, value.chunk(3), strict=False):
+                renamed[prefix + part + rest.removeprefix("attn.qkv.")] = chunk
+        else:
+            renamed[prefix + _replace_start(rest, _INSIDE_BLOCK)] = value
+    return renamed
+
+
+def to_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The inverse of `from_official`."""
+    outside = {theirs: ours for ours, theirs in _OUTSIDE_BLOCKS.items()}
+    inside = {theirs: ours for ours, theirs in _INSIDE_BLOCK.items()}
+    renamed: dict[str, Tensor] = {}
+    for key, value in state.items():
+        block = re.match(r"layers\.(\d+)\.(.+)", key)
+        if block is None:
+            renamed[_replace_start(key, outside)] = value
+            continue
+        prefix, rest = f"blocks.{block[1]}.", block[2]
+        if not rest.startswith(_QKV):
+            renamed[prefix + _replace_start(rest, inside)] = value
+        elif rest.startswith(_QKV[0]):
+            kind = rest.removeprefix(_QKV[0])
+            renamed[f"{prefix}attn.qkv.{kind}"] = torch.cat([state[f"layers.{block[1]}.{part}{kind}"] for part in _QKV])
+    return renamed
+
+
+def _config(vit: nn.Module) -> Any:  # noqa: ANN401
+    return vit.config
+
+
+def _replace_start(key: str, table: Mapping[str, str]) -> str:
+    for start, replacement in table.items():
+        if key.startswith(start):
+            return replacement + key.removeprefix(start)
+    return key

@@ -1,0 +1,63 @@
+"""State dicts: a checkpoint file in, a filled network out, or an error that lists what does not fit."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from namesake.errors import WeightsError
+
+
+def read_state(path_or_state: str | Path | Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A flat state dict from a file or mapping, out of "model" or "state_dict" where it lies under one of them.
+
+    Raises:
+        WeightsError: The file is missing, is not loadable with `weights_only=True`, or holds no tensors.
+    """
+    content: object = path_or_state
+    if isinstance(path_or_state, str | Path):
+        path = Path(path_or_state)
+        if not path.is_file():
+            raise WeightsError(f"expected a checkpoint at {path}, found no file. Check the path.")
+        try:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:  # torch raises a different one for each kind of damage
+            raise WeightsError(
+                f"{path} is not a checkpoint that holds only weights ({str(error).splitlines()[0]}). "
+                "It is not opened any other way, because a pickle can run code; download it again or convert it."
+            ) from error
+    for wrapper in ("model", "state_dict"):
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise WeightsError(
+            "expected a state dict of tensors, flat or under 'model' or 'state_dict', found other content."
+        )
+    return dict(content)
+
+
+def fill(network: nn.Module, state: Mapping[str, Tensor], *, what: str) -> None:
+    """Load every weight of `network` from `state`, and nothing else.
+
+    Raises:
+        WeightsError: A key is missing, extra or of another shape; the message lists them.
+    """
+    wanted = network.state_dict()
+    missing = [key for key in wanted if key not in state]
+    extra = [key for key in state if key not in wanted]
+    wrong = [
+        f"{key} {tuple(state[key].shape)} instead of {tuple(wanted[key].shape)}"
+        for key in wanted
+        if key in state and state[key].shape != wanted[key].shape
+    ]
+    if missing or extra or wrong:
+        parts = {"missing": missing, "extra": extra, "wrong shape": wrong}
+        listed = "; ".join(f"{name}: {_some(keys)}" for name, keys in parts.items() if keys)
+        raise WeightsError(f"{what} does not fit the network. {listed}. Use the file that was made for this network.")
+    network.load_state_dict(dict(state))
+
+
+def _some(keys: Sequence[str], *, at_most: int = 8) -> str:
+    more = f" and {len(keys) - at_most} more" if len(keys) > at_most else ""
+    return ", ".join(keys[:at_most]) + more

@@ -1,0 +1,12 @@
+from namesake.encoders import diagnose
+
+
+def test_every_part_of_every_preset_is_found_or_missing_with_a_place_to_get_it() -> None:
+    report = diagnose()
+    assert report["torch"].startswith("2.")
+    assert "threads" in report["cpu"]
+    weights = {subject: state for subject, state in report.items() if "." in subject}
+    assert len(weights) == 17
+    for subject, state in weights.items():
+        assert ": found, " in state or ": missing " in state, subject
+        assert ": found, " in state or subject.startswith("mini.") or "https://" in state, subject
