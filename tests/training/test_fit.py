@@ -1,0 +1,123 @@
+"""A training that was killed and started again ends with the same weights as one that was not."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from namesake.errors import ConfigError, WeightsError
+from namesake.training.fit import fit, forget
+
+ITERATIONS = 60
+
+
+class Sums(Dataset[dict[str, Tensor]]):
+    """Four numbers and their sum, by index."""
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        numbers = torch.randn(4, generator=torch.Generator().manual_seed(index))
+        return {"numbers": numbers, "sum": numbers.sum()[None]}
+
+
+class KilledError(Exception):
+    pass
+
+
+def error_of_sum(module: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {"loss": (module(batch["numbers"]) - batch["sum"]).square().mean()}
+
+
+def train(out: Path, *, killed_at: int | None = None, iterations: int = ITERATIONS, width: int = 8, workers: int = 0):
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(4, width), nn.Dropout(0.1), nn.Linear(width, 1))
+
+    def after(iteration: int) -> None:
+        if iteration == killed_at:
+            raise KilledError
+
+    return fit(
+        module,
+        Sums(),
+        loss=error_of_sum,
+        optimisers=[torch.optim.Adam(module.parameters(), 1e-2)],
+        iterations=iterations,
+        batch_size=8,
+        out=out,
+        rate=lambda iteration: 1 - iteration / iterations,
+        checkpoint_every=20,
+        workers=workers,
+        after_step=after,
+    )
+
+
+def test_fit__killed_and_resumed_gives_the_same_bytes(tmp_path: Path):
+    whole = train(tmp_path / "whole")
+    with pytest.raises(KilledError):
+        train(tmp_path / "killed", killed_at=47)
+    resumed = train(tmp_path / "killed")
+    for one, other in zip(whole.parameters(), resumed.parameters(), strict=True):
+        assert torch.equal(one, other)
+    assert (tmp_path / "whole/metrics.jsonl").read_text() == (tmp_path / "killed/metrics.jsonl").read_text()
+
+
+def test_fit__worker_processes_change_nothing(tmp_path: Path):
+    here, elsewhere = train(tmp_path / "0", workers=0), train(tmp_path / "2", workers=2)
+    assert all(torch.equal(a, b) for a, b in zip(here.parameters(), elsewhere.parameters(), strict=True))
+
+
+def test_fit__learns(tmp_path: Path):
+    torch.manual_seed(0)
+    module = nn.Linear(4, 1)
+    fit(
+        module,
+        Sums(),
+        loss=error_of_sum,
+        optimisers=[torch.optim.Adam(module.parameters(), 0.05)],
+        iterations=300,
+        batch_size=8,
+        out=tmp_path,
+        rate=lambda _: 1.0,
+        workers=0,
+    )
+    assert torch.allclose(module.weight, torch.ones(1, 4), atol=0.02)
+
+
+def test_fit__finished_training_is_not_repeated(tmp_path: Path):
+    train(tmp_path)
+    with_checkpoint = (tmp_path / "checkpoint.pt").stat().st_mtime_ns
+    train(tmp_path, killed_at=0)
+    assert (tmp_path / "checkpoint.pt").stat().st_mtime_ns == with_checkpoint
+    forget(tmp_path)
+    assert not (tmp_path / "checkpoint.pt").exists()
+
+
+def test_fit__checkpoint_of_another_network(tmp_path: Path):
+    train(tmp_path)
+    with pytest.raises(WeightsError, match="does not fit"):
+        train(tmp_path, width=9)
+
+
+def test_fit__truncated_checkpoint(tmp_path: Path):
+    train(tmp_path)
+    checkpoint = tmp_path / "checkpoint.pt"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:500])
+    with pytest.raises(WeightsError, match="Delete"):
+        train(tmp_path)
+
+
+def test_fit__loss_not_finite(tmp_path: Path):
+    module = nn.Linear(4, 1)
+    with pytest.raises(ConfigError, match="finite"):
+        fit(
+            module,
+            Sums(),
+            loss=lambda module, batch: {"loss": module(batch["numbers"]).mean() * float("nan")},
+            optimisers=[torch.optim.SGD(module.parameters(), 0.1)],
+            iterations=40,
+            batch_size=2,
+            out=tmp_path,
+            rate=lambda _: 1.0,
+            workers=0,
+        )
