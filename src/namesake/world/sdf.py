@@ -184,7 +184,9 @@ class Field:
 
     def distances(self, points: Array) -> Array:
         """Signed distance of points float32 [3, n] to every primitive: float32 [primitives, n]."""
-        local = (self._matrix @ points + self._shift).reshape(3, -1, points.shape[1])
+        local = self._matrix @ points
+        local += self._shift
+        local = local.reshape(3, -1, points.shape[1])
         if len(self._spans) == 1:
             return _FORMULAS[self._spans[0][0]](local, self._spans[0][3])
         out = np.empty(local.shape[1:], dtype=np.float32)
@@ -276,7 +278,7 @@ class Solid:
             return np.asarray(np.minimum.reduce(each, axis=0))
         folded = [_fold(part, each) for part in self._folded]
         if self._plain:
-            folded.append(np.minimum.reduce(each[self._plain], axis=0))
+            folded.append(np.minimum.reduce(each.take(self._plain, axis=0), axis=0))
         return np.asarray(functools.reduce(np.minimum, folded))
 
     def normal(self, points: Array) -> Array:

@@ -59,12 +59,7 @@ def _crossing(
     near = np.maximum(np.minimum(first, second).max(axis=0), 0)
     far = np.minimum(np.maximum(first, second).min(axis=0), longest)
     index = (near < far).nonzero()[0]
-    return index, near[index], far[index]
-
-
-def _take(vectors: Array, keep: NDArray[np.intp]) -> Array:
-    """Columns `keep` of [3, n]; a single shared column [3, 1] stays as it is."""
-    return vectors if vectors.shape[1] == 1 else vectors[:, keep]
+    return index, near.take(index), far.take(index)
 
 
 def clear_until(placed: Placed, origin: Array, direction: Array, *, slope: float) -> Array:
@@ -84,7 +79,7 @@ def clear_until(placed: Placed, origin: Array, direction: Array, *, slope: float
     widest = slope * (float(np.linalg.norm(start)) + float(np.abs([placed.solid.low, placed.solid.high]).max()) * 1.8)
     endless = np.full(1, np.inf, dtype=np.float32)
     index, t, far = _crossing(placed, start, along, endless, margin=0.01 + widest)
-    along = along[:, index]
+    along = along.take(index, axis=1)
     for _ in range(TILE_STEPS):
         if not len(index):
             break
@@ -94,7 +89,7 @@ def clear_until(placed: Placed, origin: Array, direction: Array, *, slope: float
         t = t + np.float32(0.9) * np.maximum(room, 0)
         clear[index[t >= far]] = np.inf
         keep = ((room > 0.5 * radius) & (t < far)).nonzero()[0]
-        index, t, far, along = index[keep], t[keep], far[keep], along[:, keep]
+        index, t, far, along = index.take(keep), t.take(keep), far.take(keep), along.take(keep, axis=1)
     return clear
 
 
@@ -116,22 +111,24 @@ def first_hit(
     """
     distance = np.full(direction.shape[1], np.inf, dtype=np.float32)
     open_rays = (shortest < longest).nonzero()[0]
-    start, along = placed.points_in(origin), placed.axes @ direction[:, open_rays]
-    inside, t, far = _crossing(placed, start, along, longest[open_rays] / np.float32(placed.scale))
-    index, along = open_rays[inside], along[:, inside]
-    t = np.maximum(t, shortest[index] / np.float32(placed.scale))
+    start, along = placed.points_in(origin), placed.axes @ direction.take(open_rays, axis=1)
+    inside, t, far = _crossing(placed, start, along, longest.take(open_rays) / np.float32(placed.scale))
+    index, along = open_rays.take(inside), along.take(inside, axis=1)
+    t = np.maximum(t, shortest.take(index) / np.float32(placed.scale))
     for step in range(steps):
         if not len(index):
             break
         gap = placed.solid.distance(start + along * t)
         last = step + 1 == steps or len(index) < FEWEST
-        hit = gap < (4 * TOLERANCE if last else TOLERANCE) * t
-        distance[index[hit]] = t[hit] * placed.scale
+        near = gap < (4 * TOLERANCE if last else TOLERANCE) * t
+        hit = near.nonzero()[0]
+        if len(hit):
+            distance[index.take(hit)] = t.take(hit) * placed.scale
         if last:
             break
         t = t + np.float32(0.95) * gap
-        keep = (~hit & (t < far)).nonzero()[0]
-        index, t, far, along = index[keep], t[keep], far[keep], along[:, keep]
+        keep = ((t < far) & ~near).nonzero()[0]
+        index, t, far, along = index.take(keep), t.take(keep), far.take(keep), along.take(keep, axis=1)
     return distance
 
 
@@ -149,7 +146,7 @@ def light_reaching(placed: Placed, points: Array, towards_light: Array) -> Array
     start, along = placed.points_in(points), placed.axes @ towards_light
     light = np.ones(points.shape[1], dtype=np.float32)
     index, t, far = _crossing(placed, start, along, np.full(1, np.inf, dtype=np.float32))
-    start = _take(start, index)
+    start = start.take(index, axis=1)
     least = np.ones(len(index), dtype=np.float32)
     for _ in range(SHADOW_STEPS):
         if len(index) < FEWEST:
@@ -159,5 +156,11 @@ def light_reaching(placed: Placed, points: Array, towards_light: Array) -> Array
         light[index] = least
         t = t + np.maximum(gap, np.float32(0.05))
         keep = ((least > 0.04) & (t < far)).nonzero()[0]
-        index, t, far, least, start = index[keep], t[keep], far[keep], least[keep], _take(start, keep)
+        index, t, far, least, start = (
+            index.take(keep),
+            t.take(keep),
+            far.take(keep),
+            least.take(keep),
+            start.take(keep, axis=1),
+        )
     return light
