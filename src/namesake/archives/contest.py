@@ -1,0 +1,48 @@
+"""Archives that share images in, archives with one label an image out. Knows no images, only rows and scores."""
+
+from typing import Literal, get_args
+
+import numpy as np
+from jaxtyping import Bool, Int64
+from numpy import ndarray
+
+from namesake.archives.store import Entries
+from namesake.errors import ConfigError
+
+Contested = Literal["last", "best", "drop"]
+
+
+def settle(entries: Entries, contested: Contested) -> tuple[Entries, int]:
+    """Give every image one label.
+
+    Args:
+        entries: What each name retrieved, labelled by its own archive.
+        contested: What becomes of an image in several archives. "last": all keep it, and its label is that of the
+            last name that lists it (the published NamedMask and ZUTIS code). "best": only the name with the highest
+            score keeps it, of equal ones the first. "drop": none keeps it.
+
+    Returns:
+        The entries that remain, in the same order, and the number of contested images.
+
+    Raises:
+        ConfigError: An unknown rule.
+    """
+    if contested not in get_args(Contested):
+        raise ConfigError(f"expected contested to be one of {', '.join(get_args(Contested))}, found {contested!r}.")
+    _, image, listed = np.unique(entries.row, return_inverse=True, return_counts=True)
+    count = int(np.count_nonzero(listed > 1))
+    if contested == "last":
+        last = np.zeros(len(listed), dtype=np.int64)
+        np.maximum.at(last, image, entries.archive)
+        return entries._replace(label=last[image]), count
+    keep = listed[image] == 1 if contested == "drop" else _is_best(entries, image)
+    return Entries(*(column[keep] for column in entries)), count
+
+
+def _is_best(entries: Entries, image: Int64[ndarray, " entries"]) -> Bool[ndarray, " entries"]:
+    order = np.lexsort((entries.archive, -entries.score, image))
+    first = np.ones(len(order), dtype=np.bool_)
+    first[1:] = image[order][1:] != image[order][:-1]
+    keep = np.zeros(len(order), dtype=np.bool_)
+    keep[order[first]] = True
+    return keep

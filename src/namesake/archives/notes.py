@@ -1,0 +1,101 @@
+"""Archives in, what to distrust about them out: weak names, short archives, names that share images. Opens no image."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, Int64
+from numpy import ndarray
+
+from namesake.archives.store import Entries
+from namesake.progress import note
+from namesake.records import Names
+from namesake.workspace import write_json
+
+FILE = "notes.json"
+PAIRS = 20
+SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Notes:
+    """What the archives themselves say of their quality, without any label.
+
+    Attributes:
+        sizes: Images an archive, in label order.
+        best: Highest score of each name before contested images were settled; NaN where nothing was found.
+        weak: Labels whose best score is below the median of all names' best scores by more than the margin: the
+            collection may hold no such image.
+        short: Labels with fewer images than asked.
+        pairs: Labels that share most images, as (label, label, images), most first.
+    """
+
+    sizes: Int64[ndarray, " names"]
+    best: Float32[ndarray, " names"]
+    weak: tuple[int, ...]
+    short: tuple[int, ...]
+    pairs: tuple[tuple[int, int, int], ...]
+
+
+def take_notes(found: Entries, kept: Entries, *, names: int, asked: int, weak_margin: float) -> Notes:
+    """Look at what was found, and at what was kept after contested images were settled."""
+    best = np.full(names, np.nan, dtype=np.float32)
+    labels, first = np.unique(found.archive, return_index=True)
+    best[labels - 1] = found.score[first]
+    sizes = np.bincount(kept.archive, minlength=names + 1)[1:]
+    weak = best < np.nanmedian(best) - weak_margin
+    return Notes(
+        sizes=sizes,
+        best=best,
+        weak=tuple(int(label) for label in np.flatnonzero(weak) + 1),
+        short=tuple(int(label) for label in np.flatnonzero(sizes < asked) + 1),
+        pairs=_sharing(found, names),
+    )
+
+
+def write_notes(out: Path, notes: Notes, names: Names, *, options: dict[str, Any]) -> None:
+    """Write `notes.json`: the options used and one line a name."""
+    write_json(out / FILE, {
+        **options,
+        "median_best_score": _number(np.nanmedian(notes.best)),
+        "weak": [names.names[label - 1] for label in notes.weak],
+        "short": {names.names[label - 1]: int(notes.sizes[label - 1]) for label in notes.short},
+        "share_images": [{"names": [names.names[a - 1], names.names[b - 1]], "images": n} for a, b, n in notes.pairs],
+        "names": [{"label": label, "name": name, "images": int(size), "best_score": _number(best)}
+                  for label, (name, size, best) in enumerate(
+                      zip(names.names, notes.sizes, notes.best, strict=True), start=1)],
+    })
+
+
+def say(notes: Notes, names: Names, *, asked: int, images: int, contested: int, rule: str) -> None:
+    """Say in a few lines on standard error what a person should look at before going on."""
+    if notes.weak:
+        best = ", ".join(f"{names.names[label - 1]} {notes.best[label - 1]:.3f}" for label in notes.weak[:SHOWN])
+        note(f"archives: the collection may hold no image of: {best}{_rest(notes.weak)} (best score; the median over "
+             f"names is {np.nanmedian(notes.best):.3f}). Look at their contact sheets.")
+    if notes.short:
+        sizes = ", ".join(f"{names.names[label - 1]} {notes.sizes[label - 1]}" for label in notes.short[:SHOWN])
+        note(f"archives: fewer than {asked} images for: {sizes}{_rest(notes.short)}.")
+    if contested > images / 2:
+        note(f"archives: {contested} of {images} images are listed by several names and treated by the rule {rule!r}; "
+             "their labels may be wrong. Use fewer images per name, or contested='best'.")
+
+
+def _sharing(found: Entries, names: int) -> tuple[tuple[int, int, int], ...]:
+    """The pairs of archives with most images in common."""
+    from scipy.sparse import csr_array, triu
+
+    _, image = np.unique(found.row, return_inverse=True)
+    lists = csr_array((np.ones(len(image), dtype=np.int64), (found.archive - 1, image)), shape=(names, len(image)))
+    common = triu(lists @ lists.T, k=1).tocoo()
+    order = np.lexsort((common.col, common.row, -common.data))[:PAIRS]
+    return tuple((int(common.row[i]) + 1, int(common.col[i]) + 1, int(common.data[i])) for i in order)
+
+
+def _rest(labels: tuple[int, ...]) -> str:
+    return f" and {len(labels) - SHOWN} more" if len(labels) > SHOWN else ""
+
+
+def _number(score: float) -> float | None:
+    return None if np.isnan(score) else round(float(score), 5)

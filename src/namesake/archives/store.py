@@ -1,0 +1,109 @@
+"""Archives as they lie on disk: written here, read here. Knows nothing of how the images were found."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from jaxtyping import Float32, Int64
+from numpy import ndarray
+
+from namesake.errors import DataError
+from namesake.names import read_names, write_names
+from namesake.records import Archives, Images, ModelCard, Names
+from namesake.workspace import write_atomically, write_json
+
+TABLE = "archives.parquet"
+NAMES = "names.json"
+DESCRIPTION = "archives.json"
+SCHEMA = pa.schema([("name", pa.string()), ("rank", pa.int32()), ("image_id", pa.string()), ("score", pa.float32()),
+                    ("label", pa.int32())])
+
+
+class Entries(NamedTuple):
+    """The archives as columns, one entry an image in an archive, ordered by archive and in it by score.
+
+    Attributes:
+        archive: The archive's own label, counted from 1: the place of its name.
+        row: The image's row of the index.
+        score: Cosine between the name and the image.
+        label: The label that the image gets, which an image of several archives has from one of them.
+    """
+
+    archive: Int64[ndarray, " entries"]
+    row: Int64[ndarray, " entries"]
+    score: Float32[ndarray, " entries"]
+    label: Int64[ndarray, " entries"]
+
+
+def rows(archives: Archives) -> pa.Table:
+    """All entries: name, rank (from 1), image_id, score (cosine), label (from 1), in label and rank order.
+
+    `name` is the archive's; `label` is the image's, and differs where another archive claims the image.
+
+    Raises:
+        DataError: The table cannot be read.
+    """
+    try:
+        return pq.read_table(archives.folder / TABLE, schema=SCHEMA, partitioning=None)
+    except (OSError, ValueError, KeyError) as error:  # pyarrow's errors are children of these
+        raise DataError(f"{archives.folder / TABLE} cannot be read ({error}). Run the archives stage again.") from error
+
+
+def unique_images(archives: Archives) -> dict[str, int]:
+    """Label of every image that is in an archive, by id, in the order of ids; an image of several archives once."""
+    table = rows(archives)
+    return dict(sorted(zip(table.column("image_id").to_pylist(), table.column("label").to_pylist(), strict=True)))
+
+
+def write_table(out: Path, entries: Entries, names: Names, ids: Sequence[str]) -> None:
+    """Write the entries; `ids[row]` is the image of an index row."""
+    first = np.searchsorted(entries.archive, entries.archive)
+    table = pa.table([
+        pa.array([names.names[archive - 1] for archive in entries.archive]),
+        pa.array(np.arange(len(entries.archive)) - first + 1, type=pa.int32()),
+        pa.array([ids[row] for row in entries.row]),
+        pa.array(entries.score),
+        pa.array(entries.label, type=pa.int32()),
+    ], schema=SCHEMA)
+    with write_atomically(out / TABLE) as unfinished:
+        pq.write_table(table, unfinished)
+
+
+def write_description(out: Path, *, images: Images, names: Names, counts: dict[str, int],
+                      models: Sequence[ModelCard]) -> None:
+    """Write the names, and what the table does not say."""
+    write_names(names, out / NAMES)
+    write_json(out / DESCRIPTION, {
+        "images": str(images.folder), "counts": counts,
+        "models": [{"name": card.name, "source": card.source, "licence": card.licence, "tier": card.tier}
+                   for card in models],
+    })
+
+
+def open_archives(folder: Path) -> Archives:
+    """Open what `retrieve` wrote.
+
+    Args:
+        folder: The stage's folder.
+
+    Returns:
+        The archives; `images.ids` are the images that are in one, sorted.
+
+    Raises:
+        DataError: Something is missing or damaged.
+    """
+    try:
+        facts = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        counts = {name: int(count) for name, count in facts["counts"].items()}
+        models = tuple(ModelCard(**card) for card in facts["models"])
+        where = Path(facts["images"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{folder} holds no finished archives ({error}). Run the archives stage again.") from error
+    names = read_names(folder / NAMES)
+    ids = rows(Archives(folder=folder)).column("image_id").unique().to_pylist()
+    return Archives(folder=folder, counts=counts, models=models, names=names,
+                    images=Images(folder=where, ids=tuple(sorted(ids))))

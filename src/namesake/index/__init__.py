@@ -1,0 +1,18 @@
+"""Images in, embeddings on disk and exact search over them out.
+
+The layout is clip-retrieval's, so embeddings made by it can be used as they are. Knows no names and no text.
+"""
+
+from namesake.index.build import build_index, write_index
+from namesake.index.layout import image_sizes, open_embeddings, open_index, read_embeddings
+from namesake.index.search import top_k
+
+__all__ = [
+    "build_index",
+    "image_sizes",
+    "open_embeddings",
+    "open_index",
+    "read_embeddings",
+    "top_k",
+    "write_index",
+]

@@ -1,0 +1,197 @@
+"""A folder of embeddings in clip-retrieval's layout in; an `Index`, its rows and its image sizes out. Computes nothing.
+
+`img_emb/img_emb_0.npy` holds float16 or float32 [rows, dim], `metadata/metadata_0.parquet` one row for each of them.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
+
+from namesake.errors import ConfigError, DataError
+from namesake.records import Images, Index, ModelCard
+from namesake.workspace import write_json
+
+DESCRIPTION = "index.json"
+IMAGE = "image_path"
+"""clip-retrieval's column for the file of an image; in an index of ours it holds the image's id."""
+
+Shard = tuple[Path, Path]
+"""Embeddings and metadata of the same images."""
+
+
+def shard_paths(folder: Path, number: int, *, shards: int) -> Shard:
+    """Files of one shard, numbered with as many digits as the last one has."""
+    padded = str(number).zfill(len(str(shards - 1)))
+    return folder / "img_emb" / f"img_emb_{padded}.npy", folder / "metadata" / f"metadata_{padded}.parquet"
+
+
+def find_shards(folder: Path) -> list[Shard]:
+    """All shards of a folder in the order of their numbers.
+
+    Raises:
+        DataError: There is none, or an embedding file has no metadata file beside it.
+    """
+    embeddings = _numbered(folder / "img_emb", "npy")
+    metadata = _numbered(folder / "metadata", "parquet")
+    if not embeddings:
+        raise DataError(f"expected embeddings {folder}/img_emb/img_emb_0.npy (clip-retrieval's layout), found none.")
+    if embeddings.keys() != metadata.keys():
+        lonely = sorted(embeddings.keys() ^ metadata.keys())[:5]
+        raise DataError(f"{folder}: the shards {lonely} lack their img_emb or their metadata file; make them again.")
+    return [(embeddings[number], metadata[number]) for number in sorted(embeddings)]
+
+
+def open_rows(path: Path) -> Float[ndarray, "rows dim"]:
+    """Memory-map one shard's embeddings: float16 or float32 [rows, dim]; nothing is read yet.
+
+    Raises:
+        DataError: Not an array of that kind.
+    """
+    try:
+        rows = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{path} is not a NumPy array ({error}); make it again.") from error
+    if rows.ndim != 2 or rows.dtype not in (np.float16, np.float32):
+        raise DataError(f"{path}: expected float16 or float32 [images, dim], found {rows.dtype} {rows.shape}.")
+    return rows  # type: ignore[no-any-return]
+
+
+def read_column(path: Path, column: str) -> list[Any]:
+    """One column of a shard's metadata.
+
+    Raises:
+        DataError: The file cannot be read or has no such column.
+    """
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.read_table(path, columns=[column], partitioning=None).column(column).to_pylist()  # type: ignore[no-any-return]
+    except (OSError, ValueError, KeyError) as error:  # pyarrow's errors are children of these
+        raise DataError(f"{path}: cannot read the column {column!r}: {error}.") from error
+
+
+def write_description(folder: Path, *, images: Path, encoder: str, card: ModelCard, dim: int, skipped: int) -> None:
+    """Write what the shards do not say: whose images, which encoder."""
+    write_json(folder / DESCRIPTION, {
+        "images": str(images), "encoder": encoder, "dim": dim, "skipped": skipped,
+        "model": {"name": card.name, "source": card.source, "licence": card.licence, "tier": card.tier},
+    })
+
+
+def open_index(folder: Path) -> Index:
+    """Open what `build_index` wrote.
+
+    Args:
+        folder: The stage's folder.
+
+    Returns:
+        The index; `images.ids[row]` is the image of embedding `row`, unreadable images are not among them.
+
+    Raises:
+        DataError: Something is missing or damaged.
+    """
+    try:
+        facts = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        images, encoder, dim, card = Path(facts["images"]), facts["encoder"], facts["dim"], ModelCard(**facts["model"])
+        skipped = int(facts["skipped"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{folder} is not a finished index ({error}). Run the index stage again.") from error
+    ids = [image_id for _, metadata in find_shards(folder) for image_id in read_column(metadata, IMAGE)]
+    return Index(folder=folder, counts={"images": len(ids), "skipped": skipped}, models=(card,),
+                 images=Images(folder=images, ids=tuple(ids)), encoder=encoder, dim=dim)
+
+
+def open_embeddings(folder: Path, images: Images, *, encoder: str) -> Index:
+    """Use embeddings that clip-retrieval made, as they are.
+
+    Rows need not have unit length: search divides by it. A row's `image_path` may be an id, a path below
+    `images.folder`, or a path from elsewhere that ends in an id.
+
+    Args:
+        folder: Holds `img_emb/` and `metadata/`.
+        images: The folder that the images lie in now.
+        encoder: Source of the CLIP that made the embeddings; its text encoder will be used.
+
+    Returns:
+        The index; `images.ids[row]` is the image of embedding `row`.
+
+    Raises:
+        DataError: Shards do not fit each other, or rows belong to none of `images`.
+    """
+    known = frozenset(images.ids)
+    ids: list[str] = []
+    dims = set()
+    for rows, metadata in find_shards(folder):
+        paths = read_column(metadata, IMAGE)
+        array = open_rows(rows)
+        if len(array) != len(paths):
+            raise DataError(f"{rows} has {len(array)} rows, {metadata} has {len(paths)}; they must be of one run.")
+        dims.add(array.shape[1])
+        ids.extend(_as_id(str(path), known, images.folder) for path in paths)
+    if len(dims) != 1:
+        raise DataError(f"{folder}: embeddings of {sorted(dims)} dimensions; one index holds those of one encoder.")
+    unknown = ids.count("")
+    if unknown:
+        raise DataError(f"{folder}: {unknown} of {len(ids)} rows name an image that is not in {images.folder}. "
+                        "Give the folder that was embedded.")
+    return Index(folder=folder, counts={"images": len(ids), "skipped": 0},
+                 models=(ModelCard(name=encoder, source=encoder),),
+                 images=Images(folder=images.folder, ids=tuple(ids)), encoder=encoder, dim=dims.pop())
+
+
+def read_embeddings(index: Index, rows: Sequence[int] | Int[ndarray, " rows"]) -> Float[ndarray, "rows dim"]:
+    """Embeddings of some rows, in the order given, as float32 of unit length.
+
+    Raises:
+        DataError: A shard is damaged.
+        IndexError: A row is not there.
+    """
+    wanted = np.asarray(rows, dtype=np.int64)
+    if wanted.size and (wanted.min() < 0 or wanted.max() >= len(index.images)):
+        raise IndexError(f"expected rows 0 to {len(index.images) - 1}, found {wanted.min()} to {wanted.max()}.")
+    found = np.zeros((len(wanted), index.dim), dtype=np.float32)
+    first = 0
+    for path, _ in find_shards(index.folder):
+        shard = open_rows(path)
+        here = np.flatnonzero((wanted >= first) & (wanted < first + len(shard)))
+        found[here] = shard[wanted[here] - first]
+        first += len(shard)
+    length = np.linalg.norm(found, axis=1, keepdims=True)
+    return np.asarray(found / np.maximum(length, 1e-12))
+
+
+def image_sizes(index: Index) -> Int[ndarray, "rows 2"]:
+    """Height and width in original pixels of every image of the index, in row order.
+
+    Raises:
+        ConfigError: The metadata has no sizes (embeddings made elsewhere).
+    """
+    try:
+        columns = [[size for _, metadata in find_shards(index.folder) for size in read_column(metadata, axis)]
+                   for axis in ("height", "width")]
+    except DataError as error:
+        raise ConfigError(f"{error} The size of an image is known for indexes built here only; drop the option "
+                          "that asks for it, or build the index here.") from error
+    return np.asarray(columns, dtype=np.int64).reshape(2, -1).T
+
+
+def _numbered(folder: Path, suffix: str) -> dict[int, Path]:
+    found = {path: re.fullmatch(rf"{folder.name}_(\d+)\.{suffix}", path.name) for path in folder.glob(f"*.{suffix}")}
+    return {int(match[1]): path for path, match in found.items() if match}
+
+
+def _as_id(path: str, known: frozenset[str], folder: Path) -> str:
+    """The known id that a metadata path means, or ""."""
+    if path in known:
+        return path
+    posix = PurePosixPath(path.replace("\\", "/"))
+    if posix.is_relative_to(folder.as_posix()):
+        posix = posix.relative_to(folder.as_posix())
+    parts = posix.parts
+    return next((tail for start in range(len(parts)) if (tail := "/".join(parts[start:])) in known), "")

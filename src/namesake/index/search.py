@@ -1,0 +1,140 @@
+"""An index and query vectors in, the nearest images of each out: exact, in bounded memory. It knows no names."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+
+from namesake.errors import ConfigError, DataError
+from namesake.index.layout import find_shards, open_rows
+from namesake.records import Index
+
+BLOCK_BYTES = 8 << 20
+"""Size of one block of embeddings in float32: small enough to stay in a cache between its uses."""
+RESCORED = 1024
+
+
+def top_k(
+    index: Index, queries: Float[ndarray, "queries dim"], k: int, *, block_rows: int | None = None
+) -> tuple[Float[ndarray, "queries k"], Int[ndarray, "queries k"]]:
+    """The k images of the index with the highest cosine, for each query.
+
+    Blocks of the memory-mapped shards are multiplied in float32. What could be among the k best, allowing for the
+    rounding of that product, is kept; in the end it is scored again in float64 in a fixed order of additions. So the
+    result does not depend on the block size, the number of threads or the library that multiplies.
+
+    Args:
+        index: Embeddings of any length; rows that are zero or not finite are never found.
+        queries: float32 or float64, finite. With unit length the scores are cosines, else cosines times the length.
+        k: How many a query.
+        block_rows: Rows a block; None takes 8 MB.
+
+    Returns:
+        Scores float32 [queries, k], descending, and rows int64 [queries, k]; equal scores are in the order of their
+        rows. With fewer than k usable rows there are that many columns.
+
+    Raises:
+        ConfigError: k or block_rows below 1, or queries of another length than the index holds.
+        DataError: A shard is damaged.
+    """
+    if k < 1 or (block_rows is not None and block_rows < 1):
+        raise ConfigError(f"expected k and block_rows of 1 or more, found {k} and {block_rows}.")
+    if queries.ndim != 2 or queries.shape[1] != index.dim or not np.isfinite(queries).all():
+        raise ConfigError(f"expected finite queries of {index.dim} dimensions, as {index.encoder} embedded the images; "
+                          f"found {queries.shape}. Embed the names with the same encoder.")
+    pool = _Pool(queries, k)
+    for first, block in _blocks(index, block_rows or max(256, BLOCK_BYTES // (4 * index.dim))):
+        pool.add(first, block)
+    return pool.best(index)
+
+
+class _Pool:
+    """Candidates of all queries, one entry each: query, row, float32 score; and the score that a new one must reach."""
+
+    def __init__(self, queries: Float[ndarray, "queries dim"], k: int) -> None:
+        self.queries, self.k = queries.astype(np.float64), k
+        self.matrix = torch.from_numpy(queries.astype(np.float32))
+        length = np.linalg.norm(self.queries, axis=1)
+        # |computed - true| of a float32 dot product is below dim * 2^-24 times both lengths in any order of additions
+        # (Higham, Accuracy and Stability, section 3.1); 16 more for the rounding of inputs and length; twice for two
+        # scores compared.
+        self.margin = (2 * (queries.shape[1] + 16) * 2.0**-24 * length).astype(np.float32)
+        self.floor = (-2 * length - 1).astype(np.float32)
+        self.query = np.empty(0, dtype=np.int64)
+        self.row = np.empty(0, dtype=np.int64)
+        self.score = np.empty(0, dtype=np.float32)
+
+    def add(self, first: int, block: Float[torch.Tensor, "rows dim"]) -> None:
+        """Take over what may be among the best of a block whose first row is `first` of the index."""
+        length = torch.linalg.vector_norm(block, dim=1)
+        unusable = ~(torch.isfinite(length) & (length > 0))
+        if unusable.any():
+            block[unusable] = 0
+        scores = torch.mm(self.matrix, block.T).mul_(length.reciprocal_()).numpy()
+        if unusable.any():
+            scores[:, unusable.numpy()] = -np.inf
+        likely = np.flatnonzero(scores >= self.floor[:, None])
+        if len(block) > self.k and len(likely) > 2 * self.k * len(self.queries):
+            kth = np.partition(scores, len(block) - self.k, axis=1)[:, len(block) - self.k]
+            self.floor = np.maximum(self.floor, kth - self.margin)
+            likely = np.flatnonzero(scores >= self.floor[:, None])
+        query, row = np.divmod(likely, len(block))
+        self.query = np.concatenate([self.query, query])
+        self.row = np.concatenate([self.row, row + first])
+        self.score = np.concatenate([self.score, scores[query, row]])
+        if len(self.query) > 3 * self.k * len(self.queries):
+            self._prune()
+
+    def _prune(self) -> None:
+        """Raise the floor to each query's k-th best so far, and drop what lies below."""
+        order = np.lexsort((-self.score, self.query))
+        query, score = self.query[order], self.score[order]
+        start = np.searchsorted(query, np.arange(len(self.queries) + 1))
+        full = np.flatnonzero(np.diff(start) >= self.k)
+        self.floor[full] = np.maximum(self.floor[full], score[start[full] + self.k - 1] - self.margin[full])
+        kept = order[score >= self.floor[query]]
+        self.query, self.row, self.score = self.query[kept], self.row[kept], self.score[kept]
+
+    def best(self, index: Index) -> tuple[Float[ndarray, "queries k"], Int[ndarray, "queries k"]]:
+        """Score the candidates exactly and give the k best of each query."""
+        self._prune()
+        by_row = np.argsort(self.row, kind="stable")
+        query, row = self.query[by_row], self.row[by_row]
+        exact = _exact(index, row, self.queries, query)
+        order = np.lexsort((row, -exact, query))
+        start = np.searchsorted(query[order], np.arange(len(self.queries) + 1))
+        columns = min(self.k, int(np.diff(start).min(initial=self.k)))
+        best = order[start[:-1, None] + np.arange(columns)]
+        return exact[best].astype(np.float32), row[best]
+
+
+def _exact(
+    index: Index, row: Int[ndarray, " pairs"], queries: Float[ndarray, "queries dim"], query: Int[ndarray, " pairs"]
+) -> Float[ndarray, " pairs"]:
+    """float64 scores of pairs that are sorted by row; each is a sum of its own, in one order of additions."""
+    exact = np.empty(len(row), dtype=np.float64)
+    first = 0
+    for path, _ in find_shards(index.folder):
+        shard = open_rows(path)
+        here = slice(*np.searchsorted(row, [first, first + len(shard)]))
+        for start in range(here.start, here.stop, RESCORED):
+            some = slice(start, min(start + RESCORED, here.stop))
+            vectors = shard[row[some] - first].astype(np.float64)
+            dot = (vectors * queries[query[some]]).sum(axis=1)
+            exact[some] = dot / np.sqrt((vectors * vectors).sum(axis=1))
+        first += len(shard)
+    return exact
+
+
+def _blocks(index: Index, size: int) -> Iterator[tuple[int, Float[torch.Tensor, "rows dim"]]]:
+    """Blocks of at most `size` rows as (index of the first row, float32 tensor)."""
+    first = 0
+    for path, _ in find_shards(index.folder):
+        shard = open_rows(path)
+        if shard.shape[1] != index.dim:
+            raise DataError(f"{path} holds vectors of {shard.shape[1]} dimensions, the index of {index.dim}.")
+        for start in range(0, len(shard), size):
+            yield first + start, torch.from_numpy(np.array(shard[start : start + size])).float()
+        first += len(shard)

@@ -1,0 +1,52 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from namesake.archives import open_archives, rows, unique_images, write_archives
+from namesake.errors import DataError
+from namesake.records import Archives, Index, Names
+
+NAMES = Names(("dog", "cat"), (("hound", "puppy"), ()), ("background", "sky"))
+
+
+@pytest.fixture
+def archives(index_of: Callable[..., Index], angles: Callable[[list[float]], np.ndarray], tmp_path: Path) -> Archives:
+    index = index_of(angles([0, 10, 20]))
+    return write_archives(index, NAMES, angles([20, 0]), out=tmp_path / "out", images_per_name=2)
+
+
+def test_open_archives__all_comes_back(archives: Archives):
+    opened = open_archives(archives.folder)
+    assert opened == archives
+    assert opened.names == NAMES
+    assert opened.images.ids == ("000.png", "001.png", "002.png")
+    assert opened.models[0].licence == "MIT"
+
+
+def test_unique_images__each_once_in_the_order_of_ids(archives: Archives):
+    assert list(unique_images(archives).items()) == [("000.png", 2), ("001.png", 2), ("002.png", 1)]
+
+
+def test_rows__one_entry_an_image_and_archive(archives: Archives):
+    assert rows(archives).num_rows == 4
+    assert [str(kind) for kind in rows(archives).schema.types] == ["string", "int32", "string", "float", "int32"]
+
+
+def test_open_archives__not_finished(tmp_path: Path):
+    with pytest.raises(DataError, match="holds no finished archives"):
+        open_archives(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"images": 3, "counts": {}, "models": []}'])
+def test_open_archives__damaged_description(archives: Archives, content: str):
+    (archives.folder / "archives.json").write_text(content, encoding="utf-8")
+    with pytest.raises(DataError, match="holds no finished archives"):
+        open_archives(archives.folder)
+
+
+def test_open_archives__damaged_table(archives: Archives):
+    (archives.folder / "archives.parquet").write_bytes(b"PAR1")
+    with pytest.raises(DataError, match=r"archives\.parquet cannot be read"):
+        open_archives(archives.folder)

@@ -1,0 +1,150 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from namesake.errors import ConfigError
+from namesake.images.geometry import (
+    Box,
+    centre_box,
+    crop,
+    longer_side,
+    pad_to_multiple,
+    resize,
+    resize_labels,
+    resize_longer_side,
+    resize_shorter_side,
+    shorter_side,
+    uncrop,
+    unpad,
+)
+
+SIDES = st.integers(1, 40)
+
+
+@pytest.mark.parametrize("method", ["bilinear", "bicubic", "nearest"])
+@pytest.mark.parametrize(("height", "width"), [(12, 18), (24, 36), (61, 7), (1, 1)])
+def test_resize__pillow(photo: np.ndarray, method: str, height: int, width: int):
+    expected = Image.fromarray(photo).resize((width, height), getattr(Image.Resampling, method.upper()))
+    np.testing.assert_array_equal(resize(photo, height=height, width=width, method=method), np.asarray(expected))
+
+
+def test_resize__shrinking_averages(photo: np.ndarray):
+    """Bilinear shrinking widens the filter: a triangle over twice the factor, by hand for a row of one channel."""
+    row = np.arange(16, dtype=np.uint8)[None, :, None].repeat(3, axis=2) ** 2
+    weights = np.array([1, 3, 5, 7, 7, 5, 3, 1]) / 32
+    inner = (row[0, 2:10, 0] * weights).sum()
+    assert abs(int(resize(row, height=1, width=4)[0, 1, 0]) - inner) <= 1
+
+
+def test_resize__same_size_is_a_copy(photo: np.ndarray):
+    same = resize(photo, height=24, width=36)
+    np.testing.assert_array_equal(same, photo)
+    assert not np.shares_memory(same, photo)
+
+
+@pytest.mark.parametrize(("height", "width"), [(0, 5), (5, 0), (-1, 5)])
+def test_resize__no_size(photo: np.ndarray, height: int, width: int):
+    with pytest.raises(ConfigError, match="at least 1x1"):
+        resize(photo, height=height, width=width)
+    with pytest.raises(ConfigError, match="at least 1x1"):
+        resize_labels(photo[:, :, 0], height=height, width=width)
+
+
+def test_resize__unknown_method(photo: np.ndarray):
+    with pytest.raises(ConfigError, match="bilinear, bicubic, nearest, found 'lanczos'"):
+        resize(photo, height=5, width=5, method="lanczos")
+
+
+@pytest.mark.parametrize("dtype", [np.bool_, np.uint8, np.int8, np.uint16, np.int32, np.int64])
+def test_resize_labels__pixel_under_the_centre(dtype: type):
+    labels = (np.arange(35).reshape(5, 7) % (2 if dtype is np.bool_ else 120)).astype(dtype)
+    resized = resize_labels(labels, height=13, width=4)
+    rows = np.floor((np.arange(13) + 0.5) * 5 / 13).astype(int)
+    columns = np.floor((np.arange(4) + 0.5) * 7 / 4).astype(int)
+    assert resized.dtype == dtype
+    np.testing.assert_array_equal(resized, labels[rows][:, columns])
+
+
+def test_resize_labels__large_labels():
+    labels = np.array([[0, 65_535], [300, 70_000]], dtype=np.int32)
+    np.testing.assert_array_equal(resize_labels(labels, height=4, width=4), labels.repeat(2, axis=0).repeat(2, axis=1))
+
+
+@given(SIDES, SIDES, st.integers(1, 5))
+def test_resize_labels__undoes_an_enlargement(height: int, width: int, factor: int):
+    labels = np.random.default_rng(height * 41 + width).integers(0, 200, (height, width), dtype=np.uint8)
+    large = resize_labels(labels, height=height * factor, width=width * factor)
+    np.testing.assert_array_equal(resize_labels(large, height=height, width=width), labels)
+
+
+@pytest.mark.parametrize(("height", "width", "shorter", "longer"), [
+    (480, 640, (512, 682), (384, 512)),
+    (640, 480, (682, 512), (512, 384)),
+    (333, 500, (512, 768), (340, 512)),
+    (1, 20_000, (512, 10_240_000), (1, 512)),
+    (512, 512, (512, 512), (512, 512)),
+])
+def test_sides__rounded_down(height: int, width: int, shorter: tuple[int, int], longer: tuple[int, int]):
+    assert shorter_side(height, width, side=512) == shorter
+    assert longer_side(height, width, side=512) == longer
+
+
+@given(st.integers(1, 5000), st.integers(1, 5000), st.integers(1, 1500))
+def test_sides__as_torchvision_rounds(height: int, width: int, side: int):
+    shorter, longer = sorted((height, width))
+    assert sorted(shorter_side(height, width, side=side)) == [side, int(side * longer / shorter)]
+    assert sorted(longer_side(height, width, side=side)) == [max(1, int(side * shorter / longer)), side]
+
+
+def test_resize_sides(photo: np.ndarray):
+    assert resize_shorter_side(photo, side=12).shape == (12, 18, 3)
+    assert resize_longer_side(photo, side=12).shape == (8, 12, 3)
+
+
+@given(SIDES, SIDES, st.integers(1, 17))
+def test_pad_to_multiple__unpad_undoes_it(height: int, width: int, multiple: int):
+    image = np.ones((height, width, 3), dtype=np.float32)
+    padded = pad_to_multiple(image, multiple=multiple, fill=7)
+    assert padded.shape[0] % multiple == padded.shape[1] % multiple == 0
+    assert padded.shape[0] - height < multiple
+    assert padded.shape[1] - width < multiple
+    assert padded.sum() == 3 * (height * width + 7 * (padded[:, :, 0].size - height * width))
+    np.testing.assert_array_equal(unpad(padded, height=height, width=width), image)
+
+
+def test_pad_to_multiple__label_map_below_and_right():
+    padded = pad_to_multiple(np.ones((2, 3), dtype=np.uint8), multiple=4, fill=255)
+    assert padded.tolist() == [[1, 1, 1, 255], [1, 1, 1, 255], [255] * 4, [255] * 4]
+    assert padded.dtype == np.uint8
+
+
+def test_pad_to_multiple__below_1():
+    with pytest.raises(ConfigError, match="multiple of 1 or more"):
+        pad_to_multiple(np.ones((2, 2)), multiple=0)
+
+
+@settings(deadline=None)
+@given(SIDES, SIDES, SIDES, SIDES)
+def test_crop__uncrop_undoes_it(height: int, width: int, crop_height: int, crop_width: int):
+    labels = np.random.default_rng(1).integers(1, 200, (height, width), dtype=np.uint8)
+    box = centre_box(height, width, crop_height=crop_height, crop_width=crop_width)
+    part = crop(labels, box)
+    assert part.shape == (min(height, crop_height), min(width, crop_width))
+    whole = uncrop(part, box, height=height, width=width, fill=255)
+    inside = whole != 255
+    np.testing.assert_array_equal(whole[inside], labels[inside])
+    assert inside.sum() == part.size
+
+
+@pytest.mark.parametrize(("margin", "before"), [(0, 0), (1, 0), (2, 1), (3, 2), (4, 2), (5, 2), (7, 4)])
+def test_centre_box__odd_margins_as_torchvision(margin: int, before: int):
+    assert centre_box(224 + margin, 224, crop_height=224, crop_width=224) == Box(before, 0, 224, 224)
+
+
+def test_uncrop__box_of_another_image():
+    with pytest.raises(ConfigError, match="does not belong"):
+        uncrop(np.zeros((2, 2)), Box(0, 0, 2, 3), height=5, width=5)
+    with pytest.raises(ConfigError, match="does not belong"):
+        uncrop(np.zeros((2, 2)), Box(4, 0, 2, 2), height=5, width=5)
