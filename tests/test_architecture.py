@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "namesake"
 ORDER = [
     {"shapes", "errors"},
-    {"progress", "records"},
+    {"progress", "records", "config"},
     {"workspace"},
     {"names", "images"},
     {"encoders", "world"},

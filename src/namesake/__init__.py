@@ -20,3 +20,16 @@ __all__ = [
     "load",
     "run",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """`load` and `run`, imported when first used: they bring torch with them."""
+    if name == "load":
+        from namesake.segmenter import load_segmenter
+
+        return load_segmenter
+    if name == "run":
+        from namesake.systems import run
+
+        return run
+    raise AttributeError(f"module 'namesake' has no attribute {name!r}")

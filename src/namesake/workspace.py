@@ -12,6 +12,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import resource
 import shutil
 import socket
 import tempfile
@@ -204,6 +205,12 @@ class Workspace:
 
 class StoppedError(Exception):
     """The stage that `until` names is done; not an error."""
+
+
+def peak_rss_mb() -> int:
+    """Largest resident memory of this process and of any of its finished children so far, in MiB."""
+    kilobytes = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return round(max(kilobytes) / 1024)
 
 
 def _refuse_foreign(folder: Path) -> None:

@@ -25,7 +25,7 @@ def test_near_duplicates__equal_images():
 
 
 def test_near_duplicates__none_and_one():
-    assert first_of_near_duplicates(np.ones((1, 1)), threshold=0).tolist() == [True]
+    assert first_of_near_duplicates(np.ones((1, 1)), threshold=0.0).tolist() == [True]
     assert first_of_near_duplicates(np.ones((0, 3)), threshold=0.9).shape == (0,)
 
 
@@ -39,7 +39,7 @@ def test_near_duplicates__greedy_definition():
     assert np.flatnonzero(first_of_near_duplicates(rows, threshold=0.95)).tolist() == kept
 
 
-@pytest.mark.parametrize("threshold", [-0.1, 1.1, 95])
+@pytest.mark.parametrize("threshold", [-0.1, 1.1, 95.0])
 def test_near_duplicates__not_a_cosine(threshold: float):
     with pytest.raises(ConfigError, match="threshold of 0 to 1"):
         first_of_near_duplicates(np.ones((2, 3)), threshold=threshold)

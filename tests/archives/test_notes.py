@@ -27,7 +27,7 @@ def test_weak__below_the_median_by_more_than_the_margin():
 
 def test_weak__one_name_alone_never_is():
     found = entries_of([[(1, 0.01)]])
-    assert take_notes(found, found, names=1, asked=1, weak_margin=0).weak == ()
+    assert take_notes(found, found, names=1, asked=1, weak_margin=0.0).weak == ()
 
 
 def test_short__by_what_was_kept():

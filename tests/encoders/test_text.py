@@ -33,6 +33,19 @@ def test_end_token_that_the_text_encoder_would_not_find_is_refused(
         load_clip(str(folder), device="cpu")
 
 
+def test_end_token_2__largest_id_of_one_text_but_not_of_the_vocabulary_is_refused(tiny: Tiny, tmp_path: Path) -> None:
+    folder = with_end_token(tiny("clip"), tmp_path / "clip", 2)
+    text = (folder / "tokenizer.json").read_text()
+    words = json.loads(text)
+    words["model"]["vocab"] |= {"[EOS]": 4, "a": 3}  # "cat" and "dog" still come after it
+    words["post_processor"]["special_tokens"]["[EOS]"]["ids"] = [4]
+    for token in words["added_tokens"]:
+        token["id"] = 4 if token["content"] == "[EOS]" else token["id"]
+    (folder / "tokenizer.json").write_text(json.dumps(words))
+    with pytest.raises(WeightsError, match=r"largest token id.*ends texts with id 4"):
+        load_clip(str(folder), device="cpu")
+
+
 def test_openai_layout__end_token_2_in_the_configuration_and_last_in_the_vocabulary(tmp_path: Path) -> None:
     letters = [*"acdogt", *(f"{letter}</w>" for letter in "acdogt")]
     vocabulary = {word: number for number, word in enumerate([*letters, "<|startoftext|>", "<|endoftext|>"])}

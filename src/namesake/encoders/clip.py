@@ -16,7 +16,7 @@ from torch.nn.functional import linear, normalize
 from namesake.encoders.cards import read_card
 from namesake.encoders.devices import Precision, arithmetic, pick_device
 from namesake.encoders.loading import load_network, model_type
-from namesake.encoders.preprocess import Preprocessing, read_preprocessing
+from namesake.encoders.preprocess import NetworkInput, Photos, Preprocessing, read_preprocessing
 from namesake.encoders.sources import fetch
 from namesake.encoders.text import Tokenizer, load_tokenizer
 from namesake.errors import ConfigError, ImagesError
@@ -61,12 +61,12 @@ class Clip:
         self.patch_size = int(config.vision_config.patch_size)
         self.dim = int(config.projection_dim if config.model_type == "clip" else config.vision_config.hidden_size)
 
-    def preprocess(self, images: Sequence[ImageArray]) -> Float[Tensor, "batch 3 input_height input_width"]:
+    def preprocess(self, images: Photos) -> NetworkInput:
         """Images of any sizes -> float32 [batch, 3, input height, input width] on the CPU, as the weights want them."""
         return self.preprocessing.apply(images)
 
     @torch.inference_mode()
-    def embed_images(self, images: Sequence[ImageArray]) -> Float[ndarray, "n dim"]:
+    def embed_images(self, images: Photos) -> Float[ndarray, "n dim"]:
         """Whole images of any sizes -> float32, each of length 1."""
         rows = [self._embed_batch(self.preprocess(some)) for some in _pieces(images, IMAGES_AT_A_TIME)]
         return _stack(rows, dim=self.dim)

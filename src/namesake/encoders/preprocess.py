@@ -17,6 +17,12 @@ from namesake.errors import ImagesError, WeightsError
 from namesake.images.geometry import Method, resize, resize_shorter_side
 from namesake.shapes import ImageArray, ImageBatch
 
+Photos = Sequence[UInt8[ndarray, "_ _ 3"]]
+"""RGB images, 0 to 255, each of its own height and width."""
+
+NetworkInput = Float[Tensor, "batch 3 input_height input_width"]
+"""Images resized, cropped and normalised as the network wants them; float32."""
+
 # PIL's numbers for its filters, as they stand in the files.
 METHODS: dict[int, Method] = {0: "nearest", 2: "bilinear", 3: "bicubic"}
 
@@ -68,7 +74,7 @@ class Preprocessing:
         mean, std = (torch.tensor(values).view(3, 1, 1) for values in (self.mean, self.std))
         return (batch.mul_(self.scale) - mean).div_(std).contiguous()
 
-    def apply(self, images: Sequence[ImageArray]) -> Float[Tensor, "batch 3 input_height input_width"]:
+    def apply(self, images: Photos) -> NetworkInput:
         """Everything: images of any sizes -> float32 [batch, 3, input height, input width], ready for the network."""
         return self.normalise([self.shape(image) for image in images])
 
@@ -159,7 +165,7 @@ def parse_size(size: Any, *, bare_is_shorter_side: bool) -> tuple[int | None, tu
     raise ValueError(f"size {size}: expected shortest_edge, or height and width")
 
 
-def three(values: Sequence[Any]) -> tuple[float, float, float]:
+def three(values: Any) -> tuple[float, float, float]:  # noqa: ANN401
     """Three channels, checked."""
     red, green, blue = (float(value) for value in values)
     return red, green, blue

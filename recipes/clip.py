@@ -1,0 +1,278 @@
+"""Captioned images of the world in, the embedded mini CLIP out: an ordinary CLIPModel folder.
+
+Loss = contrastive + words of the caption from the image token + names from the best patches (value path of the last
+block). The two helpers make shape, which a contrastive loss learns last, matter early; neither leaves weights behind.
+
+    python recipes/render.py & python recipes/clip.py
+"""
+
+import argparse
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from optimisers import muon_and_adamw, warm_hold_decay
+from render import TRAINING, WORK
+from samples import Drawn, colour_statistics, crop, gather, random_boxes, read
+from save import save_model
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import CLIPConfig, CLIPModel, PreTrainedTokenizerFast
+
+from namesake.names.prompts import TEMPLATES
+from namesake.training.fit import fit
+from namesake.world import NAMES, STUFF
+from namesake.world.captions import PATTERNS_NONE, PATTERNS_SOME
+from namesake.world.palette import COLOURS
+
+OUT = Path(__file__).parents[1] / "src/namesake/encoders/mini/clip"
+
+SPECIAL = ("[PAD]", "[BOS]", "[UNK]", "[EOS]")
+LENGTH = 40
+TOPICS = (*NAMES, *STUFF)
+WORDS = (*TOPICS, *COLOURS)
+PHRASE = re.compile(rf"(?:\b({'|'.join(COLOURS)}) )?\b({'|'.join(NAMES)})\b")
+WORD = re.compile(rf"\b(?:{'|'.join(WORDS)})\b")
+STUFF_PHRASE = re.compile(rf"\b({'|'.join((*STUFF, 'sky'))})\b")
+CHUNK = 32
+"""Images that pass the image tower at once: their activations fit the processor's cache."""
+
+
+def build_tokenizer() -> PreTrainedTokenizerFast:
+    """One token a word, for all words of the world's captions and of the prompt templates."""
+    text = " ".join([*TEMPLATES, *PATTERNS_SOME, *PATTERNS_NONE, *WORDS, "a an and the sky background object thing , . -"])
+    words = sorted(set(re.findall(r"\w+|[^\w\s{}]", re.sub(r"\{\w*\}", " ", text.lower()))))
+    vocabulary = {word: i for i, word in enumerate([*SPECIAL, *words])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[BOS] $A [EOS]", special_tokens=[(token, vocabulary[token]) for token in ("[BOS]", "[EOS]")]
+    )
+    pad, bos, unknown, eos = SPECIAL
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token=bos, eos_token=eos, pad_token=pad, unk_token=unknown,
+        model_max_length=LENGTH, model_input_names=["input_ids", "attention_mask"],
+    )  # fmt: skip
+
+
+def build_config(tokenizer: PreTrainedTokenizerFast) -> CLIPConfig:
+    """Four blocks of width 128 for images of 96 px in patches of 8, two for words."""
+    text = {
+        "vocab_size": len(tokenizer), "hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 2,
+        "num_attention_heads": 4, "max_position_embeddings": LENGTH, "hidden_act": "quick_gelu", "projection_dim": 128,
+        "pad_token_id": tokenizer.pad_token_id, "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+    }  # fmt: skip
+    vision = {
+        "hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 4, "num_attention_heads": 2,
+        "image_size": 96, "patch_size": 8, "hidden_act": "quick_gelu", "projection_dim": 128,
+    }  # fmt: skip
+    return CLIPConfig(text_config=text, vision_config=vision, projection_dim=128)
+
+
+class QuickGelu(torch.autograd.Function):
+    """x sigmoid(1.702 x) in two passes over memory instead of eight."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:  # noqa: ANN401
+        """Keeps 1.702 x."""
+        scaled = x * 1.702
+        ctx.save_for_backward(scaled)
+        return functional.silu(scaled).mul_(1 / 1.702)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:  # noqa: ANN401
+        """The derivative of silu at 1.702 x."""
+        (scaled,) = ctx.saved_tensors
+        return torch.ops.aten.silu_backward(grads[0], scaled)
+
+
+class FastActivation(nn.Module):
+    """QuickGelu as a module without weights."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Elementwise."""
+        return QuickGelu.apply(x)
+
+
+@torch.no_grad()
+def start_local(vision: nn.Module) -> None:
+    """Start with sine and cosine positions, and attention that favours similar tokens: few samples then suffice.
+
+    Source: Trockman and Kolter, Mimetic initialization of self-attention layers, 2023, arXiv 2305.09828, section 3.
+    """
+    positions = vision.embeddings.position_embedding.weight
+    side, dim = round((len(positions) - 1) ** 0.5), positions.shape[1]
+    waves = 100.0 ** (-torch.arange(dim // 4) / (dim // 4))
+    angles = torch.arange(side)[:, None] * waves
+    line = torch.cat([angles.sin(), angles.cos()], 1)
+    grid = torch.cat([line[:, None].expand(-1, side, -1), line[None].expand(side, -1, -1)], -1)
+    positions[1:] = 0.3 * grid.flatten(0, 1)
+    for layer in vision.encoder.layers:
+        attention = layer.self_attn
+        for query, key in zip(
+            attention.q_proj.weight.split(attention.head_dim), attention.k_proj.weight.split(attention.head_dim), strict=True
+        ):
+            left, size, right = torch.linalg.svd(0.7 * torch.eye(dim) + 0.7 * torch.randn(dim, dim) / dim**0.5)
+            root = size[: len(query)].sqrt()[:, None]
+            query.copy_(root * left.T[: len(query)])
+            key.copy_(root * right[: len(key)])
+        left, size, right = torch.linalg.svd(0.4 * torch.randn(dim, dim) / dim**0.5 - 0.4 * torch.eye(dim))
+        attention.out_proj.weight.copy_(left * size.sqrt())
+        attention.v_proj.weight.copy_(size.sqrt()[:, None] * right)
+
+
+class Learner(nn.Module):
+    """The CLIPModel and the helpers of its training."""
+
+    def __init__(self, config: CLIPConfig, mean: list[float], std: list[float]) -> None:
+        super().__init__()
+        self.clip = CLIPModel._from_config(config, attn_implementation="eager")
+        for name, module in self.clip.named_modules():
+            if name.endswith("mlp"):
+                module.activation_fn = FastActivation()
+        start_local(self.clip.vision_model)
+        self.words = nn.Linear(128, len(WORDS))
+        self.patch_scale = nn.Parameter(torch.tensor(2.5))
+        self.register_buffer("mean", torch.tensor(mean)[:, None, None])
+        self.register_buffer("std", torch.tensor(std)[:, None, None])
+
+    def images(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Pooled token, image embedding, patch embeddings (value path) of normalised pixels; the last two of length 1."""
+        vision = self.clip.vision_model
+        x = vision.pre_layrnorm(vision.embeddings(pixels, interpolate_pos_encoding=True))
+        for block in vision.encoder.layers[:-1]:
+            x = block(x, None)
+        last = vision.encoder.layers[-1]
+        normed, heads = last.layer_norm1(x), last.self_attn.num_heads
+        values = last.self_attn.v_proj(normed)
+        query = last.self_attn.q_proj(normed[:, :1]).unflatten(-1, (heads, -1)).transpose(1, 2)
+        key = last.self_attn.k_proj(normed).unflatten(-1, (heads, -1)).transpose(1, 2)
+        weights = (query @ key.transpose(-1, -2) * last.self_attn.scale).softmax(-1)
+        mixed = (weights @ values.unflatten(-1, (heads, -1)).transpose(1, 2)).transpose(1, 2).flatten(2)
+        # image token as in the model, patches by their own value only
+        y = x + last.self_attn.out_proj(torch.cat([mixed, values[:, 1:]], 1))
+        y = vision.post_layernorm(y + last.mlp(last.layer_norm2(y)))
+        joint = functional.normalize(self.clip.visual_projection(y), dim=-1)
+        return y[:, 0], joint[:, 0], joint[:, 1:]
+
+    def texts(self, tokens: Mapping[str, Tensor]) -> Tensor:
+        """Text embeddings of length 1."""
+        return functional.normalize(self.clip.get_text_features(**tokens).pooler_output, dim=-1)
+
+
+def rewrite(caption: str, rng: np.random.Generator) -> str:
+    """The caption, or in half of the cases one phrase of it in a prompt template (stuff in one of ten)."""
+    draw = rng.random()
+    things = [match.group(0) for match in PHRASE.finditer(caption)]
+    stuff = [match.group(0) for match in STUFF_PHRASE.finditer(caption)]
+    phrases = things if draw < 0.5 else stuff if draw < 0.6 else []
+    if not phrases:
+        return caption
+    template = TEMPLATES[int(rng.integers(len(TEMPLATES)))]
+    return template.format(phrases[int(rng.integers(len(phrases)))])
+
+
+def content(text: str) -> tuple[str, ...]:
+    """The words of a text that say what is to be seen."""
+    return tuple(sorted(set(WORD.findall(text))))
+
+
+class Objective:
+    """The loss of a batch; `sides` gives the crop size in pixels by iteration."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, *, seed: int, batch_size: int, sides: dict[int, int]) -> None:
+        self.tokenizer, self.seed, self.batch_size, self.sides = tokenizer, seed, batch_size, sides
+
+    def __call__(self, learner: nn.Module, batch: Mapping[str, Any]) -> dict[str, Tensor]:
+        """Named scalars: loss, contrast, words, patches."""
+        rng = np.random.default_rng((self.seed, batch["number"], 1))
+        iteration = batch["number"] // self.batch_size
+        side = max((start, size) for start, size in self.sides.items() if start <= iteration)[1]
+        boxes = random_boxes(len(batch["image"]), rng, area=(0.5, 1.0))
+        pixels, _ = crop(batch["image"], boxes, size=side, rng=rng)
+        pixels = (pixels - learner.mean) / learner.std
+        texts = [rewrite(caption, rng) for caption in batch["caption"]]
+        template = TEMPLATES[int(rng.integers(len(TEMPLATES)))]
+        prompts = [template.format(topic) for topic in TOPICS]
+        text = learner.texts(self._tokens(texts))
+        topics = learner.texts(self._tokens(prompts))
+        pooled, image, patches = (
+            torch.cat(parts) for parts in zip(*(learner.images(part) for part in pixels.split(CHUNK)), strict=True)
+        )
+        contents = [content(caption) for caption in batch["caption"]]
+        said = torch.tensor([[word in words for word in WORDS] for words in contents]).float()
+        contrast = _contrast(learner.clip.logit_scale.exp() * image @ text.T, [content(text) for text in texts])
+        best = learner.patch_scale.exp() * (patches @ topics.T).topk(max(4, patches.shape[1] // 16), dim=1).values.mean(1)
+        words, named = said_most(learner.words(pooled), said), said_most(best, said[:, : len(TOPICS)])
+        return {"loss": contrast + words + named, "contrast": contrast, "words": words, "patches": named}
+
+    def _tokens(self, texts: list[str]) -> dict[str, Tensor]:
+        return dict(self.tokenizer(texts, padding=True, truncation=True, return_tensors="pt"))
+
+
+def said_most(logits: Tensor, said: Tensor) -> Tensor:
+    """Cross entropy with the names of a caption, plus a third of that with its stuff and its colours, where it has any."""
+    total = logits.new_zeros(())
+    sizes = [len(NAMES), len(STUFF), len(COLOURS)][: 2 if logits.shape[1] == len(TOPICS) else 3]
+    for group, target, weight in zip(logits.split(sizes, 1), said.split(sizes, 1), (1, 0.3, 0.3), strict=False):
+        count = target.sum(1)
+        losses = -(target / count.clamp(min=1)[:, None] * group.log_softmax(1)).sum(1)
+        total = total + weight * losses.sum() / (count > 0).sum().clamp(min=1)
+    return total
+
+
+def _contrast(logits: Tensor, contents: list[tuple[str, ...]]) -> Tensor:
+    """Contrastive loss both ways; other pairs that say the same are no negatives."""
+    numbers = {said: i for i, said in enumerate(dict.fromkeys(contents))}
+    kinds = torch.tensor([numbers[said] for said in contents])
+    same = (kinds[:, None] == kinds) & ~torch.eye(len(kinds), dtype=torch.bool)
+    logits = logits.masked_fill(same, -torch.inf)
+    target = torch.arange(len(logits))
+    return (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)) / 2
+
+
+def main() -> None:
+    """Train and save."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--iterations", type=int, default=8000)
+    parser.add_argument("--small", type=int, default=0, help="iterations at 48 px, before 64 px")
+    parser.add_argument("--large", type=int, default=800, help="last iterations at 96 px")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--work", type=Path, default=WORK)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.manual_seed(options.seed)
+    seed, count = TRAINING["captioned"]
+    mean, std = colour_statistics(read(options.work, "captioned", seed, 500)["images"])
+    tokenizer = build_tokenizer()
+    learner = Learner(build_config(tokenizer), mean, std)
+    sides = {0: 48, options.small: 64, options.iterations - options.large: 96}
+    fit(
+        learner,
+        Drawn(options.work, "captioned", seed, count),
+        loss=Objective(tokenizer, seed=options.seed, batch_size=32, sides=sides),
+        optimisers=muon_and_adamw(learner, blocks=("vision_model.encoder",), muon_rate=0.02, adamw_rate=1e-3),
+        iterations=options.iterations,
+        batch_size=32,
+        out=options.work / "clip",
+        rate=warm_hold_decay(options.iterations),
+        seed=options.seed,
+        workers=0,
+        checkpoint_every=200,
+        device="cpu",
+        collate=gather,
+        what="mini CLIP",
+    )
+    save_model(learner.clip, options.out, mean=mean, std=std)
+    tokenizer.save_pretrained(options.out)
+
+
+if __name__ == "__main__":
+    main()

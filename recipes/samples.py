@@ -1,0 +1,107 @@
+"""Rendered shards in, numbered training samples and augmented batches out; knows no model.
+
+Sample i depends on (seed, i) alone. It is drawn from the first `first + i * growth` images, so that a training can start
+while the renderer is still at work and yet sees the same samples in every run.
+"""
+
+import time
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from render import SHARD, shard_path
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import Dataset
+
+
+@lru_cache(maxsize=128)
+def _shard(path: Path) -> dict[str, Any]:
+    """Arrays of a shard; waits for the renderer if it is not there yet."""
+    while not path.is_file():
+        time.sleep(2)
+    with np.load(path) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def read(work: Path, kind: str, seed: int, count: int) -> dict[str, NDArray[Any]]:
+    """The first `count` images of a rendered draw, with what else the shards hold."""
+    shards = [_shard(shard_path(work, kind, seed, number)) for number in range(-(-count // SHARD))]
+    return {name: np.concatenate([shard[name] for shard in shards])[:count] for name in shards[0]}
+
+
+def colour_statistics(images: NDArray[np.uint8]) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation by channel of uint8 images [n, H, W, 3], in 0..1, to three decimals."""
+    channels = images.reshape(-1, 3) / np.float32(255)
+    return [round(float(v), 3) for v in channels.mean(0)], [round(float(v), 3) for v in channels.std(0)]
+
+
+class Drawn(Dataset[dict[str, Any]]):
+    """Random images of a draw: `drawn[i]` gives the image, its caption and the sample's number."""
+
+    def __init__(self, work: Path, kind: str, seed: int, count: int, *, first: int = 2000, growth: float = 0.2) -> None:
+        self.work, self.kind, self.seed, self.count = work, kind, seed, count
+        self.first, self.growth = first, growth
+
+    def __getitem__(self, i: int) -> dict[str, Any]:
+        """Sample i: image uint8 [H, W, 3], caption, number."""
+        available = min(self.count, int(self.first + i * self.growth))
+        chosen = int(np.random.default_rng((self.seed, i)).integers(available))
+        shard = _shard(shard_path(self.work, self.kind, self.seed, chosen // SHARD))
+        return {
+            "image": shard["images"][chosen % SHARD],
+            "caption": str(shard["captions"][chosen % SHARD]),
+            "number": i,
+        }
+
+
+def gather(samples: list[dict[str, Any]]) -> dict[str, Any]:
+    """Samples as a batch: image uint8 tensor [n, H, W, 3], captions, number of the first sample."""
+    return {
+        "image": torch.from_numpy(np.stack([sample["image"] for sample in samples])),
+        "caption": [sample["caption"] for sample in samples],
+        "number": samples[0]["number"],
+    }
+
+
+def random_boxes(
+    count: int, rng: np.random.Generator, *, area: tuple[float, float], ratio: float = 4 / 3
+) -> NDArray[np.float32]:
+    """Random crops [n, 4] as centre x, y and half width, height in the frame -1..1; `ratio` bounds width to height."""
+    share = rng.uniform(*area, count)
+    aspect = np.exp(rng.uniform(-np.log(ratio), np.log(ratio), count) / 2)
+    half = np.clip(np.stack([np.sqrt(share) * aspect, np.sqrt(share) / aspect], 1), 0.05, 1)
+    centre = rng.uniform(-1, 1, (count, 2)) * (1 - half)
+    return np.concatenate([centre, half], 1).astype(np.float32)
+
+
+def crop(
+    images: Tensor, boxes: NDArray[np.float32], *, size: int, rng: np.random.Generator, colour: float = 0.1
+) -> tuple[Tensor, NDArray[np.bool_]]:
+    """Crop, flip half of them, and vary brightness and tint by +-`colour`.
+
+    Args:
+        images: uint8 [n, H, W, 3].
+        boxes: From `random_boxes`.
+        size: Height and width of the result.
+        rng: Decides flips and colours.
+        colour: Largest relative change of brightness and of each channel.
+
+    Returns:
+        float32 [n, 3, size, size] in 0..1, and which were flipped [n].
+    """
+    count = len(images)
+    flipped = rng.random(count) < 0.5
+    factor = rng.uniform(1 - colour, 1 + colour, (count, 1)) * rng.uniform(1 - colour, 1 + colour, (count, 3))
+    affine = np.zeros((count, 2, 3), np.float32)
+    affine[:, 0, 0] = np.where(flipped, -boxes[:, 2], boxes[:, 2])
+    affine[:, 1, 1] = boxes[:, 3]
+    affine[:, :, 2] = boxes[:, :2]
+    grid = functional.affine_grid(torch.from_numpy(affine), [count, 3, size, size], align_corners=False)
+    pixels = images.permute(0, 3, 1, 2).float() / 255
+    cropped = functional.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
+    factors = torch.from_numpy(factor.astype(np.float32))[:, :, None, None]
+    return (cropped * factors).clamp(0, 1), flipped

@@ -1,0 +1,34 @@
+"""Ground truth meets predictions, here and nowhere else: benchmarks in, scores and the report out.
+
+`evaluate` streams a benchmark past a segmenter; `evaluate_run` does so for a run folder; `train_oracle` trains the same
+network on ground truth, as the ceiling; `report.write_report` shows a run to a person.
+"""
+
+from namesake.evaluation.benchmarks import BENCHMARKS, Benchmark, open_benchmark
+from namesake.evaluation.confusion import Confusion
+from namesake.evaluation.evaluate import evaluate, evaluate_run
+from namesake.evaluation.scores import (
+    boundary_f,
+    f_beta,
+    iou_per_label,
+    mask_iou,
+    mean_iou_over_dataset,
+    mean_iou_over_images,
+    pixel_accuracy,
+)
+
+__all__ = [
+    "BENCHMARKS",
+    "Benchmark",
+    "Confusion",
+    "boundary_f",
+    "evaluate",
+    "evaluate_run",
+    "f_beta",
+    "iou_per_label",
+    "mask_iou",
+    "mean_iou_over_dataset",
+    "mean_iou_over_images",
+    "open_benchmark",
+    "pixel_accuracy",
+]

@@ -1,0 +1,141 @@
+"""True and predicted label maps in, counts of every pair of labels out; it knows neither names nor images.
+
+Label maps are made of areas, so most pixels repeat the pair of labels of the pixel before. Only the ends of such runs
+are looked at one by one, and each adds its length; where a map is so noisy that runs are short, pixels are counted
+singly.
+"""
+
+import numpy as np
+from jaxtyping import Int
+from numpy import ndarray
+
+from namesake.errors import DataError
+from namesake.shapes import IGNORE, LabelArray
+
+CHUNK = 1 << 19  # pixels looked at together: few calls, and scratch space that stays in the cache
+MOST_BUSY = 0.6  # share of groups of eight pixels in which a run ends, above which pixels are counted singly
+
+
+class Confusion:
+    """Counts of pixels by true label (row) and predicted label (column), over any number of images.
+
+    The last column counts pixels that the prediction is not sure of: they lower the recall of their true label, like
+    any wrong answer, but are no false positives of any label. Pixels that the truth ignores are not counted.
+
+    Args:
+        truths: Number of true labels, 0 to `truths` - 1.
+        predictions: Number of labels that may be predicted; as many if None.
+        ignore: True label of pixels that do not count.
+        not_sure: Predicted label of pixels that nobody is sure of.
+
+    Attributes:
+        counts: int64 [truths, predictions + 1].
+    """
+
+    def __init__(
+        self, truths: int, predictions: int | None = None, *, ignore: int = IGNORE, not_sure: int = IGNORE
+    ) -> None:
+        self.counts: Int[ndarray, "truths columns"] = np.zeros(
+            (truths, (truths if predictions is None else predictions) + 1), dtype=np.int64
+        )
+        self.ignore, self.not_sure = ignore, not_sure
+        self._ends, self._scratch = np.empty(CHUNK, dtype=bool), np.empty(CHUNK, dtype=bool)
+
+    def add(self, truth: LabelArray, prediction: LabelArray) -> None:
+        """Count the pixels of one image. Fastest where both maps have the smallest dtype that holds their labels.
+
+        Args:
+            truth: [height, width].
+            prediction: The same size.
+
+        Raises:
+            DataError: The sizes differ, or a label is out of range.
+        """
+        if truth.shape != prediction.shape:
+            raise DataError(
+                f"a true label map of {_size(truth)} and a predicted one of {_size(prediction)} do not fit; predict at "
+                "the image's own size."
+            )
+        true, predicted = truth.reshape(-1), prediction.reshape(-1)
+        for start in range(0, true.size, CHUNK):
+            chunk = slice(start, start + CHUNK)
+            self._add(true[chunk], predicted[chunk])
+
+    def merge(self, other: "Confusion") -> None:
+        """Add the counts of another part of the same benchmark.
+
+        Raises:
+            DataError: It counts other labels.
+        """
+        if self.counts.shape != other.counts.shape:
+            raise DataError(f"counts of {other.counts.shape} labels cannot be added to counts of {self.counts.shape}.")
+        self.counts += other.counts
+
+    def _add(self, true: Int[ndarray, "pixels"], predicted: Int[ndarray, "pixels"]) -> None:
+        """Count one stretch of pixels: the last one of each run, with the run's length."""
+        size, ends, scratch = true.size, self._ends, self._scratch
+        np.not_equal(true[1:], true[:-1], out=ends[: size - 1])
+        np.not_equal(predicted[1:], predicted[:-1], out=scratch[: size - 1])
+        ends[size - 1], ends[size:], scratch[size - 1 :] = True, False, False
+        words = ends.view(np.uint64)  # eight pixels each
+        words |= scratch.view(np.uint64)
+        busy = np.flatnonzero(words != 0)
+        if busy.size > size * MOST_BUSY / 8:
+            self._count(true, predicted, np.ones(size, dtype=np.int64))
+            return
+        within = np.flatnonzero(words[busy].view(bool))
+        last = busy[within >> 3] * 8 + (within & 7)
+        lengths = last.copy()
+        lengths[0] += 1
+        lengths[1:] -= last[:-1]
+        self._count(true.take(last), predicted.take(last), lengths)
+
+    def _count(
+        self, true: Int[ndarray, "pairs"], predicted: Int[ndarray, "pairs"], weights: Int[ndarray, "pairs"]
+    ) -> None:
+        """Add the weight of each pair of labels to its count."""
+        rows, columns = self.counts.shape
+        counted = true != self.ignore
+        if not counted.all():
+            true, predicted, weights = true[counted], predicted[counted], weights[counted]
+        unsure = predicted == self.not_sure
+        _check(true, rows, "true")
+        _check(predicted if not unsure.any() else predicted[~unsure], columns - 1, "predicted")
+        pairs = np.multiply(true, columns, dtype=np.int64)
+        pairs += predicted
+        if unsure.any():
+            pairs[unsure] += columns - 1 - self.not_sure
+        np.add.at(self.counts.reshape(-1), pairs, weights)
+
+
+def _check(labels: Int[ndarray, "n"], count: int, what: str) -> None:
+    if labels.size and not 0 <= int(labels.min()) <= int(labels.max()) < count:
+        wrong = labels.max() if labels.max() >= count else labels.min()
+        raise DataError(f"expected {what} labels from 0 to {count - 1}, found {wrong}.")
+
+
+def _size(labels: LabelArray) -> str:
+    return " x ".join(map(str, labels.shape))
+
+
+def fold(
+    counts: Int[ndarray, "truths columns"],
+    *,
+    truths: Int[ndarray, "truths"],
+    predictions: Int[ndarray, "predictions"],
+    labels: int,
+) -> Int[ndarray, "labels labels_and_one"]:
+    """Counts in terms of other labels, of which several old ones may become one.
+
+    Args:
+        counts: [truths, predictions + 1], as in `Confusion`.
+        truths: New label of each true label.
+        predictions: New label of each predicted label; `labels` for "not sure".
+        labels: Number of new labels.
+
+    Returns:
+        int64 [labels, labels + 1].
+    """
+    folded = np.zeros((labels, labels + 1), dtype=np.int64)
+    np.add.at(folded, (truths[:, None], np.append(predictions, labels)[None]), counts)
+    return folded

@@ -1,0 +1,121 @@
+"""Scores and counts in, `<benchmark>.json` and example pictures for the report out."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+from numpy import ndarray
+from PIL import Image
+
+from namesake.evaluation.benchmarks import BACKGROUND, Benchmark, plain
+from namesake.evaluation.confusion import Confusion
+from namesake.evaluation.scores import mean_iou_over_dataset
+from namesake.evaluation.terms import Terms
+from namesake.images import read_image
+from namesake.prediction import contact_sheet, legend
+from namesake.prediction import not_sure as unsure_label
+from namesake.prediction.draw import blend, entries
+from namesake.records import Names, Scores
+from namesake.shapes import LabelArray
+from namesake.workspace import write_atomically
+
+EXAMPLES = 12
+SIDE = 256
+CONFUSIONS = 20
+
+
+class Examples:
+    """Writes pictures of image, truth and prediction side by side, for images spread evenly over the benchmark.
+
+    Args:
+        benchmark: Whose images are scored.
+        terms: The labels to show.
+        not_sure: Predicted id of pixels that nobody is sure of.
+        folder: Where the pictures go; None writes none.
+
+    Attributes:
+        written: `image`, `file` and `mean_iou` (percent, over the labels in this image) of each.
+    """
+
+    def __init__(self, benchmark: Benchmark, terms: Terms, *, not_sure: int, folder: Path | None) -> None:
+        self._benchmark, self._terms, self._folder = benchmark, terms, folder
+        count = len(benchmark.images)
+        spread = np.linspace(0, count - 1, min(EXAMPLES, count)).round().astype(int).tolist()
+        self._chosen = {benchmark.images.ids[place] for place in spread} if folder else set()
+        self._truths = _with_unsure(terms.truths, benchmark.ignore, terms.names)
+        self._predictions = _with_unsure(terms.predictions, not_sure, terms.names)
+        self.written: list[dict[str, Any]] = []
+
+    def add(self, image_id: str, truth: LabelArray, prediction: LabelArray) -> None:
+        """Show this image, if it is one of those chosen."""
+        if self._folder is None or image_id not in self._chosen:
+            return
+        names = self._terms.names
+        unsure, true, predicted = unsure_label(len(names)), self._truths[truth], self._predictions[prediction]
+        confusion = Confusion(len(names) + 1, ignore=unsure, not_sure=unsure)
+        confusion.add(true, predicted)
+        image = read_image(self._benchmark.images.path(image_id))
+        painted = [blend(image, labels, unsure=unsure) for labels in (true, predicted)]
+        panels = zip((image, *painted), ("image", "truth", "prediction"), strict=True)
+        sheet = contact_sheet(list(panels), columns=3, side=SIDE)
+        shown = legend(entries(np.concatenate([true.ravel(), predicted.ravel()])[None], names), width=sheet.shape[1])
+        path = self._folder / f"{len(self.written):02d}.jpg"
+        with write_atomically(path) as unfinished:
+            Image.fromarray(np.concatenate([sheet, shown])).save(unfinished, format="JPEG", quality=85)
+        score = mean_iou_over_dataset(confusion.counts)
+        self.written.append({"image": image_id, "file": f"{self._folder.name}/{path.name}", "mean_iou": number(score)})
+
+
+def record_of(
+    benchmark: Benchmark, scores: Scores, counts: Int[ndarray, "labels columns"], terms: Terms
+) -> dict[str, Any]:
+    """The scores in JSON's words: percent with two decimals, null for names that occur nowhere."""
+    return {
+        "benchmark": benchmark.name,
+        "regime": benchmark.regime,
+        "images": scores.images,
+        "mean_iou_over_dataset": number(scores.mean_iou_over_dataset),
+        "pixel_accuracy": number(scores.pixel_accuracy),
+        "iou_per_name": {name: number(iou) for name, iou in scores.iou_per_name.items()},
+        "names": list(terms.names.names),
+        "counted_as_background": [
+            name for label, name in benchmark.names.items() if not terms.truths[label] and plain(name) != BACKGROUND
+        ],
+        "confusions": confusions(counts, terms.names),
+    }
+
+
+def confusions(counts: Int[ndarray, "labels columns"], names: Names) -> list[dict[str, Any]]:
+    """The wrong pairs of labels with most pixels, most first: both names, pixels, and percent of the true name's."""
+    words = ["background", *names.names, "not sure"]
+    wrong = counts.copy()
+    np.fill_diagonal(wrong, 0)
+    totals = counts.sum(axis=1)
+    order = np.argsort(-wrong, axis=None, kind="stable")[:CONFUSIONS]
+    pairs = [divmod(int(place), counts.shape[1]) for place in order]
+    return [
+        {
+            "true": words[row],
+            "predicted": words[column],
+            "pixels": int(wrong[row, column]),
+            "percent_of_true": number(100 * wrong[row, column] / totals[row]),
+        }
+        for row, column in pairs
+        if wrong[row, column]
+    ]
+
+
+def number(value: float) -> float | None:
+    """A percentage as JSON can hold it."""
+    return None if math.isnan(value) else round(float(value), 2)
+
+
+def _with_unsure(table: Int[ndarray, "ids"], unsure_id: int, names: Names) -> Int[ndarray, "ids_and_unsure"]:
+    """The new label of each id, "not sure" included, as pictures show it."""
+    unsure = unsure_label(len(names))
+    full = np.zeros(max(len(table), unsure_id + 1), dtype=np.int32)
+    full[: len(table)] = np.where(table > len(names), unsure, table)
+    full[unsure_id] = unsure
+    return full

@@ -1,0 +1,8 @@
+"""A finished run folder in, one page for a person out: what ran, what was found, and how far to trust it.
+
+A leaf: it only reads what the stages left, and nothing reads what it writes.
+"""
+
+from namesake.evaluation.report.report import write_report
+
+__all__ = ["write_report"]

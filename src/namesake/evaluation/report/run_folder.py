@@ -1,0 +1,129 @@
+"""A run folder in; what ran, the stages, the evaluations and the models out, as plain facts. It opens no image."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from namesake.errors import DataError
+from namesake.evaluation.evaluate import FOLDER
+from namesake.names import read_names
+from namesake.records import ModelCard
+from namesake.workspace import MANIFEST, read_manifest
+
+ORDER = ("index", "archives", "masks", "saliency", "segmenter", "predictions")
+TIERS = {
+    "S": "no human mask had a part in any of its models",
+    "M": "one of its models learned from class-agnostic masks that people helped to draw (SAM)",
+}
+
+
+@dataclass(frozen=True)
+class StageFacts:
+    """One finished stage, from its manifest."""
+
+    name: str
+    seconds: float
+    counts: Mapping[str, int]
+    models: tuple[ModelCard, ...]
+    tier: str
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class About:
+    """What the run is."""
+
+    system: str
+    preset: str
+    names: tuple[str, ...]
+    regime: str
+    tier: str
+    command: str
+    images: str
+    versions: str
+
+    @property
+    def tier_in_words(self) -> str:
+        """What the tier means."""
+        return TIERS.get(self.tier, "unknown")
+
+
+def read_stages(run: Path) -> list[StageFacts]:
+    """The finished stages, in the order in which data flows.
+
+    Raises:
+        WorkspaceError: A manifest is damaged.
+    """
+    found = [*run.glob(f"*/{MANIFEST}"), *run.glob(f"*/*/{MANIFEST}")]
+    folders = {path.parent: path.stat().st_mtime for path in found}
+
+    def place(folder: Path) -> tuple[int, float]:
+        first = folder.relative_to(run).parts[0]
+        return (ORDER.index(first) if first in ORDER else len(ORDER), folders[folder])
+
+    ordered = sorted(folders, key=place)
+    return [_stage(folder.relative_to(run).as_posix(), read_manifest(folder) or {}) for folder in ordered]
+
+
+def read_evaluations(run: Path) -> dict[str, dict[str, Any]]:
+    """What `evaluate` left, by benchmark.
+
+    Raises:
+        DataError: A record is damaged.
+    """
+    records = {path.stem: read_json(path) for path in sorted((run / FOLDER).glob("*.json"))}
+    for name, record in records.items():
+        if "iou_per_name" not in record:
+            raise DataError(f"{run / FOLDER / name}.json is no record of an evaluation; delete it and evaluate again.")
+    return records
+
+
+def read_about(run: Path) -> About:
+    """What the run's own files say of it; empty where they are missing."""
+    facts, segmenter = read_json(run / "run.json"), read_json(run / "segmenter" / "config.json")
+    stages = read_stages(run)
+    names = run / "names.json"
+    tiers = {stage.tier for stage in stages}
+    versions = next((stage.versions for stage in reversed(stages) if stage.versions), {})
+    return About(
+        system=str(facts.get("system") or segmenter.get("kind") or "unknown system"),
+        preset=str(facts.get("preset", "")),
+        names=read_names(names).names if names.is_file() else tuple(segmenter.get("id2label", {}).values())[1:],
+        regime=str(segmenter.get("regime", "")),
+        tier="M" if "M" in tiers else "S",
+        command=str(facts.get("command", "")),
+        images=str(facts.get("images", "")),
+        versions=", ".join(f"{package} {version}" for package, version in versions.items()),
+    )
+
+
+def models_of(stages: Sequence[StageFacts]) -> list[ModelCard]:
+    """Every model that a stage used, once, in order."""
+    return list(dict.fromkeys(card for stage in stages for card in stage.models))
+
+
+def _stage(name: str, manifest: Mapping[str, Any]) -> StageFacts:
+    return StageFacts(
+        name=name,
+        seconds=float(manifest.get("seconds", 0.0)),
+        counts=manifest.get("counts", {}),
+        models=tuple(ModelCard(**card) for card in manifest.get("models", ())),
+        tier=str(manifest.get("tier", "S")),
+        versions=manifest.get("versions", {}),
+    )
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The content of a JSON file; empty where there is none.
+
+    Raises:
+        DataError: It is damaged.
+    """
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(f"{path} is damaged ({error}). Run its stage again.") from error

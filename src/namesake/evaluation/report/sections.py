@@ -1,0 +1,174 @@
+"""A run folder in; the pictures and figures of the report's sections out, ready for the template."""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from PIL import Image
+
+from namesake.archives import open_archives
+from namesake.archives.notes import FILE as NOTES
+from namesake.archives.sheets import FOLDER as SHEETS
+from namesake.archives.sheets import sheet_file
+from namesake.errors import ImagesError
+from namesake.evaluation.evaluate import FOLDER
+from namesake.evaluation.report.run_folder import read_json
+from namesake.images import read_image
+from namesake.images.geometry import resize_labels
+from namesake.masks import rle
+from namesake.masks.store import MaskLookup, open_masks
+from namesake.names import read_names
+from namesake.prediction.draw import blend, fitted
+from namesake.prediction.folder import OVERLAYS
+from namesake.records import PseudoMask, PseudoMasks
+from namesake.shapes import ImageArray
+
+SHEETS_SHOWN, SHEET_WIDTH, SHEET_QUALITY = 40, 600, 70
+MASKS_SHOWN, MASK_SIDE = 24, 176
+PREDICTIONS_SHOWN, PREDICTION_WIDTH = 12, 480
+EXAMPLE_WIDTH = 720
+MASK_FOLDERS = ("experts", "saliency", "voted")
+"""Below `masks/`, the last made first."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture as a data URI, with its size in pixels, and the words below it."""
+
+    source: str
+    width: int
+    height: int
+    caption: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class ArchivesSection:
+    """Contact sheets, and what the archives themselves say against their quality."""
+
+    figures: list[Figure]
+    names: int
+    weak: list[str]
+    short: Mapping[str, int]
+    pairs: list[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class MasksSection:
+    """Pseudo-masks spread evenly from the best score to the worst."""
+
+    figures: list[Figure]
+    kind: str
+    masks: int
+    unread: int
+    quartiles: list[float]
+
+
+@dataclass(frozen=True)
+class EvaluationSection:
+    """One benchmark: its record, the names from best to worst, and examples."""
+
+    record: Mapping[str, Any]
+    names: list[tuple[str, float | None]]
+    examples: list[Figure]
+
+
+def archives(run: Path) -> ArchivesSection | None:
+    """The archives' contact sheets, names to look at first; None where the stage has not run."""
+    folder = run / "archives"
+    if not (folder / NOTES).is_file():
+        return None
+    names, notes = open_archives(folder).names.names, read_json(folder / NOTES)
+    doubtful = {*notes["weak"], *notes["short"]}
+    order = sorted(range(len(names)), key=lambda place: names[place] not in doubtful)[:SHEETS_SHOWN]
+    figures = []
+    for place in sorted(order):
+        path = folder / SHEETS / sheet_file(names[place], place + 1, names=len(names))
+        if path.is_file():
+            sheet = _narrowed(read_image(path), SHEET_WIDTH)
+            figures.append(figure(sheet, caption=names[place], quality=SHEET_QUALITY))
+    return ArchivesSection(figures, len(names), notes["weak"], notes["short"], notes["share_images"][:10])
+
+
+def masks(run: Path) -> MasksSection | None:
+    """The last masks that the run made; None where there are none."""
+    present = [run / "masks" / kind for kind in MASK_FOLDERS if any((run / "masks" / kind).glob("*.parquet"))]
+    if not present:
+        return None
+    opened = open_masks(present[0])
+    ids, scores = _scores(opened)
+    order = np.argsort(-scores, kind="stable")
+    spread = np.linspace(0, len(order) - 1, min(MASKS_SHOWN, len(order))).round().astype(int)
+    lookup, names, images = MaskLookup(opened), _names(run), Path(str(read_json(run / "run.json").get("images", "")))
+    found = [_masked(lookup[ids[place]], images, names) for place in order[spread]]
+    figures = [each for each in found if each is not None]
+    quartiles = np.quantile(scores, [0, 0.25, 0.5, 0.75, 1]).tolist() if len(scores) else []
+    return MasksSection(figures, present[0].name, len(ids), len(found) - len(figures), quartiles)
+
+
+def evaluation(run: Path, record: Mapping[str, Any]) -> EvaluationSection:
+    """Scores by name from best to worst, names that occur nowhere last, and pictures of truth and prediction."""
+    ious: Mapping[str, float | None] = record["iou_per_name"]
+    ordered = sorted(ious.items(), key=lambda item: -1.0 if item[1] is None else item[1], reverse=True)
+    examples = []
+    for example in record.get("examples", ()):
+        picture = read_image(run / FOLDER / example["file"])
+        score = "" if example["mean_iou"] is None else f"mean IoU in this image {example['mean_iou']:.1f}"
+        examples.append(figure(_narrowed(picture, EXAMPLE_WIDTH), caption=example["image"], detail=score))
+    return EvaluationSection(record, ordered, examples)
+
+
+def predictions(run: Path) -> list[Figure]:
+    """Overlays of `predictions/`, spread evenly."""
+    paths = sorted((run / "predictions" / OVERLAYS).rglob("*.jpg"))
+    spread = np.linspace(0, len(paths) - 1, min(PREDICTIONS_SHOWN, len(paths))).round().astype(int)
+    chosen = [paths[place] for place in spread]
+    return [figure(_narrowed(read_image(path), PREDICTION_WIDTH), caption=path.stem) for path in chosen]
+
+
+def figure(picture: ImageArray, *, caption: str, detail: str = "", quality: int = 80) -> Figure:
+    """A picture as a JPEG within the page."""
+    content = io.BytesIO()
+    Image.fromarray(picture).save(content, format="JPEG", quality=quality)
+    source = "data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode("ascii")
+    return Figure(source, width=picture.shape[1], height=picture.shape[0], caption=caption, detail=detail)
+
+
+def _masked(mask: PseudoMask, images: Path, names: Sequence[str]) -> Figure | None:
+    """A mask on its image; None where the image is gone or has changed."""
+    try:
+        image = read_image(images / mask.image_id)
+    except ImagesError:
+        return None
+    if image.shape[:2] != (mask.height, mask.width):
+        return None
+    small = fitted(image, side=MASK_SIDE)
+    inside = resize_labels(rle.decode(mask.rle, mask.height, mask.width), height=small.shape[0], width=small.shape[1])
+    name = names[mask.label - 1] if 0 < mask.label <= len(names) else mask.image_id
+    shown = blend(small, inside.astype(np.int32) * max(mask.label, 1))
+    return figure(shown, caption=name, detail=f"score {mask.score:.3f}")
+
+
+def _scores(masks: PseudoMasks) -> tuple[list[str], Float[ndarray, "masks"]]:
+    """Image id and score of every mask, without reading the masks."""
+    import pyarrow.parquet as pq
+
+    tables = [pq.read_table(path, columns=["image_id", "score"]) for path in sorted(masks.folder.glob("*.parquet"))]
+    ids = [image_id for table in tables for image_id in table["image_id"].to_pylist()]
+    return ids, np.concatenate([table["score"].to_numpy() for table in tables]).astype(np.float64)
+
+
+def _names(run: Path) -> tuple[str, ...]:
+    return read_names(run / "names.json").names if (run / "names.json").is_file() else ()
+
+
+def _narrowed(picture: ImageArray, width: int) -> ImageArray:
+    """The picture, made no wider than `width`."""
+    height, now = picture.shape[:2]
+    return picture if now <= width else fitted(picture, side=round(width * max(1.0, height / now)))

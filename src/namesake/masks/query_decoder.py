@@ -1,0 +1,74 @@
+"""Learned queries and an image's features in, what each query found in them out; it knows no masks and no names.
+
+The transformer decoder of DETR (Carion et al., ECCV 2020, https://arxiv.org/abs/2005.12872, appendix A.3), as SelfMask
+and ZUTIS use it, in the state-dict layout of their published weights.
+"""
+
+from typing import final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+Queries = Float[Tensor, "batch queries dim"]
+Memory = Float[Tensor, "batch nodes dim"]
+
+
+@final
+class QueryDecoder(nn.Module):
+    """Layers of self-attention among queries and cross-attention to features, each followed by LayerNorm.
+
+    Args:
+        dim: Length of a query and of a feature.
+        heads: Attention heads.
+        mlp: Width of a layer's hidden layer.
+        layers: How many; published: 6.
+    """
+
+    def __init__(self, dim: int, *, heads: int, mlp: int, layers: int = 6) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList([_Layer(dim, heads=heads, mlp=mlp) for _ in range(layers)])
+        self.norm = nn.LayerNorm(dim)
+
+    def forward(
+        self,
+        query_embed: Float[Tensor, "queries dim"],
+        memory: Memory,
+        *,
+        positions: Float[Tensor, "nodes dim"] | None = None,
+    ) -> Float[Tensor, "batch layers queries dim"]:
+        """Every layer's queries after the final LayerNorm; decoding starts from zeros.
+
+        Args:
+            query_embed: Learned; added to queries and keys of self-attention and to queries of cross-attention.
+            memory: The features; values of cross-attention are these alone.
+            positions: Added to the keys of cross-attention.
+        """
+        queries = query_embed.new_zeros(len(memory), *query_embed.shape)
+        keys = memory if positions is None else memory + positions
+        outputs = []
+        for layer in self.layers:
+            queries = layer(queries, query_embed, keys, memory)
+            outputs.append(self.norm(queries))
+        return torch.stack(outputs, dim=1)
+
+
+class _Layer(nn.Module):
+    def __init__(self, dim: int, *, heads: int, mlp: int) -> None:
+        super().__init__()
+        self.self_attn = nn.MultiheadAttention(dim, heads, batch_first=True)
+        self.multihead_attn = nn.MultiheadAttention(dim, heads, batch_first=True)
+        self.linear1 = nn.Linear(dim, mlp)
+        self.linear2 = nn.Linear(mlp, dim)
+        self.norm1 = nn.LayerNorm(dim)
+        self.norm2 = nn.LayerNorm(dim)
+        self.norm3 = nn.LayerNorm(dim)
+
+    def forward(self, queries: Queries, query_embed: Tensor, keys: Memory, values: Memory) -> Queries:
+        placed = queries + query_embed
+        queries = self.norm1(queries + self.self_attn(placed, placed, queries, need_weights=False)[0])
+        found = self.multihead_attn(queries + query_embed, keys, values, need_weights=False)[0]
+        queries = self.norm2(queries + found)
+        hidden: Queries = self.norm3(queries + self.linear2(functional.relu(self.linear1(queries))))
+        return hidden

@@ -1,0 +1,209 @@
+"""Patch features of images in, candidate masks out: clusters of the patches' affinity graph; it knows no images.
+
+Shin, Albanie, Xie, "Unsupervised Salient Object Detection with Spectral Cluster Voting" (SelfMask), CVPRW 2022,
+https://arxiv.org/abs/2203.12614, section 3.2. For each image the generalised problem (D - W) v = lambda D v is solved
+once, for as many eigenvectors as the largest number of clusters needs, instead of once for each number.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+from namesake.shapes import PatchFeatures
+
+BLOCK, STEPS = 8, 12  # vectors multiplied together, and how often: eigenvectors are sought in a space of 96 dimensions
+NOISE = 1e-6
+ROWS_AT_ONCE = 1024
+SMALLEST_RANGE = 1e-6
+
+Multiply = Callable[[Float[Tensor, "batch nodes columns"]], Float[Tensor, "batch nodes columns"]]
+
+
+def candidate_masks(
+    features: PatchFeatures,
+    *,
+    clusters: Sequence[int] = (2, 3, 4),
+    upsample: int = 2,
+    temperature: float | None = None,
+    starts: int = 10,
+    seed: int = 0,
+) -> Bool[Tensor, "batch candidates rows columns"]:
+    """Cluster the patches of each image into 2, 3, 4 groups; every group is a candidate.
+
+    Args:
+        features: Of any length; the masks lie on a grid finer by `upsample`.
+        clusters: Numbers of clusters; there are as many candidates as their sum.
+        upsample: Bilinear, corners aligned; published: 2.
+        temperature: As `affinity_product` takes it.
+        starts: k-means starts; published: 10.
+        seed: Of the k-means starts, the same for every image.
+    """
+    fine = upsample_features(features, factor=upsample)
+    rows, columns = fine.shape[1:3]
+    vectors = eigenvectors(fine.flatten(1, 2), count=max(clusters), temperature=temperature)
+    masks = []
+    for count in clusters:
+        labels = k_means(vectors[..., :count], clusters=count, starts=starts, seed=seed)
+        masks.append(labels[:, None] == torch.arange(count, device=labels.device)[None, :, None])
+    return torch.cat(masks, dim=1).unflatten(2, (rows, columns))
+
+
+def upsample_features(features: PatchFeatures, *, factor: int) -> PatchFeatures:
+    """Bilinear upsampling with corners aligned."""
+    if factor == 1:
+        return features
+    channels_first = features.permute(0, 3, 1, 2)
+    fine = functional.interpolate(channels_first, scale_factor=factor, mode="bilinear", align_corners=True)
+    return fine.permute(0, 2, 3, 1)
+
+
+def eigenvectors(
+    features: Float[Tensor, "batch nodes dim"], *, count: int, temperature: float | None = None
+) -> Float[Tensor, "batch nodes count"]:
+    """Solutions of (D - W) v = lambda D v with the smallest lambda, in its order, the constant one first.
+
+    With u = D^(1/2) v the problem is N u = (1 - lambda) u for N = D^(-1/2) W D^(-1/2): the same eigenvectors belong to
+    the largest eigenvalues of a symmetric matrix. Their length is such that v D v = the mean degree.
+    """
+    multiply, degree = affinity_product(features, temperature=temperature)
+    root = (degree / degree.mean(dim=1, keepdim=True)).sqrt()[..., None]
+
+    def normalised(vectors: Float[Tensor, "batch nodes columns"]) -> Float[Tensor, "batch nodes columns"]:
+        return multiply(vectors / root) / root
+
+    return largest_eigenvectors(normalised, root, count=count) / root
+
+
+def affinity_product(
+    features: Float[Tensor, "batch nodes dim"], *, temperature: float | None = None
+) -> tuple[Multiply, Float[Tensor, "batch nodes"]]:
+    """The affinity W as the function x -> W x, and its row sums.
+
+    Args:
+        features: Of any length.
+        temperature: None for the published affinity: cosines, scaled per image so that the smallest is 0 and the
+            largest 1; W has low rank then and is never built. Else exp((cosine - 1) / temperature).
+    """
+    unit = functional.normalize(features, dim=-1)
+    ones = unit.new_ones(*unit.shape[:2], 1)
+    if temperature is not None:
+        dense = (torch.baddbmm(-torch.ones_like(unit[:, :1, :1]), unit, unit.mT) / temperature).exp_()
+        return (lambda x: dense @ x), dense.sum(dim=2)
+    low, high = _extremes(unit)
+    scale = 1 / (high - low).clamp_min(SMALLEST_RANGE)
+    low = high - 1 / scale
+
+    def multiply(x: Float[Tensor, "batch nodes columns"]) -> Float[Tensor, "batch nodes columns"]:
+        return scale * (unit @ (unit.mT @ x) - low * x.sum(dim=1, keepdim=True))
+
+    return multiply, multiply(ones)[..., 0]
+
+
+def largest_eigenvectors(
+    multiply: Multiply, first: Float[Tensor, "batch nodes 1"], *, count: int
+) -> Float[Tensor, "batch nodes count"]:
+    """Eigenvectors of a symmetric matrix with the largest eigenvalues, largest first; of length 1.
+
+    The best approximations within the space that repeated products of a block of fixed vectors span: block Lanczos
+    (Golub and Van Loan, Matrix Computations, section 10.3) with full reorthogonalisation. Small problems, and those
+    of the rank that the space has dimensions, are solved exactly.
+
+    Args:
+        multiply: x -> matrix x.
+        first: Joined to the block: an approximation of the first eigenvector.
+        count: How many.
+    """
+    batch, nodes = first.shape[:2]
+    if nodes <= BLOCK * STEPS:
+        basis = torch.eye(nodes, dtype=first.dtype, device=first.device).expand(batch, -1, -1)
+        products = multiply(basis)
+    else:
+        generator = torch.Generator().manual_seed(0)
+        noise = torch.randn(STEPS, 1, nodes, BLOCK, generator=generator, dtype=first.dtype).to(first.device)
+        basis, products = first[..., :0], first[..., :0]
+        block = torch.cat([first, noise[0, ..., 1:].expand(batch, -1, -1)], dim=2)
+        for step in range(STEPS):
+            for _ in range(2):  # once more, against what rounding leaves
+                block = torch.linalg.qr(block - basis @ (basis.mT @ block))[0]
+            basis, moved = torch.cat([basis, block], dim=2), multiply(block)
+            products = torch.cat([products, moved], dim=2)
+            block = moved + NOISE * noise[step]  # new directions when the matrix has no more
+    small = basis.mT @ products
+    _, weights = torch.linalg.eigh((small + small.mT) / 2)
+    return basis @ weights[..., -count:].flip(-1)
+
+
+def k_means(
+    points: Float[Tensor, "batch n dim"], *, clusters: int, starts: int = 10, iterations: int = 300, seed: int = 0
+) -> Int[Tensor, "batch n"]:
+    """Lloyd's k-means from k-means++ starts, all images and all starts at once; the start of least inertia is kept.
+
+    Args:
+        points: One set an image; what it gives does not depend on the others.
+        clusters: Number of clusters; a cluster that loses its points keeps its centre.
+        starts: How many times to start.
+        iterations: At most.
+        seed: Of the starts, the same for every image.
+    """
+    batch = len(points)
+    centred = points - points.mean(dim=1, keepdim=True)
+    centres = _first_centres(centred, clusters=clusters, starts=starts, seed=seed).flatten(0, 1)
+    runs = centred.repeat_interleave(starts, dim=0)
+    labels, inertia = _assign(runs, centres)
+    moving = torch.arange(len(runs), device=points.device)
+    for _ in range(iterations):
+        members = functional.one_hot(labels[moving], clusters).to(points.dtype)
+        counts = members.sum(dim=1)[..., None]
+        means = (members.mT @ runs[moving]) / counts.clamp_min(1)
+        centres[moving] = torch.where(counts > 0, means, centres[moving])
+        reassigned, inertia[moving] = _assign(runs[moving], centres[moving])
+        changed = (reassigned != labels[moving]).any(dim=1)
+        labels[moving] = reassigned
+        moving = moving[changed]
+        if not len(moving):
+            break
+    best = inertia.view(batch, starts).argmin(dim=1)
+    return labels.view(batch, starts, -1)[torch.arange(batch, device=points.device), best]
+
+
+def _first_centres(
+    points: Float[Tensor, "batch n dim"], *, clusters: int, starts: int, seed: int
+) -> Float[Tensor, "batch starts clusters dim"]:
+    """k-means++ (Arthur and Vassilvitskii, 2007): each further centre is a point drawn by squared distance."""
+    batch, n = points.shape[:2]
+    generator = torch.Generator().manual_seed(seed)
+    draws = torch.rand(starts, clusters, generator=generator, dtype=torch.float64).to(points.device)
+    each = torch.arange(batch, device=points.device)[:, None]
+    chosen = (draws[:, 0] * n).long().expand(batch, starts)
+    centres = points[each, chosen][:, :, None]
+    for number in range(1, clusters):
+        nearest = torch.cdist(points[:, None], centres).square().amin(dim=3).double()
+        heights = nearest.cumsum(dim=2)
+        wanted = draws[None, :, number, None] * heights[..., -1:]
+        chosen = torch.searchsorted(heights, wanted, right=True).clamp_max(n - 1)[..., 0]
+        centres = torch.cat([centres, points[each, chosen][:, :, None]], dim=2)
+    return centres
+
+
+def _assign(
+    points: Float[Tensor, "runs n dim"], centres: Float[Tensor, "runs clusters dim"]
+) -> tuple[Int[Tensor, "runs n"], Float[Tensor, "runs"]]:
+    """The nearest centre of each point, and the sum of squared distances to it."""
+    beyond = centres.square().sum(dim=2)[:, None] - 2 * points @ centres.mT  # less the point's own square
+    least, labels = beyond.min(dim=2)
+    return labels, least.sum(dim=1) + points.square().sum(dim=(1, 2))
+
+
+def _extremes(unit: Float[Tensor, "batch nodes dim"]) -> tuple[Float[Tensor, "batch 1 1"], Float[Tensor, "batch 1 1"]]:
+    """Smallest and largest cosine of any two nodes of an image, without all cosines in memory at once."""
+    low = high = None
+    for rows in unit.split(ROWS_AT_ONCE, dim=1):
+        cosines = rows @ unit.mT
+        least, most = cosines.amin(dim=(1, 2), keepdim=True), cosines.amax(dim=(1, 2), keepdim=True)
+        low = least if low is None else torch.minimum(low, least)
+        high = most if high is None else torch.maximum(high, most)
+    assert low is not None and high is not None
+    return low, high

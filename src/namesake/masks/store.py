@@ -1,0 +1,241 @@
+"""Pseudo-masks in, parquet shards out, and back as a stream or by image id; it knows nothing of how masks are made.
+
+A shard covers a fixed stretch of the list of image ids, appears on disk whole or not at all, and also carries the
+images of its stretch that have no mask, with the reason. So work that was killed goes on at the first missing shard.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from namesake.errors import DataError
+from namesake.masks import rle
+from namesake.records import ModelCard, PseudoMask, PseudoMasks
+from namesake.workspace import read_manifest, write_atomically, write_json
+
+SHARD = "masks-{:05d}.parquet"
+SKIPPED = "skipped.json"
+ROWS_TOGETHER = 64  # rows of a row group: what a random look-up reads
+
+
+class MaskWriter:
+    """Writes masks in the order of a list of image ids, `shard_size` ids to a shard.
+
+    Use as a context; leaving it with an error drops the unfinished shard, leaving it without one writes the last.
+
+    Args:
+        out: Folder of the shards.
+        shard_size: Image ids a shard covers, with or without a mask.
+    """
+
+    def __init__(self, out: Path, shard_size: int = 1000) -> None:
+        self.out, self.shard_size = out, shard_size
+        self._shard = 0
+        self._rows: list[PseudoMask] = []
+        self._skipped: list[tuple[str, str]] = []
+
+    def __enter__(self) -> "MaskWriter":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if kind is None:
+            self.close()
+
+    def resume(self, ids: Sequence[str]) -> Sequence[str]:
+        """Keep the shards that an earlier, killed run finished for the same ids; the ids that are still to be done."""
+        self._shard = 0
+        while _covers(self.out / SHARD.format(self._shard), ids, self._shard, self.shard_size):
+            self._shard += 1
+        for path in _shards(self.out)[self._shard :]:
+            path.unlink()
+        return ids[self._shard * self.shard_size :]
+
+    def write(self, mask: PseudoMask) -> None:
+        """Add the mask of the next image."""
+        self._rows.append(mask)
+        self._flush_if_full()
+
+    def skip(self, image_id: str, reason: str) -> None:
+        """Say that the next image has no mask, and why."""
+        self._skipped.append((image_id, reason))
+        self._flush_if_full()
+
+    def close(self) -> None:
+        """Write the last, shorter shard and the list of skipped images."""
+        if self._rows or self._skipped:
+            self._flush()
+        for left_over in _shards(self.out)[self._shard :]:
+            left_over.unlink()
+        skipped = read_skipped(self.out)
+        if skipped:
+            write_json(self.out / SKIPPED, [{"image_id": image_id, "reason": reason} for image_id, reason in skipped])
+
+    def _flush_if_full(self) -> None:
+        if len(self._rows) + len(self._skipped) == self.shard_size:
+            self._flush()
+
+    def _flush(self) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        metadata = {"skipped": json.dumps(self._skipped, ensure_ascii=False)}
+        table = pa.table(
+            {
+                "image_id": pa.array([row.image_id for row in self._rows], pa.string()),
+                "label": pa.array([row.label for row in self._rows], pa.int32()),
+                "score": pa.array([row.score for row in self._rows], pa.float32()),
+                "height": pa.array([row.height for row in self._rows], pa.int32()),
+                "width": pa.array([row.width for row in self._rows], pa.int32()),
+                "counts": pa.array([row.rle for row in self._rows], pa.binary()),
+            }
+        ).replace_schema_metadata(metadata)
+        with write_atomically(self.out / SHARD.format(self._shard)) as unfinished:
+            pq.write_table(table, unfinished, row_group_size=ROWS_TOGETHER, compression="zstd")
+        self._shard += 1
+        self._rows, self._skipped = [], []
+
+
+def open_masks(folder: Path) -> PseudoMasks:
+    """The pseudo-masks that lie in a folder, with the counts and models of its manifest.
+
+    Raises:
+        DataError: There are no masks in it.
+    """
+    if not _shards(folder):
+        raise DataError(f"{folder} holds no masks: expected {SHARD.format(0)} in it. Run the mask stage first.")
+    manifest = read_manifest(folder) or {}
+    models = tuple(ModelCard(**card) for card in manifest.get("models", ()))
+    return PseudoMasks(folder=folder, counts=manifest.get("counts") or count_masks(folder), models=models)
+
+
+def count_masks(folder: Path) -> dict[str, int]:
+    """How many `masks` a folder holds, how many of them are `empty`, and how many images were `skipped`."""
+    masks = empty = 0
+    for path in _shards(folder):
+        for row in _stream(path):
+            masks += 1
+            empty += rle.area(row.rle) == 0
+    return {"masks": masks, "empty": empty, "skipped": len(read_skipped(folder))}
+
+
+def read_skipped(folder: Path) -> list[tuple[str, str]]:
+    """Images without a mask, with the reason."""
+    return [skipped for path in _shards(folder) for skipped in _skipped_of(path)]
+
+
+def read_masks(masks: PseudoMasks) -> Iterator[PseudoMask]:
+    """All masks in the order in which they were written, a few rows in memory at a time.
+
+    Raises:
+        DataError: A shard is damaged.
+    """
+    for path in _shards(masks.folder):
+        yield from _stream(path)
+
+
+def lookup(masks: PseudoMasks, ids: Sequence[str]) -> list[PseudoMask]:
+    """The masks of some images, in the order asked for; for many single questions keep one `MaskLookup` instead.
+
+    Raises:
+        DataError: An image has no mask.
+    """
+    table = MaskLookup(masks)
+    return [table[image_id] for image_id in ids]
+
+
+class MaskLookup:
+    """Masks by image id, in any order; holds the ids in memory and reads one small stretch of a shard a question.
+
+    Copies of it may be used in other threads and processes.
+
+    Args:
+        masks: The masks to look in.
+    """
+
+    def __init__(self, masks: PseudoMasks) -> None:
+        import pyarrow.parquet as pq
+
+        self._paths = _shards(masks.folder)
+        ids = [pq.read_table(path, columns=["image_id"])["image_id"].to_pylist() for path in self._paths]
+        self._starts = np.cumsum([0, *map(len, ids)])
+        self._row: dict[str, int] = dict(zip((image_id for shard in ids for image_id in shard), count(), strict=False))
+
+    def __len__(self) -> int:
+        return len(self._row)
+
+    def __contains__(self, image_id: str) -> bool:
+        return image_id in self._row
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._row)
+
+    def __getitem__(self, image_id: str) -> PseudoMask:
+        """The mask of an image.
+
+        Raises:
+            DataError: It has none.
+        """
+        if image_id not in self._row:
+            raise DataError(f"there is no mask of {image_id!r} among {len(self)} masks in {self._paths[0].parent}.")
+        row = self._row[image_id]
+        shard = int(np.searchsorted(self._starts, row, side="right")) - 1
+        group, within = divmod(row - int(self._starts[shard]), ROWS_TOGETHER)
+        return _row_group(self._paths[shard], group)[within]
+
+
+def _shards(folder: Path) -> list[Path]:
+    """The shards from number 0 on, up to the first that is missing."""
+    paths = (folder / SHARD.format(number) for number in count())
+    found = []
+    while (path := next(paths)).is_file():
+        found.append(path)
+    return found
+
+
+def _covers(path: Path, ids: Sequence[str], shard: int, shard_size: int) -> bool:
+    """Whether a shard is there and holds just its stretch of `ids`."""
+    import pyarrow.parquet as pq
+
+    stretch = ids[shard * shard_size : (shard + 1) * shard_size]
+    if not stretch or not path.is_file():
+        return False
+    found = pq.read_table(path, columns=["image_id"])["image_id"].to_pylist()
+    skipped = {image_id for image_id, _ in _skipped_of(path)}
+    return len(found) + len(skipped) == len(stretch) and found == [each for each in stretch if each not in skipped]
+
+
+def _skipped_of(path: Path) -> list[tuple[str, str]]:
+    import pyarrow.parquet as pq
+
+    metadata = pq.read_schema(path).metadata or {}
+    return [(image_id, reason) for image_id, reason in json.loads(metadata.get(b"skipped", b"[]"))]
+
+
+def _stream(path: Path) -> Iterator[PseudoMask]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=ROWS_TOGETHER):
+                yield from _records(batch.to_pydict())
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DataError(f"{path} is damaged ({error}). Delete {path.parent} and write the masks again.") from error
+
+
+def _row_group(path: Path, group: int) -> list[PseudoMask]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        return list(_records(file.read_row_group(group).to_pydict()))
+
+
+def _records(columns: dict[str, list[Any]]) -> Iterator[PseudoMask]:
+    fields = ("image_id", "label", "score", "height", "width", "counts")
+    for row in zip(*(columns[name] for name in fields), strict=True):
+        yield PseudoMask(*row)

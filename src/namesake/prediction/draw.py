@@ -1,0 +1,193 @@
+"""Label maps and pictures in, pictures for people out: colours, outlines, legends and sheets. Same in, same bytes out.
+
+Colours are those of the VOC palette. Text is set in Pillow's built-in font, so it looks alike everywhere; letters which
+that font lacks appear as boxes.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+from jaxtyping import Bool, Int, UInt32
+from numpy import ndarray
+from PIL import Image, ImageDraw, ImageFont
+
+from namesake.images.geometry import resize
+from namesake.prediction.palette import not_sure, palette
+from namesake.records import Names
+from namesake.shapes import IGNORE, ImageArray, LabelArray
+
+Colour = tuple[int, int, int]
+Tile = tuple[ImageArray, str]
+"""A picture and the caption below it."""
+
+UNSURE_COLOUR, OUTLINE = (224, 224, 192), (12, 12, 12)
+PANEL, INK, MUTED = (24, 26, 30), (236, 238, 241), (70, 74, 82)
+TEXT_SIZE = 15
+NARROWEST = 320
+"""Overlays of narrower pictures are enlarged by a whole factor, so that outlines and legend can be read."""
+
+
+def blend(image: ImageArray, labels: LabelArray, *, unsure: int = IGNORE, opacity: float = 0.45) -> ImageArray:
+    """The picture with every label's colour laid over its pixels, and an outline around each area.
+
+    Args:
+        image: RGB.
+        labels: At the image's size; 0 stays as it is.
+        unsure: Label of pixels that are not sure; they are hatched.
+        opacity: Of the colour, 0 to 1.
+
+    Returns:
+        RGB of the image's size.
+    """
+    hatched = labels == unsure
+    shown = np.where(hatched, 0, labels)
+    outer, inner = _outlines(labels)
+    areas, rings = _layer_colours(int(shown.max(initial=0)), opacity)
+    layer = areas.take(shown)
+    np.copyto(layer, rings.take(shown), where=inner & ~hatched)
+    if hatched.any():
+        stripes = np.add.outer(np.arange(labels.shape[0]), np.arange(labels.shape[1])) % 8 < 3
+        layer[hatched & stripes] = _packed(np.array([[*UNSURE_COLOUR, round(255 * opacity)]]))
+    layer[outer] = _packed(np.array([[*OUTLINE, 255]]))
+    below = Image.fromarray(image).convert("RGBA")
+    below.alpha_composite(Image.fromarray(layer.view(np.uint8).reshape(*layer.shape, 4)))
+    return np.array(below.convert("RGB"))
+
+
+def overlay(image: ImageArray, labels: LabelArray, names: Names) -> ImageArray:
+    """`blend` with a legend of the names that occur on a panel below; narrow pictures are enlarged.
+
+    Args:
+        image: RGB.
+        labels: At the image's size; 0 = background, 1..K = names, 255 (65535 with more than 254 names) = not sure.
+        names: The names, in label order.
+
+    Returns:
+        RGB; a whole multiple of the image's width, and higher by the legend.
+    """
+    factor = max(1, -(-NARROWEST // image.shape[1]))
+    enlarged, enlarged_labels = (each.repeat(factor, axis=0).repeat(factor, axis=1) for each in (image, labels))
+    picture = blend(enlarged, enlarged_labels, unsure=not_sure(len(names)))
+    return np.concatenate([picture, legend(entries(labels, names), width=picture.shape[1])])
+
+
+def entries(labels: LabelArray, names: Names) -> list[tuple[str, Colour]]:
+    """Name and colour of every label that occurs, in label order; "not sure" comes last, background is left out."""
+    present = np.flatnonzero(np.bincount(labels.ravel())).tolist()
+    unsure, colours = not_sure(len(names)), palette(len(names) + 1).tolist()
+    found: list[tuple[str, Colour]] = [
+        (names.names[label - 1], (red, green, blue))
+        for label in present
+        if label not in {0, unsure}
+        for red, green, blue in [colours[label]]
+    ]
+    return [*found, ("not sure", UNSURE_COLOUR)] if unsure in present else found
+
+
+def legend(entries: Sequence[tuple[str, Colour]], *, width: int) -> ImageArray:
+    """A dark panel with a swatch and the name of each entry, in as many lines as the width needs.
+
+    Args:
+        entries: Name and RGB colour each; an empty list says so in words.
+        width: Of the panel in pixels; grows no wider for long names, which end in an ellipsis.
+
+    Returns:
+        RGB [height, width, 3].
+    """
+    size = max(TEXT_SIZE, width // 48)
+    font, pad, line = _font(size), size // 2, size + size // 2
+    texts = [(_shortened(name, font, width - 4 * pad - size), colour) for name, colour in entries]
+    spots, left, top = [], pad, pad
+    for text, _ in texts:
+        advance = size + pad + int(font.getlength(text)) + 2 * pad
+        if left > pad and left + advance > width:
+            left, top = pad, top + line
+        spots.append((left, top))
+        left += advance
+    panel = Image.new("RGB", (width, top + line + pad // 2), PANEL)
+    pen = ImageDraw.Draw(panel)
+    for (text, colour), (x, y) in zip(texts, spots, strict=True):
+        pen.rectangle((x, y, x + size - 1, y + size - 1), fill=colour, outline=INK)
+        pen.text((x + size + pad, y + size // 2), text, fill=INK, font=font, anchor="lm")
+    if not texts:
+        pen.text((pad, pad + size // 2), _shortened("background only", font, width - 2 * pad), INK, font, anchor="lm")
+    return np.array(panel)
+
+
+def contact_sheet(tiles: Sequence[Tile], *, columns: int = 4, side: int = 160) -> ImageArray:
+    """Pictures in a grid on a dark ground, each fitted into a square, with its caption below.
+
+    Args:
+        tiles: Pictures of any size and their captions, in reading order; at least one.
+        columns: Pictures a row; fewer where there are fewer tiles.
+        side: Of the square in pixels.
+
+    Returns:
+        RGB.
+    """
+    columns = min(columns, len(tiles))
+    gap, caption = 8, TEXT_SIZE + 8
+    rows = -(-len(tiles) // columns)
+    sheet = Image.new("RGB", (columns * (side + gap) + gap, rows * (side + caption + gap) + gap), PANEL)
+    pen, font = ImageDraw.Draw(sheet), _font(TEXT_SIZE)
+    for number, (picture, text) in enumerate(tiles):
+        left, top = gap + number % columns * (side + gap), gap + number // columns * (side + caption + gap)
+        small = fitted(picture, side=side)
+        pen.rectangle((left, top, left + side - 1, top + side - 1), fill=MUTED)
+        sheet.paste(Image.fromarray(small), (left + (side - small.shape[1]) // 2, top + (side - small.shape[0]) // 2))
+        pen.text((left + side // 2, top + side + caption // 2), _shortened(text, font, side), INK, font, anchor="mm")
+    return np.array(sheet)
+
+
+def fitted(picture: ImageArray, *, side: int) -> ImageArray:
+    """The picture resized so that its longer side is `side`; the aspect ratio stays."""
+    height, width = picture.shape[:2]
+    scale = side / max(height, width)
+    return resize(
+        picture, height=max(1, round(height * scale)), width=max(1, round(width * scale)), method="bilinear"
+    )
+
+
+def _layer_colours(last: int, opacity: float) -> tuple[UInt32[ndarray, "labels"], UInt32[ndarray, "labels"]]:
+    """For each label, what is laid over its pixels, and over the ring inside its outline: RGBA in 32 bits."""
+    colours = palette(last + 1).astype(np.int64)
+    opacities = np.where(np.arange(last + 1) > 0, round(255 * opacity), 0)[:, None]
+    light = np.concatenate([(colours * 2 + 255) // 3, np.full_like(opacities, 255)], axis=1)
+    return _packed(np.concatenate([colours, opacities], axis=1)), _packed(light)
+
+
+def _packed(colours: Int[ndarray, "n 4"]) -> UInt32[ndarray, "n"]:
+    """RGBA values 0 to 255 as one number each, whose bytes in memory are in that order."""
+    return colours.astype(np.uint8).view(np.uint32)[:, 0]
+
+
+def _outlines(labels: LabelArray) -> tuple[Bool[ndarray, "height width"], Bool[ndarray, "height width"]]:
+    """The outermost pixels of every area that is not background, and the ring just inside them."""
+    outer = _next_to_change(labels) & (labels > 0)
+    inner = _next_to_change(np.where(outer, 0, labels)) & (labels > 0) & ~outer
+    return outer, inner
+
+
+def _next_to_change(labels: LabelArray) -> Bool[ndarray, "height width"]:
+    """Pixels of which one of the four neighbours has another label."""
+    changed = np.zeros(labels.shape, dtype=bool)
+    across, down = labels[:, 1:] != labels[:, :-1], labels[1:] != labels[:-1]
+    changed[:, 1:] |= across
+    changed[:, :-1] |= across
+    changed[1:] |= down
+    changed[:-1] |= down
+    return changed
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)
+
+
+def _shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
+    """The text, cut and ended in an ellipsis where it is wider than `width` pixels."""
+    if font.getlength(text) <= width:
+        return text
+    fits = [end for end in range(len(text)) if font.getlength(text[:end] + "...") <= width]
+    return text[: fits[-1]] + "..." if fits else ""

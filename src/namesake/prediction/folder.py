@@ -1,0 +1,258 @@
+"""A segmenter and a folder of images in; label maps, overlays and COCO json at the original sizes out, image by image.
+
+Reading, network and encoding overlap, and memory does not grow with the number of images. An image is done when its
+label map exists, which is written last; killed work goes on behind the last one done and ends in the same bytes.
+"""
+
+import io
+import json
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from namesake.errors import ImagesError, WorkspaceError
+from namesake.prediction.draw import overlay
+from namesake.prediction.export.coco import annotation
+from namesake.prediction.export.index_png import encode_index_png
+from namesake.prediction.objects import ObjectsFile
+from namesake.prediction.palette import not_sure
+from namesake.prediction.stream import Segmented, SegmentsImages, Skipped, segment_ahead
+from namesake.progress import Meter
+from namesake.records import Artifact, Images, ModelCard, Names, Prediction
+from namesake.shapes import ImageArray
+from namesake.workspace import LOCK, STARTED, read_manifest, stage, write_atomically, write_json
+
+CLAIM = "predictions.json"
+SKIPPED = "skipped.jsonl"
+LABELS, OVERLAYS, CONFIDENCE = "labels", "overlays", "confidence"
+BEHIND = 8  # images with their predictions in memory behind the network
+
+
+@dataclass(frozen=True)
+class Predictions(Artifact):
+    """Predictions for a folder of images: `labels/`, `overlays/`, `confidence/`, `instances.json`, `predictions.json`.
+
+    Attributes:
+        names: What the labels mean.
+    """
+
+    names: Names = Names(())
+
+
+class _Settings(NamedTuple):
+    names: Names
+    instances: bool
+    overlays: bool
+    confidence: bool
+
+
+class _Encoded(NamedTuple):
+    """Files of one image as (path, content), the label map last, and its line in the file of objects."""
+
+    files: list[tuple[Path, bytes]]
+    objects: dict[str, Any] | None
+
+
+def open_predictions(folder: Path) -> Predictions:
+    """The predictions that lie in a folder.
+
+    Raises:
+        WorkspaceError: There are none.
+    """
+    try:
+        claim = json.loads((folder / CLAIM).read_text(encoding="utf-8"))
+        names = Names(tuple(claim["names"]), background=tuple(claim["background"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WorkspaceError(f"{folder} holds no predictions: expected {CLAIM} in it. Run `predict` first.") from error
+    manifest = read_manifest(folder) or {}
+    models = tuple(ModelCard(**card) for card in manifest.get("models", ()))
+    return Predictions(folder, counts=manifest.get("counts", {}), models=models, names=names)
+
+
+@stage("predictions", opens=open_predictions)
+def predict_folder(
+    segmenter: SegmentsImages,
+    images: Images,
+    *,
+    out: Path,
+    instances: bool = True,
+    overlays: bool = True,
+    confidence: bool = False,
+    source: str = "",
+    workers: int = 2,
+) -> Predictions:
+    """Segment every image and write what was found.
+
+    For an image `a/b.jpg`: `labels/a/b.png` (index PNG: 0 background, 1..K names, 255 not sure; with more than 254
+    names 16 bits and 65535), `overlays/a/b.jpg` (for people), `confidence/a/b.png` (8 bits, 255 = certain). Images that
+    differ in their suffix only keep it (`a/b.jpg.png`). `instances.json` holds all objects in COCO's form; for systems
+    that find no objects, one segment a name and image, and its `info` says so. The images are only read.
+
+    Args:
+        segmenter: What predicts.
+        images: What to segment; unreadable ones are skipped and listed with the reason in `skipped.jsonl`.
+        out: A new folder, or one in which this same work was begun.
+        instances: Write `instances.json`.
+        overlays: Write `overlays/`.
+        confidence: Write `confidence/`.
+        source: Where the segmenter comes from, for the check that a folder begun is the same work.
+        workers: Threads that read, and as many that encode.
+
+    Returns:
+        The folder; counts `images` and `skipped`.
+
+    Raises:
+        ImagesError: There are no images, or none can be read.
+        WorkspaceError: `out` holds other work or files of the user, lies within the images, or cannot be written.
+    """
+    settings = _Settings(segmenter.names, instances, overlays, confidence)
+    _claim(out, images, settings, source)
+    stems = stems_of(images.ids)
+    labelled = {image_id for image_id in images.ids if (out / LABELS / f"{stems[image_id]}.png").is_file()}
+    skipped: dict[str, str] = {}
+    with ObjectsFile(out, done=labelled) if instances else nullcontext() as objects:
+        done = labelled if objects is None else labelled & objects.images
+        predicted = segment_ahead(segmenter, images, done=done, workers=workers)
+        with Meter("predicting", total=len(images), done=len(done)) as meter:
+            for found in _encoded(predicted, stems, settings, workers=workers):
+                if isinstance(found, Skipped):
+                    skipped[found.image_id] = found.reason
+                else:
+                    _write(out, found, objects)
+                meter.advance()
+        _write_skipped(out, images, skipped)
+        if objects is not None:
+            objects.write_coco(images.ids, segmenter.names)
+    return Predictions(
+        out, counts={"images": len(images) - len(skipped), "skipped": len(skipped)}, names=segmenter.names
+    )
+
+
+def stems_of(ids: Sequence[str]) -> dict[str, str]:
+    """For each image id, the path of what is written for it, without suffix unless that is all that tells two apart."""
+    stems = {image_id: str(PurePosixPath(image_id).with_suffix("")) for image_id in ids}
+    counts = Counter(stems.values())
+    return {image_id: stem if counts[stem] == 1 else image_id for image_id, stem in stems.items()}
+
+
+def _claim(out: Path, images: Images, settings: _Settings, source: str) -> None:
+    """Mark `out` as the place of this work, or find that it is marked so already."""
+    if not len(images):
+        raise ImagesError(f"there are no images in {images.folder}; give a folder that holds some.")
+    if out.resolve().is_relative_to(images.folder.resolve()):
+        raise WorkspaceError(
+            f"{out} lies within the images in {images.folder}, where the next run would find overlays as images. "
+            "Choose an --out outside of it."
+        )
+    claim: dict[str, Any] = settings._asdict() | {"source": source}
+    claim |= {"names": list(settings.names.names), "background": list(settings.names.background)}
+    path = out / CLAIM
+    found = _read_claim(path)
+    if found is None and out.exists() and {entry.name for entry in out.iterdir()} - {LOCK, STARTED}:
+        raise WorkspaceError(f"{out} is not empty and holds no predictions; --out wants a new folder.")
+    if found is not None and found != claim:
+        changed = ", ".join(key for key in claim if found.get(key) != claim[key])
+        raise WorkspaceError(f"{out} holds predictions with other settings ({changed}). Choose another --out.")
+    if found is None:
+        write_json(path, claim)
+
+
+def _read_claim(path: Path) -> dict[str, Any] | None:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError) as error:
+        raise WorkspaceError(f"{path} is damaged ({error}). Delete {path.parent} or choose another --out.") from error
+
+
+def _encoded(
+    predicted: Iterable[Segmented | Skipped], stems: Mapping[str, str], settings: _Settings, *, workers: int
+) -> Iterator[_Encoded | Skipped]:
+    """What to write for each image, in order; threads encode, a bounded number behind the network."""
+    waiting: deque[Future[_Encoded] | Skipped] = deque()
+    with ThreadPoolExecutor(max_workers=max(1, workers), thread_name_prefix="encode") as threads:
+        for found in predicted:
+            if isinstance(found, Segmented):
+                waiting.append(threads.submit(_encode, found, stems[found.image_id], settings))
+            else:
+                waiting.append(found)
+            if len(waiting) > BEHIND:
+                yield _ready(waiting.popleft())
+        while waiting:
+            yield _ready(waiting.popleft())
+
+
+def _ready(found: Future[_Encoded] | Skipped) -> _Encoded | Skipped:
+    return found if isinstance(found, Skipped) else found.result()
+
+
+def _encode(found: Segmented, stem: str, settings: _Settings) -> _Encoded:
+    """The content of all files of one image."""
+    image_id, image, prediction = found
+    names, labels, files = settings.names, prediction.labels, []
+    if settings.overlays:
+        files.append((Path(OVERLAYS, f"{stem}.jpg"), _jpeg(overlay(image, labels, names))))
+    if settings.confidence:
+        files.append((Path(CONFIDENCE, f"{stem}.png"), _grey_png(prediction)))
+    files.append((Path(LABELS, f"{stem}.png"), encode_index_png(labels, names=len(names))))
+    return _Encoded(files, _objects(image_id, prediction, names) if settings.instances else None)
+
+
+def _objects(image_id: str, prediction: Prediction, names: Names) -> dict[str, Any]:
+    """The image's line: its objects, or where a system finds none, one segment a name."""
+    labels, instances = prediction.labels, prediction.instances
+    if instances is not None:
+        found = [
+            annotation(mask, label=label, score=score)
+            for mask, label, score in zip(instances.masks, instances.labels, instances.scores, strict=True)
+        ]
+    else:
+        present = [label for label in np.unique(labels).tolist() if label not in {0, not_sure(len(names))}]
+        masks = ((label, labels == label) for label in present)
+        found = [annotation(mask, label=label, score=prediction.confidence[mask].mean()) for label, mask in masks]
+    height, width = labels.shape
+    kind = "segments" if instances is None else "instances"
+    return {"image": image_id, "height": height, "width": width, "kind": kind, "annotations": found}
+
+
+def _jpeg(picture: ImageArray) -> bytes:
+    content = io.BytesIO()
+    Image.fromarray(picture).save(content, format="JPEG", quality=88)
+    return content.getvalue()
+
+
+def _grey_png(prediction: Prediction) -> bytes:
+    content = io.BytesIO()
+    Image.fromarray(np.rint(prediction.confidence * 255).astype(np.uint8)).save(content, format="PNG")
+    return content.getvalue()
+
+
+def _write(out: Path, encoded: _Encoded, objects: ObjectsFile | None) -> None:
+    """Write the files of one image; its label map, the mark that it is done, comes last."""
+    for path, content in encoded.files[:-1]:
+        _write_bytes(out / path, content)
+    if objects is not None and encoded.objects is not None:
+        objects.append(encoded.objects)
+    path, content = encoded.files[-1]
+    _write_bytes(out / path, content)
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    with write_atomically(path) as unfinished:
+        unfinished.write_bytes(content)
+
+
+def _write_skipped(out: Path, images: Images, skipped: Mapping[str, str]) -> None:
+    if len(skipped) == len(images):
+        first, reason = next(iter(skipped.items()))
+        raise ImagesError(f"none of {len(images)} images in {images.folder} can be read; {first}: {reason}")
+    lines = [json.dumps({"image": image_id, "reason": why}, ensure_ascii=False) for image_id, why in skipped.items()]
+    _write_bytes(out / SKIPPED, "".join(line + "\n" for line in lines).encode())

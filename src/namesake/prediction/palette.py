@@ -1,0 +1,27 @@
+"""Labels in, their colours out, and which label stands for "not sure"; it knows no files and no pictures."""
+
+import numpy as np
+from jaxtyping import UInt8
+from numpy import ndarray
+
+from namesake.shapes import IGNORE
+
+IGNORE_16_BIT = 65_535
+MOST_NAMES_8_BIT = 254
+
+
+def not_sure(names: int) -> int:
+    """The label that means "not sure" in predictions over `names` names: 255, or 65535 where 255 is a name's label."""
+    return IGNORE if names <= MOST_NAMES_8_BIT else IGNORE_16_BIT
+
+
+def palette(count: int = 256) -> UInt8[ndarray, "count 3"]:
+    """RGB of the labels 0 to `count` - 1: VOC's palette, in which the bits of a label are dealt to red, green and blue.
+
+    Label 0 is black. All colours differ; beyond 256 the same rule goes on.
+    """
+    labels = np.arange(count)[:, None]
+    colours = np.zeros((count, 3), dtype=np.int64)
+    for bit in range(8):
+        colours |= ((labels >> (3 * bit + np.arange(3))) & 1) << (7 - bit)
+    return colours.astype(np.uint8)

@@ -1,0 +1,108 @@
+"""Names and encoders in, a training-free segmenter out; it knows no images.
+
+The baselines of NamedMask (section 4.3 and Tables 5 to 9): MaskCLIP, and a saliency mask that CLIP names.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+
+from namesake.encoders import load_clip
+from namesake.names.prompts import TEMPLATES, embed
+from namesake.records import ModelCard, Names
+from namesake.segmenter.segmenter import SegmenterFolder, open_segmenter
+from namesake.segmenter.settings import ZERO_SHOT, Settings, write_settings, write_weights
+from namesake.segmenter.training_free import MASKCLIP, SALIENCY_CLIP, TEXTS
+from namesake.workspace import stage
+
+
+@stage("segmenter", opens=open_segmenter)
+def build_maskclip(
+    names: Names,
+    *,
+    clip: str,
+    out: Path,
+    threshold: float | None = 0.25,
+    temperature: float = 100.0,
+    size: int | None = None,
+    templates: Sequence[str] = TEMPLATES,
+    device: str = "auto",
+) -> SegmenterFolder:
+    """Make a segmenter that compares CLIP's patch features with the names (MaskCLIP).
+
+    Args:
+        names: What to segment.
+        clip: Source of the encoder.
+        out: Folder of the segmenter.
+        threshold: Pixels whose highest probability is lower become background (NamedMask's comparison, tuned there on
+            VOC2012's training set); None to give them to the names' background words instead (ZUTIS's comparison).
+        temperature: Scale of the cosines in the softmax; the published CLIPs' is 100.
+        size: Shorter side that images are resized to; None keeps theirs.
+        templates: Prompts that a name's text embedding is averaged over.
+        device: "auto", "cpu" or "cuda".
+
+    Returns:
+        The segmenter, with the count `names`.
+
+    Raises:
+        WeightsError: The encoder cannot be loaded.
+    """
+    encoder = load_clip(clip, device=device)
+    texts, labels = embed(names, encoder, templates), list(range(1, len(names) + 1))
+    if threshold is None:
+        texts = np.concatenate([encoder.embed_names(names.background, templates), texts])
+        labels = [0] * len(names.background) + labels
+    facts = {"clip": clip, "labels": labels, "temperature": temperature, "threshold": threshold, "size": size}
+    return _write(MASKCLIP, names, texts, facts, models=(encoder.card,), out=out)
+
+
+@stage("segmenter", opens=open_segmenter)
+def build_saliency_clip(
+    names: Names,
+    *,
+    clip: str,
+    saliency: str,
+    out: Path,
+    temperature: float = 100.0,
+    templates: Sequence[str] = TEMPLATES,
+    device: str = "auto",
+) -> SegmenterFolder:
+    """Make a segmenter that finds the salient object and lets CLIP name it from the whole image.
+
+    Args:
+        names: What to segment.
+        clip: Source of the encoder.
+        saliency: Source of the saliency network.
+        out: Folder of the segmenter.
+        temperature: Scale of the cosines in the softmax that gives the confidence.
+        templates: Prompts that a name's text embedding is averaged over.
+        device: "auto", "cpu" or "cuda".
+
+    Returns:
+        The segmenter, with the count `names`.
+
+    Raises:
+        WeightsError: The encoder or the saliency network cannot be loaded.
+    """
+    encoder = load_clip(clip, device=device)
+    facts = {"clip": clip, "saliency": saliency, "temperature": temperature}
+    return _write(SALIENCY_CLIP, names, embed(names, encoder, templates), facts, models=(encoder.card,), out=out)
+
+
+def _write(
+    kind: str,
+    names: Names,
+    texts: Float[ndarray, "words dim"],
+    facts: dict[str, Any],
+    *,
+    models: tuple[ModelCard, ...],
+    out: Path,
+) -> SegmenterFolder:
+    write_weights({TEXTS: torch.from_numpy(texts)}, out)
+    write_settings(Settings(kind, names, architecture=facts, preprocessing=None, models=models, regime=ZERO_SHOT), out)
+    return open_segmenter(out)

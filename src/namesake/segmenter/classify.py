@@ -1,0 +1,127 @@
+"""Scores of patches or of a whole mask for each name in, label maps in original pixels out; knows no network.
+
+Used by every segmenter that ends in an argmax: closed-set networks, whose scores are logits, and CLIP's patch features
+compared with text embeddings.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+from torch import Tensor
+from torch.nn import functional
+
+from namesake.records import Prediction
+from namesake.shapes import IGNORE, LabelArray, MaskArray, PatchFeatures
+
+BAND_BYTES = 32 * 2**20
+"""Logits that are upsampled at once: many labels on a large image take no more memory than a few on a small one."""
+
+
+def compare(
+    features: PatchFeatures, texts: Float[Tensor, "words dim"], *, temperature: float
+) -> Float[Tensor, "batch words rows columns"]:
+    """Logits of every patch for every word: `temperature` times the cosine.
+
+    MaskCLIP, https://arxiv.org/abs/2112.01071, section 3.2.
+
+    Args:
+        features: L2-normalised.
+        texts: L2-normalised.
+        temperature: CLIP's logit scale; 100 for the published CLIPs.
+    """
+    return temperature * torch.einsum("brcd,wd->bwrc", features, texts)
+
+
+def decide(
+    logits: Float[Tensor, "channels rows columns"],
+    *,
+    height: int,
+    width: int,
+    labels: Sequence[int] | None = None,
+    threshold: float | None = None,
+) -> Prediction:
+    """Upsample logits bilinearly, and give each pixel the label of its highest one.
+
+    Args:
+        logits: One map a channel, of any resolution; it stands for the whole image.
+        height: Of the original image.
+        width: Of the original image.
+        labels: Label of each channel, several of which may share one (background words: 0); 0, 1, 2, ... if None.
+        threshold: Pixels whose highest probability lies below it become background; none do if None.
+
+    Returns:
+        Labels as uint8 where the highest one is below 255, else int32. The confidence is the softmax over channels,
+        summed over those with the label given; of pixels below the threshold, 1 minus their highest probability.
+    """
+    channels = logits.shape[0]
+    labels = range(channels) if labels is None else labels
+    owner = torch.tensor(labels, device=logits.device)
+    found = np.empty((height, width), dtype=np.uint8 if max(labels) < IGNORE else np.int32)
+    confidence = np.empty((height, width), dtype=np.float32)
+    rows_at_once = max(1, BAND_BYTES // (4 * channels * width))
+    for top in range(0, height, rows_at_once):
+        band = slice(top, min(top + rows_at_once, height))
+        fine = _upsample_rows(logits.float(), band, height=height, width=width)
+        chosen, sure = _choose(fine.softmax(dim=0), owner, threshold, shared=len(set(labels)) < channels)
+        found[band], confidence[band] = chosen.cpu().numpy(), sure.cpu().numpy()
+    return Prediction(labels=found, confidence=confidence)
+
+
+def _choose(
+    probabilities: Float[Tensor, "channels rows columns"],
+    owner: Int[Tensor, "channels"],
+    threshold: float | None,
+    *,
+    shared: bool,
+) -> tuple[Int[Tensor, "rows columns"], Float[Tensor, "rows columns"]]:
+    highest, channel = probabilities.max(dim=0)
+    label = owner[channel]
+    sure = highest
+    if shared:
+        by_label = probabilities.new_zeros((int(owner.max()) + 1, *label.shape)).index_add_(0, owner, probabilities)
+        sure = by_label.gather(0, label[None])[0]
+    if threshold is not None:
+        below = highest < threshold
+        label, sure = label.masked_fill(below, 0), torch.where(below, 1 - highest, sure)
+    return label, sure
+
+
+def _upsample_rows(
+    x: Float[Tensor, "channels rows columns"], band: slice, *, height: int, width: int
+) -> Float[Tensor, "channels band width"]:
+    """Rows `band` of x resized bilinearly to height x width (align_corners False)."""
+    rows, columns = x.shape[-2:]
+    if height != rows:
+        centres = (torch.arange(band.start, band.stop, device=x.device) + 0.5) * (rows / height) - 0.5
+        centres = centres.clamp(min=0)
+        above = centres.long().clamp(max=rows - 1)
+        share = (centres - above)[:, None]
+        x = torch.lerp(x[:, above], x[:, (above + 1).clamp(max=rows - 1)], share)
+    else:
+        x = x[:, band]
+    if width != columns:
+        x = functional.interpolate(x[None], size=(x.shape[1], width), mode="bilinear", align_corners=False)[0]
+    return x
+
+
+def name_mask(mask: MaskArray, similarities: Float[ndarray, "names"], *, temperature: float) -> Prediction:
+    """Give a whole mask the name that the image resembles most.
+
+    Args:
+        mask: Of the salient object, original pixels.
+        similarities: Cosine of the image's embedding with each name's.
+        temperature: Scale of the cosines in the softmax that gives the name's probability.
+
+    Returns:
+        The mask with that label on background; the confidence is the name's probability inside, 1 outside.
+    """
+    scaled = temperature * np.asarray(similarities, dtype=np.float64)
+    probabilities = np.exp(scaled - scaled.max())
+    best = int(probabilities.argmax())
+    label = best + 1
+    labels: LabelArray = np.where(mask, label, 0).astype(np.uint8 if label < IGNORE else np.int32)
+    sure = np.where(mask, probabilities[best] / probabilities.sum(), 1.0).astype(np.float32)
+    return Prediction(labels=labels, confidence=sure)

@@ -1,0 +1,247 @@
+"""A CLIP vision transformer to be trained: normalised images in, patch tokens on their grid out; it knows no texts.
+
+Learning Transferable Visual Models, https://arxiv.org/abs/2103.00020, in the state-dict layout of its published code
+(`conv1`, `transformer.resblocks.0.attn.in_proj_weight`, ...), which the published ZUTIS weights keep. The CLIPs of
+transformers are brought into it.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from namesake.encoders.weights import fill
+from namesake.errors import WeightsError
+from namesake.shapes import ImageBatch, PatchFeatures
+
+HEAD_DIM = 64
+"""Channels of an attention head in every CLIP of the published code."""
+
+# Names in the published code against those in transformers; query, key and value are three layers there.
+_OUTSIDE_BLOCKS = {
+    "class_embedding": "embeddings.class_embedding",
+    "positional_embedding": "embeddings.position_embedding.weight",
+    "conv1.weight": "embeddings.patch_embedding.weight",
+    "ln_pre.weight": "pre_layrnorm.weight",
+    "ln_pre.bias": "pre_layrnorm.bias",
+    "ln_post.weight": "post_layernorm.weight",
+    "ln_post.bias": "post_layernorm.bias",
+}
+_INSIDE_BLOCK = {
+    "attn.out_proj": "self_attn.out_proj",
+    "ln_1": "layer_norm1",
+    "mlp.c_fc": "mlp.fc1",
+    "mlp.c_proj": "mlp.fc2",
+    "ln_2": "layer_norm2",
+}
+_QKV = ("q_proj", "k_proj", "v_proj")
+
+
+@dataclass(frozen=True)
+class ClipVitConfig:
+    """Sizes of a CLIP vision transformer; the defaults are ViT-B/16's.
+
+    Attributes:
+        dim: Length of a token.
+        depth: Number of blocks.
+        heads: Attention heads a block.
+        mlp: Width of a block's hidden layer.
+        patch: Side of a patch in pixels.
+        grid: Side, in patches, of the square grid that the stored position embeddings are for.
+        joint: Length of an embedding in the joint space of image and text.
+        activation: Of a block's hidden layer.
+        eps: Of every LayerNorm.
+    """
+
+    dim: int = 768
+    depth: int = 12
+    heads: int = 12
+    mlp: int = 3072
+    patch: int = 16
+    grid: int = 14
+    joint: int = 512
+    activation: Literal["quick_gelu", "gelu"] = "quick_gelu"
+    eps: float = 1e-5
+
+
+@final
+class ClipVit(nn.Module):
+    """The vision transformer; `module(x)` gives the patch tokens after the final LayerNorm, class token dropped.
+
+    `proj` [dim, joint] maps them into the joint space; it is a weight of this module but is applied by its users.
+
+    Args:
+        config: Sizes.
+        resize_positions: How position embeddings are brought to another grid, bicubically. "published" gives the
+            resampling a factor of (side + 0.1) / grid, which shifts them slightly, at the stored grid too, and is what
+            the published weights were trained with; "size" aligns the grids, and leaves the stored one as it is.
+    """
+
+    def __init__(self, config: ClipVitConfig, *, resize_positions: Literal["published", "size"] = "published") -> None:
+        super().__init__()
+        self.config, self.resize_positions = config, resize_positions
+        scale = config.dim**-0.5
+        self.class_embedding = nn.Parameter(scale * torch.randn(config.dim))
+        self.positional_embedding = nn.Parameter(scale * torch.randn(config.grid**2 + 1, config.dim))
+        self.proj = nn.Parameter(scale * torch.randn(config.dim, config.joint))
+        self.conv1 = nn.Conv2d(3, config.dim, config.patch, stride=config.patch, bias=False)
+        self.ln_pre = nn.LayerNorm(config.dim, eps=config.eps)
+        self.transformer = nn.ModuleDict({"resblocks": nn.Sequential(*(_Block(config) for _ in range(config.depth)))})
+        self.ln_post = nn.LayerNorm(config.dim, eps=config.eps)
+
+    def forward(self, x: ImageBatch) -> PatchFeatures:
+        """Patch tokens [batch, height // patch, width // patch, dim]; pixels beyond the last whole patch are unseen."""
+        patches = self.conv1(x)
+        rows, columns = patches.shape[-2:]
+        tokens = patches.flatten(2).transpose(1, 2)
+        tokens = torch.cat([self.class_embedding.expand(len(x), 1, -1), tokens], dim=1)
+        tokens = self.transformer["resblocks"](self.ln_pre(tokens + self._positions(rows, columns)))
+        final_tokens: Tensor = self.ln_post(tokens[:, 1:])
+        return final_tokens.unflatten(1, (rows, columns))  # type: ignore[no-untyped-call, no-any-return]
+
+    def _positions(self, rows: int, columns: int) -> Float[Tensor, "tokens dim"]:
+        """Position embeddings of the class token and of a grid of rows x columns."""
+        side = self.config.grid
+        if self.resize_positions == "size" and rows == columns == side:
+            return self.positional_embedding
+        first, stored = self.positional_embedding[:1], self.positional_embedding[1:]
+        maps = stored.T.reshape(1, -1, side, side)
+        options: dict[str, Any] = (
+            {"size": (rows, columns)}
+            if self.resize_positions == "size"
+            else {"scale_factor": ((rows + 0.1) / side, (columns + 0.1) / side)}
+        )
+        resized = functional.interpolate(maps, mode="bicubic", align_corners=False, **options)
+        return torch.cat([first, resized[0].flatten(1).T])
+
+
+@final
+class _Block(nn.Module):
+    """Pre-norm attention and MLP, each beside a shortcut."""
+
+    def __init__(self, config: ClipVitConfig) -> None:
+        super().__init__()
+        self.attn = _Attention(config.dim, config.heads)
+        self.ln_1 = nn.LayerNorm(config.dim, eps=config.eps)
+        self.mlp = nn.ModuleDict(
+            {"c_fc": nn.Linear(config.dim, config.mlp), "c_proj": nn.Linear(config.mlp, config.dim)}
+        )
+        self.ln_2 = nn.LayerNorm(config.dim, eps=config.eps)
+        self.quick = config.activation == "quick_gelu"
+
+    def forward(self, x: Float[Tensor, "batch tokens dim"]) -> Float[Tensor, "batch tokens dim"]:
+        x = x + self.attn(self.ln_1(x))
+        hidden = self.mlp["c_fc"](self.ln_2(x))
+        hidden = hidden * torch.sigmoid(1.702 * hidden) if self.quick else functional.gelu(hidden)
+        return x + self.mlp["c_proj"](hidden)  # type: ignore[no-any-return]
+
+
+@final
+class _Attention(nn.Module):
+    """Self-attention with one joint projection to query, key and value."""
+
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * dim, dim))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * dim))
+        self.out_proj = nn.Linear(dim, dim)
+        nn.init.xavier_uniform_(self.in_proj_weight)
+
+    def forward(self, x: Float[Tensor, "batch tokens dim"]) -> Float[Tensor, "batch tokens dim"]:
+        batch, count, dim = x.shape
+        joint = functional.linear(x, self.in_proj_weight, self.in_proj_bias)
+        q, k, v = joint.view(batch, count, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
+        mixed = functional.scaled_dot_product_attention(q, k, v)
+        return self.out_proj(mixed.transpose(1, 2).reshape(batch, count, dim))  # type: ignore[no-any-return]
+
+
+def sizes_of(state: Mapping[str, Tensor]) -> ClipVitConfig:
+    """The sizes of the network that a state dict in the published layout belongs to.
+
+    Raises:
+        WeightsError: It is not that of a CLIP vision transformer.
+    """
+    try:
+        dim, joint = state["proj"].shape
+        return ClipVitConfig(
+            dim=dim,
+            depth=len({key.split(".")[2] for key in state if key.startswith("transformer.resblocks.")}),
+            heads=dim // HEAD_DIM,
+            mlp=len(state["transformer.resblocks.0.mlp.c_fc.weight"]),
+            patch=state["conv1.weight"].shape[-1],
+            grid=round((len(state["positional_embedding"]) - 1) ** 0.5),
+            joint=joint,
+        )
+    except (KeyError, ValueError) as error:
+        raise WeightsError(
+            f"expected the weights of a CLIP vision transformer, found none under {error} among {len(state)} keys such "
+            f"as {', '.join(list(state)[:3]) or 'none'}. Check that the file is a ZUTIS checkpoint (ViT-B/16 or B/32)."
+        ) from error
+
+
+def from_transformers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The image side of a transformers CLIP's state dict, under the published code's keys; the text side is left out.
+
+    Args:
+        state: Of a `CLIPModel` or `CLIPVisionModelWithProjection`.
+
+    Raises:
+        WeightsError: A key of the published layout has no counterpart.
+    """
+    vision = {key.removeprefix("vision_model."): value for key, value in state.items() if "text_model." not in key}
+    blocks = {int(found[1]) for key in vision if (found := re.match(r"encoder\.layers\.(\d+)\.", key))}
+    try:
+        renamed = {ours: vision[theirs] for ours, theirs in _OUTSIDE_BLOCKS.items()}
+        renamed["proj"] = vision["visual_projection.weight"].T.contiguous()
+        for block in sorted(blocks):
+            ours, theirs = f"transformer.resblocks.{block}.", f"encoder.layers.{block}."
+            for kind in ("weight", "bias"):
+                qkv = [vision[f"{theirs}self_attn.{part}.{kind}"] for part in _QKV]
+                renamed[f"{ours}attn.in_proj_{kind}"] = torch.cat(qkv)
+                renamed |= {f"{ours}{a}.{kind}": vision[f"{theirs}{b}.{kind}"] for a, b in _INSIDE_BLOCK.items()}
+    except KeyError as error:
+        raise WeightsError(
+            f"expected the weights of a CLIP with a vision transformer, found no {error}. Start from a CLIP ViT."
+        ) from error
+    return renamed
+
+
+def clip_vit_from(model: nn.Module, *, resize_positions: Literal["published", "size"] = "published") -> ClipVit:
+    """A trainable copy, in float32 on the CPU, of the image side of a transformers CLIP.
+
+    Args:
+        model: `CLIPModel` (a `Clip` has it as `.model`) or `CLIPVisionModelWithProjection`.
+        resize_positions: As `ClipVit` takes it.
+
+    Raises:
+        WeightsError: It is of another kind (SigLIP, a ResNet), or has an activation that CLIP has not.
+    """
+    config: Any = model.config
+    if config.model_type not in {"clip", "clip_vision_model"}:
+        raise WeightsError(f"expected a CLIP with a vision transformer, found a {config.model_type}. Give another one.")
+    vision = config.vision_config if config.model_type == "clip" else config
+    if vision.hidden_act not in {"quick_gelu", "gelu"}:
+        raise WeightsError(f"expected a CLIP with quick_gelu or gelu, found {vision.hidden_act}. Give another one.")
+    state = from_transformers(model.state_dict())
+    sizes = ClipVitConfig(
+        dim=vision.hidden_size,
+        depth=vision.num_hidden_layers,
+        heads=vision.num_attention_heads,
+        mlp=vision.intermediate_size,
+        patch=vision.patch_size,
+        grid=vision.image_size // vision.patch_size,
+        joint=state["proj"].shape[1],
+        activation=vision.hidden_act,
+        eps=vision.layer_norm_eps,
+    )
+    with torch.device("meta"):
+        network = ClipVit(sizes, resize_positions=resize_positions)
+    network = network.to_empty(device="cpu")
+    fill(network, state, what="the CLIP")
+    return network

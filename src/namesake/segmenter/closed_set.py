@@ -1,0 +1,67 @@
+"""Images of one size in, predictions of a trained closed-set network out: the kind `deeplab`."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from torch import Tensor
+
+from namesake.encoders import Preprocessing
+from namesake.encoders.weights import fill
+from namesake.errors import WeightsError
+from namesake.records import Prediction
+from namesake.segmenter.classify import decide
+from namesake.segmenter.deeplab import DeepLab, DeepLabConfig
+from namesake.segmenter.settings import IMAGENET, WEIGHTS, Settings, read_weights
+from namesake.shapes import ImageArray
+
+KIND = "deeplab"
+
+
+@final
+class ClosedSet:
+    """A network with one logit a label, ready to predict.
+
+    Args:
+        network: Its labels are 0 = background and the names in order.
+        preprocessing: How it wants its input normalised.
+        device: Where it computes.
+    """
+
+    def __init__(self, network: DeepLab, *, preprocessing: Preprocessing, device: torch.device) -> None:
+        self.network = network.to(device).eval()
+        self.preprocessing, self.device = preprocessing, device
+
+    @torch.inference_mode()
+    def predict(self, images: Sequence[ImageArray], *, height: int, width: int) -> list[Prediction]:
+        """Label maps of height x width, by the argmax of the bilinearly upsampled logits."""
+        logits = self.network.coarse(self.preprocessing.normalise(images).to(self.device))
+        return [decide(each, height=height, width=width) for each in logits]
+
+    def weights(self) -> dict[str, Tensor]:
+        """What `model.safetensors` holds."""
+        return self.network.state_dict()
+
+
+def architecture_of(network: DeepLab) -> dict[str, Any]:
+    """The sizes of a network, as `config.json` has them."""
+    return asdict(network.config)
+
+
+def open_closed_set(settings: Settings, folder: Path, device: torch.device) -> ClosedSet:
+    """Build the network that the settings describe, and fill it from the folder.
+
+    Raises:
+        WeightsError: The weights are missing, damaged, or do not fit.
+    """
+    sizes: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in settings.architecture.items()
+    }
+    try:
+        network = DeepLab(len(settings.names) + 1, config=DeepLabConfig(**sizes))
+    except (TypeError, ValueError) as error:
+        raise WeightsError(f"{folder}: its config.json describes no DeepLabv3+ ({error}). Make it again.") from error
+    fill(network, read_weights(folder), what=str(folder / WEIGHTS))
+    return ClosedSet(network, preprocessing=settings.preprocessing or IMAGENET, device=device)

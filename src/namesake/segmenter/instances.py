@@ -1,0 +1,172 @@
+"""Mask proposals, dense tokens and text embeddings of one image in, named objects in original pixels out.
+
+ZUTIS, https://arxiv.org/abs/2304.14376, section 3.3 (inference), as the published code computes it; knows no network.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int, UInt64
+from numpy import ndarray
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from namesake.records import Instances, Names
+
+TEMPERATURE = 5.0
+"""Scale of the cosine in a name's probability, sigmoid(5 cos): the published code's; the paper writes a softmax."""
+
+CHUNK_BYTES = 16 * 2**20
+"""Upsampled proposals in memory at once."""
+
+PackedMasks = UInt64[ndarray, "n words"]
+"""Masks as bits, row by row of pixels; the last word is filled up with zeros."""
+
+
+def find_instances(
+    mask_probs: Float[Tensor, "queries rows columns"],
+    tokens: Float[Tensor, "rows columns dim"],
+    texts: Float[Tensor, "words dim"],
+    *,
+    names: Names,
+    height: int,
+    width: int,
+    labels: Sequence[int] | None = None,
+    overlap: float | None = 0.3,
+) -> Instances:
+    """Name the proposals, drop those of background, bring the others to the image's size and suppress duplicates.
+
+    Args:
+        mask_probs: Probabilities of the last decoder layer.
+        tokens: L2-normalised, in the joint space, on the grid of the proposals.
+        texts: L2-normalised.
+        names: What the labels are called.
+        height: Of the original image.
+        width: Of the original image.
+        labels: Label of each row of `texts` (background words: 0); 0, 1, 2, ... if None.
+        overlap: IoU above which the less sure of two proposals with one label is dropped; None keeps all.
+
+    Returns:
+        Objects from the surest to the least sure; none is empty at the image's size.
+    """
+    rows, sure = name_proposals(mask_probs, tokens, texts)
+    owner = np.arange(len(texts)) if labels is None else np.asarray(labels)
+    label, score = owner[rows.cpu().numpy()], sure.cpu().numpy().astype(np.float64)
+    order = np.argsort(-score, kind="stable")
+    order = order[label[order] > 0]
+    packed = _upsample_and_pack(mask_probs[torch.from_numpy(order).to(mask_probs.device)], height, width)
+    kept = np.arange(len(order)) if overlap is None else _suppress(packed, score[order], label[order], overlap=overlap)
+    kept = kept[packed[kept].any(axis=1)]
+    chosen = order[kept]
+    return Instances(
+        masks=_unpack(packed[kept], height, width),
+        labels=tuple(int(one) for one in label[chosen]),
+        names=tuple(names.names[one - 1] for one in label[chosen]),
+        scores=tuple(float(one) for one in score[chosen]),
+    )
+
+
+def name_proposals(
+    mask_probs: Float[Tensor, "queries rows columns"],
+    tokens: Float[Tensor, "rows columns dim"],
+    texts: Float[Tensor, "words dim"],
+) -> tuple[Int[Tensor, "queries"], Float[Tensor, "queries"]]:
+    """The word that each proposal's mean token is nearest to, and how sure proposal and word are together.
+
+    Args:
+        mask_probs: Probabilities; a proposal covers where they exceed 0.5.
+        tokens: L2-normalised.
+        texts: L2-normalised, background first.
+
+    Returns:
+        Row of `texts` (0 for a proposal that covers nothing), and the mean probability over the covered pixels times
+        sigmoid(5 cosine), 0 to 1.
+    """
+    probs = mask_probs.float()
+    covered = (probs > 0.5).float()
+    area = covered.sum(dim=(1, 2)) + 1e-7
+    certainty = (probs * covered).sum(dim=(1, 2)) / area
+    mean = torch.einsum("qrc,rcd->qd", covered, tokens.float()) / area[:, None]
+    mean = mean / (mean.norm(dim=1, keepdim=True) + 1e-7)
+    likeness, word = torch.sigmoid(TEMPERATURE * mean @ texts.float().T).max(dim=1)
+    return torch.where(area < 1, 0, word), certainty * likeness
+
+
+def suppress(
+    masks: Bool[ndarray, "n height width"],
+    scores: Float[ndarray, "n"],
+    labels: Int[ndarray, "n"],
+    *,
+    overlap: float = 0.3,
+    least: float = 0.001,
+) -> Int[ndarray, "kept"]:
+    """Hard non-maximum suppression by mask IoU within each label.
+
+    The surest mask is kept and takes those with it whose IoU with it exceeds `overlap`; then the surest of the rest,
+    and so on. Masks are compared as bits, within the pixel rows of the one that is kept, so that counts are exact.
+
+    Args:
+        masks: Of any overlap.
+        scores: The higher the surer; equal ones in the order given.
+        labels: Masks of different labels do not suppress each other.
+        overlap: IoU = intersection / (union + 1e-7).
+        least: Masks with a score up to this are dropped.
+
+    Returns:
+        Indices of the kept masks, from the surest to the least sure.
+    """
+    return _suppress(_pack(masks), scores, labels, overlap=overlap, least=least)
+
+
+def _suppress(
+    packed: PackedMasks,
+    scores: Float[ndarray, "n"],
+    labels: Int[ndarray, "n"],
+    *,
+    overlap: float,
+    least: float = 0.001,
+) -> Int[ndarray, "kept"]:
+    order = np.argsort(-scores, kind="stable")
+    order = order[scores[order] > least]
+    area = np.bitwise_count(packed).sum(axis=1, dtype=np.int64)
+    kept: list[int] = []
+    for label in np.unique(labels[order]):
+        kept += _suppress_one_label(packed, area, order[labels[order] == label], overlap)
+    found = np.asarray(kept, dtype=np.int64)
+    return found[np.lexsort((found, -scores[found]))]
+
+
+def _suppress_one_label(
+    packed: PackedMasks, area: Int[ndarray, "n"], order: Int[ndarray, "m"], overlap: float
+) -> list[int]:
+    """Indices kept out of `order`, which runs from the surest to the least sure mask of one label."""
+    kept = []
+    while len(order):
+        best, order = int(order[0]), order[1:]
+        kept.append(best)
+        filled = np.flatnonzero(packed[best])
+        span = slice(filled[0], filled[-1] + 1) if len(filled) else slice(0)
+        common = np.bitwise_count(packed[order, span] & packed[best, span]).sum(axis=1, dtype=np.int64)
+        order = order[common / (area[best] + area[order] - common + 1e-7) <= overlap]
+    return kept
+
+
+def _upsample_and_pack(mask_probs: Float[Tensor, "queries rows columns"], height: int, width: int) -> PackedMasks:
+    """Where the bilinearly upsampled probabilities exceed 0.5, some proposals at a time."""
+    at_once = max(1, CHUNK_BYTES // (4 * height * width))
+    packed = [np.empty((0, -(-height * width // 64)), dtype=np.uint64)]
+    for some in torch.split(mask_probs.float(), at_once) if len(mask_probs) else ():
+        fine = interpolate(some[None], size=(height, width), mode="bilinear", align_corners=False)[0]
+        packed.append(_pack((fine > 0.5).cpu().numpy()))
+    return np.concatenate(packed)
+
+
+def _pack(masks: Bool[ndarray, "n height width"]) -> PackedMasks:
+    packed = np.packbits(masks.reshape(len(masks), masks.shape[1] * masks.shape[2]), axis=1)
+    return np.pad(packed, ((0, 0), (0, -packed.shape[1] % 8))).view(np.uint64)
+
+
+def _unpack(packed: PackedMasks, height: int, width: int) -> Bool[ndarray, "n height width"]:
+    pixels = np.unpackbits(packed.view(np.uint8), axis=1, count=height * width)
+    return pixels.view(np.bool_).reshape(len(packed), height, width)

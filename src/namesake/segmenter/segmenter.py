@@ -1,0 +1,193 @@
+"""The segmenter that a run leaves: an image in, labels in original pixels out; it knows nothing of its training.
+
+A segmenter is a folder with `config.json` and `model.safetensors`, and opens without a network connection. How it
+segments is its kind: another kind is another entry of `KINDS`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, final
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from namesake.encoders import pick_device
+from namesake.errors import ImagesError, WeightsError
+from namesake.images import read_image
+from namesake.images.geometry import resize_longer_side
+from namesake.records import Artifact, Names, Prediction
+from namesake.segmenter import closed_set, training_free
+from namesake.segmenter.settings import CONFIG, Settings, read_settings, write_settings, write_weights
+from namesake.shapes import ImageArray
+from namesake.workspace import read_manifest
+
+FOLDER = "segmenter"
+
+
+class Predictor(Protocol):
+    """What a kind provides."""
+
+    def predict(self, images: Sequence[ImageArray], *, height: int, width: int) -> list[Prediction]:
+        """Predictions of `height` x `width` for images of one size."""
+        ...
+
+    def weights(self) -> dict[str, Tensor]:
+        """What `model.safetensors` holds."""
+        ...
+
+
+KINDS: Mapping[str, Callable[[Settings, Path, torch.device], Predictor]] = {
+    closed_set.KIND: closed_set.open_closed_set,
+    training_free.MASKCLIP: training_free.open_maskclip,
+    training_free.SALIENCY_CLIP: training_free.open_saliency_clip,
+}
+"""How a segmenter of each kind is opened: from its settings and folder, on a device."""
+
+
+@dataclass(frozen=True)
+class SegmenterFolder(Artifact):
+    """A segmenter on disk; `load_segmenter(folder)` makes it ready.
+
+    Attributes:
+        names: What it segments.
+        kind: How.
+    """
+
+    names: Names = field(default_factory=lambda: Names(()))
+    kind: str = ""
+
+
+@final
+class Segmenter:
+    """Names the pixels of images.
+
+    Args:
+        predictor: Does the work on images of one size.
+        settings: What `config.json` says.
+    """
+
+    def __init__(self, predictor: Predictor, settings: Settings) -> None:
+        self.predictor, self.settings = predictor, settings
+
+    @property
+    def names(self) -> Names:
+        """What it segments; the label of the i-th is i, counted from 1, and 0 is background."""
+        return self.settings.names
+
+    @property
+    def kind(self) -> str:
+        """How it segments."""
+        return self.settings.kind
+
+    def segment(self, image: str | Path | Image.Image | ImageArray, *, longer_side: int | None = None) -> Prediction:
+        """Labels and confidence of one image, at its original size.
+
+        Args:
+            image: A file, a PIL image, or RGB uint8 [height, width, 3].
+            longer_side: Shrink larger images to this side for the network; its own limit if None.
+
+        Raises:
+            ImagesError: It is none of these, or cannot be read.
+        """
+        return self.segment_many([image], longer_side=longer_side)[0]
+
+    def segment_many(
+        self,
+        images: Sequence[str | Path | Image.Image | ImageArray],
+        *,
+        batch_size: int = 8,
+        longer_side: int | None = None,
+    ) -> list[Prediction]:
+        """Segment several images, those of one size together; the order is kept.
+
+        Args:
+            images: As in `segment`; all are in memory at once, so give a large collection in parts.
+            batch_size: Images at once in the network.
+            longer_side: As in `segment`.
+
+        Raises:
+            ImagesError: One of them cannot be read.
+        """
+        arrays = [as_image(image) for image in images]
+        by_size: dict[tuple[int, ...], list[int]] = {}
+        for index, array in enumerate(arrays):
+            by_size.setdefault(array.shape[:2], []).append(index)
+        found: dict[int, Prediction] = {}
+        for (height, width), members in by_size.items():
+            for start in range(0, len(members), batch_size):
+                some = members[start : start + batch_size]
+                fitted = [_shrink(arrays[index], longer_side or self.settings.longer_side) for index in some]
+                found |= zip(some, self.predictor.predict(fitted, height=height, width=width), strict=True)
+        return [found[index] for index in range(len(arrays))]
+
+    def save(self, folder: Path) -> SegmenterFolder:
+        """Write `model.safetensors`, then `config.json`."""
+        write_weights(self.predictor.weights(), folder)
+        write_settings(self.settings, folder)
+        return open_segmenter(folder)
+
+
+def as_image(image: str | Path | Image.Image | ImageArray) -> ImageArray:
+    """An image as RGB uint8 [height, width, 3].
+
+    Raises:
+        ImagesError: It is a file that cannot be read, or an array of another shape or type.
+    """
+    if isinstance(image, str | Path):
+        return read_image(Path(image))
+    if isinstance(image, Image.Image):
+        return np.asarray(image.convert("RGB"))
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        what = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+        raise ImagesError(f"expected a file, a PIL image, or an RGB array uint8 [height, width, 3], found {what}.")
+    if 0 in image.shape:
+        raise ImagesError(f"expected an image with pixels, found the shape {image.shape}.")
+    return image
+
+
+def _shrink(image: ImageArray, longer_side: int) -> ImageArray:
+    return image if max(image.shape[:2]) <= longer_side else resize_longer_side(image, side=longer_side)
+
+
+def load_segmenter(folder: Path | str, *, device: str = "auto") -> Segmenter:
+    """Make a segmenter ready.
+
+    Args:
+        folder: Of the segmenter, or of the run that holds it.
+        device: "auto", "cpu" or "cuda".
+
+    Raises:
+        WeightsError: There is none, or it is damaged or of an unknown kind.
+    """
+    where = _find(Path(folder))
+    settings = read_settings(where)
+    if settings.kind not in KINDS:
+        raise WeightsError(
+            f"{where / CONFIG} is of the kind {settings.kind!r}; this version knows {', '.join(KINDS)}. "
+            "Upgrade namesake."
+        )
+    return Segmenter(KINDS[settings.kind](settings, where, pick_device(device)), settings)
+
+
+def open_segmenter(folder: Path) -> SegmenterFolder:
+    """The record of a segmenter on disk.
+
+    Raises:
+        WeightsError: There is none.
+    """
+    settings = read_settings(folder)
+    counts = (read_manifest(folder) or {}).get("counts", {"names": len(settings.names)})
+    return SegmenterFolder(folder, counts=counts, models=settings.models, names=settings.names, kind=settings.kind)
+
+
+def _find(folder: Path) -> Path:
+    for place in (folder, folder / FOLDER):
+        if (place / CONFIG).is_file():
+            return place
+    raise WeightsError(
+        f"expected a segmenter in {folder} or {folder / FOLDER}, found no {CONFIG}. "
+        "Give the folder of a run that is finished, or continue the run with the command that began it."
+    )

@@ -1,0 +1,158 @@
+"""A segmenter's `config.json` and `model.safetensors`, in and out: what it is, which names it knows, what it weighs.
+
+It knows no network; what `architecture` means is the kind's own matter.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from namesake.encoders import Preprocessing
+from namesake.errors import WeightsError
+from namesake.records import ModelCard, Names
+from namesake.shapes import ImageBatch
+from namesake.workspace import write_atomically, write_json
+
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+FORMAT = 1
+IMAGENET = Preprocessing(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+"""What the published segmenters normalise with, whatever their backbone; images keep their size."""
+
+ZERO_SHOT, NAME_ONLY = "zero-shot transfer", "name-only transfer"
+"""What a segmenter knew of its task before it saw an image: nothing, or the names. NamedMask, section 3.1."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a segmenter needs beside its weights.
+
+    Attributes:
+        kind: How it segments; a key of `KINDS`.
+        names: What it segments; the label of the i-th name is i, counted from 1.
+        architecture: The kind's own values, as JSON has them.
+        preprocessing: Mean and standard deviation of its input; None where an encoder brings its own.
+        longer_side: Images with a longer side than this are shrunk to it, and the result brought back to their size.
+        models: What it was made from.
+        regime: `ZERO_SHOT` or `NAME_ONLY`.
+    """
+
+    kind: str
+    names: Names
+    architecture: Mapping[str, Any] = field(default_factory=dict)
+    preprocessing: Preprocessing | None = IMAGENET
+    longer_side: int = 2048
+    models: tuple[ModelCard, ...] = ()
+    regime: str = NAME_ONLY
+
+    @property
+    def tier(self) -> str:
+        """M where a model with SAM-type masks had a part in it, else S."""
+        return "M" if any(card.tier == "M" for card in self.models) else "S"
+
+
+def normalise(images: UInt8[Tensor, "batch 3 height width"], preprocessing: Preprocessing) -> ImageBatch:
+    """A batch of RGB images as the network wants them: float32, on the device where they are."""
+    mean, std = (
+        torch.tensor(values, device=images.device).view(3, 1, 1) for values in (preprocessing.mean, preprocessing.std)
+    )
+    return (images.float() * preprocessing.scale - mean) / std
+
+
+def write_settings(settings: Settings, folder: Path) -> None:
+    """Write `config.json`."""
+    rule = {"longer_side_at_most": settings.longer_side}
+    if settings.preprocessing is not None:
+        rule |= {"mean": list(settings.preprocessing.mean), "std": list(settings.preprocessing.std)}  # type: ignore[dict-item]
+    names = settings.names
+    write_json(
+        folder / CONFIG,
+        {
+            "format": FORMAT,
+            "kind": settings.kind,
+            "id2label": {str(label): name for label, name in enumerate(("background", *names.names))},
+            "synonyms": {name: list(words) for name, words in zip(names.names, names.synonyms, strict=False) if words},
+            "background": list(names.background),
+            "architecture": dict(settings.architecture),
+            "preprocessing": rule,
+            "models": [dataclasses.asdict(card) for card in settings.models],
+            "regime": settings.regime,
+            "tier": settings.tier,
+        },
+    )
+
+
+def read_settings(folder: Path) -> Settings:
+    """Read `config.json`.
+
+    Raises:
+        WeightsError: It is missing, damaged, or of a newer format.
+    """
+    path = folder / CONFIG
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["format"] > FORMAT:
+            raise WeightsError(f"{path} has format {content['format']}, this version reads {FORMAT}. Upgrade namesake.")
+        return _settings(content)
+    except FileNotFoundError as error:
+        raise WeightsError(f"expected a segmenter in {folder}, found no {CONFIG} there. Check the path.") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        problem = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise WeightsError(f"{path} is not a segmenter's configuration ({problem}). Make or copy it again.") from error
+
+
+def _settings(content: Mapping[str, Any]) -> Settings:
+    labels = {int(label): str(name) for label, name in content["id2label"].items()}
+    if sorted(labels) != list(range(len(labels))) or not labels:
+        raise ValueError(f"id2label should number its names from 0 without gaps, has {sorted(labels)}")
+    names = tuple(labels[label] for label in range(1, len(labels)))
+    synonyms = content.get("synonyms", {})
+    rule = content["preprocessing"]
+    normalises = "mean" in rule
+    return Settings(
+        kind=str(content["kind"]),
+        names=Names(
+            names,
+            synonyms=tuple(tuple(synonyms.get(name, ())) for name in names) if synonyms else (),
+            background=tuple(content.get("background", ("background",))),
+        ),
+        architecture=content["architecture"],
+        preprocessing=Preprocessing(mean=tuple(rule["mean"]), std=tuple(rule["std"])) if normalises else None,
+        longer_side=int(rule["longer_side_at_most"]),
+        models=tuple(ModelCard(**card) for card in content.get("models", ())),
+        regime=str(content.get("regime", NAME_ONLY)),
+    )
+
+
+def write_weights(weights: Mapping[str, Tensor], folder: Path) -> None:
+    """Write `model.safetensors`."""
+    from safetensors.torch import save_file
+
+    tensors = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
+    with write_atomically(folder / WEIGHTS) as unfinished:
+        save_file(tensors, unfinished, metadata={"format": "pt"})
+
+
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """The tensors of a segmenter's folder.
+
+    Raises:
+        WeightsError: The file is missing or damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    path = folder / WEIGHTS
+    if not path.is_file():
+        raise WeightsError(f"expected the weights {path}, found none. Copy the whole folder, or make it again.")
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path} is damaged ({error}). Copy it again, or make it again.") from error

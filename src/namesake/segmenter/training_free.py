@@ -1,0 +1,146 @@
+"""Images in, predictions without any training out: the kinds `maskclip` and `saliency_clip`, the papers' baselines.
+
+Their folders hold the names' text embeddings and say which encoders to load; the encoders' weights are not copied.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from namesake.encoders import Clip, load_clip
+from namesake.errors import WeightsError
+from namesake.images.geometry import resize_labels
+from namesake.records import Prediction
+from namesake.segmenter.classify import compare, decide, name_mask
+from namesake.segmenter.settings import CONFIG, WEIGHTS, Settings, read_weights
+from namesake.shapes import ImageArray, MaskArray
+
+MASKCLIP, SALIENCY_CLIP = "maskclip", "saliency_clip"
+TEXTS = "texts"
+"""Name of the text embeddings in `model.safetensors`: float32 [words, dim], L2-normalised."""
+
+
+@final
+class MaskClip:
+    """Every patch gets the name whose text embedding is nearest to its own.
+
+    MaskCLIP, https://arxiv.org/abs/2112.01071, section 3.2. Background is what is like no name (NamedMask,
+    supplementary section 5), or what is most like a background word (ZUTIS's comparison).
+
+    Args:
+        clip: The encoder.
+        texts: L2-normalised.
+        labels: Label of each text; background words have 0.
+        temperature: Scale of the cosines in the softmax.
+        threshold: Pixels whose highest probability is lower become background; None for no threshold.
+        size: Shorter side that images are resized to; None keeps theirs.
+    """
+
+    def __init__(
+        self,
+        clip: Clip,
+        texts: Float[Tensor, "words dim"],
+        *,
+        labels: Sequence[int],
+        temperature: float,
+        threshold: float | None,
+        size: int | None,
+    ) -> None:
+        self.clip, self.texts, self.labels = clip, texts.to(clip.device), tuple(labels)
+        self.temperature, self.threshold, self.size = temperature, threshold, size
+
+    @torch.inference_mode()
+    def predict(self, images: Sequence[ImageArray], *, height: int, width: int) -> list[Prediction]:
+        """Label maps of height x width, from bilinearly upsampled cosines."""
+        logits = compare(self.clip.dense(images, self.size), self.texts, temperature=self.temperature)
+        return [
+            decide(each, height=height, width=width, labels=self.labels, threshold=self.threshold) for each in logits
+        ]
+
+    def weights(self) -> dict[str, Tensor]:
+        """The text embeddings."""
+        return {TEXTS: self.texts}
+
+
+@final
+class SaliencyClip:
+    """The salient object gets the name that the whole image is most like.
+
+    Args:
+        clip: Names the image.
+        find_object: Mask of the salient object of an image, at its size.
+        texts: One a name, L2-normalised.
+        temperature: Scale of the cosines in the softmax that gives the confidence.
+    """
+
+    def __init__(
+        self,
+        clip: Clip,
+        find_object: Callable[[ImageArray], MaskArray],
+        texts: Float[Tensor, "names dim"],
+        *,
+        temperature: float,
+    ) -> None:
+        self.clip, self.find_object, self.texts, self.temperature = clip, find_object, texts, temperature
+
+    def predict(self, images: Sequence[ImageArray], *, height: int, width: int) -> list[Prediction]:
+        """Saliency masks with one name each, resized to height x width by nearest neighbour."""
+        similarities = self.clip.embed_images(images) @ self.texts.numpy().T
+        masks = [resize_labels(self.find_object(image), height=height, width=width) for image in images]
+        return [
+            name_mask(mask, row, temperature=self.temperature) for mask, row in zip(masks, similarities, strict=True)
+        ]
+
+    def weights(self) -> dict[str, Tensor]:
+        """The text embeddings."""
+        return {TEXTS: self.texts}
+
+
+def open_maskclip(settings: Settings, folder: Path, device: torch.device) -> MaskClip:
+    """Load the encoder that the settings name.
+
+    Raises:
+        WeightsError: It is missing, or does not fit the text embeddings.
+    """
+    facts, texts = settings.architecture, _read_texts(folder)
+    clip = _load_clip(str(facts["clip"]), texts, device)
+    return MaskClip(
+        clip,
+        texts,
+        labels=facts["labels"],
+        temperature=facts["temperature"],
+        threshold=facts["threshold"],
+        size=facts["size"],
+    )
+
+
+def open_saliency_clip(settings: Settings, folder: Path, device: torch.device) -> SaliencyClip:
+    """Load the encoder and the saliency network that the settings name.
+
+    Raises:
+        WeightsError: One is missing, or the encoder does not fit the text embeddings.
+    """
+    raise NotImplementedError
+
+
+def _read_texts(folder: Path) -> Float[Tensor, "words dim"]:
+    weights = read_weights(folder)
+    if TEXTS not in weights:
+        raise WeightsError(
+            f"{folder / WEIGHTS} holds no {TEXTS!r}, but {', '.join(weights)}. Make the segmenter again."
+        )
+    return weights[TEXTS]
+
+
+def _load_clip(source: str, texts: Float[Tensor, "words dim"], device: torch.device) -> Clip:
+    clip = load_clip(source, device=str(device))
+    if clip.dim != texts.shape[1]:
+        raise WeightsError(
+            f"{source} makes embeddings of {clip.dim} values, the segmenter's names have {texts.shape[1]}: it was made "
+            f"with another encoder. Make it again, or correct the source in its {CONFIG}."
+        )
+    return clip

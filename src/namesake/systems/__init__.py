@@ -1,0 +1,116 @@
+"""The systems, by name: each turns names and unlabelled images into a segmenter, with one call a step of its paper."""
+
+import dataclasses
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from namesake.config import override, set_everywhere
+from namesake.encoders.presets import embedded_notice
+from namesake.errors import ConfigError
+from namesake.images import open_images
+from namesake.names import read_names, write_names
+from namesake.progress import note
+from namesake.records import Artifact, Images, Names
+from namesake.systems import maskclip, namedmask, saliency_clip, selfmask
+from namesake.workspace import StoppedError, Workspace, write_json
+
+
+class System(NamedTuple):
+    """A system's function, and its configuration for each preset."""
+
+    function: Callable[..., Artifact]
+    presets: Mapping[str, Any]
+
+
+SYSTEMS: dict[str, System] = {
+    "namedmask": System(namedmask.namedmask, namedmask.PRESETS),
+    "selfmask": System(selfmask.selfmask, selfmask.PRESETS),
+    "saliency+clip": System(saliency_clip.saliency_clip, saliency_clip.PRESETS),
+    "maskclip": System(maskclip.maskclip, maskclip.PRESETS),
+}
+
+
+class Run(NamedTuple):
+    """What a run left: its folder, and per stage its name, seconds, whether it was reused, and counts."""
+
+    folder: Path
+    stages: list[dict[str, Any]]
+
+
+def run(
+    system: str,
+    *,
+    names: Names | str | Path | None = None,
+    images: Images | str | Path,
+    out: str | Path,
+    preset: str = "paper",
+    config: tuple[str, ...] = (),
+    seed: int | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
+    until: str | None = None,
+) -> Run:
+    """Run a system; an interrupted or finished run of the same kind in `out` is continued, not redone.
+
+    Args:
+        system: A key of SYSTEMS.
+        names: Names, a comma list, or a file of names; None for systems that need none (selfmask).
+        images: A folder of unlabelled images.
+        out: The run folder.
+        preset: "mini" (embedded models), "paper" (the published ones) or "modern".
+        config: Overrides such as `training.iterations=100`.
+        seed: Of everything random; the preset's own if None.
+        device: "auto", "cpu" or "cuda".
+        overwrite: Replace stages that other options made.
+        until: Stop after the stage whose folder has this name ("index", "archives", "masks", "segmenter").
+
+    Returns:
+        The run's folder and its stages.
+
+    Raises:
+        ConfigError: Unknown system, preset or option.
+        NamesakeError: What the stages raise; everything finished before stays.
+    """
+    chosen = configure(system, preset=preset, config=config, seed=seed, device=device)
+    words = names if isinstance(names, Names) else Names(()) if names is None else read_names(names)
+    pictures = images if isinstance(images, Images) else open_images(Path(images))
+    folder = Path(out)
+    with Workspace(folder, overwrite=overwrite, until=until) as workspace:
+        if notice := embedded_notice(preset):
+            note(notice)
+        write_names(words, folder / "names.json")
+        write_json(
+            folder / "run.json",
+            {
+                "system": system,
+                "preset": preset,
+                "config": dataclasses.asdict(chosen),
+                "images": str(pictures.folder),
+                "command": " ".join(sys.argv),
+            },
+        )
+        with suppress(StoppedError):
+            SYSTEMS[system].function(words, pictures, config=chosen, step=workspace.step)
+    return Run(folder, workspace.stages)
+
+
+def configure(
+    system: str, *, preset: str, config: tuple[str, ...] = (), seed: int | None = None, device: str = "auto"
+) -> Any:  # noqa: ANN401
+    """The configuration of a system: its preset with overrides.
+
+    Raises:
+        ConfigError: Unknown system, preset or option.
+    """
+    if system not in SYSTEMS:
+        raise ConfigError(f"there is no system {system!r}; known are {', '.join(SYSTEMS)}.")
+    presets = SYSTEMS[system].presets
+    if preset not in presets:
+        raise ConfigError(f"{system} has no preset {preset!r}; it has {', '.join(presets)}.")
+    chosen = set_everywhere(presets[preset], "device", device)
+    if seed is not None:
+        chosen = set_everywhere(chosen, "seed", seed)
+    return override(chosen, config)

@@ -1,0 +1,207 @@
+"""One image and its label map in, a random training crop of both out; knows neither files nor batches.
+
+The augmentation that NamedMask and ZUTIS share: scale, pad in a corner, crop, flip, then colours and blur. Every
+function draws from the generator that it is given, in an order that its inputs fix. Images are uint8
+[height, width, 3]; label maps are integer [height, width], 0 = background. Where the published code has a flaw that its
+published numbers embody, `published=True` keeps it.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from numpy import ndarray
+from numpy.random import Generator
+
+from namesake.images.geometry import resize, resize_labels
+from namesake.shapes import IGNORE, ImageArray, LabelArray
+
+Planes = Float[ndarray, "3 height width"]
+"""An image as float32 planes of red, green and blue, 0 to 255, not rounded."""
+
+CORNERS = ((True, True), (True, False), (False, True), (False, False))
+"""Where padding goes, as (left?, top?)."""
+
+PUBLISHED_CORNERS = (0.25, 0.4375, 0.578125)
+"""Cumulative chances of the first three corners where each branch draws a fresh number."""
+
+
+def augment(
+    image: ImageArray,
+    labels: LabelArray,
+    rng: Generator,
+    *,
+    crop: int,
+    scale: tuple[float, float] = (0.1, 1.0),
+    pad_label: int = IGNORE,
+    published: bool = False,
+) -> tuple[UInt8[ndarray, "crop crop 3"], LabelArray]:
+    """The whole chain, for one image.
+
+    Args:
+        image: RGB.
+        labels: At the image's size.
+        rng: Source of everything random.
+        crop: Side of the result in pixels.
+        scale: Range of the factor on the image's sides.
+        pad_label: Label of padding; the published training ignores it.
+        published: Keep the published bias of the padded corner.
+
+    Returns:
+        Image [crop, crop, 3] and labels [crop, crop].
+    """
+    image, labels = random_scale(image, labels, rng, scale=scale)
+    image, labels = pad_and_crop(image, labels, rng, crop=crop, pad_label=pad_label, published=published)
+    image, labels = random_flip(image, labels, rng)
+    return photometric(image, rng), labels
+
+
+def random_scale(
+    image: ImageArray, labels: LabelArray, rng: Generator, *, scale: tuple[float, float] = (0.1, 1.0)
+) -> tuple[ImageArray, LabelArray]:
+    """Resize by a factor drawn uniformly from `scale`, sides rounded down: bilinearly, the labels to the nearest."""
+    factor = rng.uniform(*scale)
+    height, width = (max(1, int(side * factor)) for side in labels.shape)
+    return resize(image, height=height, width=width), resize_labels(labels, height=height, width=width)
+
+
+def pad_and_crop(
+    image: ImageArray,
+    labels: LabelArray,
+    rng: Generator,
+    *,
+    crop: int,
+    pad_label: int = IGNORE,
+    published: bool = False,
+) -> tuple[UInt8[ndarray, "crop crop 3"], LabelArray]:
+    """Pad to at least `crop` on both sides in one random corner, then cut a random square.
+
+    Padding is the image's mean colour, rounded down, and `pad_label`. `published` draws the corner by the published
+    chain (left top 0.25, left bottom 0.1875, right top 0.1406, right bottom 0.4219), else each has 0.25.
+    """
+    height, width = labels.shape
+    chances = PUBLISHED_CORNERS if published else (0.25, 0.5, 0.75)
+    on_left, on_top = CORNERS[int(np.searchsorted(chances, rng.random(), side="right"))]
+    tall, wide = max(height, crop), max(width, crop)
+    top, left = int(rng.integers(tall - crop + 1)), int(rng.integers(wide - crop + 1))
+    # Crop's corner in the image's own pixels; negative where it begins in the padding.
+    top -= tall - height if on_top else 0
+    left -= wide - width if on_left else 0
+    rows, columns = slice(max(top, 0), min(top + crop, height)), slice(max(left, 0), min(left + crop, width))
+    inside = (slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left))
+    column_sums = image.reshape(height, width * 3).sum(axis=0, dtype=np.int64)
+    mean = column_sums.reshape(width, 3).sum(axis=0) // (height * width)
+    cut = np.tile(mean.astype(np.uint8), (crop, crop)).reshape(crop, crop, 3)
+    cut[inside] = image[rows, columns]
+    cut_labels = np.full((crop, crop), pad_label, dtype=labels.dtype)
+    cut_labels[inside] = labels[rows, columns]
+    return cut, cut_labels
+
+
+def random_flip(image: ImageArray, labels: LabelArray, rng: Generator) -> tuple[ImageArray, LabelArray]:
+    """Mirror left and right, one time in two."""
+    if rng.random() < 0.5:
+        return image[:, ::-1], labels[:, ::-1]
+    return image, labels
+
+
+def photometric(image: ImageArray, rng: Generator) -> ImageArray:
+    """Colour jitter 8 times in 10, grey 2 times in 10, Gaussian blur 5 times in 10, in this order.
+
+    The blur's kernel is a tenth of the image's height long, and one; its sigma is uniform from 0.1 to 2.
+    """
+    x = np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32)
+    if rng.random() < 0.8:
+        x = colour_jitter(x, rng)
+    if rng.random() < 0.2:
+        x = np.broadcast_to(_grey(x), x.shape)
+    if rng.random() < 0.5:
+        length = int(0.1 * image.shape[0] // 2 * 2) + 1
+        x = gaussian_blur(x, length=length, sigma=rng.uniform(0.1, 2.0))
+    return np.ascontiguousarray((x + 0.5).astype(np.uint8).transpose(1, 2, 0))
+
+
+def colour_jitter(
+    x: Planes,
+    rng: Generator,
+    *,
+    brightness: float = 0.8,
+    contrast: float = 0.8,
+    saturation: float = 0.8,
+    hue: float = 0.2,
+) -> Planes:
+    """Change brightness, contrast, saturation and hue, in random order, as torchvision's ColorJitter does.
+
+    Values are cut to 0..255 after each change, but not rounded.
+
+    Args:
+        x: float32 [3, height, width], 0 to 255; not changed.
+        rng: Draws each factor, then the order.
+        brightness: Factor uniform from 1 - brightness to 1 + brightness; likewise `contrast` and `saturation`.
+        contrast: On the distance to the mean grey.
+        saturation: On the distance to the grey image.
+        hue: Shift uniform from -hue to hue of the colour circle.
+    """
+    bright, contrasty, saturated = (1 + rng.uniform(-width, width) for width in (brightness, contrast, saturation))
+    shift = rng.uniform(-hue, hue)
+    changes: tuple[Callable[[Planes], Planes], ...] = (
+        lambda x: _blend(x, np.float32(0), bright),
+        lambda x: _blend(x, _grey(x).mean(), contrasty),
+        lambda x: _blend(x, _grey(x), saturated),
+        lambda x: shift_hue(x, shift),
+    )
+    for index in rng.permutation(len(changes)):
+        x = changes[index](x)
+    return x
+
+
+def _grey(x: Planes) -> Float[ndarray, "height width"]:
+    return 0.299 * x[0] + 0.587 * x[1] + 0.114 * x[2]
+
+
+def _blend(x: Planes, other: Float[ndarray, "..."] | np.float32, share: float) -> Planes:
+    """`share` of x and the rest of `other`, cut to 0..255."""
+    mixed = np.float32(share) * x
+    mixed += np.float32(1 - share) * other
+    return np.clip(mixed, 0, 255, out=mixed)
+
+
+def shift_hue(x: Planes, shift: float) -> Planes:
+    """Turn the hue by `shift` of the colour circle, keeping value and saturation (HSV)."""
+    red, green, blue = x
+    value = x.max(axis=0)
+    chroma = value - x.min(axis=0)
+    per_chroma = 1 / np.maximum(chroma, 1e-6)
+    # Hue in sixths of the circle; grey pixels get any, their chroma is 0.
+    hue = np.where(
+        value == red,
+        (green - blue) * per_chroma,
+        np.where(value == green, (blue - red) * per_chroma + 2, (red - green) * per_chroma + 4),
+    )
+    turned = np.empty_like(x)
+    for channel, start in enumerate((5, 3, 1)):
+        place = hue + np.float32(6 * shift + start + 6)
+        place -= 6 * np.floor(place * np.float32(1 / 6))
+        turned[channel] = value - chroma * np.clip(np.minimum(place, 4 - place), 0, 1)
+    return turned
+
+
+def gaussian_blur(x: Planes, *, length: int, sigma: float) -> Planes:
+    """Convolve with a normalised Gaussian of `length` (odd) taps; borders mirror without repeating the edge pixel.
+
+    One matrix a side: at these sizes a dense product is faster than sliding a kernel.
+    """
+    down, along = (torch.from_numpy(_blur_matrix(size, length, sigma)) for size in x.shape[1:])
+    return (down @ torch.from_numpy(np.ascontiguousarray(x)) @ along.T).numpy()
+
+
+def _blur_matrix(size: int, length: int, sigma: float) -> Float[ndarray, "size size"]:
+    offsets = np.arange(length) - length // 2
+    weights = np.exp(-0.5 * (offsets / sigma) ** 2)
+    sources = np.abs(np.arange(size)[:, None] + offsets)
+    sources = np.where(sources >= size, 2 * (size - 1) - sources, sources)
+    cells = np.arange(size)[:, None] * size + sources
+    values = np.broadcast_to(weights / weights.sum(), cells.shape)
+    flat = np.bincount(cells.ravel(), weights=values.ravel(), minlength=size * size)
+    return flat.reshape(size, size).astype(np.float32)

@@ -1,0 +1,226 @@
+"""Pseudo-masks and archives in, the same images' masks redrawn by an expert for each name out.
+
+Shin, Xie, Albanie: NamedMask, https://arxiv.org/abs/2209.11228, section 3.2 ("Mask refinement through category
+experts"). An expert sees one archive only and tells its name from background; what it learns is what the masks of that
+archive have in common. Each expert is done when its masks are on disk, so killed work goes on with the next one.
+"""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
+
+from namesake.archives import rows
+from namesake.encoders import load_clip
+from namesake.errors import ConfigError, ImagesError
+from namesake.images import read_ahead
+from namesake.masks import rle
+from namesake.masks.store import MaskWriter, count_masks, open_masks, read_masks, read_skipped
+from namesake.names.prompts import embed
+from namesake.progress import track
+from namesake.records import Archives, Images, Names, Prediction, PseudoMask, PseudoMasks
+from namesake.segmenter import Segmenter, Settings
+from namesake.segmenter.closed_set import KIND, ClosedSet
+from namesake.segmenter.deeplab import DeepLab, DeepLabConfig
+from namesake.segmenter.resnet import read_backbone
+from namesake.segmenter.settings import IMAGENET
+from namesake.training.dataset import Examples, read_examples
+from namesake.training.fit import forget
+from namesake.training.segmenter import TrainingConfig, train_network
+from namesake.workspace import stage
+
+PARTS = "experts"
+"""Folder, within the stage's, of what single experts have finished; deleted when all have."""
+
+
+@dataclass(frozen=True)
+class ExpertsConfig(TrainingConfig):
+    """How each expert is trained; the defaults are NamedMask's for VOC2012, COCO, CoCA and Cityscapes."""
+
+    iterations: int = 5_000
+    """Updates an expert; paper: 5,000 (10,000 for ImageNet-S). 0: systems leave this step out."""
+    batch_size: int = 8
+    """Samples an update; paper: 8 (16 for ImageNet-S)."""
+    copy_paste_max: int = 1
+    """Most images a sample; code: 1."""
+    groups: int = 0
+    """Experts in all, each for a group of names with similar text embeddings; 0 for one a name. Paper: 0, and 90 or 30
+    for ImageNet-S."""
+    clip: str = "openai/clip-vit-large-patch14-336"
+    """CLIP whose text embeddings are grouped."""
+
+
+MINI = ExpertsConfig(
+    backbone="embedded:resnet",
+    iterations=60,
+    batch_size=16,
+    crop=96,
+    scale=(0.3, 1.0),
+    learning_rate=2e-3,
+    backbone_factor=0.5,
+    network=DeepLabConfig(low_level=32, aspp=96, atrous_rates=(2, 4, 6)),
+    workers=1,
+    checkpoint_every=60,
+    clip="embedded:clip",
+)
+"""For the embedded world's small images."""
+
+
+class _Expert(NamedTuple):
+    """One expert's work: its number, its training lines, and the images that it redraws with their labels."""
+
+    number: int
+    what: str
+    examples: Examples
+    labels: dict[str, int]
+
+
+@stage("masks/experts", opens=open_masks)
+def relabel_with_experts(
+    masks: PseudoMasks,
+    archives: Archives,
+    *,
+    out: Path,
+    config: ExpertsConfig = ExpertsConfig(),
+    device: str = "auto",
+) -> PseudoMasks:
+    """Train an expert for each name, or group of names, on its own archive, and let it redraw the archive's masks.
+
+    An expert is trained on every image of its archives, also on those that another archive claims; it redraws the
+    images whose label is its own, so every image is redrawn once. The mask is where the expert's argmax is not
+    background, at native resolution, without any post-processing.
+
+    Args:
+        masks: The masks to start from.
+        archives: Images by name.
+        out: Folder of the new masks; interrupted work in it is continued.
+        config: How.
+        device: "auto", "cpu" or "cuda".
+
+    Returns:
+        The new masks, with the archives' labels; the score is the mean confidence within the mask.
+
+    Raises:
+        DataError: No image of the archives has a mask.
+        WeightsError: The backbone or the text encoder is missing.
+        ConfigError: A value is out of range.
+    """
+    _, card = read_backbone(config.backbone)
+    owners = group_names(archives.names, config, device=device)
+    experts = _experts(read_examples(archives, masks), archives, owners)
+    ids = [image_id for expert in experts for image_id in expert.labels]
+    with MaskWriter(out) as writer:
+        missing = len(writer.resume(ids))
+        if missing:
+            for expert in experts:
+                _finish(expert, archives, out, config=config, device=device)
+            for row in islice(_rows_of(experts, out), len(ids) - missing, None):
+                writer.write(row) if isinstance(row, PseudoMask) else writer.skip(*row)
+    shutil.rmtree(out / PARTS, ignore_errors=True)
+    models = tuple(dict.fromkeys((*masks.models, card)))
+    return PseudoMasks(out, counts=count_masks(out) | {"experts": len(experts)}, models=models)
+
+
+def group_names(names: Names, config: ExpertsConfig, *, device: str) -> Int[ndarray, "names"]:
+    """Number of the expert that each name has: its own, or that of its k-means cluster of text embeddings.
+
+    Raises:
+        ConfigError: There are fewer different names than groups.
+        WeightsError: The text encoder is missing.
+    """
+    if config.groups == 0:
+        return np.arange(len(names))
+    return cluster(embed(names, load_clip(config.clip, device=device)), config.groups, seed=config.seed)
+
+
+def cluster(vectors: Float[ndarray, "n dim"], groups: int, *, seed: int) -> Int[ndarray, "n"]:
+    """k-means with k-means++ starts: number of each vector's group, every group having at least one.
+
+    Raises:
+        ConfigError: There are fewer different vectors than groups.
+    """
+    from scipy.cluster.vq import ClusterError, kmeans2
+
+    different = len(np.unique(vectors, axis=0))
+    if not 1 <= groups <= different:
+        raise ConfigError(f"expected 1 to {different} groups for {len(vectors)} names, found {groups}.")
+    rng = np.random.default_rng(seed)
+    while True:
+        try:
+            _, group = kmeans2(vectors.astype(np.float64), groups, minit="++", missing="raise", rng=rng)
+        except ClusterError:  # a group became empty: start again elsewhere
+            continue
+        return np.asarray(group, dtype=np.int64)
+
+
+def _experts(examples: Examples, archives: Archives, owners: Int[ndarray, "names"]) -> list[_Expert]:
+    """The experts that have something to learn from and something to redraw."""
+    table = rows(archives).select(["name", "image_id", "label"]).to_pydict()
+    labels = dict(sorted(zip(table["image_id"], table["label"], strict=True)))
+    of_line = owners[examples.archive - 1]
+    experts = []
+    for number in range(int(owners.max()) + 1):
+        members = [name for name, owner in zip(archives.names.names, owners, strict=True) if owner == number]
+        lines, own = of_line == number, {id_: label for id_, label in labels.items() if owners[label - 1] == number}
+        if lines.any() and own:
+            what = members[0] if len(members) == 1 else f"{members[0]} and {len(members) - 1} more"
+            experts.append(_Expert(number, what, examples.where(lines, label=1), own))
+    return experts
+
+
+def _finish(expert: _Expert, archives: Archives, out: Path, *, config: ExpertsConfig, device: str) -> None:
+    """Train one expert and write its masks into its own folder; what is already on disk is kept."""
+    part = out / PARTS / f"{expert.number:05d}"
+    with MaskWriter(part) as writer:
+        todo = writer.resume(list(expert.labels))
+        if todo:
+            own = replace(config, seed=config.seed + 1000 * expert.number)
+            network, _ = train_network(
+                expert.examples,
+                labels=2,
+                config=own,
+                out=part,
+                device=device,
+                what=f"training the expert of {expert.what}",
+            )
+            _redraw(network, expert, archives.images, todo, writer, at_once=config.batch_size)
+    forget(part)
+
+
+def _redraw(
+    network: DeepLab, expert: _Expert, images: Images, ids: Sequence[str], writer: MaskWriter, *, at_once: int
+) -> None:
+    settings = Settings(KIND, Names(("object",)))
+    device = next(network.parameters()).device
+    segmenter = Segmenter(ClosedSet(network, preprocessing=IMAGENET, device=device), settings)
+    read = track(read_ahead(images, ids), what=f"redrawing {expert.what}", total=len(ids))
+    while some := list(islice(read, at_once)):
+        readable = [image for _, image in some if not isinstance(image, ImagesError)]
+        predictions = iter(segmenter.segment_many(readable, batch_size=at_once))
+        for image_id, image in some:
+            if isinstance(image, ImagesError):
+                writer.skip(image_id, str(image))
+            else:
+                writer.write(_as_mask(image_id, expert.labels[image_id], next(predictions)))
+
+
+def _as_mask(image_id: str, label: int, prediction: Prediction) -> PseudoMask:
+    inside = prediction.labels == 1
+    score = float(prediction.confidence[inside].mean()) if inside.any() else 0.0
+    return PseudoMask(image_id, label, score, inside.shape[0], inside.shape[1], rle.encode(inside))
+
+
+def _rows_of(experts: Sequence[_Expert], out: Path) -> Iterator[PseudoMask | tuple[str, str]]:
+    """What all experts wrote: a mask, or (image id, reason) where there is none, in the order of their images."""
+    for expert in experts:
+        part = out / PARTS / f"{expert.number:05d}"
+        reasons = dict(read_skipped(part))
+        drawn = read_masks(PseudoMasks(part))
+        for image_id in expert.labels:
+            yield (image_id, reasons[image_id]) if image_id in reasons else next(drawn)

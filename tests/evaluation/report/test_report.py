@@ -1,0 +1,176 @@
+import base64
+import io
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from namesake.errors import DataError, WorkspaceError
+from namesake.evaluation import evaluate, open_benchmark
+from namesake.evaluation.report import write_report
+from namesake.images import open_images
+from namesake.prediction import predict_folder
+from namesake.records import Names
+
+HOSTILE = Names(("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{ 7 * 7 }}", "x' onload='alert(1)"))
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, and all text outside of the style."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.tags, self.text, self._inside = [], "", []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        self._inside.append(tag)
+
+    def handle_endtag(self, tag):
+        while self._inside and self._inside.pop() != tag:
+            pass
+
+    def handle_data(self, data):
+        if "style" not in self._inside:
+            self.text += data
+
+    def headings(self):
+        return [tag for tag, _ in self.tags if tag in {"h2", "h3"}]
+
+    def pictures(self):
+        return [attributes for tag, attributes in self.tags if tag == "img"]
+
+
+@pytest.fixture
+def run(make_run, photos, tmp_path):
+    return make_run(tmp_path / "run", photos, Names(("red", "green")))
+
+
+def evaluated(run, scenes, colour_segmenter):
+    segmenter = colour_segmenter(Names(("red", "green")), {1: 1, 2: 2}, mistakes=12)
+    return evaluate(segmenter, open_benchmark("folder", scenes), out=run / "evaluation")
+
+
+def test_page__tells_what_ran(run):
+    path = write_report(run)
+    assert path == run / "report" / "index.html"
+    page = Page(path)
+    for words in ("namedmask", "preset mini", "red", "masks/saliency", "9 images", "namesake run <here>"):
+        assert words in page.text
+    assert "Supervision tier M" in page.text
+    assert re.search(r"a SAM\s*hub/sam\s*Apache-2\.0\s*M", page.text)
+    assert "Fewer images than asked for" in page.text
+    assert "Scores on" not in page.text
+    assert len(page.pictures()) == 2 + 9
+
+
+def test_page__needs_no_other_file(run, scenes, colour_segmenter):
+    evaluated(run, scenes, colour_segmenter)
+    page = Page(write_report(run))
+    for tag, attributes in page.tags:
+        assert tag not in {"script", "link", "iframe", "object", "embed"}
+        for attribute in ("src", "href", "srcset", "background"):
+            assert attributes.get(attribute, "data:").startswith("data:")
+    assert "url(" not in (run / "report" / "index.html").read_text()
+    for picture in page.pictures():
+        content = base64.b64decode(picture["src"].removeprefix("data:image/jpeg;base64,"))
+        with Image.open(io.BytesIO(content)) as image:
+            assert image.size == (int(picture["width"]), int(picture["height"]))
+
+
+def test_page__scores_and_examples(run, scenes, colour_segmenter):
+    scores = evaluated(run, scenes, colour_segmenter)
+    page = Page(write_report(run))
+    assert f"{scores.mean_iou_over_dataset:.1f}" in page.text
+    for iou in scores.iou_per_name.values():
+        assert f"{iou:.1f}" in page.text
+    assert "Counted as background, because the system has no name for them: blue sky" in page.text
+    assert "What is most often taken for what" in page.text
+    assert len(page.pictures()) == 2 + 9 + 6
+    ordered = [page.text.index(f"{iou:.1f}", page.text.index("Scores on")) for iou in sorted(scores.iou_per_name.values())]
+    assert ordered == sorted(ordered, reverse=True)
+
+
+def test_page__names_are_inert(make_run, photos, tmp_path, scenes, colour_segmenter):
+    run = make_run(tmp_path / "run", photos, HOSTILE)
+    for number, word in enumerate(HOSTILE.names[:3]):
+        (scenes / "images" / f"{number}.png").rename(scenes / "images" / f"{word.replace('/', '')}.png")
+        (scenes / "masks" / f"{number}.png").rename(scenes / "masks" / f"{word.replace('/', '')}.png")
+    (scenes / "names.json").write_text(
+        '{"0": "background", "1": "<script>alert(1)</script>", "2": "{{ 7 * 7 }}", "3": "<b>stuff</b>"}'
+    )
+    evaluate(colour_segmenter(HOSTILE, {1: 2, 3: 1}), open_benchmark("folder", scenes), out=run / "evaluation")
+    path = write_report(run)
+    page = Page(path)
+    for name in HOSTILE.names:
+        assert name in page.text
+    assert "<b>stuff</b>" in page.text
+    assert "49" not in re.findall(r"\d+", page.text)
+    for tag, attributes in page.tags:
+        assert tag != "script"
+        assert not [name for name in attributes if name.startswith("on")]
+        assert tag != "img" or set(attributes) == {"src", "width", "height", "alt", "loading"}
+
+
+def test_page__one_benchmark(run, scenes, colour_segmenter):
+    evaluated(run, scenes, colour_segmenter)
+    path = run / "evaluation" / "scenes.json"
+    (run / "evaluation" / "other.json").write_text(path.read_text().replace('"scenes"', '"other"'))
+    assert "Scores on other" in Page(write_report(run)).text
+    assert "Scores on other" not in Page(write_report(run, benchmark="scenes")).text
+    with pytest.raises(DataError, match="was not evaluated on 'voc'; it was on other, scenes"):
+        write_report(run, benchmark="voc")
+
+
+def test_page__predictions_without_truth(run, photos, colour_segmenter):
+    predict_folder(colour_segmenter(Names(("red", "green")), {1: 1}), photos, out=run / "predictions")
+    page = Page(write_report(run))
+    assert "No ground truth was at hand" in page.text
+    assert len(page.pictures()) == 2 + 9 + 9
+
+
+def test_page__images_gone(run, photos):
+    for image_id in photos.ids[:4]:
+        photos.path(image_id).unlink()
+    page = Page(write_report(run))
+    assert "4 of those chosen are missing" in page.text
+    assert len(page.pictures()) == 2 + 5
+
+
+def test_page__many_large_pictures_stay_small(make_run, tmp_path):
+    folder = tmp_path / "noise"
+    folder.mkdir()
+    for number in range(60):
+        noise = np.random.default_rng(number).integers(0, 256, (128, 128, 3), dtype=np.uint8)
+        Image.fromarray(noise).resize((400, 400)).save(folder / f"{number:02d}.jpg")
+    names = Names(tuple(f"name {number}" for number in range(60)))
+    run = make_run(tmp_path / "run", open_images(folder), names)
+    path = write_report(run)
+    assert path.stat().st_size < 6_000_000
+    assert "40 of 60 names are shown" in Page(path).text
+
+
+def test_page__unfinished_run(make_run, photos, tmp_path):
+    run = make_run(tmp_path / "run", photos, Names(("red",)))
+    (run / "masks" / "saliency" / "manifest.json").unlink()
+    page = Page(write_report(run))
+    assert "masks/saliency" not in page.text
+    assert "Archives" in page.text
+
+
+def test_folder__no_run(tmp_path):
+    with pytest.raises(WorkspaceError, match="holds no finished stage"):
+        write_report(tmp_path)
+
+
+def test_record__damaged(run):
+    (run / "evaluation").mkdir()
+    (run / "evaluation" / "world.json").write_text("{")
+    with pytest.raises(DataError, match=r"world\.json is damaged"):
+        write_report(run)
+    (run / "evaluation" / "world.json").write_text("{}")
+    with pytest.raises(DataError, match="no record of an evaluation"):
+        write_report(run)

@@ -1,0 +1,156 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from sklearn.metrics import accuracy_score, fbeta_score, jaccard_score
+
+from namesake.errors import DataError
+from namesake.evaluation.confusion import Confusion
+from namesake.evaluation.scores import (
+    boundary_f,
+    f_beta,
+    iou_per_label,
+    mask_iou,
+    mean_iou_over_dataset,
+    mean_iou_over_images,
+    pixel_accuracy,
+)
+
+MASKS = arrays(bool, (13, 11))
+
+
+def counted(*pairs, labels):
+    confusion = Confusion(labels)
+    for truth, prediction in pairs:
+        confusion.add(truth, prediction)
+    return confusion.counts
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), labels=st.integers(2, 9))
+def test_iou_and_accuracy__as_sklearn(seed, labels):
+    rng = np.random.default_rng(seed)
+    truth, prediction = rng.integers(0, labels, (2, 12, 12))
+    counts = counted((truth, prediction), labels=labels)
+    present = np.union1d(truth, prediction)
+    wanted = 100 * jaccard_score(truth.ravel(), prediction.ravel(), labels=present, average=None)
+    assert np.allclose(iou_per_label(counts)[present], wanted)
+    assert mean_iou_over_dataset(counts) == pytest.approx(wanted.mean())
+    assert pixel_accuracy(counts) == pytest.approx(100 * accuracy_score(truth.ravel(), prediction.ravel()))
+
+
+def test_iou__absent_label():
+    truth, prediction = np.array([[0, 0, 1, 1]]), np.array([[0, 1, 1, 1]])
+    counts = counted((truth, prediction), labels=3)
+    assert iou_per_label(counts)[:2].tolist() == pytest.approx([50, 200 / 3])
+    assert math.isnan(iou_per_label(counts)[2])
+    assert mean_iou_over_dataset(counts) == pytest.approx((50 + 200 / 3) / 2)
+    assert iou_per_label(counts, absent="zero")[2] == 0
+    assert mean_iou_over_dataset(counts, absent="zero") == pytest.approx((50 + 200 / 3) / 3)
+
+
+def test_iou__predicted_but_never_true_counts():
+    counts = counted((np.array([[0, 0]]), np.array([[0, 1]])), labels=2)
+    assert iou_per_label(counts).tolist() == [50, 0]
+
+
+def test_iou__zero_convention_of_imagenet_s():
+    rng = np.random.default_rng(0)
+    truth, prediction = rng.integers(0, 5, (2, 30, 30))
+    counts = counted((truth, prediction), labels=7)
+    found, true, both = (np.zeros(7) for _ in range(3))
+    for label in range(7):
+        found[label], true[label] = (prediction == label).sum(), (truth == label).sum()
+        both[label] = ((prediction == label) & (truth == label)).sum()
+    published = 100 * both / (found + true - both + 1e-10)
+    assert np.allclose(iou_per_label(counts, absent="zero"), published)
+
+
+def test_iou__not_sure_lowers_recall_only():
+    truth = np.array([[0, 0, 0, 1, 1, 1]])
+    wrong = counted((truth, np.array([[0, 0, 1, 1, 1, 0]])), labels=2)
+    unsure = counted((truth, np.array([[0, 0, 255, 1, 1, 255]])), labels=2)
+    assert iou_per_label(wrong).tolist() == [50, 50]
+    assert iou_per_label(unsure).tolist() == pytest.approx([200 / 3, 200 / 3])
+    assert pixel_accuracy(wrong) == pixel_accuracy(unsure) == pytest.approx(400 / 6)
+
+
+def test_scores__nothing_counted():
+    counts = counted((np.full((3, 3), 255), np.zeros((3, 3), np.int64)), labels=2)
+    assert math.isnan(mean_iou_over_dataset(counts))
+    assert math.isnan(pixel_accuracy(counts))
+    assert mean_iou_over_dataset(counts, absent="zero") == 0
+
+
+def test_mean_over_images__differs_from_dataset():
+    good = (np.array([[0, 1]]), np.array([[0, 1]]))
+    bad = (np.array([[0, 0, 0, 1]]), np.array([[0, 0, 0, 0]]))
+    per_image = [counted(pair, labels=3) for pair in (good, bad)]
+    assert mean_iou_over_images(per_image) == pytest.approx((100 + 37.5) / 2)
+    assert mean_iou_over_dataset(sum(per_image)) == pytest.approx((80 + 50) / 2)
+
+
+def test_mean_over_images__image_without_truth():
+    empty = counted((np.full((1, 2), 255), np.zeros((1, 2), np.int64)), labels=2)
+    assert mean_iou_over_images([empty, counted((np.array([[0, 1]]),) * 2, labels=2)]) == 100
+    assert math.isnan(mean_iou_over_images([]))
+
+
+@settings(max_examples=60, deadline=None)
+@given(MASKS, MASKS, st.sampled_from([0.09, 0.3, 1.0, 4.0]))
+def test_masks__as_sklearn(prediction, truth, beta_squared):
+    if not prediction.any() and not truth.any():
+        assert mask_iou(prediction, truth) == f_beta(prediction, truth, beta_squared=beta_squared) == 100
+        return
+    true, found = truth.ravel(), prediction.ravel()
+    assert mask_iou(prediction, truth) == pytest.approx(100 * jaccard_score(true, found, zero_division=0))
+    wanted = 100 * fbeta_score(true, found, beta=math.sqrt(beta_squared), zero_division=0)
+    assert f_beta(prediction, truth, beta_squared=beta_squared) == pytest.approx(wanted)
+
+
+def outline_naive(mask):
+    found = []
+    for row, column in np.argwhere(mask):
+        for y, x in ((row - 1, column), (row + 1, column), (row, column - 1), (row, column + 1)):
+            if 0 <= y < mask.shape[0] and 0 <= x < mask.shape[1] and not mask[y, x]:
+                found.append((row, column))
+                break
+    return np.array(found).reshape(-1, 2)
+
+
+def boundary_naive(prediction, truth, tolerance):
+    found, wanted = outline_naive(prediction), outline_naive(truth)
+    if not len(found) or not len(wanted):
+        return 100.0 * (len(found) == len(wanted))
+    distances = np.sqrt(((found[:, None] - wanted[None]) ** 2).sum(axis=2))
+    precision, recall = (distances.min(axis=1) <= tolerance).mean(), (distances.min(axis=0) <= tolerance).mean()
+    return 200 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+
+@settings(max_examples=40, deadline=None)
+@given(MASKS, MASKS, st.sampled_from([0.0, 1.0, 1.5, 3.0]))
+def test_boundary__as_all_pairs(prediction, truth, tolerance):
+    wanted = boundary_naive(prediction, truth, tolerance)
+    assert boundary_f(prediction, truth, tolerance=tolerance) == pytest.approx(wanted)
+
+
+def test_boundary__tolerance_of_the_size():
+    truth, shifted = np.zeros((100, 100), bool), np.zeros((100, 100), bool)
+    truth[30:60, 30:60] = shifted[32:62, 30:60] = True
+    assert boundary_f(shifted, truth) == 100  # 0.75 percent of 141 pixels, rounded up: 2
+    assert boundary_f(shifted, truth, tolerance=1) < 100
+
+
+def test_boundary__whole_picture_has_none():
+    full, empty = np.ones((5, 5), bool), np.zeros((5, 5), bool)
+    assert boundary_f(full, empty) == boundary_f(full, full) == 100
+    assert boundary_f(np.eye(5, dtype=bool), full) == 0
+
+
+@pytest.mark.parametrize("score", [mask_iou, f_beta, boundary_f])
+def test_masks__sizes_differ(score):
+    with pytest.raises(DataError, match="do not fit"):
+        score(np.ones((3, 4), bool), np.ones((4, 3), bool))

@@ -1,0 +1,122 @@
+import numpy as np
+import pytest
+
+from namesake.prediction.draw import (
+    OUTLINE,
+    PANEL,
+    UNSURE_COLOUR,
+    blend,
+    contact_sheet,
+    entries,
+    fitted,
+    legend,
+    overlay,
+)
+from namesake.prediction.palette import palette
+from namesake.records import Names
+
+NAMES = Names(("dog", "cat"))
+
+
+def disc(height, width, label=1):
+    rows, columns = np.ogrid[:height, :width]
+    return np.where((rows - height / 2) ** 2 + (columns - width / 2) ** 2 < (min(height, width) / 3) ** 2, label, 0)
+
+
+@pytest.mark.parametrize("grey", [0, 255])
+def test_blend__readable_on_dark_and_light(grey):
+    labels = disc(60, 80)
+    image = np.full((60, 80, 3), grey, np.uint8)
+    mixed = blend(image, labels)
+    assert np.array_equal(mixed[labels == 0], image[labels == 0])
+    centre = mixed[30, 40].astype(int)
+    assert np.abs(centre - (0.55 * grey + 0.45 * palette()[1])).max() <= 1
+    outlined = (mixed == OUTLINE).all(axis=2)
+    assert outlined.any()
+    assert not outlined[labels == 0].any()
+    ring = mixed[(labels == 1) & ~outlined & (np.abs(mixed.astype(int) - centre).max(axis=2) > 1)]
+    assert len(np.unique(ring, axis=0)) == 1  # one light colour, whatever the picture
+    assert ring[0].sum() > 300
+
+
+def test_blend__not_sure_is_hatched():
+    labels = disc(60, 80, label=255)
+    image = np.zeros((60, 80, 3), np.uint8)
+    mixed = blend(image, labels)
+    inside = mixed[25:35, 30:50].reshape(-1, 3)
+    hatched = np.abs(inside - 0.45 * np.array(UNSURE_COLOUR)).max(axis=1) <= 1
+    assert 0.25 < hatched.mean() < 0.5
+    assert not inside[~hatched].any()
+
+
+def test_blend__nothing_found():
+    image = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    assert np.array_equal(blend(image, np.zeros((20, 30), np.uint8)), image)
+
+
+def test_blend__single_pixel():
+    assert blend(np.zeros((1, 1, 3), np.uint8), np.ones((1, 1), np.int64)).shape == (1, 1, 3)
+
+
+def test_blend__inputs_unchanged():
+    image, labels = np.zeros((20, 30, 3), np.uint8), disc(20, 30)
+    kept = labels.copy()
+    blend(image, labels)
+    assert not image.any()
+    assert np.array_equal(labels, kept)
+
+
+def test_overlay__same_bytes_again():
+    image = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    assert np.array_equal(overlay(image, disc(40, 50), NAMES), overlay(image, disc(40, 50), NAMES))
+
+
+def test_overlay__small_pictures_enlarged_with_legend_below():
+    image = np.zeros((96, 96, 3), np.uint8)
+    picture = overlay(image, disc(96, 96, label=2), NAMES)
+    assert picture.shape[1] == 4 * 96
+    assert picture.shape[0] > 4 * 96
+    swatch = (picture[4 * 96 :] == palette()[2]).all(axis=2)
+    assert swatch.sum() > 100
+
+
+def test_overlay__large_pictures_keep_their_size():
+    picture = overlay(np.zeros((300, 700, 3), np.uint8), disc(300, 700), NAMES)
+    assert picture.shape[1] == 700
+
+
+def test_entries__names_that_occur():
+    labels = np.array([[0, 2, 255]])
+    assert entries(labels, NAMES) == [("cat", (0, 128, 0)), ("not sure", UNSURE_COLOUR)]
+    assert entries(np.zeros((2, 2), np.int64), NAMES) == []
+
+
+def test_entries__name_255():
+    many = Names(tuple(f"name {number}" for number in range(300)))
+    found = entries(np.array([[255, 65_535]]), many)
+    assert [name for name, _ in found] == ["name 254", "not sure"]
+
+
+def test_legend__wraps_and_cuts():
+    entry = ("a rather long name of something", (200, 0, 0))
+    one, many = legend([entry], width=300), legend([entry] * 6, width=300)
+    assert one.shape[1] == many.shape[1] == 300
+    assert many.shape[0] > 3 * one.shape[0]
+    narrow = legend([("x" * 500, (200, 0, 0))], width=200)
+    assert (narrow[:, -8:] == PANEL).all()
+
+
+def test_legend__empty_says_so():
+    assert (legend([], width=300) != PANEL).any()
+
+
+def test_contact_sheet__grid():
+    tiles = [(np.full((20, 40, 3), 10 * number, np.uint8), f"tile {number}") for number in range(5)]
+    assert contact_sheet(tiles, columns=3, side=64).shape[1] == 3 * (64 + 8) + 8
+    assert contact_sheet(tiles[:2], columns=3, side=64).shape[1] == 2 * (64 + 8) + 8
+    assert contact_sheet(tiles, columns=3, side=64).shape[0] > 2 * 64
+
+
+def test_fitted__keeps_the_aspect():
+    assert fitted(np.zeros((20, 40, 3), np.uint8), side=64).shape == (32, 64, 3)
+    assert fitted(np.zeros((1000, 10, 3), np.uint8), side=64).shape == (64, 1, 3)

@@ -1,0 +1,159 @@
+"""Experts: each learns from its own archive, redraws its own images, and finished ones survive a kill."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import namesake.training.experts as module
+from namesake.errors import ConfigError, DataError
+from namesake.masks import rle
+from namesake.masks.store import MaskWriter, read_masks, read_skipped
+from namesake.records import Archives, PseudoMasks
+from namesake.segmenter import DeepLabConfig
+from namesake.training import ExpertsConfig, relabel_with_experts
+from namesake.training.experts import cluster
+
+Collection = tuple[Archives, PseudoMasks]
+
+
+def tiny(backbone: str, **changes) -> ExpertsConfig:
+    config = ExpertsConfig(
+        backbone=backbone,
+        iterations=3,
+        batch_size=4,
+        crop=24,
+        scale=(0.6, 1.0),
+        learning_rate=3e-2,
+        backbone_factor=0.01,
+        network=DeepLabConfig(low_level=8, aspp=16, atrous_rates=(1, 2), output_stride=4),
+        workers=0,
+    )
+    return replace(config, **changes)
+
+
+def test_defaults_are_the_papers() -> None:
+    config = ExpertsConfig()
+    assert (config.iterations, config.batch_size, config.copy_paste_max, config.groups) == (5_000, 8, 1, 0)
+
+
+def test_experts_redraw_every_image_once(collection: Collection, backbone: str, tmp_path: Path) -> None:
+    archives, masks = collection
+    redrawn = relabel_with_experts(masks, archives, config=tiny(backbone), out=tmp_path / "out")
+    rows = list(read_masks(redrawn))
+    assert [row.image_id for row in rows] == [
+        "00.png",
+        "02.png",
+        "04.png",
+        "06.png",
+        "01.png",
+        "03.png",
+        "05.png",
+        "07.png",
+    ]
+    assert [row.label for row in rows] == [1] * 4 + [2] * 4
+    sizes = {mask.image_id: (mask.height, mask.width) for mask in read_masks(masks)}
+    assert all((row.height, row.width) == sizes[row.image_id] for row in rows)
+    assert redrawn.counts["masks"] == 8
+    assert redrawn.counts["experts"] == 2
+    assert not (tmp_path / "out" / "experts").exists()
+    assert redrawn.models[-1].source == backbone
+
+
+def test_experts_repair_bad_masks(collection: Collection, backbone: str, tmp_path: Path) -> None:
+    """One image of four has a mask of the wrong place: its expert has learnt better from the others."""
+    archives, masks = collection
+    true = {mask.image_id: rle.decode(mask.rle, mask.height, mask.width) for mask in read_masks(masks)}
+    with MaskWriter(tmp_path / "bad") as writer:
+        for mask in read_masks(masks):
+            wrong = np.zeros((mask.height, mask.width), bool)
+            wrong[:, :6] = True
+            writer.write(replace(mask, rle=rle.encode(wrong)) if mask.image_id == "02.png" else mask)
+    config = tiny(backbone, iterations=100, batch_size=8)
+    redrawn = relabel_with_experts(PseudoMasks(tmp_path / "bad"), archives, config=config, out=tmp_path / "out")
+    found = {row.image_id: rle.decode(row.rle, row.height, row.width) for row in read_masks(redrawn)}
+    iou = (found["02.png"] & true["02.png"]).sum() / (found["02.png"] | true["02.png"]).sum()
+    assert iou > 0.5
+
+
+class KilledError(Exception):
+    pass
+
+
+def test_experts__killed_in_the_second_give_the_same_bytes(
+    collection: Collection, backbone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archives, masks = collection
+    config = tiny(backbone)
+    relabel_with_experts(masks, archives, config=config, out=tmp_path / "whole")
+    trained = []
+    original = module.train_network
+
+    def dying(*inputs, what: str, **options):
+        trained.append(what)
+        if len(trained) == 2:
+            raise KilledError
+        return original(*inputs, what=what, **options)
+
+    monkeypatch.setattr(module, "train_network", dying)
+    with pytest.raises(KilledError):
+        relabel_with_experts(masks, archives, config=config, out=tmp_path / "killed")
+    assert not list((tmp_path / "killed").glob("*.parquet"))
+    relabel_with_experts(masks, archives, config=config, out=tmp_path / "killed")
+    assert [what.split()[-1] for what in trained] == ["red", "blue", "blue"]
+    whole, killed = ((tmp_path / name / "masks-00000.parquet").read_bytes() for name in ("whole", "killed"))
+    assert whole == killed
+    relabel_with_experts(masks, archives, config=config, out=tmp_path / "killed")
+    assert len(trained) == 3
+
+
+def test_experts__unreadable_image_is_skipped(collection: Collection, backbone: str, tmp_path: Path) -> None:
+    archives, masks = collection
+    with MaskWriter(tmp_path / "fewer") as writer:
+        for mask in read_masks(masks):
+            if mask.image_id == "03.png":
+                writer.skip("03.png", "was broken before")
+            else:
+                writer.write(mask)
+    archives.images.path("03.png").write_bytes(b"no image")
+    redrawn = relabel_with_experts(
+        PseudoMasks(tmp_path / "fewer"), archives, config=tiny(backbone), out=tmp_path / "out"
+    )
+    assert [image_id for image_id, _ in read_skipped(redrawn.folder)] == ["03.png"]
+    assert redrawn.counts["masks"] == 7
+
+
+def test_experts__no_masks_at_all(collection: Collection, backbone: str, tmp_path: Path) -> None:
+    with MaskWriter(tmp_path / "none") as writer:
+        writer.skip("00.png", "broken")
+    with pytest.raises(DataError, match="nothing to train on"):
+        relabel_with_experts(PseudoMasks(tmp_path / "none"), collection[0], config=tiny(backbone), out=tmp_path / "out")
+
+
+def test_experts__one_group_for_all_names(
+    collection: Collection, backbone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archives, masks = collection
+    monkeypatch.setattr(module, "group_names", lambda names, *_, **__: np.zeros(len(names), dtype=int))
+    redrawn = relabel_with_experts(masks, archives, config=tiny(backbone), out=tmp_path / "out")
+    rows = list(read_masks(redrawn))
+    assert redrawn.counts["experts"] == 1
+    assert sorted((row.image_id, row.label) for row in rows) == [(f"0{n}.png", n % 2 + 1) for n in range(8)]
+
+
+def test_cluster_finds_separate_groups() -> None:
+    rng = np.random.default_rng(0)
+    centres = np.eye(3, 8)[[0, 0, 1, 2, 2, 2]]
+    found = cluster(centres + rng.normal(0, 0.02, centres.shape), 3, seed=1)
+    assert len({tuple(found[:2]), tuple(found[2:3]), tuple(found[3:])}) == 3
+    assert found[0] == found[1]
+    assert found[3] == found[4] == found[5]
+    assert np.array_equal(found, cluster(centres + np.random.default_rng(0).normal(0, 0.02, centres.shape), 3, seed=1))
+
+
+def test_cluster__as_many_groups_as_names_and_more() -> None:
+    vectors = np.eye(4)
+    assert sorted(cluster(vectors, 4, seed=0)) == [0, 1, 2, 3]
+    with pytest.raises(ConfigError, match="1 to 4 groups"):
+        cluster(vectors, 5, seed=0)
