@@ -1,9 +1,11 @@
 """Captioned images of the world in, the embedded mini CLIP out: an ordinary CLIPModel folder.
 
-Loss = contrastive + words of the caption from the image token + names from the best patches (value path of the last
-block). The two helpers make shape, which a contrastive loss learns last, matter early; neither leaves weights behind.
+Loss = contrastive + words from the image token + words from the best patches (value path of the last block) + feature
+maps of the guide from the patches. A contrastive loss learns shape last, and a transformer needs many images for it;
+the guide, which learned the same words from the same captions, says which words to expect. Nothing but the CLIPModel
+is kept.
 
-    python recipes/render.py & python recipes/clip.py
+    python recipes/render.py & python recipes/guide.py && python recipes/clip.py
 """
 
 import argparse
@@ -14,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from guide import WIDTHS, Guide, load_guide
 from optimisers import muon_and_adamw, warm_hold_decay
 from render import TRAINING, WORK
 from samples import Drawn, colour_statistics, crop, gather, random_boxes, read
@@ -22,6 +25,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import CLIPConfig, CLIPModel, PreTrainedTokenizerFast
+from words import TOPICS, WORDS, content, probabilities, rewrite, said_most
 
 from namesake.names.prompts import TEMPLATES
 from namesake.training.fit import fit
@@ -30,16 +34,8 @@ from namesake.world.captions import PATTERNS_NONE, PATTERNS_SOME
 from namesake.world.palette import COLOURS
 
 OUT = Path(__file__).parents[1] / "src/namesake/encoders/mini/clip"
-
 SPECIAL = ("[PAD]", "[BOS]", "[UNK]", "[EOS]")
 LENGTH = 40
-TOPICS = (*NAMES, *STUFF)
-WORDS = (*TOPICS, *COLOURS)
-PHRASE = re.compile(rf"(?:\b({'|'.join(COLOURS)}) )?\b({'|'.join(NAMES)})\b")
-WORD = re.compile(rf"\b(?:{'|'.join(WORDS)})\b")
-STUFF_PHRASE = re.compile(rf"\b({'|'.join((*STUFF, 'sky'))})\b")
-CHUNK = 32
-"""Images that pass the image tower at once: their activations fit the processor's cache."""
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
@@ -138,12 +134,13 @@ class Learner(nn.Module):
                 module.activation_fn = FastActivation()
         start_local(self.clip.vision_model)
         self.words = nn.Linear(128, len(WORDS))
+        self.features = nn.Linear(128, WIDTHS[-2] + WIDTHS[-1])
         self.patch_scale = nn.Parameter(torch.tensor(2.5))
         self.register_buffer("mean", torch.tensor(mean)[:, None, None])
         self.register_buffer("std", torch.tensor(std)[:, None, None])
 
-    def images(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Pooled token, image embedding, patch embeddings (value path) of normalised pixels; the last two of length 1."""
+    def images(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """All tokens of normalised pixels, before and after projection to length 1; patches go by their value path."""
         vision = self.clip.vision_model
         x = vision.pre_layrnorm(vision.embeddings(pixels, interpolate_pos_encoding=True))
         for block in vision.encoder.layers[:-1]:
@@ -158,73 +155,52 @@ class Learner(nn.Module):
         # image token as in the model, patches by their own value only
         y = x + last.self_attn.out_proj(torch.cat([mixed, values[:, 1:]], 1))
         y = vision.post_layernorm(y + last.mlp(last.layer_norm2(y)))
-        joint = functional.normalize(self.clip.visual_projection(y), dim=-1)
-        return y[:, 0], joint[:, 0], joint[:, 1:]
+        return y, functional.normalize(self.clip.visual_projection(y), dim=-1)
 
     def texts(self, tokens: Mapping[str, Tensor]) -> Tensor:
         """Text embeddings of length 1."""
         return functional.normalize(self.clip.get_text_features(**tokens).pooler_output, dim=-1)
 
 
-def rewrite(caption: str, rng: np.random.Generator) -> str:
-    """The caption, or in half of the cases one phrase of it in a prompt template (stuff in one of ten)."""
-    draw = rng.random()
-    things = [match.group(0) for match in PHRASE.finditer(caption)]
-    stuff = [match.group(0) for match in STUFF_PHRASE.finditer(caption)]
-    phrases = things if draw < 0.5 else stuff if draw < 0.6 else []
-    if not phrases:
-        return caption
-    template = TEMPLATES[int(rng.integers(len(TEMPLATES)))]
-    return template.format(phrases[int(rng.integers(len(phrases)))])
-
-
-def content(text: str) -> tuple[str, ...]:
-    """The words of a text that say what is to be seen."""
-    return tuple(sorted(set(WORD.findall(text))))
-
-
 class Objective:
-    """The loss of a batch; `sides` gives the crop size in pixels by iteration."""
+    """The loss of a batch; the crops grow from 64 to 96 px at iteration `large_from`."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerFast, *, seed: int, batch_size: int, sides: dict[int, int]) -> None:
-        self.tokenizer, self.seed, self.batch_size, self.sides = tokenizer, seed, batch_size, sides
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerFast, guide: Guide, *, seed: int, batch_size: int, large_from: int
+    ) -> None:
+        self.tokenizer, self.guide, self.seed = tokenizer, guide, seed
+        self.batch_size, self.large_from = batch_size, large_from
 
     def __call__(self, learner: nn.Module, batch: Mapping[str, Any]) -> dict[str, Tensor]:
-        """Named scalars: loss, contrast, words, patches."""
+        """Named scalars: loss, contrast, words, patches, features."""
         rng = np.random.default_rng((self.seed, batch["number"], 1))
-        iteration = batch["number"] // self.batch_size
-        side = max((start, size) for start, size in self.sides.items() if start <= iteration)[1]
+        size = 96 if batch["number"] // self.batch_size >= self.large_from else 64
         boxes = random_boxes(len(batch["image"]), rng, area=(0.5, 1.0))
-        pixels, _ = crop(batch["image"], boxes, size=side, rng=rng)
-        pixels = (pixels - learner.mean) / learner.std
+        pixels, _ = crop(batch["image"], boxes, size=size, rng=rng)
+        expected, features = self._guidance(pixels)
         texts = [rewrite(caption, rng) for caption in batch["caption"]]
         template = TEMPLATES[int(rng.integers(len(TEMPLATES)))]
-        prompts = [template.format(topic) for topic in TOPICS]
         text = learner.texts(self._tokens(texts))
-        topics = learner.texts(self._tokens(prompts))
-        pooled, image, patches = (
-            torch.cat(parts) for parts in zip(*(learner.images(part) for part in pixels.split(CHUNK)), strict=True)
-        )
-        contents = [content(caption) for caption in batch["caption"]]
-        said = torch.tensor([[word in words for word in WORDS] for words in contents]).float()
-        contrast = _contrast(learner.clip.logit_scale.exp() * image @ text.T, [content(text) for text in texts])
-        best = learner.patch_scale.exp() * (patches @ topics.T).topk(max(4, patches.shape[1] // 16), dim=1).values.mean(1)
-        words, named = said_most(learner.words(pooled), said), said_most(best, said[:, : len(TOPICS)])
-        return {"loss": contrast + words + named, "contrast": contrast, "words": words, "patches": named}
+        topics = learner.texts(self._tokens([template.format(topic) for topic in TOPICS]))
+        tokens, joint = learner.images((pixels - learner.mean) / learner.std)
+        contrast = _contrast(learner.clip.logit_scale.exp() * joint[:, 0] @ text.T, [content(text) for text in texts])
+        best = (joint[:, 1:] @ topics.T).topk(max(4, joint.shape[1] // 16), dim=1).values.mean(1)
+        words = said_most(learner.words(tokens[:, 0]), expected)
+        patches = said_most(learner.patch_scale.exp() * best, expected[:, : len(TOPICS)])
+        imitation = functional.mse_loss(learner.features(tokens[:, 1:]), features)
+        loss = contrast + words + patches + 2 * imitation
+        return {"loss": loss, "contrast": contrast, "words": words, "patches": patches, "features": imitation}
+
+    @torch.no_grad()
+    def _guidance(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """The guide's words [n, words] (probabilities by group) and standardised features [n, patches, channels]."""
+        logits, middle, top = self.guide(pixels)
+        maps = torch.cat([middle, functional.interpolate(top, size=middle.shape[2:], mode="bilinear")], 1)
+        features = maps.flatten(2).transpose(1, 2)
+        return probabilities(logits), (features - features.mean((0, 1))) / (features.std((0, 1)) + 1e-3)
 
     def _tokens(self, texts: list[str]) -> dict[str, Tensor]:
         return dict(self.tokenizer(texts, padding=True, truncation=True, return_tensors="pt"))
-
-
-def said_most(logits: Tensor, said: Tensor) -> Tensor:
-    """Cross entropy with the names of a caption, plus a third of that with its stuff and its colours, where it has any."""
-    total = logits.new_zeros(())
-    sizes = [len(NAMES), len(STUFF), len(COLOURS)][: 2 if logits.shape[1] == len(TOPICS) else 3]
-    for group, target, weight in zip(logits.split(sizes, 1), said.split(sizes, 1), (1, 0.3, 0.3), strict=False):
-        count = target.sum(1)
-        losses = -(target / count.clamp(min=1)[:, None] * group.log_softmax(1)).sum(1)
-        total = total + weight * losses.sum() / (count > 0).sum().clamp(min=1)
-    return total
 
 
 def _contrast(logits: Tensor, contents: list[tuple[str, ...]]) -> Tensor:
@@ -240,9 +216,8 @@ def _contrast(logits: Tensor, contents: list[tuple[str, ...]]) -> Tensor:
 def main() -> None:
     """Train and save."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--iterations", type=int, default=8000)
-    parser.add_argument("--small", type=int, default=0, help="iterations at 48 px, before 64 px")
-    parser.add_argument("--large", type=int, default=800, help="last iterations at 96 px")
+    parser.add_argument("--iterations", type=int, default=3000)
+    parser.add_argument("--large", type=int, default=500, help="last iterations at 96 px")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--work", type=Path, default=WORK)
@@ -253,11 +228,13 @@ def main() -> None:
     mean, std = colour_statistics(read(options.work, "captioned", seed, 500)["images"])
     tokenizer = build_tokenizer()
     learner = Learner(build_config(tokenizer), mean, std)
-    sides = {0: 48, options.small: 64, options.iterations - options.large: 96}
+    guide = load_guide(options.work, mean, std)
     fit(
         learner,
-        Drawn(options.work, "captioned", seed, count),
-        loss=Objective(tokenizer, seed=options.seed, batch_size=32, sides=sides),
+        Drawn(options.work, "captioned", seed, count, first=7000),
+        loss=Objective(
+            tokenizer, guide, seed=options.seed, batch_size=32, large_from=options.iterations - options.large
+        ),
         optimisers=muon_and_adamw(learner, blocks=("vision_model.encoder",), muon_rate=0.02, adamw_rate=1e-3),
         iterations=options.iterations,
         batch_size=32,

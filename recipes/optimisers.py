@@ -25,7 +25,7 @@ def orthogonalised(matrices: Tensor, *, steps: int = 4) -> Tensor:
 
 
 class Muon(Optimizer):
-    """Momentum whose update is orthogonalised, for matrices only."""
+    """Momentum whose update is orthogonalised, for matrices and, as [outputs, rest], convolutions."""
 
     def __init__(
         self, params: Iterable[Tensor], *, lr: float, weight_decay: float = 0.02, momentum: float = 0.95
@@ -51,11 +51,11 @@ class Muon(Optimizer):
             if not state:
                 state["momentum_buffer"] = torch.zeros_like(parameter)
             state["momentum_buffer"].lerp_(parameter.grad, 1 - group["momentum"])
-            directions.append(parameter.grad.lerp(state["momentum_buffer"], group["momentum"]))
-        rows, columns = parameters[0].shape
+            directions.append(parameter.grad.lerp(state["momentum_buffer"], group["momentum"]).flatten(1))
+        rows, columns = directions[0].shape
         rate = group["lr"] * max(1.0, rows / columns) ** 0.5
         for parameter, update in zip(parameters, orthogonalised(torch.stack(directions)), strict=True):
-            parameter.mul_(1 - group["lr"] * group["weight_decay"]).add_(update, alpha=-rate)
+            parameter.mul_(1 - group["lr"] * group["weight_decay"]).add_(update.view_as(parameter), alpha=-rate)
 
 
 def muon_and_adamw(
@@ -65,7 +65,7 @@ def muon_and_adamw(
     matrices, rest = [], []
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
-            in_block = parameter.ndim == 2 and any(block in name for block in blocks)
+            in_block = parameter.ndim >= 2 and any(block in name for block in blocks)
             (matrices if in_block else rest).append(parameter)
     return [Muon(matrices, lr=muon_rate), AdamW(rest, lr=adamw_rate, weight_decay=0.01, betas=(0.9, 0.98))]
 

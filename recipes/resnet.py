@@ -20,7 +20,7 @@ import torch
 from dino import PROTOTYPES, STUDENT_TEMPERATURE, TEACHER_TEMPERATURE, at_same_places, cross_entropy, same_places
 from optimisers import warm_hold_decay
 from render import TRAINING, WORK
-from samples import Drawn, colour_statistics, crop, gather, random_boxes, read
+from samples import Drawn, crop, gather, random_boxes
 from save import save_model
 from torch import Tensor, nn
 from torch.nn import functional
@@ -30,6 +30,8 @@ from transformers import ResNetConfig, ResNetModel
 from namesake.training.fit import fit
 
 OUT = Path(__file__).parents[1] / "src/namesake/encoders/mini/resnet"
+MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+"""Those that the published segmenters normalise with, whatever the backbone."""
 
 
 def build_config() -> ResNetConfig:
@@ -118,7 +120,7 @@ class Objective:
 def main() -> None:
     """Train and save the teacher."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--iterations", type=int, default=1500)
+    parser.add_argument("--iterations", type=int, default=800)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--work", type=Path, default=WORK)
@@ -126,8 +128,7 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(options.seed)
     seed, count = TRAINING["unlabelled"]
-    mean, std = colour_statistics(read(options.work, "unlabelled", seed, 500)["images"])
-    learner = Learner(build_config(), mean, std)
+    learner = Learner(build_config(), MEAN, STD)
     batch_size = 32
     fit(
         learner,
@@ -148,7 +149,7 @@ def main() -> None:
     )
     network = ResNetModel(build_config())
     network.load_state_dict(learner.teacher.network.state_dict())
-    save_model(network, options.out, mean=mean, std=std)
+    save_model(network, options.out, mean=MEAN, std=STD)
 
 
 if __name__ == "__main__":

@@ -33,4 +33,5 @@ def save_model(model: nn.Module, out: Path, *, mean: list[float], std: list[floa
         "image_std": std,
         "image_processor_type": "CLIPImageProcessor" if hasattr(model, "text_projection") else "ViTImageProcessor",
     }
+    (out / "model.safetensors").chmod(0o644)
     (out / "preprocessor_config.json").write_text(json.dumps(preprocessing, indent=2) + "\n", encoding="utf-8")

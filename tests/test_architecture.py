@@ -22,6 +22,7 @@ ORDER = [
     {"systems"},
     {"demo"},
     {"cli"},
+    {"__main__"},
 ]
 LEVEL = {part: level for level, parts in enumerate(ORDER) for part in parts}
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -47,11 +47,11 @@ def test_name_without_a_found_image__no_score(tmp_path: Path):
     notes = take_notes(found, found, names=2, asked=1, weak_margin=0.05)
     assert np.isnan(notes.best[1])
     assert notes.weak == ()
-    write_notes(tmp_path, notes, Names(("dog", "cat")), options={"images_per_name": 1})
+    write_notes(tmp_path, notes, Names(("dog", "cat")), weak_margin=0.05)
     written = json.loads((tmp_path / "notes.json").read_text(encoding="utf-8"))
     assert written["names"][1] == {"label": 2, "name": "cat", "images": 0, "best_score": None}
     assert written["short"] == {"cat": 0}
-    assert written["images_per_name"] == 1
+    assert written["weak_margin"] == 0.05
 
 
 def test_say__nothing_when_all_is_well(capsys: pytest.CaptureFixture[str]):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from namesake.archives import open_archives, retrieve, rows, unique_images, write_archives
+from namesake.archives import ArchivesConfig, open_archives, retrieve, rows, unique_images, write_archives
 from namesake.encoders import Clip
 from namesake.errors import ConfigError, ImagesError
 from namesake.images import open_images
@@ -25,6 +25,10 @@ def table(archives: Archives) -> list[tuple[str, int, str, int]]:
     return [(row["name"], row["rank"], row["image_id"], row["label"]) for row in rows(archives).to_pylist()]
 
 
+def build(index: Index, names: Names, text: np.ndarray, out: Path, **options: object) -> Archives:
+    return write_archives(index, names, text, config=ArchivesConfig(**options), out=out)
+
+
 @pytest.fixture
 def plain(index_of: IndexOf, angles: Angles) -> Index:
     """Ten images 10 degrees apart."""
@@ -32,7 +36,7 @@ def plain(index_of: IndexOf, angles: Angles) -> Index:
 
 
 def test_archives__best_first_in_label_order(plain: Index, angles: Angles, tmp_path: Path):
-    archives = write_archives(plain, THREE, angles([91, 46, 12]), out=tmp_path / "out", images_per_name=2)
+    archives = build(plain, THREE, angles([91, 46, 12]), tmp_path / "out", images_per_name=2)
     assert table(archives) == [
         ("dog", 1, "009.png", 1), ("dog", 2, "008.png", 1),
         ("tv/monitor", 1, "005.png", 2), ("tv/monitor", 2, "004.png", 2),
@@ -49,7 +53,7 @@ def test_archives__best_first_in_label_order(plain: Index, angles: Angles, tmp_p
 
 
 def test_contested__last_name_gives_the_label(plain: Index, angles: Angles, tmp_path: Path):
-    archives = write_archives(plain, THREE, angles([0, 11, 0]), out=tmp_path / "out", images_per_name=2)
+    archives = build(plain, THREE, angles([0, 11, 0]), tmp_path / "out", images_per_name=2)
     assert table(archives) == [
         ("dog", 1, "000.png", 3), ("dog", 2, "001.png", 3),
         ("tv/monitor", 1, "001.png", 3), ("tv/monitor", 2, "002.png", 2),
@@ -61,7 +65,7 @@ def test_contested__last_name_gives_the_label(plain: Index, angles: Angles, tmp_
 
 def test_contested__best_score_keeps_it(plain: Index, angles: Angles, tmp_path: Path):
     text = angles([0, 11, 0])
-    archives = write_archives(plain, THREE, text, out=tmp_path / "out", images_per_name=2, contested="best")
+    archives = build(plain, THREE, text, tmp_path / "out", images_per_name=2, contested="best")
     assert table(archives) == [
         ("dog", 1, "000.png", 1), ("tv/monitor", 1, "001.png", 2), ("tv/monitor", 2, "002.png", 2),
     ]
@@ -70,26 +74,26 @@ def test_contested__best_score_keeps_it(plain: Index, angles: Angles, tmp_path: 
 
 def test_contested__dropped(plain: Index, angles: Angles, tmp_path: Path):
     text = angles([0, 11, 0])
-    archives = write_archives(plain, THREE, text, out=tmp_path / "out", images_per_name=2, contested="drop")
+    archives = build(plain, THREE, text, tmp_path / "out", images_per_name=2, contested="drop")
     assert table(archives) == [("tv/monitor", 1, "002.png", 2)]
     assert archives.counts == {"names": 3, "images": 1, "contested": 2, "short": 3}
 
 
 def test_contested__nothing_left(plain: Index, angles: Angles, tmp_path: Path):
     with pytest.raises(ImagesError, match=r"no name has an image left: of 2 images found, several names list 2 \("):
-        write_archives(plain, THREE, angles([0, 0, 0]), out=tmp_path / "out", images_per_name=2, contested="drop")
+        build(plain, THREE, angles([0, 0, 0]), tmp_path / "out", images_per_name=2, contested="drop")
     assert not (tmp_path / "out" / "archives.json").exists()
 
 
 def test_contested__unknown_rule(plain: Index, angles: Angles, tmp_path: Path):
     with pytest.raises(ConfigError, match="last, best, drop, found 'first'"):
-        write_archives(plain, THREE, angles([0, 0, 0]), out=tmp_path, contested="first")
+        build(plain, THREE, angles([0, 0, 0]), tmp_path, contested="first")
 
 
 def test_short__fewer_images_than_asked_are_used_counted_and_said(
     plain: Index, angles: Angles, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    archives = write_archives(plain, Names(("dog",)), angles([0]), out=tmp_path / "out")
+    archives = build(plain, Names(("dog",)), angles([0]), tmp_path / "out")
     assert archives.counts == {"names": 1, "images": 10, "contested": 0, "short": 1}
     assert "fewer than 500 images for: dog 10" in " ".join(capsys.readouterr().err.split())
 
@@ -97,12 +101,12 @@ def test_short__fewer_images_than_asked_are_used_counted_and_said(
 def test_contested__most_images_is_said(
     plain: Index, angles: Angles, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    write_archives(plain, THREE, angles([0, 30, 60]), out=tmp_path / "out")
+    build(plain, THREE, angles([0, 30, 60]), tmp_path / "out")
     assert "10 of 10 images are listed by several names" in " ".join(capsys.readouterr().err.split())
 
 
 def test_weak_name__noted_and_said(plain: Index, angles: Angles, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    write_archives(plain, THREE, angles([0, 150, 90]), out=tmp_path / "out", images_per_name=2)
+    build(plain, THREE, angles([0, 150, 90]), tmp_path / "out", images_per_name=2)
     notes = json.loads((tmp_path / "out" / "notes.json").read_text(encoding="utf-8"))
     assert notes["weak"] == ["tv/monitor"]
     assert notes["weak_margin"] == 0.05
@@ -115,35 +119,34 @@ def test_near_duplicates__better_rank_stays_and_the_archive_is_filled(
     index_of: IndexOf, angles: Angles, tmp_path: Path
 ):
     index = index_of(angles([0, 1, 2, 20, 21, 40, 60]))
-    text = angles([0])
-    archives = write_archives(index, Names(("dog",)), text, out=tmp_path / "a", images_per_name=3,
-                              near_duplicates=math.cos(math.radians(5)))
+    text, five_degrees = angles([0]), math.cos(math.radians(5))
+    archives = build(index, Names(("dog",)), text, tmp_path / "a", images_per_name=3, near_duplicates=five_degrees)
     assert [image_id for _, _, image_id, _ in table(archives)] == ["000.png", "003.png", "005.png"]
     assert [rank for _, rank, _, _ in table(archives)] == [1, 2, 3]
-    off = write_archives(index, Names(("dog",)), text, out=tmp_path / "b", images_per_name=3)
+    off = build(index, Names(("dog",)), text, tmp_path / "b", images_per_name=3)
     assert [image_id for _, _, image_id, _ in table(off)] == ["000.png", "001.png", "002.png"]
 
 
 def test_min_side__small_images_left_out(index_of: IndexOf, angles: Angles, tmp_path: Path):
     index = index_of(angles([0, 10, 20, 30]), sides=[31, 32, 10, 64])
-    archives = write_archives(index, Names(("dog",)), angles([0]), out=tmp_path / "out", images_per_name=3, min_side=32)
+    archives = build(index, Names(("dog",)), angles([0]), tmp_path / "out", images_per_name=3, min_side=32)
     assert [image_id for _, _, image_id, _ in table(archives)] == ["001.png", "003.png"]
     assert archives.counts["short"] == 1
 
 
 def test_min_side__no_image_large_enough(plain: Index, angles: Angles, tmp_path: Path):
     with pytest.raises(ImagesError, match="no name has an image left"):
-        write_archives(plain, THREE, angles([0, 0, 0]), out=tmp_path / "out", min_side=1000)
+        build(plain, THREE, angles([0, 0, 0]), tmp_path / "out", min_side=1000)
 
 
 def test_images_per_name__below_1(plain: Index, angles: Angles, tmp_path: Path):
     with pytest.raises(ConfigError, match="images_per_name of 1 or more, found 0"):
-        write_archives(plain, THREE, angles([0, 0, 0]), out=tmp_path, images_per_name=0)
+        build(plain, THREE, angles([0, 0, 0]), tmp_path, images_per_name=0)
 
 
 def test_repeated__same_bytes(plain: Index, angles: Angles, tmp_path: Path):
     for out in ("a", "b"):
-        write_archives(plain, THREE, angles([0, 11, 50]), out=tmp_path / out, images_per_name=4)
+        build(plain, THREE, angles([0, 11, 50]), tmp_path / out, images_per_name=4)
     files = sorted(path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*") if path.is_file())
     assert len(files) == 7
     for file in files:
@@ -153,7 +156,7 @@ def test_repeated__same_bytes(plain: Index, angles: Angles, tmp_path: Path):
 def test_image_gone_since__sheet_and_archives_all_the_same(plain: Index, angles: Angles, tmp_path: Path):
     plain.images.path("000.png").unlink()
     plain.images.path("001.png").write_bytes(b"broken")
-    archives = write_archives(plain, THREE, angles([0, 45, 90]), out=tmp_path / "out", images_per_name=3)
+    archives = build(plain, THREE, angles([0, 45, 90]), tmp_path / "out", images_per_name=3)
     assert archives.counts["images"] == 9
     assert len(list((tmp_path / "out" / "sheets").iterdir())) == 3
 
@@ -168,10 +171,11 @@ def test_retrieve__definition_through_clip(clip: Clip, tmp_path: Path):
         coarse = rng.integers(0, 256, (3, 3, 3), dtype=np.uint8)
         Image.fromarray(coarse).resize((40, 36)).save(tmp_path / "photos" / f"{number:02d}.png")
     images, names = open_images(tmp_path / "photos"), Names(("dog", "red cat"), ((), ("park bench",)))
+    config = ArchivesConfig(images_per_name=5)
     with Workspace(tmp_path / "run") as run:
         index = run.step(build_index, images, encoder=clip.card.source, device="cpu")
-        archives = run.step(retrieve, index, names, images_per_name=5, device="cpu")
-        assert run.step(retrieve, index, names, images_per_name=5, device="cpu") == archives
+        archives = run.step(retrieve, index, names, config=config, device="cpu")
+        assert run.step(retrieve, index, names, config=config, device="cpu") == archives
     words = clip.embed_names(["dog", "red cat", "park bench"], TEMPLATES)
     text = np.stack([words[0], words[1] + words[2]])
     text /= np.linalg.norm(text, axis=1, keepdims=True)
@@ -185,7 +189,7 @@ def test_retrieve__definition_through_clip(clip: Clip, tmp_path: Path):
 
 
 def test_opened_elsewhere__archives_survive_a_move(plain: Index, angles: Angles, tmp_path: Path):
-    made = write_archives(plain, THREE, angles([0, 45, 90]), out=tmp_path / "out", images_per_name=2)
+    made = build(plain, THREE, angles([0, 45, 90]), tmp_path / "out", images_per_name=2)
     shutil.move(tmp_path / "out", tmp_path / "moved")
     assert table(open_archives(tmp_path / "moved"))[0] == ("dog", 1, "000.png", 1)
     assert open_archives(tmp_path / "moved").images == made.images

@@ -5,13 +5,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from namesake.archives import write_archives
+from namesake.archives import ArchivesConfig, write_archives
 from namesake.archives.sheets import CAPTION, MARGIN, TILE, draw_sheet, sheet_file
 from namesake.errors import ImagesError
-from namesake.records import Index, Names
+from namesake.records import Archives, Index, Names
 
 IndexOf = Callable[..., Index]
 Angles = Callable[[list[float]], np.ndarray]
+
+
+def build(index: Index, names: Names, text: np.ndarray, out: Path, **options: object) -> Archives:
+    return write_archives(index, names, text, config=ArchivesConfig(**options), out=out)
 
 
 def tile_centre(place: int) -> tuple[int, int]:
@@ -22,7 +26,7 @@ def tile_centre(place: int) -> tuple[int, int]:
 def test_sheets__best_images_first(index_of: IndexOf, angles: Angles, tmp_path: Path):
     index = index_of(angles([5 * row for row in range(20)]))
     names = Names(("dog", "tv/monitor"))
-    write_archives(index, names, angles([95, 0]), out=tmp_path / "out", images_per_name=9, sheet_images=8)
+    build(index, names, angles([95, 0]), tmp_path / "out", images_per_name=9, sheet_images=8)
     assert sorted(path.name for path in (tmp_path / "out" / "sheets").iterdir()) == ["1-dog.jpg", "2-tv-monitor.jpg"]
     with Image.open(tmp_path / "out" / "sheets" / "1-dog.jpg") as sheet:
         colours = [sheet.getpixel(tile_centre(place)) for place in range(9)]
@@ -31,14 +35,13 @@ def test_sheets__best_images_first(index_of: IndexOf, angles: Angles, tmp_path: 
 
 
 def test_sheets__none_asked(index_of: IndexOf, angles: Angles, tmp_path: Path):
-    write_archives(index_of(angles([0, 10])), Names(("dog",)), angles([0]), out=tmp_path / "out", sheet_images=0)
+    build(index_of(angles([0, 10])), Names(("dog",)), angles([0]), tmp_path / "out", sheet_images=0)
     assert not (tmp_path / "out" / "sheets").exists()
 
 
 def test_sheets__name_without_images_has_none(index_of: IndexOf, angles: Angles, tmp_path: Path):
     names = Names(("dog", "hound", "cat"))
-    write_archives(index_of(angles([0, 90])), names, angles([0, 5, 90]), out=tmp_path / "out", images_per_name=1,
-                   contested="best")
+    build(index_of(angles([0, 90])), names, angles([0, 5, 90]), tmp_path / "out", images_per_name=1, contested="best")
     assert sorted(path.name for path in (tmp_path / "out" / "sheets").iterdir()) == ["1-dog.jpg", "3-cat.jpg"]
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from namesake.archives import open_archives, rows, unique_images, write_archives
+from namesake.archives import ArchivesConfig, open_archives, rows, unique_images, write_archives
 from namesake.errors import DataError
 from namesake.records import Archives, Index, Names
 
@@ -14,7 +14,8 @@ NAMES = Names(("dog", "cat"), (("hound", "puppy"), ()), ("background", "sky"))
 @pytest.fixture
 def archives(index_of: Callable[..., Index], angles: Callable[[list[float]], np.ndarray], tmp_path: Path) -> Archives:
     index = index_of(angles([0, 10, 20]))
-    return write_archives(index, NAMES, angles([20, 0]), out=tmp_path / "out", images_per_name=2)
+    config = ArchivesConfig(images_per_name=2)
+    return write_archives(index, NAMES, angles([20, 0]), config=config, out=tmp_path / "out")
 
 
 def test_open_archives__all_comes_back(archives: Archives):

@@ -101,7 +101,7 @@ def test_name_proposals__nothing_covered_is_background() -> None:
 
 
 def test_find_instances__two_objects() -> None:
-    """A dog on the left, a cat on the right; a third proposal on background, a fourth that repeats the cat less surely."""
+    """A dog on the left, a cat on the right, background between them, and the cat again but less surely."""
     tokens = tokens_of([[1, 1, 0, 2], [1, 1, 0, 2]])
     probs = torch.zeros(4, 2, 4)
     probs[0, :, :2], probs[1, :, 3], probs[2, :, 2], probs[3, :, 3] = 0.9, 0.95, 0.99, 0.8

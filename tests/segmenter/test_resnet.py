@@ -15,9 +15,7 @@ SIZES = {"stem": 8, "hidden_sizes": (8, 16, 16, 32), "depths": (2, 1, 2, 1)}
 def transformers_resnet(layer_type: str = "bottleneck"):
     from transformers import ResNetConfig, ResNetModel
 
-    config = ResNetConfig(
-        embedding_size=8, hidden_sizes=[8, 16, 16, 32], depths=[2, 1, 2, 1], layer_type=layer_type
-    )
+    config = ResNetConfig(embedding_size=8, hidden_sizes=[8, 16, 16, 32], depths=[2, 1, 2, 1], layer_type=layer_type)
     torch.manual_seed(0)
     model = ResNetModel(config).eval()
     for name, buffer in model.named_buffers():

@@ -53,13 +53,14 @@ def collection(tmp_path: Path) -> tuple[Archives, PseudoMasks]:
     return read_archives(tmp_path / "archives"), PseudoMasks(tmp_path / "masks")
 
 
-@pytest.fixture
-def backbone(tmp_path: Path) -> str:
+@pytest.fixture(scope="session")
+def backbone(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Random weights whose normalisation layers have seen images, as a pre-trained network's have."""
     torch.manual_seed(0)
-    network = ResNet(**BACKBONE, output_stride=4)
+    network = ResNet(**BACKBONE, output_stride=4, momentum=0.1)
     with torch.no_grad():
-        for _ in range(200):
+        for _ in range(30):
             network(torch.randn(8, 3, 1, 1) + 0.5 * torch.randn(8, 3, 24, 24))
-    torch.save(network.state_dict(), tmp_path / "backbone.pth")
-    return str(tmp_path / "backbone.pth")
+    path = tmp_path_factory.mktemp("backbone") / "backbone.pth"
+    torch.save(network.state_dict(), path)
+    return str(path)

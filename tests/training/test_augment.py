@@ -87,10 +87,14 @@ def test_corners_are_even_by_default_and_biased_as_published() -> None:
     assert np.allclose(aug.PUBLISHED_CORNERS, chain)
     rng = np.random.default_rng(0)
     image, labels = np.zeros((1, 1, 3), np.uint8), np.ones((1, 1), np.uint8)
-    for published, expected in ((False, [0.25] * 4), (True, [0.25, 0.1875, 0.140625, 0.421875])):
+    for chances, expected in (
+        (aug.EVEN_CORNERS, [0.25] * 4),
+        (aug.PUBLISHED_CORNERS, [0.25, 0.1875, 0.140625, 0.421875]),
+        (aug.RIGHT_BOTTOM, [0, 0, 0, 1]),
+    ):
         corners = np.zeros(4)
         for _ in range(4000):
-            _, cut = aug.pad_and_crop(image, labels, rng, crop=2, published=published)
+            _, cut = aug.pad_and_crop(image, labels, rng, crop=2, corners=chances)
             y, x = np.argwhere(cut == 1)[0]
             corners[aug.CORNERS.index((x == 1, y == 1))] += 1
         assert np.allclose(corners / 4000, expected, atol=0.03)

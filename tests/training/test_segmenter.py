@@ -16,7 +16,7 @@ from namesake.segmenter import DeepLabConfig, load_segmenter
 from namesake.segmenter.settings import IMAGENET, normalise
 from namesake.training import TrainingConfig, train_segmenter
 from namesake.training.dataset import Sample
-from namesake.training.segmenter import MINI, start_network
+from namesake.training.segmenter import MINI_TRAINING, start_network
 from namesake.workspace import Workspace
 
 from .conftest import NAMES, draw
@@ -183,5 +183,5 @@ def test_train__missing_backbone(collection: Collection, tmp_path: Path) -> None
 
 
 def test_mini_is_small() -> None:
-    assert MINI.backbone == "embedded:resnet"
-    assert MINI.crop == 96
+    assert MINI_TRAINING.backbone == "embedded:resnet"
+    assert MINI_TRAINING.crop == 96

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int64
@@ -54,17 +53,17 @@ def take_notes(found: Entries, kept: Entries, *, names: int, asked: int, weak_ma
     )
 
 
-def write_notes(out: Path, notes: Notes, names: Names, *, options: dict[str, Any]) -> None:
-    """Write `notes.json`: the options used and one line a name."""
+def write_notes(out: Path, notes: Notes, names: Names, *, weak_margin: float) -> None:
+    """Write `notes.json`: what is doubtful, then one line a name."""
     write_json(out / FILE, {
-        **options,
-        "median_best_score": _number(np.nanmedian(notes.best)),
+        "weak_margin": weak_margin,
+        "median_best_score": _number(float(np.nanmedian(notes.best))),
         "weak": [names.names[label - 1] for label in notes.weak],
         "short": {names.names[label - 1]: int(notes.sizes[label - 1]) for label in notes.short},
         "share_images": [{"names": [names.names[a - 1], names.names[b - 1]], "images": n} for a, b, n in notes.pairs],
         "names": [{"label": label, "name": name, "images": int(size), "best_score": _number(best)}
                   for label, (name, size, best) in enumerate(
-                      zip(names.names, notes.sizes, notes.best, strict=True), start=1)],
+                      zip(names.names, notes.sizes, notes.best.tolist(), strict=True), start=1)],
     })
 
 
@@ -98,4 +97,4 @@ def _rest(labels: tuple[int, ...]) -> str:
 
 
 def _number(score: float) -> float | None:
-    return None if np.isnan(score) else round(float(score), 5)
+    return None if np.isnan(score) else round(score, 5)

@@ -1,6 +1,6 @@
 """An index and names in, an archive of the most similar images for each name out. It knows no masks and no labels."""
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,114 +15,94 @@ from namesake.archives.store import Entries, open_archives, write_description, w
 from namesake.encoders import load_clip
 from namesake.errors import ConfigError, ImagesError
 from namesake.index import image_sizes, read_embeddings, top_k
-from namesake.names.prompts import TEMPLATES, embed
+from namesake.names.prompts import embed
 from namesake.records import Archives, Index, Names
 from namesake.workspace import stage
 
-WEAK_MARGIN = 0.05
-"""How far a name's best cosine may lie below the median of all names' before the name is called weak."""
+
+@dataclass(frozen=True)
+class ArchivesConfig:
+    """What goes into an archive; the defaults are those of NamedMask and ZUTIS."""
+
+    images_per_name: int = 500
+    """Size of an archive; paper: 500."""
+    contested: Contested = "last"
+    """Whose label an image in several archives gets: "last" (code), "best" or "drop"; see `contest.settle`."""
+    min_side: int = 0
+    """Leave out images with a side of fewer original pixels; 0 keeps all (paper)."""
+    near_duplicates: float = 1.0
+    """Leave out images whose cosine with a better one of the same archive is above this; 1 keeps all (paper)."""
+    weak_margin: float = 0.05
+    """Report a name as weak when its best cosine is below the median over names by more than this."""
+    sheet_images: int = 24
+    """Images on a contact sheet; 0 draws none."""
 
 
 @stage("archives", opens=open_archives)
 def retrieve(
-    index: Index,
-    names: Names,
-    *,
-    out: Path,
-    images_per_name: int = 500,
-    contested: Contested = "last",
-    templates: Sequence[str] = TEMPLATES,
-    min_side: int = 0,
-    near_duplicates: float | None = None,
-    weak_margin: float = WEAK_MARGIN,
-    sheet_images: int = 24,
-    device: str = "auto",
+    index: Index, names: Names, *, config: ArchivesConfig = ArchivesConfig(), device: str = "auto", out: Path
 ) -> Archives:
     """Build an archive for each name: the images whose embedding is closest to the name's text embedding.
 
-    NamedMask, section 3 ("dynamic archive construction") and ZUTIS, section 3.1: 85 templates, 500 images a name, names
-    independent of each other, no threshold.
+    NamedMask, section 3 ("dynamic archive construction") and ZUTIS, section 3.1: the 85 templates, names independent
+    of each other, no threshold.
 
     Args:
         index: Embeddings of the collection; its encoder's text side embeds the names.
         names: The names, with synonyms if there are any.
-        out: The stage's folder.
-        images_per_name: Size of an archive.
-        contested: "last", "best" or "drop": whose label an image in several archives gets (`contest.settle`).
-        templates: Prompt templates.
-        min_side: Leave out images with a shorter side below so many original pixels; 0 keeps all.
-        near_duplicates: Leave out images whose cosine with a better one of the same archive is above this; None keeps
-            all. With either of these two, twice `images_per_name` are looked at.
-        weak_margin: A name whose best cosine is below the median over names by more than this is reported as weak.
-        sheet_images: Images on a contact sheet; 0 draws none.
+        config: Size and cleaning. With `min_side` or `near_duplicates`, twice `images_per_name` are looked at.
         device: "auto", "cpu" or "cuda".
+        out: The stage's folder.
 
     Returns:
         The archives, with counts `names`, `images` (each once), `contested` (images in several archives) and `short`
-        (names with fewer images than asked). `notes.json` holds weak and short names and names that share images.
+        (names with fewer images than asked). `notes.json` holds weak and short names and names that share images,
+        `sheets/` a contact sheet a name.
 
     Raises:
         ConfigError: An option out of range.
         ImagesError: No archive has an image.
         WeightsError: The encoder cannot be loaded.
     """
-    text = embed(names, load_clip(index.encoder, device=device), templates)
-    return write_archives(index, names, text, out=out, images_per_name=images_per_name, contested=contested,
-                          min_side=min_side, near_duplicates=near_duplicates, weak_margin=weak_margin,
-                          sheet_images=sheet_images)
+    return write_archives(index, names, embed(names, load_clip(index.encoder, device=device)), config=config, out=out)
 
 
 def write_archives(
-    index: Index,
-    names: Names,
-    text: Float[ndarray, "names dim"],
-    *,
-    out: Path,
-    images_per_name: int = 500,
-    contested: Contested = "last",
-    min_side: int = 0,
-    near_duplicates: float | None = None,
-    weak_margin: float = WEAK_MARGIN,
-    sheet_images: int = 24,
+    index: Index, names: Names, text: Float[ndarray, "names dim"], *, config: ArchivesConfig, out: Path
 ) -> Archives:
     """`retrieve` with the names' text embeddings [names, dim] at hand, in label order."""
-    if images_per_name < 1:
-        raise ConfigError(f"expected images_per_name of 1 or more, found {images_per_name}.")
-    found = _find(index, text, images_per_name, min_side=min_side, near_duplicates=near_duplicates)
-    kept, disputed = settle(found, contested)
+    if config.images_per_name < 1:
+        raise ConfigError(f"expected images_per_name of 1 or more, found {config.images_per_name}.")
+    found = _find(index, text, config)
+    kept, contested = settle(found, config.contested)
+    listed = len(np.unique(found.row))
     if not len(kept.row):
-        raise ImagesError(f"no name has an image left: of {len(np.unique(found.row))} images found, several names list "
-                          f"{disputed} (contested={contested!r}). Use fewer images_per_name, or contested='best'.")
-    notes = take_notes(found, kept, names=len(names), asked=images_per_name, weak_margin=weak_margin)
-    images = len(np.unique(kept.row))
-    counts = {"names": len(names), "images": images, "contested": disputed, "short": len(notes.short)}
+        raise ImagesError(f"no name has an image left: of {listed} images found, several names list {contested} "
+                          f"(contested={config.contested!r}). Use fewer images_per_name, or contested='best'.")
+    asked = config.images_per_name
+    notes = take_notes(found, kept, names=len(names), asked=asked, weak_margin=config.weak_margin)
+    counts = {"names": len(names), "images": len(np.unique(kept.row)), "contested": contested,
+              "short": len(notes.short)}
     write_table(out, kept, names, index.images.ids)
-    write_notes(out, notes, names, options={"images_per_name": images_per_name, "contested": contested,
-                                            "weak_margin": weak_margin})
-    draw_sheets(out, kept, names, index.images, count=sheet_images)
-    say(notes, names, asked=images_per_name, images=len(np.unique(found.row)), contested=disputed, rule=contested)
+    write_notes(out, notes, names, weak_margin=config.weak_margin)
+    draw_sheets(out, kept, names, index.images, count=config.sheet_images)
+    say(notes, names, asked=asked, images=listed, contested=contested, rule=config.contested)
     write_description(out, images=index.images, names=names, counts=counts, models=index.models)
     return open_archives(out)
 
 
-def _find(
-    index: Index,
-    text: Float[ndarray, "names dim"],
-    images_per_name: int,
-    *,
-    min_side: int,
-    near_duplicates: float | None,
-) -> Entries:
+def _find(index: Index, text: Float[ndarray, "names dim"], config: ArchivesConfig) -> Entries:
     """The best images of each name, cleaned, in label order."""
-    cleaning = min_side > 0 or near_duplicates is not None
-    scores, rows = top_k(index, text, images_per_name * (2 if cleaning else 1))
+    cleaning = config.min_side > 0 or config.near_duplicates < 1
+    scores, rows = top_k(index, text, config.images_per_name * (2 if cleaning else 1))
     keep = np.ones(rows.shape, dtype=np.bool_)
-    if min_side > 0:
-        keep = large_enough(image_sizes(index)[rows.ravel()], min_side=min_side).reshape(rows.shape)
-    if near_duplicates is not None:
+    if config.min_side > 0:
+        keep = large_enough(image_sizes(index)[rows.ravel()], min_side=config.min_side).reshape(rows.shape)
+    if config.near_duplicates < 1:
         for kept, own in zip(keep, rows, strict=True):
             of_size = np.flatnonzero(kept)
-            kept[of_size] = first_of_near_duplicates(read_embeddings(index, own[of_size]), threshold=near_duplicates)
-    keep &= np.cumsum(keep, axis=1) <= images_per_name
+            embeddings = read_embeddings(index, own[of_size])
+            kept[of_size] = first_of_near_duplicates(embeddings, threshold=config.near_duplicates)
+    keep &= np.cumsum(keep, axis=1) <= config.images_per_name
     archive = np.broadcast_to(np.arange(1, len(text) + 1)[:, None], rows.shape)[keep]
     return Entries(archive=archive, row=rows[keep], score=scores[keep], label=archive)

@@ -43,7 +43,16 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], *, what: str) -> None:
     Raises:
         WeightsError: A key is missing, extra or of another shape; the message lists them.
     """
-    wanted = network.state_dict()
+    check(state, wanted=network.state_dict(), what=what)
+    network.load_state_dict(dict(state))
+
+
+def check(state: Mapping[str, Tensor], *, wanted: Mapping[str, Tensor], what: str) -> None:
+    """Compare keys and shapes.
+
+    Raises:
+        WeightsError: A key is missing, extra or of another shape; the message lists them.
+    """
     missing = [key for key in wanted if key not in state]
     extra = [key for key in state if key not in wanted]
     wrong = [
@@ -55,7 +64,6 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], *, what: str) -> None:
         parts = {"missing": missing, "extra": extra, "wrong shape": wrong}
         listed = "; ".join(f"{name}: {_some(keys)}" for name, keys in parts.items() if keys)
         raise WeightsError(f"{what} does not fit the network. {listed}. Use the file that was made for this network.")
-    network.load_state_dict(dict(state))
 
 
 def _some(keys: Sequence[str], *, at_most: int = 8) -> str:

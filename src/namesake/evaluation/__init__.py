@@ -7,6 +7,7 @@ network on ground truth, as the ceiling; `report.write_report` shows a run to a 
 from namesake.evaluation.benchmarks import BENCHMARKS, Benchmark, open_benchmark
 from namesake.evaluation.confusion import Confusion
 from namesake.evaluation.evaluate import evaluate, evaluate_run
+from namesake.evaluation.oracle import train_oracle
 from namesake.evaluation.scores import (
     boundary_f,
     f_beta,
@@ -31,4 +32,5 @@ __all__ = [
     "mean_iou_over_images",
     "open_benchmark",
     "pixel_accuracy",
+    "train_oracle",
 ]

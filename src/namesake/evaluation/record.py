@@ -14,9 +14,10 @@ from namesake.evaluation.confusion import Confusion
 from namesake.evaluation.scores import mean_iou_over_dataset
 from namesake.evaluation.terms import Terms
 from namesake.images import read_image
+from namesake.images.geometry import resize_labels
 from namesake.prediction import contact_sheet, legend
 from namesake.prediction import not_sure as unsure_label
-from namesake.prediction.draw import blend, entries
+from namesake.prediction.draw import blend, entries, fitted
 from namesake.records import Names, Scores
 from namesake.shapes import LabelArray
 from namesake.workspace import write_atomically
@@ -56,14 +57,15 @@ class Examples:
         unsure, true, predicted = unsure_label(len(names)), self._truths[truth], self._predictions[prediction]
         confusion = Confusion(len(names) + 1, ignore=unsure, not_sure=unsure)
         confusion.add(true, predicted)
-        image = read_image(self._benchmark.images.path(image_id))
-        painted = [blend(image, labels, unsure=unsure) for labels in (true, predicted)]
+        image = fitted(read_image(self._benchmark.images.path(image_id)), side=SIDE)
+        shown = [resize_labels(each, height=image.shape[0], width=image.shape[1]) for each in (true, predicted)]
+        painted = [blend(image, labels, unsure=unsure) for labels in shown]
         panels = zip((image, *painted), ("image", "truth", "prediction"), strict=True)
         sheet = contact_sheet(list(panels), columns=3, side=SIDE)
-        shown = legend(entries(np.concatenate([true.ravel(), predicted.ravel()])[None], names), width=sheet.shape[1])
+        below = legend(entries(np.concatenate([true, predicted]), names), width=sheet.shape[1])
         path = self._folder / f"{len(self.written):02d}.jpg"
         with write_atomically(path) as unfinished:
-            Image.fromarray(np.concatenate([sheet, shown])).save(unfinished, format="JPEG", quality=85)
+            Image.fromarray(np.concatenate([sheet, below])).save(unfinished, format="JPEG", quality=85)
         score = mean_iou_over_dataset(confusion.counts)
         self.written.append({"image": image_id, "file": f"{self._folder.name}/{path.name}", "mean_iou": number(score)})
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from namesake.errors import ImagesError
 from namesake.progress import note
@@ -37,10 +37,10 @@ def open_images(folder: Path) -> Images:
     left_out: list[str] = []
     others: dict[str, int] = {}
     for path, reason in _walk(folder):
-        extension = path.rpartition("/")[2].rpartition(".")[2].lower()
+        extension = PurePosixPath(path).suffix[1:].lower()
         if reason:
             left_out.append(f"{path!r} ({reason})")
-        elif extension in EXTENSIONS and "." in path:
+        elif extension in EXTENSIONS:
             ids.append(path)
         else:
             others[extension] = others.get(extension, 0) + 1

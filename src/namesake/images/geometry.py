@@ -6,7 +6,7 @@ Sizes are (height, width) in pixels. Resizing is Pillow's everywhere: filters wi
 from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
-from jaxtyping import Shaped
+from jaxtyping import Shaped, UInt8
 from numpy import ndarray
 from PIL import Image
 
@@ -21,6 +21,8 @@ FILTERS = {
 }
 LabelMap = Shaped[ndarray, "height width"]
 """Labels or a mask: bool, or integers that fit 32 bits."""
+Resized = UInt8[ndarray, "new_height new_width 3"]
+"""An RGB image, 0 to 255, of another size than the one given."""
 Plane = TypeVar("Plane", bound=ndarray)
 """An image [height, width, 3] or a label map [height, width]."""
 
@@ -34,7 +36,7 @@ class Box(NamedTuple):
     width: int
 
 
-def resize(image: ImageArray, *, height: int, width: int, method: Method = "bilinear") -> ImageArray:
+def resize(image: ImageArray, *, height: int, width: int, method: Method = "bilinear") -> Resized:
     """Resize an RGB image as Pillow does; the only resize of images in the package.
 
     Args:
@@ -55,7 +57,9 @@ def resize(image: ImageArray, *, height: int, width: int, method: Method = "bili
     return np.array(Image.fromarray(image).resize((width, height), FILTERS[method]))
 
 
-def resize_labels(labels: LabelMap, *, height: int, width: int) -> LabelMap:
+def resize_labels(
+    labels: LabelMap, *, height: int, width: int
+) -> Shaped[ndarray, "new_height new_width"]:
     """Resize a label map or mask by nearest neighbour: the inverse of `resize` for what was predicted on its result.
 
     Args:
@@ -87,13 +91,13 @@ def longer_side(height: int, width: int, *, side: int) -> tuple[int, int]:
     return max(1, height * side // longer), max(1, width * side // longer)
 
 
-def resize_shorter_side(image: ImageArray, *, side: int, method: Method = "bilinear") -> ImageArray:
+def resize_shorter_side(image: ImageArray, *, side: int, method: Method = "bilinear") -> Resized:
     """Resize so that the shorter side is `side`; `resize_labels` to the old size is the way back."""
     height, width = shorter_side(image.shape[0], image.shape[1], side=side)
     return resize(image, height=height, width=width, method=method)
 
 
-def resize_longer_side(image: ImageArray, *, side: int, method: Method = "bilinear") -> ImageArray:
+def resize_longer_side(image: ImageArray, *, side: int, method: Method = "bilinear") -> Resized:
     """Resize so that the longer side is `side`; `resize_labels` to the old size is the way back."""
     height, width = longer_side(image.shape[0], image.shape[1], side=side)
     return resize(image, height=height, width=width, method=method)

@@ -156,6 +156,10 @@ class BilateralSolver:
         return solution
 
 
+PUBLISHED = BilateralSolver()
+"""The solver with the published constants."""
+
+
 def _compact(
     code: Int[ndarray, "height width"], steps: tuple[int, ...]
 ) -> tuple[Int[ndarray, "height width"], Int[ndarray, "directions colours"]]:

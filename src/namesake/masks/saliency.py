@@ -1,192 +1,217 @@
-"""Images in, class-agnostic mask proposals with an objectness each out: the SelfMask network, its file formats.
+"""Normalised images in, masks of salient objects and how likely each is one out; weights in files in and out.
 
-Shin, Albanie, Xie: "Unsupervised Salient Object Detection with Spectral Cluster Voting", CVPRW 2022,
-https://arxiv.org/abs/2203.12614, section 3.3 (a variant of MaskFormer on a DINO ViT); checked against the published
-network's outputs. It knows no names.
+SelfMask: Shin, Albanie, Xie, "Unsupervised Salient Object Detection with Spectral Cluster Voting", CVPRW 2022,
+https://arxiv.org/abs/2203.12614, section 3.4, in the form and state-dict layout of the published weights: a vision
+transformer, and a decoder whose queries each propose a mask. It knows no names.
 """
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, final
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from namesake.encoders import Preprocessing, find, pick_device
 from namesake.encoders.cards import read_card
-from namesake.encoders.devices import pick_device
 from namesake.encoders.files import read_json
-from namesake.encoders.sources import fetch, locate
-from namesake.encoders.vit import build_vit, from_official, patch_size, patch_tokens, vit_config
-from namesake.encoders.weights import fill, read_state
+from namesake.encoders.sources import fetch
+from namesake.encoders.vit import build_vit, from_official, patch_size, patch_tokens, to_official, vit_config
+from namesake.encoders.weights import check, read_state
 from namesake.errors import WeightsError
-from namesake.masks.query_decoder import Mlp, QueryDecoder
+from namesake.masks.query_decoder import QueryDecoder
 from namesake.records import ModelCard
 from namesake.shapes import ImageBatch
 from namesake.workspace import write_atomically, write_json
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 MODEL_TYPE = "selfmask"
-OBJECTNESS_LAYERS = 3
+ENCODER = "encoder."
+PREPROCESSING = Preprocessing(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), shorter_side=512)
 
 
 @dataclass(frozen=True)
 class SelfMaskConfig:
-    """Sizes of the network and how it wants its images; the defaults are the published ones."""
-
-    vit: Mapping[str, Any] = field(default_factory=vit_config)
-    """Encoder, as `encoders.vit.build_vit` takes it; published: DINO's ViT-S/8."""
-    queries: int = 20
-    """Mask proposals an image; published: 10 or 20."""
-    layers: int = 6
-    """Decoder layers; published: 6."""
-    heads: int = 6
-    """Attention heads of a decoder layer; published: 6."""
-    hidden: int = 1536
-    """Width between the two linear layers of a decoder layer; published: 1536."""
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    """Of the input's channels; published: ImageNet's."""
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
-    """Of the input's channels; published: ImageNet's."""
-    shorter_side: int = 512
-    """Images are resized to this shorter side; published: 512."""
-
-
-class MaskProposals(NamedTuple):
-    """What the network says of a batch.
+    """Sizes of a saliency network and how it wants its images; the defaults are those of the published one.
 
     Attributes:
-        mask_probs: 0 to 1 [batch, queries, rows, columns], four pixels of the padded input a cell where a patch has 8.
-        objectness: Logits [batch, queries]; the largest one's mask is the answer.
+        encoder: Of the vision transformer, as `vit_config` or `config_of` give it.
+        queries: Masks proposed for an image; published: 10 or 20.
+        layers: Of the decoder.
+        heads: Attention heads of a decoder layer.
+        mlp: Width of a decoder layer's hidden layer.
+        preprocessing: Mean, standard deviation, and the shorter side in pixels that images are resized to.
     """
 
-    mask_probs: Float[Tensor, "batch queries rows columns"]
-    objectness: Float[Tensor, "batch queries"]
+    encoder: Mapping[str, Any] = field(default_factory=vit_config)
+    queries: int = 20
+    layers: int = 6
+    heads: int = 6
+    mlp: int = 1536
+    preprocessing: Preprocessing = PREPROCESSING
 
 
-class LayerProposals(NamedTuple):
-    """Proposals of every decoder layer, for training: mask logits and objectness logits."""
+class Salient(NamedTuple):
+    """What the network says of a batch, on a grid of twice as many rows and columns as there are patches.
 
-    mask_logits: Float[Tensor, "layers batch queries rows columns"]
-    objectness: Float[Tensor, "layers batch queries"]
+    Both hold every decoder layer in training, the last one alone otherwise.
+    """
+
+    layer_mask_logits: Float[Tensor, "batch layers queries rows columns"]
+    layer_objectness_logits: Float[Tensor, "batch layers queries"]
+
+    @property
+    def mask_probs(self) -> Float[Tensor, "batch queries rows columns"]:
+        """Probabilities of the last decoder layer."""
+        return self.layer_mask_logits[:, -1].sigmoid()
+
+    @property
+    def objectness(self) -> Float[Tensor, "batch queries"]:
+        """Logits of the last decoder layer: how likely a query's mask is the salient object."""
+        return self.layer_objectness_logits[:, -1]
 
 
+@final
 class SelfMask(nn.Module):
-    """ViT encoder, query decoder, masks as products of queries and upsampled patch features.
+    """The network; all of it is trained.
 
     Args:
         config: Sizes.
+        encoder: A trained vision transformer of transformers with the sizes of `config.encoder`; a new one if None.
     """
 
-    def __init__(self, config: SelfMaskConfig | None = None) -> None:
+    def __init__(self, config: SelfMaskConfig = SelfMaskConfig(), *, encoder: nn.Module | None = None) -> None:
         super().__init__()
-        self.config = config or SelfMaskConfig()
-        self.encoder = build_vit(self.config.vit)
-        dim = int(self.config.vit["hidden_size"])
-        self.query_embed = nn.Parameter(torch.randn(self.config.queries, dim))
-        self.decoder = QueryDecoder(
-            dim, layers=self.config.layers, heads=self.config.heads, hidden=self.config.hidden
-        )
-        self.ffn = Mlp(*[dim] * OBJECTNESS_LAYERS, 1)
+        self.config = config
+        self.encoder = build_vit(config.encoder) if encoder is None else encoder
+        dim = int(config.encoder["hidden_size"])
+        self.query_embed = nn.Parameter(torch.randn(config.queries, dim))
+        self.decoder = QueryDecoder(dim, heads=config.heads, mlp=config.mlp, layers=config.layers)
+        self.ffn = _Mlp(dim)
 
-    @property
-    def stride(self) -> int:
-        """Pixels of the padded input a cell of the masks, along either axis."""
-        return patch_size(self.encoder) // 2
-
-    def forward(self, x: ImageBatch) -> MaskProposals:
-        """Proposals of the last decoder layer.
-
-        Args:
-            x: Normalised images of any size; padded with zeros at the right and bottom to a multiple of the patch.
-        """
-        layers = self.all_layers(x)
-        return MaskProposals(layers.mask_logits[-1].sigmoid(), layers.objectness[-1])
-
-    def all_layers(self, x: ImageBatch) -> LayerProposals:
-        """Proposals of every decoder layer, with gradients."""
+    def forward(self, x: ImageBatch) -> Salient:
+        """Masks and objectness of normalised images of any size; they are padded with zeros to whole patches."""
         patch = patch_size(self.encoder)
-        x = functional.pad(x, (0, -x.shape[-1] % patch, 0, -x.shape[-2] % patch))
-        features = patch_tokens(self.encoder, x)
+        padded = functional.pad(x, (0, -x.shape[3] % patch, 0, -x.shape[2] % patch))
+        features = patch_tokens(self.encoder, padded)
         queries = self.decoder(self.query_embed, features.flatten(1, 2))
-        fine = functional.interpolate(
-            features.permute(0, 3, 1, 2), scale_factor=2, mode="bilinear", align_corners=False
-        )
-        masks = torch.einsum("lbqd,bdhw->lbqhw", queries, fine)
-        return LayerProposals(masks, self.ffn(queries).squeeze(-1))
+        queries = queries if self.training else queries[:, -1:]
+        # Products first, then twice the size: bilinear upsampling is linear, and the masks are fewer than the features.
+        masks = torch.einsum("blqd,brcd->blqrc", queries, features)
+        fine = functional.interpolate(masks.flatten(0, 1), scale_factor=2.0, mode="bilinear", align_corners=False)
+        return Salient(fine.view(*masks.shape[:3], *fine.shape[2:]), self.ffn(queries)[..., 0])
 
 
-class Saliency(NamedTuple):
-    """A network ready for use, and what it is."""
+class _Mlp(nn.Module):
+    """Objectness of a query."""
 
-    network: SelfMask
-    card: ModelCard
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(dim, dim), nn.Linear(dim, dim), nn.Linear(dim, 1)])
+
+    def forward(self, x: Float[Tensor, "... dim"]) -> Float[Tensor, "... 1"]:
+        first, second, last = self.layers
+        out: Tensor = last(functional.relu(second(functional.relu(first(x)))))
+        return out
 
 
-def load_selfmask(source: str | Path, *, device: str = "auto") -> Saliency:
-    """Load a saliency network in evaluation mode.
+def load_selfmask(source: str | Path, *, device: str = "auto") -> SelfMask:
+    """Load a saliency network for evaluation.
 
     Args:
-        source: `embedded:saliency`, a folder that `save_selfmask` or a run of selfmask wrote, or an official checkpoint.
+        source: `embedded:saliency`, a hub id, a folder that `save_selfmask` wrote, or an official checkpoint file.
         device: "auto", "cpu" or "cuda".
 
     Raises:
-        WeightsError: It is missing, damaged or of another kind.
+        WeightsError: It is missing, or does not fit the network.
+        ConfigError: The device is not there.
     """
     where = pick_device(device)
-    place = locate(str(source))
-    if place is not None and place.is_file():
-        network, folder = load_official_selfmask(place), place
+    found = find(str(source), kind="saliency").path
+    if found is not None and found.is_file():
+        network = load_official_selfmask(found)
     else:
-        folder = fetch(str(source), kind="saliency")
-        network = _load_folder(folder)
-    return Saliency(network.to(where).eval().requires_grad_(False), read_card(str(source), folder=folder))
+        network = _read_folder(fetch(str(source), kind="saliency"))
+    return network.eval().to(where)
 
 
-def save_selfmask(network: SelfMask, folder: Path, *, half: bool = False) -> None:
-    """Write `model.safetensors` (16-bit floats if `half`) and `config.json`."""
-    from safetensors.torch import save_file
-
-    state = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
-    state = {key: value.half() if half else value for key, value in state.items()}
-    with write_atomically(folder / WEIGHTS) as unfinished:
-        save_file(state, unfinished, metadata={"format": "pt"})
-    write_json(folder / CONFIG, {"model_type": MODEL_TYPE, **asdict(network.config)})
+def read_saliency_card(source: str | Path) -> ModelCard:
+    """What a saliency network is and what may be done with it."""
+    return read_card(str(source), folder=find(str(source), kind="saliency").path or Path(str(source)))
 
 
 def load_official_selfmask(path_or_state: str | Path | Mapping[str, Tensor]) -> SelfMask:
-    """The network of a published checkpoint: flat, or under "model" or "state_dict"; sizes are read from the weights.
+    """Build the published network from its checkpoint: ViT-S/8 with 10 or 20 queries, as the file has it.
+
+    Args:
+        path_or_state: A file, or a state dict, flat or under "model" or "state_dict".
 
     Raises:
-        WeightsError: It is not a SelfMask checkpoint; the message lists the keys that do not fit.
+        WeightsError: The file cannot be read, or a key is missing, extra or of another shape.
     """
     state = read_state(path_or_state)
-    if "query_embed" not in state or "encoder.pos_embed" not in state:
-        raise WeightsError(
-            "expected a SelfMask checkpoint with 'query_embed' and 'encoder.pos_embed', found "
-            f"{', '.join(sorted(state)[:4])}, ... Use selfmask_nq20.pt or selfmask_nq10.pt."
-        )
-    network = SelfMask(SelfMaskConfig(queries=len(state["query_embed"])))
-    encoder = from_official({key.removeprefix("encoder."): v for key, v in state.items() if key.startswith("encoder.")})
-    rest = {key: value for key, value in state.items() if not key.startswith("encoder.")}
-    fill(network, rest | {f"encoder.{key}": value for key, value in encoder.items()}, what="the SelfMask checkpoint")
+    queries = len(state["query_embed"]) if "query_embed" in state and state["query_embed"].ndim else 20
+    network = SelfMask(SelfMaskConfig(queries=queries))
+    what = f"{path_or_state}" if isinstance(path_or_state, str | Path) else "the state dict"
+    _load_official_state(network, state, what=what)
     return network.eval()
 
 
-def _load_folder(folder: Path) -> SelfMask:
+def save_selfmask(network: SelfMask, folder: Path, *, half: bool = False) -> None:
+    """Write `config.json` (sizes, preprocessing) and `model.safetensors` in the official layout.
+
+    Args:
+        network: The network.
+        folder: Made if missing.
+        half: Store float16; it is read back as float32.
+    """
+    from safetensors.torch import save_file
+
+    state = {key: value.detach().cpu().contiguous() for key, value in official_state(network).items()}
+    with write_atomically(folder / WEIGHTS) as unfinished:
+        save_file({key: value.half() if half else value for key, value in state.items()}, unfinished)
+    write_json(folder / CONFIG, {"model_type": MODEL_TYPE, **dataclasses.asdict(network.config)})
+
+
+def official_state(network: SelfMask) -> dict[str, Tensor]:
+    """Weights by official keys; an encoder other than a plain ViT keeps the keys of transformers."""
+    state = network.state_dict()
+    encoder = {key.removeprefix(ENCODER): value for key, value in state.items() if key.startswith(ENCODER)}
+    if network.config.encoder["model_type"] == "vit":
+        encoder = to_official(encoder)
+    others = {key: value for key, value in state.items() if not key.startswith(ENCODER)}
+    return others | {ENCODER + key: value for key, value in encoder.items()}
+
+
+def _load_official_state(network: SelfMask, state: Mapping[str, Tensor], *, what: str) -> None:
+    check(state, wanted=official_state(network), what=what)
+    encoder = {key.removeprefix(ENCODER): value for key, value in state.items() if key.startswith(ENCODER)}
+    if network.config.encoder["model_type"] == "vit":
+        encoder = from_official(encoder)
+    network.encoder.load_state_dict(encoder)
+    network.load_state_dict({key: value for key, value in state.items() if not key.startswith(ENCODER)}, strict=False)
+
+
+def _read_folder(folder: Path) -> SelfMask:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    settings = read_json(folder / CONFIG)
-    if settings.pop("model_type", None) != MODEL_TYPE:
-        raise WeightsError(f"{folder / CONFIG} is not of a saliency network (model_type {MODEL_TYPE!r}).")
-    settings |= {key: tuple(settings[key]) for key in ("mean", "std") if key in settings}
+    entries = read_json(folder / CONFIG)
     try:
-        network = SelfMask(SelfMaskConfig(**settings))
+        if entries.pop("model_type") != MODEL_TYPE:
+            raise ValueError(f"model_type is not {MODEL_TYPE!r}")
+        preprocessing = Preprocessing(**{name: _tuple(value) for name, value in entries.pop("preprocessing").items()})
+        network = SelfMask(SelfMaskConfig(**entries, preprocessing=preprocessing))
         state = load_file(folder / WEIGHTS)
-    except (TypeError, KeyError, SafetensorError, OSError) as error:
-        raise WeightsError(f"{folder} is not a whole saliency network ({error}). Make or copy it again.") from error
-    fill(network, {key: value.float() for key, value in state.items()}, what=str(folder))
+    except (KeyError, TypeError, ValueError, OSError, SafetensorError) as error:
+        raise WeightsError(f"{folder} is no saliency network ({error}). Save or fetch it again.") from error
+    _load_official_state(network, {key: value.float() for key, value in state.items()}, what=str(folder))
     return network
+
+
+def _tuple(value: Any) -> Any:  # noqa: ANN401
+    return tuple(value) if isinstance(value, list) else value

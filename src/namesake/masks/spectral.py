@@ -48,7 +48,7 @@ def candidate_masks(
     for count in clusters:
         labels = k_means(vectors[..., :count], clusters=count, starts=starts, seed=seed)
         masks.append(labels[:, None] == torch.arange(count, device=labels.device)[None, :, None])
-    return torch.cat(masks, dim=1).unflatten(2, (rows, columns))
+    return torch.cat(masks, dim=1).view(len(features), -1, rows, columns)
 
 
 def upsample_features(features: PatchFeatures, *, factor: int) -> PatchFeatures:
@@ -133,7 +133,8 @@ def largest_eigenvectors(
             block = moved + NOISE * noise[step]  # new directions when the matrix has no more
     small = basis.mT @ products
     _, weights = torch.linalg.eigh((small + small.mT) / 2)
-    return basis @ weights[..., -count:].flip(-1)
+    vectors: Tensor = basis @ weights[..., -count:].flip(-1)
+    return vectors
 
 
 def k_means(
@@ -199,11 +200,9 @@ def _assign(
 
 def _extremes(unit: Float[Tensor, "batch nodes dim"]) -> tuple[Float[Tensor, "batch 1 1"], Float[Tensor, "batch 1 1"]]:
     """Smallest and largest cosine of any two nodes of an image, without all cosines in memory at once."""
-    low = high = None
-    for rows in unit.split(ROWS_AT_ONCE, dim=1):
+    least, most = [], []
+    for rows in torch.split(unit, ROWS_AT_ONCE, dim=1):
         cosines = rows @ unit.mT
-        least, most = cosines.amin(dim=(1, 2), keepdim=True), cosines.amax(dim=(1, 2), keepdim=True)
-        low = least if low is None else torch.minimum(low, least)
-        high = most if high is None else torch.maximum(high, most)
-    assert low is not None and high is not None
-    return low, high
+        least.append(cosines.amin(dim=(1, 2)))
+        most.append(cosines.amax(dim=(1, 2)))
+    return torch.stack(least).amin(dim=0)[:, None, None], torch.stack(most).amax(dim=0)[:, None, None]

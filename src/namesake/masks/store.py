@@ -5,13 +5,13 @@ images of its stretch that have no mask, with the reason. So work that was kille
 """
 
 import json
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from itertools import count
+from contextlib import contextmanager
+from itertools import accumulate, chain, count
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-
-import numpy as np
 
 from namesake.errors import DataError
 from namesake.masks import rle
@@ -139,10 +139,10 @@ def read_masks(masks: PseudoMasks) -> Iterator[PseudoMask]:
 
 
 def lookup(masks: PseudoMasks, ids: Sequence[str]) -> list[PseudoMask]:
-    """The masks of some images, in the order asked for; for many single questions keep one `MaskLookup` instead.
+    """The masks of some images, in the order asked for; for many single questions keep a `MaskLookup` instead.
 
     Raises:
-        DataError: An image has no mask.
+        DataError: An image has no mask, or a shard is damaged.
     """
     table = MaskLookup(masks)
     return [table[image_id] for image_id in ids]
@@ -155,15 +155,18 @@ class MaskLookup:
 
     Args:
         masks: The masks to look in.
+
+    Raises:
+        DataError: There are none, or a shard is damaged.
     """
 
     def __init__(self, masks: PseudoMasks) -> None:
-        import pyarrow.parquet as pq
-
         self._paths = _shards(masks.folder)
-        ids = [pq.read_table(path, columns=["image_id"])["image_id"].to_pylist() for path in self._paths]
-        self._starts = np.cumsum([0, *map(len, ids)])
-        self._row: dict[str, int] = dict(zip((image_id for shard in ids for image_id in shard), count(), strict=False))
+        if not self._paths:
+            raise DataError(f"{masks.folder} holds no masks. Run the mask stage first.")
+        ids = [_ids_of(path) for path in self._paths]
+        self._starts = list(accumulate(map(len, ids), initial=0))
+        self._row: dict[str, int] = {image_id: row for row, image_id in enumerate(chain.from_iterable(ids))}
 
     def __len__(self) -> int:
         return len(self._row)
@@ -178,14 +181,15 @@ class MaskLookup:
         """The mask of an image.
 
         Raises:
-            DataError: It has none.
+            DataError: It has none, or the shard is damaged.
         """
         if image_id not in self._row:
-            raise DataError(f"there is no mask of {image_id!r} among {len(self)} masks in {self._paths[0].parent}.")
+            raise DataError(f"{image_id!r} has no mask among the {len(self)} in {self._paths[0].parent}.")
         row = self._row[image_id]
-        shard = int(np.searchsorted(self._starts, row, side="right")) - 1
-        group, within = divmod(row - int(self._starts[shard]), ROWS_TOGETHER)
-        return _row_group(self._paths[shard], group)[within]
+        shard = bisect_right(self._starts, row) - 1
+        group, within = divmod(row - self._starts[shard], ROWS_TOGETHER)
+        with _opened(self._paths[shard]) as file:
+            return list(_records(file.read_row_group(group).to_pydict()))[within]
 
 
 def _shards(folder: Path) -> list[Path]:
@@ -199,40 +203,42 @@ def _shards(folder: Path) -> list[Path]:
 
 def _covers(path: Path, ids: Sequence[str], shard: int, shard_size: int) -> bool:
     """Whether a shard is there and holds just its stretch of `ids`."""
-    import pyarrow.parquet as pq
-
     stretch = ids[shard * shard_size : (shard + 1) * shard_size]
     if not stretch or not path.is_file():
         return False
-    found = pq.read_table(path, columns=["image_id"])["image_id"].to_pylist()
-    skipped = {image_id for image_id, _ in _skipped_of(path)}
+    found, skipped = _ids_of(path), {image_id for image_id, _ in _skipped_of(path)}
     return len(found) + len(skipped) == len(stretch) and found == [each for each in stretch if each not in skipped]
 
 
-def _skipped_of(path: Path) -> list[tuple[str, str]]:
-    import pyarrow.parquet as pq
-
-    metadata = pq.read_schema(path).metadata or {}
-    return [(image_id, reason) for image_id, reason in json.loads(metadata.get(b"skipped", b"[]"))]
-
-
-def _stream(path: Path) -> Iterator[PseudoMask]:
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """An open shard; what goes wrong with it is a DataError."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=ROWS_TOGETHER):
-                yield from _records(batch.to_pydict())
-    except (pa.ArrowInvalid, OSError) as error:
+            yield file
+    except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path} is damaged ({error}). Delete {path.parent} and write the masks again.") from error
 
 
-def _row_group(path: Path, group: int) -> list[PseudoMask]:
-    import pyarrow.parquet as pq
+def _ids_of(path: Path) -> list[str]:
+    with _opened(path) as file:
+        ids: list[str] = file.read(columns=["image_id"])["image_id"].to_pylist()
+    return ids
 
-    with pq.ParquetFile(path) as file:
-        return list(_records(file.read_row_group(group).to_pydict()))
+
+def _skipped_of(path: Path) -> list[tuple[str, str]]:
+    with _opened(path) as file:
+        metadata = file.schema_arrow.metadata or {}
+    return [(image_id, reason) for image_id, reason in json.loads(metadata.get(b"skipped", b"[]"))]
+
+
+def _stream(path: Path) -> Iterator[PseudoMask]:
+    with _opened(path) as file:
+        for batch in file.iter_batches(batch_size=ROWS_TOGETHER):
+            yield from _records(batch.to_pydict())
 
 
 def _records(columns: dict[str, list[Any]]) -> Iterator[PseudoMask]:

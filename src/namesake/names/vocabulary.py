@@ -53,9 +53,8 @@ def read_names(text_or_path: str | Path) -> Names:
     if isinstance(text_or_path, Path) or _looks_like_path(text):
         raise NamesError(f"expected a file with names at {text}, found none. Give the path of a text file with one "
                          'name a line, or the names themselves: "dog, cat, park bench".')
-    if "\n" in text.strip():
-        return _assemble(_lines(text), source="the names given")
-    return _assemble(_items(text), source="the names given")
+    text = text.strip()
+    return _assemble(_lines(text) if "\n" in text else _items(text), source="the names given")
 
 
 def write_names(names: Names, path: Path) -> None:
@@ -155,7 +154,7 @@ def _words(line: str, where: str) -> list[str]:
 
 def _clean(word: str, where: str) -> str:
     word = word.replace("\t", " ").translate(INVISIBLE)
-    for character in word:
+    for character in "" if word.isprintable() else word:
         if unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} or character in REORDERING:
             raise NamesError(f"{where} holds the control character U+{ord(character):04X}; remove it.")
     word = unicodedata.normalize("NFC", " ".join(word.split()))

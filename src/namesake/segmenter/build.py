@@ -13,6 +13,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from namesake.encoders import load_clip
+from namesake.masks.saliency import load_selfmask, read_saliency_card
 from namesake.names.prompts import TEMPLATES, embed
 from namesake.records import ModelCard, Names
 from namesake.segmenter.segmenter import SegmenterFolder, open_segmenter
@@ -68,6 +69,7 @@ def build_saliency_clip(
     clip: str,
     saliency: str,
     out: Path,
+    bilateral_solver: bool = True,
     temperature: float = 100.0,
     templates: Sequence[str] = TEMPLATES,
     device: str = "auto",
@@ -79,6 +81,7 @@ def build_saliency_clip(
         clip: Source of the encoder.
         saliency: Source of the saliency network.
         out: Folder of the segmenter.
+        bilateral_solver: Draw the masks to the image's edges.
         temperature: Scale of the cosines in the softmax that gives the confidence.
         templates: Prompts that a name's text embedding is averaged over.
         device: "auto", "cpu" or "cuda".
@@ -90,8 +93,15 @@ def build_saliency_clip(
         WeightsError: The encoder or the saliency network cannot be loaded.
     """
     encoder = load_clip(clip, device=device)
-    facts = {"clip": clip, "saliency": saliency, "temperature": temperature}
-    return _write(SALIENCY_CLIP, names, embed(names, encoder, templates), facts, models=(encoder.card,), out=out)
+    load_selfmask(saliency, device="cpu")  # what is missing is said now, not at the first image
+    facts = {
+        "clip": clip,
+        "saliency": saliency,
+        "bilateral_solver": bilateral_solver,
+        "temperature": temperature,
+    }
+    models = (encoder.card, read_saliency_card(saliency))
+    return _write(SALIENCY_CLIP, names, embed(names, encoder, templates), facts, models=models, out=out)
 
 
 def _write(

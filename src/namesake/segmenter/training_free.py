@@ -3,7 +3,7 @@
 Their folders hold the names' text embeddings and say which encoders to load; the encoders' weights are not copied.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import final
 
@@ -14,10 +14,12 @@ from torch import Tensor
 from namesake.encoders import Clip, load_clip
 from namesake.errors import WeightsError
 from namesake.images.geometry import resize_labels
+from namesake.masks import BilateralSolver, SelfMask, detect, load_selfmask
+from namesake.masks.bilateral import PUBLISHED
 from namesake.records import Prediction
 from namesake.segmenter.classify import compare, decide, name_mask
 from namesake.segmenter.settings import CONFIG, WEIGHTS, Settings, read_weights
-from namesake.shapes import ImageArray, MaskArray
+from namesake.shapes import ImageArray
 
 MASKCLIP, SALIENCY_CLIP = "maskclip", "saliency_clip"
 TEXTS = "texts"
@@ -72,27 +74,31 @@ class SaliencyClip:
 
     Args:
         clip: Names the image.
-        find_object: Mask of the salient object of an image, at its size.
+        network: Finds the object, in evaluation mode.
         texts: One a name, L2-normalised.
+        solver: Draws the masks to the image's edges; None leaves them as the network has them.
         temperature: Scale of the cosines in the softmax that gives the confidence.
     """
 
     def __init__(
         self,
         clip: Clip,
-        find_object: Callable[[ImageArray], MaskArray],
+        network: SelfMask,
         texts: Float[Tensor, "names dim"],
         *,
+        solver: BilateralSolver | None,
         temperature: float,
     ) -> None:
-        self.clip, self.find_object, self.texts, self.temperature = clip, find_object, texts, temperature
+        self.clip, self.network, self.texts = clip, network, texts
+        self.solver, self.temperature = solver, temperature
 
     def predict(self, images: Sequence[ImageArray], *, height: int, width: int) -> list[Prediction]:
         """Saliency masks with one name each, resized to height x width by nearest neighbour."""
         similarities = self.clip.embed_images(images) @ self.texts.numpy().T
-        masks = [resize_labels(self.find_object(image), height=height, width=width) for image in images]
+        found = detect(self.network, images, solver=self.solver)
         return [
-            name_mask(mask, row, temperature=self.temperature) for mask, row in zip(masks, similarities, strict=True)
+            name_mask(resize_labels(each.mask, height=height, width=width), row, temperature=self.temperature)
+            for each, row in zip(found, similarities, strict=True)
         ]
 
     def weights(self) -> dict[str, Tensor]:
@@ -124,7 +130,15 @@ def open_saliency_clip(settings: Settings, folder: Path, device: torch.device) -
     Raises:
         WeightsError: One is missing, or the encoder does not fit the text embeddings.
     """
-    raise NotImplementedError
+    facts, texts = settings.architecture, _read_texts(folder)
+    network = load_selfmask(facts["saliency"], device=str(device))
+    return SaliencyClip(
+        _load_clip(str(facts["clip"]), texts, device),
+        network,
+        texts,
+        solver=PUBLISHED if facts["bilateral_solver"] else None,
+        temperature=facts["temperature"],
+    )
 
 
 def _read_texts(folder: Path) -> Float[Tensor, "words dim"]:

@@ -1,6 +1,7 @@
 """The systems, by name: each turns names and unlabelled images into a segmenter, with one call a step of its paper."""
 
 import dataclasses
+import json
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -9,13 +10,16 @@ from typing import Any, NamedTuple
 
 from namesake.config import override, set_everywhere
 from namesake.encoders.presets import embedded_notice
-from namesake.errors import ConfigError
+from namesake.errors import ConfigError, WorkspaceError
 from namesake.images import open_images
 from namesake.names import read_names, write_names
 from namesake.progress import note
 from namesake.records import Artifact, Images, Names
 from namesake.systems import maskclip, namedmask, saliency_clip, selfmask
 from namesake.workspace import StoppedError, Workspace, write_json
+
+RECORD = "run.json"
+"""What a run folder is a run of; written when the run begins, and again when it ends."""
 
 
 class System(NamedTuple):
@@ -78,23 +82,45 @@ def run(
     words = names if isinstance(names, Names) else Names(()) if names is None else read_names(names)
     pictures = images if isinstance(images, Images) else open_images(Path(images))
     folder = Path(out)
+    record = {
+        "system": system,
+        "names": list(words.names),
+        "preset": preset,
+        "config": dataclasses.asdict(chosen),
+        "images": str(pictures.folder),
+        "command": " ".join(sys.argv),
+    }
     with Workspace(folder, overwrite=overwrite, until=until) as workspace:
+        _claim(folder, record, words, overwrite=overwrite)
         if notice := embedded_notice(preset):
             note(notice)
-        write_names(words, folder / "names.json")
-        write_json(
-            folder / "run.json",
-            {
-                "system": system,
-                "preset": preset,
-                "config": dataclasses.asdict(chosen),
-                "images": str(pictures.folder),
-                "command": " ".join(sys.argv),
-            },
-        )
         with suppress(StoppedError):
             SYSTEMS[system].function(words, pictures, config=chosen, step=workspace.step)
+        _write(folder, record, words)
     return Run(folder, workspace.stages)
+
+
+def _claim(folder: Path, record: dict[str, Any], names: Names, *, overwrite: bool) -> None:
+    """Say what the run is, unless the folder says so already; refuse a run of another system or of other names."""
+    path = folder / RECORD
+    if path.is_file() and not overwrite:
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            other = {key: found[key] for key in ("system", "names") if found[key] != record[key]}
+        except (OSError, ValueError, KeyError, TypeError):
+            other = {}  # damaged: the stages decide
+        if other:
+            held = "; ".join(f"{key}: {value}" for key, value in other.items())
+            raise WorkspaceError(
+                f"{folder} holds another run ({held}). Use --overwrite to replace it, or another --out to keep both."
+            )
+        return
+    _write(folder, record, names)
+
+
+def _write(folder: Path, record: dict[str, Any], names: Names) -> None:
+    write_names(names, folder / "names.json")
+    write_json(folder / RECORD, record)
 
 
 def configure(

@@ -57,7 +57,7 @@ PRESETS: dict[str, Config] = {
     "mini": Config(
         encoder="embedded:clip",
         archives=ArchivesConfig(images_per_name=50),
-        saliency=SaliencyConfig(network="embedded:saliency", shorter_side=96),
+        saliency=SaliencyConfig(network="embedded:saliency"),
         experts=MINI_EXPERTS,
         training=MINI_TRAINING,
     ),
@@ -73,7 +73,7 @@ def namedmask(
     masks = step(saliency_masks, archives, config=config.saliency, device=config.device)
     if config.experts.iterations:
         masks = step(relabel_with_experts, masks, archives, config=config.experts, device=config.device)
-    segmenter: SegmenterFolder = step(
+    trained: SegmenterFolder = step(
         train_segmenter, archives, masks, names, config=config.training, device=config.device
     )
-    return segmenter
+    return trained

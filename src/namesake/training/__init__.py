@@ -4,7 +4,19 @@ Samples are functions of a seed and their number, losses are pure functions, and
 where it was. What the networks look like, and how they predict, is the business of `segmenter` and `masks`.
 """
 
-from namesake.training.experts import ExpertsConfig, relabel_with_experts
-from namesake.training.segmenter import TrainingConfig, train_segmenter
+from namesake.training.experts import MINI_EXPERTS, ExpertsConfig, relabel_with_experts
+from namesake.training.saliency import MINI_SALIENCY, SaliencyModel, SaliencyTrainingConfig, train_saliency
+from namesake.training.segmenter import MINI_TRAINING, TrainingConfig, train_segmenter
 
-__all__ = ["ExpertsConfig", "TrainingConfig", "relabel_with_experts", "train_segmenter"]
+__all__ = [
+    "MINI_EXPERTS",
+    "MINI_SALIENCY",
+    "MINI_TRAINING",
+    "ExpertsConfig",
+    "SaliencyModel",
+    "SaliencyTrainingConfig",
+    "TrainingConfig",
+    "relabel_with_experts",
+    "train_saliency",
+    "train_segmenter",
+]

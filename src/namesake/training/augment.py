@@ -23,8 +23,12 @@ Planes = Float[ndarray, "3 height width"]
 CORNERS = ((True, True), (True, False), (False, True), (False, False))
 """Where padding goes, as (left?, top?)."""
 
+EVEN_CORNERS = (0.25, 0.5, 0.75)
+"""Cumulative chances of the first three corners."""
 PUBLISHED_CORNERS = (0.25, 0.4375, 0.578125)
-"""Cumulative chances of the first three corners where each branch draws a fresh number."""
+"""The same in the published code, where each branch draws a fresh number: right bottom gets 0.42."""
+RIGHT_BOTTOM = (0.0, 0.0, 0.0)
+"""Always the last corner."""
 
 
 def augment(
@@ -52,7 +56,8 @@ def augment(
         Image [crop, crop, 3] and labels [crop, crop].
     """
     image, labels = random_scale(image, labels, rng, scale=scale)
-    image, labels = pad_and_crop(image, labels, rng, crop=crop, pad_label=pad_label, published=published)
+    corners = PUBLISHED_CORNERS if published else EVEN_CORNERS
+    image, labels = pad_and_crop(image, labels, rng, crop=crop, pad_label=pad_label, corners=corners)
     image, labels = random_flip(image, labels, rng)
     return photometric(image, rng), labels
 
@@ -73,16 +78,14 @@ def pad_and_crop(
     *,
     crop: int,
     pad_label: int = IGNORE,
-    published: bool = False,
+    corners: tuple[float, float, float] = EVEN_CORNERS,
 ) -> tuple[UInt8[ndarray, "crop crop 3"], LabelArray]:
     """Pad to at least `crop` on both sides in one random corner, then cut a random square.
 
-    Padding is the image's mean colour, rounded down, and `pad_label`. `published` draws the corner by the published
-    chain (left top 0.25, left bottom 0.1875, right top 0.1406, right bottom 0.4219), else each has 0.25.
+    Padding is the image's mean colour, rounded down, and `pad_label`; `corners` says how often it is where.
     """
     height, width = labels.shape
-    chances = PUBLISHED_CORNERS if published else (0.25, 0.5, 0.75)
-    on_left, on_top = CORNERS[int(np.searchsorted(chances, rng.random(), side="right"))]
+    on_left, on_top = CORNERS[int(np.searchsorted(corners, rng.random(), side="right"))]
     tall, wide = max(height, crop), max(width, crop)
     top, left = int(rng.integers(tall - crop + 1)), int(rng.integers(wide - crop + 1))
     # Crop's corner in the image's own pixels; negative where it begins in the padding.
@@ -157,7 +160,8 @@ def colour_jitter(
 
 
 def _grey(x: Planes) -> Float[ndarray, "height width"]:
-    return 0.299 * x[0] + 0.587 * x[1] + 0.114 * x[2]
+    grey: Float[ndarray, "height width"] = 0.299 * x[0] + 0.587 * x[1] + 0.114 * x[2]
+    return grey
 
 
 def _blend(x: Planes, other: Float[ndarray, "..."] | np.float32, share: float) -> Planes:

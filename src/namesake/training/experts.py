@@ -35,6 +35,9 @@ from namesake.training.fit import forget
 from namesake.training.segmenter import TrainingConfig, train_network
 from namesake.workspace import stage
 
+BATCHES_A_SHARD = 64
+"""A shard of an expert's masks holds whole batches, so that resumed work has the same ones."""
+
 PARTS = "experts"
 """Folder, within the stage's, of what single experts have finished; deleted when all have."""
 
@@ -56,7 +59,7 @@ class ExpertsConfig(TrainingConfig):
     """CLIP whose text embeddings are grouped."""
 
 
-MINI = ExpertsConfig(
+MINI_EXPERTS = ExpertsConfig(
     backbone="embedded:resnet",
     iterations=60,
     batch_size=16,
@@ -177,7 +180,7 @@ def _experts(examples: Examples, archives: Archives, owners: Int[ndarray, "names
 def _finish(expert: _Expert, archives: Archives, out: Path, *, config: ExpertsConfig, device: str) -> None:
     """Train one expert and write its masks into its own folder; what is already on disk is kept."""
     part = out / PARTS / f"{expert.number:05d}"
-    with MaskWriter(part) as writer:
+    with MaskWriter(part, BATCHES_A_SHARD * config.batch_size) as writer:
         todo = writer.resume(list(expert.labels))
         if todo:
             own = replace(config, seed=config.seed + 1000 * expert.number)

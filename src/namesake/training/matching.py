@@ -177,13 +177,15 @@ def _pull_back(
 ) -> Float[Tensor, "pairs rows columns"]:
     """Gradient of sum(outer * losses) with respect to the maps."""
     g = masks.float()
-    upsampled, adjoint, *_ = torch.func.vjp(lambda coarse: _upsample(coarse, like=masks), maps[None])
-    p = upsampled[0]
+    with torch.enable_grad():
+        coarse = maps[None].detach().requires_grad_()
+        fine = _upsample(coarse, like=masks)
+    p = fine[0].detach()
     common, size = (whole.sum(dim=(1, 2), keepdim=True) for whole in (p * g, p + g))
     dice = ((2 * common + 1) / (size + 1) - 2 * g) / (size + 1)
     entropy = (p - g) / ((1 - p) * p).clamp_(min=1e-12) / g[0].numel()  # the clamp is torch's
-    pulled: Tensor = adjoint(((dice + entropy) * outer[:, None, None])[None])[0][0]
-    return pulled
+    outer_by_pixel = (dice + entropy) * outer[:, None, None]
+    return torch.autograd.grad(fine, coarse, outer_by_pixel[None])[0][0]
 
 
 def _upsample(maps: Float[Tensor, "batch maps rows columns"], *, like: Tensor) -> Float[Tensor, "batch maps _ _"]:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
+from torch.utils.data import Dataset
 
 from namesake.encoders.weights import fill
 from namesake.errors import ConfigError, DataError
@@ -67,7 +68,7 @@ class TrainingConfig:
     """Updates between two checkpoints."""
 
 
-MINI = TrainingConfig(
+MINI_TRAINING = TrainingConfig(
     backbone="embedded:resnet",
     iterations=700,
     batch_size=24,
@@ -150,22 +151,28 @@ def train_network(
         WeightsError: The backbone is missing or does not fit.
         ConfigError: A value is out of range, or the loss is not finite.
     """
-    _check(config)
-    network, card = start_network(labels, config)
-    ignore = not_sure(labels - 1)
     samples = ArchiveSamples(
         examples,
         crop=config.crop,
         copy_paste_max=config.copy_paste_max,
         seed=config.seed,
         scale=config.scale,
-        ignore=ignore,
+        ignore=not_sure(labels - 1),
         published=config.published,
     )
+    return train_on(samples, labels=labels, config=config, out=out, device=device, what=what)
+
+
+def train_on(
+    samples: Dataset[Sample], *, labels: int, config: TrainingConfig, out: Path, device: str, what: str
+) -> tuple[DeepLab, ModelCard]:
+    """`train_network` on any samples; sample i depends on i alone, and does not count `not_sure(labels - 1)`."""
+    _check(config)
+    network, card = start_network(labels, config)
     fit(
         network,
         samples,
-        loss=pixel_loss(ignore),
+        loss=pixel_loss(not_sure(labels - 1)),
         optimisers=[_adam(network, config)],
         iterations=config.iterations,
         batch_size=config.batch_size,

@@ -1,43 +1,45 @@
 """A run folder made with the real writers of each stage, from pictures whose content is known."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from namesake.archives.notes import take_notes, write_notes
-from namesake.archives.sheets import draw_sheets
-from namesake.archives.store import Entries, open_archives, write_description, write_table
+from namesake.archives import open_archives, write_archives
 from namesake.images import open_images
+from namesake.index import open_embeddings
 from namesake.masks import rle
 from namesake.masks.store import MaskWriter, count_masks, open_masks
 from namesake.names import write_names
-from namesake.records import Archives, Artifact, Images, ModelCard, Names, PseudoMask, PseudoMasks
+from namesake.records import Archives, Artifact, Images, Index, ModelCard, Names, PseudoMask, PseudoMasks
 from namesake.workspace import Workspace, stage, write_json
 
 CLIP = ModelCard("a CLIP", "embedded:clip", "Apache-2.0")
 
 
 @stage("index", opens=Artifact)
-def index(images: Images, *, out: Path) -> Artifact:
-    return Artifact(out, counts={"images": len(images)}, models=(CLIP,))
+def index(images: Images, *, names: int, out: Path) -> Index:
+    """Embeddings in as many dimensions as there are names, so that image i is like name i, modulo their number."""
+    (out / "img_emb").mkdir(parents=True)
+    (out / "metadata").mkdir()
+    rows = 0.02 + np.eye(names, dtype=np.float32)[np.arange(len(images)) % names]
+    np.save(out / "img_emb" / "img_emb_0.npy", rows + np.linspace(0, 0.1, len(images), dtype=np.float32)[:, None])
+    pq.write_table(pa.table({"image_path": images.ids}), out / "metadata" / "metadata_0.parquet")
+    opened = open_embeddings(out, images, encoder="made up")
+    return replace(opened, counts={"images": len(images)}, models=(CLIP,))
 
 
 @stage("archives", opens=open_archives)
-def archives(images: Images, names: Names, *, out: Path) -> Archives:
-    """Every image in one archive, in turn."""
-    archive = np.sort(np.arange(len(images)) % len(names)) + 1
-    scores = np.linspace(0.4, 0.2, len(images)).astype(np.float32)
-    entries = Entries(archive, np.arange(len(images)), scores, archive)
-    write_table(out, entries, names, images.ids)
-    notes = take_notes(entries, entries, names=len(names), asked=len(images) // len(names) + 1, weak_margin=0.05)
-    write_notes(out, notes, names, options={})
-    draw_sheets(out, entries, names, images, count=6)
-    counts = {"names": len(names), "images": len(images), "contested": 0, "short": len(notes.short)}
-    write_description(out, images=images, names=names, counts=counts, models=(CLIP,))
-    return open_archives(out)
+def archives(index: Index, names: Names, *, out: Path) -> Archives:
+    """One image more than there are of each name, so that every archive loses one and is short."""
+    each = len(index.images) // len(names) + 1
+    text = np.eye(len(names), dtype=np.float32)
+    return write_archives(index, names, text, out=out, images_per_name=each, contested="best")
 
 
 @stage("masks/saliency", opens=open_masks)
@@ -56,10 +58,10 @@ def masks(images: Images, names: Names, *, out: Path) -> PseudoMasks:
 def make(run: Path, images: Images, names: Names) -> Path:
     with Workspace(run) as workspace:
         write_names(names, run / "names.json")
-        facts = {"system": "namedmask", "preset": "mini", "images": str(images.folder), "command": "namesake run <here>"}
-        write_json(run / "run.json", facts)
-        workspace.step(index, images)
-        workspace.step(archives, images, names)
+        facts = {"system": "namedmask", "preset": "mini", "images": str(images.folder)}
+        write_json(run / "run.json", facts | {"command": "namesake run <here>"})
+        embedded = workspace.step(index, images, names=len(names))
+        workspace.step(archives, embedded, names)
         workspace.step(masks, images, names)
     return run
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from namesake.errors import DataError
 from namesake.evaluation.evaluate import FOLDER
+from namesake.evaluation.oracle import REGIME
 from namesake.names import read_names
 from namesake.records import ModelCard
 from namesake.workspace import MANIFEST, read_manifest
@@ -15,6 +16,7 @@ from namesake.workspace import MANIFEST, read_manifest
 ORDER = ("index", "archives", "masks", "saliency", "segmenter", "predictions")
 TIERS = {
     "S": "no human mask had a part in any of its models",
+    "none": "the segmenter was trained on ground truth, as the ceiling for those trained without",
     "M": "one of its models learned from class-agnostic masks that people helped to draw (SAM)",
 }
 
@@ -92,7 +94,7 @@ def read_about(run: Path) -> About:
         preset=str(facts.get("preset", "")),
         names=read_names(names).names if names.is_file() else tuple(segmenter.get("id2label", {}).values())[1:],
         regime=str(segmenter.get("regime", "")),
-        tier="M" if "M" in tiers else "S",
+        tier="none" if segmenter.get("regime") == REGIME else "M" if "M" in tiers else "S",
         command=str(facts.get("command", "")),
         images=str(facts.get("images", "")),
         versions=", ".join(f"{package} {version}" for package, version in versions.items()),

@@ -22,7 +22,7 @@ from namesake.evaluation.report.run_folder import read_json
 from namesake.images import read_image
 from namesake.images.geometry import resize_labels
 from namesake.masks import rle
-from namesake.masks.store import MaskLookup, open_masks
+from namesake.masks.store import lookup, open_masks
 from namesake.names import read_names
 from namesake.prediction.draw import blend, fitted
 from namesake.prediction.folder import OVERLAYS
@@ -105,8 +105,9 @@ def masks(run: Path) -> MasksSection | None:
     ids, scores = _scores(opened)
     order = np.argsort(-scores, kind="stable")
     spread = np.linspace(0, len(order) - 1, min(MASKS_SHOWN, len(order))).round().astype(int)
-    lookup, names, images = MaskLookup(opened), _names(run), Path(str(read_json(run / "run.json").get("images", "")))
-    found = [_masked(lookup[ids[place]], images, names) for place in order[spread]]
+    chosen = lookup(opened, [ids[place] for place in order[spread]])
+    names, images = _names(run), Path(str(read_json(run / "run.json").get("images", "")))
+    found = [_masked(mask, images, names) for mask in chosen]
     figures = [each for each in found if each is not None]
     quartiles = np.quantile(scores, [0, 0.25, 0.5, 0.75, 1]).tolist() if len(scores) else []
     return MasksSection(figures, present[0].name, len(ids), len(found) - len(figures), quartiles)

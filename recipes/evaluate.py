@@ -1,0 +1,178 @@
+"""The embedded models and held-out images in, `figures.json` and `README.md` beside the weights out.
+
+    python recipes/render.py && python recipes/evaluate.py
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from measure import linear_probe, mask_iou, precision_at, voted_masks
+from numpy.typing import NDArray
+from readme import write_readme
+from render import HELD_OUT, WORK
+from resnet import build_config, dilate
+from samples import read
+from torch import Tensor
+from torch.nn import functional
+from transformers import ResNetModel
+
+from namesake.encoders.clip import load_clip
+from namesake.encoders.dino import load_dino
+from namesake.names.prompts import TEMPLATES
+from namesake.world import NAMES, STUFF
+
+MINI = Path(__file__).parents[1] / "src/namesake/encoders/mini"
+TEMPERATURES = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
+PATCH = 8
+
+
+def held_out(work: Path, kind: str, count: int) -> dict[str, NDArray[Any]]:
+    """The first images of a held-out draw."""
+    return read(work, kind, HELD_OUT[kind][0], count)
+
+
+def named(work: Path, kind: str) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """All images of a held-out draw, and which of NAMES each shows [images, names]."""
+    drawn = held_out(work, kind, HELD_OUT[kind][1])
+    shown = [set(json.loads(names)) for names in drawn["names"]]
+    return drawn["images"], np.array([[name in some for name in NAMES] for some in shown])
+
+
+def clip_figures(work: Path) -> dict[str, Any]:
+    """Zero-shot accuracy, retrieval precision, accuracy of patch labels."""
+    clip = load_clip(str(MINI / "clip"), device="cpu")
+    names = clip.embed_names(NAMES, TEMPLATES)
+    images, shown = named(work, "captioned")
+    single = shown.sum(1) == 1
+    scores = clip.embed_images(list(images[single])) @ names.T
+    right = scores.argmax(1) == shown[single].argmax(1)
+    pool, relevant = named(work, "unlabelled")
+    pool_scores = clip.embed_images(list(pool)) @ names.T
+    precision = {depth: precision_at(pool_scores, relevant, depth) for depth in (50, 100)}
+    return {
+        "zero_shot_accuracy": percent(right.mean()),
+        "zero_shot_images": int(single.sum()),
+        "zero_shot_accuracy_per_name": {
+            name: percent(right[shown[single][:, i]].mean()) for i, name in enumerate(NAMES)
+        },
+        "retrieval_images": len(pool),
+        "retrieval_relevant_images_per_name": round(float(relevant.sum(0).mean()), 1),
+        "retrieval_precision_at_50": percent(precision[50].mean()),
+        "retrieval_precision_at_100": percent(precision[100].mean()),
+        "retrieval_precision_at_100_worst_name": percent(precision[100].min()),
+        **patch_figures(clip, work),
+    }
+
+
+def patch_figures(clip: Any, work: Path) -> dict[str, Any]:  # noqa: ANN401
+    """Share of patches (value path) that get the label of most of their pixels, on scenes of 1 to 6 objects."""
+    scenes = held_out(work, "scenes", HELD_OUT["scenes"][1])
+    labels = patch_labels(torch.from_numpy(scenes["labels"]))
+    topics = torch.from_numpy(clip.embed_names((*NAMES, *STUFF), TEMPLATES))
+    scores = torch.cat([clip.dense(list(some)) for some in np.array_split(scenes["images"], 10)]) @ topics.T
+    guess = scores.argmax(-1) + 1
+    thing, stuff = (labels >= 1) & (labels <= len(NAMES)), labels > len(NAMES)
+    among_names = scores[..., : len(NAMES)].argmax(-1) + 1
+    return {
+        "patch_scenes": len(labels),
+        "patch_accuracy_all_topics": percent((guess == labels)[labels > 0].float().mean()),
+        "patch_accuracy_stuff": percent((guess == labels)[stuff].float().mean()),
+        "patch_accuracy_things": percent((guess == labels)[thing].float().mean()),
+        "patch_accuracy_things_among_names": percent((among_names == labels)[thing].float().mean()),
+    }
+
+
+def patch_labels(labels: Tensor) -> Tensor:
+    """Most frequent label of each 8 x 8 patch; uint8 [n, H, W] to int64 [n, H/8, W/8]."""
+    tiles = labels.unfold(1, PATCH, PATCH).unfold(2, PATCH, PATCH).flatten(3)
+    return tiles.long().mode(-1).values
+
+
+def object_masks(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Pixels of all things, distractors too: what is no stuff."""
+    return labels <= len(NAMES)
+
+
+def dino_figures(work: Path) -> dict[str, Any]:
+    """IoU of voted masks with the union of all objects, by block and temperature of the affinity; colour beside it."""
+    drawn = held_out(work, "unlabelled", 300)
+    truth = object_masks(drawn["labels"])
+    tiles = torch.from_numpy(drawn["images"]).float().div(255).unfold(1, PATCH, PATCH).unfold(2, PATCH, PATCH).flatten(4)
+    sources = {"colour": torch.cat([tiles.mean(-1), tiles.std(-1)], -1) - 0.5}
+    dino = load_dino(str(MINI / "dino"), device="cpu")
+    x = dino.normalise(list(drawn["images"]))
+    for block in range(dino.vit.config.num_hidden_layers):
+        sources[f"block_{block}"] = dino.patch_features(x, block=block)
+    table = {
+        name: {str(t): percent(mask_iou(voted_masks(features, temperature=t), truth).mean()) for t in TEMPERATURES}
+        for name, features in sources.items()
+    }
+    blocks = [(iou, name, t) for name, row in table.items() if name != "colour" for t, iou in row.items()]
+    _, best, temperature = max(blocks)
+    fine = functional.interpolate(sources[best].permute(0, 3, 1, 2), scale_factor=2, mode="bilinear").permute(0, 2, 3, 1)
+    iou = mask_iou(voted_masks(fine[:100], temperature=float(temperature)), truth[:100])
+    return {
+        "mask_images": len(truth),
+        "voted_mask_iou": table,
+        "best_block": best,
+        "best_temperature": float(temperature),
+        "voted_mask_iou_twice_the_grid_100_images": percent(iou.mean()),
+        "voted_mask_iou_same_100_images": percent(
+            mask_iou(voted_masks(sources[best][:100], temperature=float(temperature)), truth[:100]).mean()
+        ),
+    }
+
+
+def resnet_figures(work: Path) -> dict[str, Any]:
+    """Mean recall of a linear probe of 12 x 12 places, trained network against random weights; 300 images each way."""
+    train, test = held_out(work, "unlabelled", 300), held_out(work, "scenes", 300)
+    classes = 1 + len(NAMES) + len(STUFF)
+    torch.manual_seed(0)
+    trained = dilate(ResNetModel.from_pretrained(MINI / "resnet", dtype=torch.float32)).eval()
+    preprocessing = json.loads((MINI / "resnet/preprocessor_config.json").read_text(encoding="utf-8"))
+    figures: dict[str, Any] = {"probe_images": 300, "probe_classes": classes - 1}
+    for name, network in {"trained": trained, "random": dilate(ResNetModel(build_config())).train()}.items():
+        (x, y), (u, v) = (places(network, drawn, preprocessing) for drawn in (train, test))
+        figures[f"probe_recall_{name}"] = percent(linear_probe(x, y, u, v, classes=classes))
+    return figures
+
+
+@torch.no_grad()
+def places(network: ResNetModel, drawn: dict[str, NDArray[Any]], preprocessing: dict[str, Any]) -> tuple[Tensor, Tensor]:
+    """Features and labels of all patches that have a label: [patches, dim], [patches]."""
+    mean, std = (torch.tensor(preprocessing[key])[:, None, None] for key in ("image_mean", "image_std"))
+    pixels = (torch.from_numpy(drawn["images"]).permute(0, 3, 1, 2).float() / 255 - mean) / std
+    features = torch.cat([network(some).last_hidden_state for some in pixels.split(50)]).permute(0, 2, 3, 1).flatten(0, 2)
+    labels = patch_labels(torch.from_numpy(drawn["labels"])).flatten()
+    return features[labels > 0], labels[labels > 0]
+
+
+def percent(share: Any) -> float:  # noqa: ANN401
+    """Share of 0 to 1 as percent to one decimal."""
+    return round(100 * float(share), 1)
+
+
+def main() -> None:
+    """Measure those models that are there."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, default=WORK)
+    parser.add_argument("--only", choices=("clip", "dino", "resnet"), nargs="*", default=("clip", "dino", "resnet"))
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    path = MINI / "figures.json"
+    figures = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    measures = {"clip": clip_figures, "dino": dino_figures, "resnet": resnet_figures}
+    for name in options.only:
+        figures[name] = measures[name](options.work)
+        figures[name]["bytes"] = sum(file.stat().st_size for file in (MINI / name).iterdir())
+        print(name, json.dumps(figures[name]))
+    path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    write_readme(figures, MINI / "README.md")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""Held-out figures in, the README beside the embedded weights out."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+HEAD = """---
+license: apache-2.0
+---
+# Embedded models
+
+Small models in transformers' own formats, trained by the scripts in `recipes/` on nothing but the images that
+`namesake world` renders. They know that world only: on photographs their answers mean nothing. No human mask, and no
+label but the rendered captions (CLIP alone), was used. Licence: Apache-2.0.
+
+| folder | class | what for | weights |
+|---|---|---|---|
+| `clip` | `CLIPModel`, ViT 4 x 128, patch 8, 96 px | index, archives, dense labels | {clip} MB |
+| `dino` | `ViTModel`, 4 x 128, patch 8, 96 px | patch features, voted masks | {dino} MB |
+| `resnet` | `ResNetModel`, 5 bottlenecks to 384 channels | start of a segmenter | {resnet} MB |
+
+Weights are stored in float16. Held-out figures, in percent, from images of other seeds than those trained on
+(`figures.json` has all of them):
+
+"""
+ROWS = {
+    "clip": (
+        ("zero_shot_accuracy", "zero-shot accuracy, {zero_shot_images} images of one object, 24 names"),
+        ("retrieval_precision_at_50", "retrieval precision at 50, mean over names, {retrieval_images} images"),
+        ("retrieval_precision_at_100", "retrieval precision at 100 ({retrieval_relevant_images_per_name} relevant a name)"),
+        ("retrieval_precision_at_100_worst_name", "the same, worst name"),
+        ("patch_accuracy_things_among_names", "patches of things in {patch_scenes} scenes, 24 names (value path)"),
+        ("patch_accuracy_all_topics", "all patches, 24 names and 10 kinds of stuff (value path)"),
+    ),
+    "dino": (
+        ("best_iou", "IoU of voted masks with the objects, {mask_images} images, {best_block}, temperature {best_temperature}"),
+        ("colour_iou", "the same from the colours of patches"),
+        ("voted_mask_iou_twice_the_grid_100_images", "features upsampled twice, 100 images"),
+        ("voted_mask_iou_same_100_images", "not upsampled, the same 100 images"),
+    ),
+    "resnet": (
+        ("probe_recall_trained", "linear probe of places, mean recall over {probe_classes} labels"),
+        ("probe_recall_random", "the same from random weights"),
+    ),
+}
+
+
+def write_readme(figures: Mapping[str, Mapping[str, Any]], path: Path) -> None:
+    """Write the model table and those figures that are there."""
+    sizes = {name: f"{figures.get(name, {}).get('bytes', 0) / 1e6:.1f}" for name in ROWS}
+    lines = ["| model | figure | value |", "|---|---|---|"]
+    for model, rows in ROWS.items():
+        values = dict(figures.get(model, {}))
+        if "voted_mask_iou" in values:
+            table = values["voted_mask_iou"]
+            values["best_iou"] = table[values["best_block"]][str(values["best_temperature"])]
+            values["colour_iou"] = max(table["colour"].values())
+        lines += [f"| {model} | {text.format(**values)} | {values[key]} |" for key, text in rows if key in values]
+    training = figures.get("training", {})
+    made = [
+        "",
+        "Made with `python recipes/render.py`, then `guide.py`, `clip.py`, `dino.py`, `resnet.py` and `evaluate.py`, seed 0.",
+        "",
+        "| training | updates | images seen | minutes of one core |",
+        "|---|---|---|---|",
+        *(f"| {name} | {row['updates']} | {row['images_seen']} | {row['minutes']} |" for name, row in training.items()),
+        "",
+    ]
+    path.write_text(HEAD.format(**sizes) + "\n".join(lines + made), encoding="utf-8")

@@ -1,0 +1,5 @@
+"""`python -m namesake`."""
+
+from namesake.cli import main
+
+main()

@@ -1,0 +1,120 @@
+"""A benchmark with ground truth in, a segmenter trained on that truth out: the ceiling for those trained without.
+
+It is the same network, trained by the same loop on as many updates; only the label maps are the true ones.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import final
+
+import numpy as np
+import torch
+from numpy.random import Generator
+from torch.utils.data import Dataset
+
+from namesake.errors import DataError
+from namesake.evaluation.benchmarks import Benchmark
+from namesake.evaluation.terms import labels_of
+from namesake.records import Names
+from namesake.segmenter import Segmenter, SegmenterFolder, Settings, open_segmenter
+from namesake.segmenter.closed_set import KIND, ClosedSet, architecture_of
+from namesake.segmenter.settings import IMAGENET
+from namesake.shapes import IGNORE, ImageArray, LabelArray
+from namesake.training import TrainingConfig
+from namesake.training.augment import augment
+from namesake.training.copy_paste import copy_paste
+from namesake.training.dataset import ImageCache, Sample, not_sure
+from namesake.training.fit import forget
+from namesake.training.segmenter import train_on
+from namesake.workspace import stage
+
+REGIME = "trained on ground truth"
+
+
+@final
+class TruthSamples(Dataset[Sample]):
+    """Training samples from images and their true label maps, augmented and pasted together as archive images are.
+
+    Args:
+        benchmark: Images and truth; ids that `names` does not have are background.
+        names: What is learned.
+        config: Crop, scale, copy-paste and seed.
+    """
+
+    def __init__(self, benchmark: Benchmark, names: Names, *, config: TrainingConfig) -> None:
+        labels = labels_of(benchmark.names, names)
+        if not any(labels.values()):
+            raise DataError(f"{benchmark.name} has none of the names to learn: {', '.join(names.names[:8])}.")
+        self.benchmark, self.config, self.ignore = benchmark, config, not_sure(len(names))
+        dtype = np.uint8 if self.ignore == IGNORE else np.int32
+        self._labels = np.zeros(max(*labels, benchmark.ignore) + 1, dtype=dtype)
+        self._labels[list(labels)] = list(labels.values())
+        self._labels[benchmark.ignore] = self.ignore
+        self._read = ImageCache()
+
+    def __getitem__(self, index: int) -> Sample:
+        """The sample of that number, 0 or more; there is no last one."""
+        config = self.config
+        rng = np.random.default_rng((config.seed, index))
+        count = int(rng.integers(1, config.copy_paste_max, endpoint=True))
+        drawn = rng.integers(len(self.benchmark.images), size=count)
+        crops = [self._crop(self.benchmark.images.ids[place], rng) for place in drawn]
+        image, labels, _ = copy_paste(
+            [image for image, _ in crops],
+            [labels for _, labels in crops],
+            rng,
+            ignore=IGNORE if config.published else self.ignore,
+            published=config.published,
+        )
+        return Sample(
+            torch.from_numpy(image).permute(2, 0, 1).contiguous(), torch.from_numpy(np.ascontiguousarray(labels))
+        )
+
+    def _crop(self, image_id: str, rng: Generator) -> tuple[ImageArray, LabelArray]:
+        return augment(
+            self._read(self.benchmark.images.path(image_id)),
+            self._labels[self.benchmark.truth(image_id)],
+            rng,
+            crop=self.config.crop,
+            scale=self.config.scale,
+            pad_label=self.ignore,
+            published=self.config.published,
+        )
+
+
+@stage("segmenter", opens=open_segmenter)
+def train_oracle(
+    benchmark: Benchmark,
+    names: Names,
+    *,
+    out: Path,
+    config: TrainingConfig,
+    device: str = "auto",
+) -> SegmenterFolder:
+    """Train the closed-set segmenter on ground truth.
+
+    Args:
+        benchmark: Images to train on, other ones than it will be scored on.
+        names: What to segment; every other id of the benchmark is background.
+        out: Folder of the segmenter; an interrupted training in it is continued.
+        config: How; the same as that of the segmenter it is compared with.
+        device: "auto", "cpu" or "cuda".
+
+    Returns:
+        The segmenter, with the counts `images`, `names` and `iterations`.
+
+    Raises:
+        DataError: The benchmark has none of the names, or a mask is malformed.
+        WeightsError: The backbone is missing or does not fit.
+        ConfigError: A value is out of range, or the loss is not finite.
+    """
+    samples = TruthSamples(benchmark, names, config=config)
+    network, card = train_on(
+        samples, labels=len(names) + 1, config=config, out=out, device=device, what="training the oracle"
+    )
+    settings = Settings(kind=KIND, names=names, architecture=architecture_of(network), models=(card,), regime=REGIME)
+    where = next(network.parameters()).device
+    saved = Segmenter(ClosedSet(network, preprocessing=IMAGENET, device=where), settings).save(out)
+    forget(out)
+    counts = {"images": len(benchmark.images), "names": len(names), "iterations": config.iterations}
+    return replace(saved, counts=counts)

@@ -1,0 +1,151 @@
+"""Archives and a saliency network in, a mask with the archive's label for every image out.
+
+NamedMask, https://arxiv.org/abs/2209.11228, section 3.2, "Mask generation". Reading, the network, the bilateral solver
+and writing overlap; images of one size go through the network together. It knows labels, but no names.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from namesake.archives import unique_images
+from namesake.errors import ConfigError, ImagesError
+from namesake.images import read_image, work_ahead
+from namesake.masks import rle
+from namesake.masks.bilateral import PUBLISHED
+from namesake.masks.detect import finish, input_side, propose_all, shrink
+from namesake.masks.saliency import SelfMask, load_selfmask, read_saliency_card
+from namesake.masks.store import MaskWriter, count_masks, open_masks
+from namesake.progress import track
+from namesake.records import Archives, Images, PseudoMask, PseudoMasks
+from namesake.shapes import ImageArray, MaskArray
+from namesake.workspace import stage
+
+WINDOW = 64
+"""Images that are sorted by size together."""
+
+Outcome = PseudoMask | ImagesError
+
+
+@dataclass(frozen=True)
+class SaliencyConfig:
+    """How archive images get their masks; the defaults are NamedMask's and ZUTIS's.
+
+    Attributes:
+        network: Source of the saliency network.
+        bilateral_solver: Draw the masks to the images' edges.
+        batch_size: Images a step of the network.
+        workers: Threads that read images, and as many that solve.
+        shard_size: Images a shard of the result.
+    """
+
+    network: str = "selfmask_nq20.pt"
+    bilateral_solver: bool = True
+    batch_size: int = 8
+    workers: int = 2
+    shard_size: int = 1000
+
+
+class _Read(NamedTuple):
+    image: ImageArray
+    height: int
+    width: int
+
+
+@stage("masks/saliency", opens=open_masks)
+def saliency_masks(
+    archives: Archives, *, config: SaliencyConfig = SaliencyConfig(), out: Path, device: str = "auto"
+) -> PseudoMasks:
+    """Find the salient object of every archive image, and give it the image's label.
+
+    Args:
+        archives: The images and their labels; an image of several archives is masked once.
+        config: Network, solver and sizes.
+        out: The stage's folder; finished shards in it are kept.
+        device: "auto", "cpu" or "cuda".
+
+    Returns:
+        The masks in the order of image ids, with counts `masks`, `empty` (of these, without a pixel) and `skipped`
+        (unreadable, listed with the reason in `skipped.json`); `score` is the network's objectness.
+
+    Raises:
+        ImagesError: Not one image can be read.
+        WeightsError: The network is missing or does not fit.
+        ConfigError: A size below 1.
+    """
+    if min(config.batch_size, config.workers, config.shard_size) < 1:
+        raise ConfigError(f"saliency: expected batch_size, workers and shard_size of 1 or more, found {config}.")
+    labels = unique_images(archives)
+    with MaskWriter(out, config.shard_size) as writer:
+        todo = writer.resume(list(labels))
+        if todo:
+            network = load_selfmask(config.network, device=device)
+            outcomes = _outcomes(network, archives.images, todo, labels, config)
+            done = len(labels) - len(todo)
+            for image_id, outcome in track(outcomes, what="saliency masks", total=len(labels), done=done):
+                if isinstance(outcome, PseudoMask):
+                    writer.write(outcome)
+                else:
+                    writer.skip(image_id, str(outcome))
+    counts = count_masks(out)
+    if not counts["masks"]:
+        raise ImagesError(f"none of the {len(labels)} archive images in {archives.images.folder} can be read.")
+    return PseudoMasks(out, counts=counts, models=(read_saliency_card(config.network),))
+
+
+def _outcomes(
+    network: SelfMask, images: Images, ids: Sequence[str], labels: Mapping[str, int], config: SaliencyConfig
+) -> Iterator[tuple[str, Outcome]]:
+    """Mask, or why there is none, of each image in order; one window is solved while the network sees the next."""
+    side = input_side(network)
+
+    def read(image_id: str) -> _Read:
+        image = read_image(images.path(image_id))
+        return _Read(shrink(image, side=side), image.shape[0], image.shape[1])
+
+    results = work_ahead(read, ids, workers=config.workers, ahead=WINDOW)
+    waiting: deque[list[tuple[str, Future[PseudoMask] | ImagesError]]] = deque()
+    with ThreadPoolExecutor(config.workers, thread_name_prefix="solve") as pool:
+        for window in _windows(ids, config.shard_size):
+            waiting.append(_submit(network, [next(results) for _ in window], labels, pool, config))
+            if len(waiting) > 1:
+                yield from _gather(waiting.popleft())
+        while waiting:
+            yield from _gather(waiting.popleft())
+
+
+def _windows(ids: Sequence[str], shard_size: int) -> Iterator[Sequence[str]]:
+    """Stretches of at most WINDOW ids that never span two shards, so that a resumed run has the same ones."""
+    for start in range(0, len(ids), shard_size):
+        shard = ids[start : start + shard_size]
+        yield from (shard[first : first + WINDOW] for first in range(0, len(shard), WINDOW))
+
+
+def _submit(
+    network: SelfMask,
+    window: list[tuple[str, _Read | ImagesError]],
+    labels: Mapping[str, int],
+    pool: ThreadPoolExecutor,
+    config: SaliencyConfig,
+) -> list[tuple[str, Future[PseudoMask] | ImagesError]]:
+    """Run the network on a window, and let the pool do the rest."""
+    solver = PUBLISHED if config.bilateral_solver else None
+    readable = [read.image for _, read in window if not isinstance(read, ImagesError)]
+    proposed = iter(propose_all(network, readable, batch_size=config.batch_size))
+
+    def complete(image_id: str, read: _Read, proposal: tuple[MaskArray, float]) -> PseudoMask:
+        mask = finish(proposal[0], read.image, solver=solver, height=read.height, width=read.width)
+        return PseudoMask(image_id, labels[image_id], proposal[1], read.height, read.width, rle.encode(mask))
+
+    return [
+        (image_id, read if isinstance(read, ImagesError) else pool.submit(complete, image_id, read, next(proposed)))
+        for image_id, read in window
+    ]
+
+
+def _gather(window: list[tuple[str, Future[PseudoMask] | ImagesError]]) -> Iterator[tuple[str, Outcome]]:
+    for image_id, result in window:
+        yield image_id, result if isinstance(result, ImagesError) else result.result()

@@ -1,0 +1,137 @@
+"""A saliency network and images in, the mask of each one's salient object out; it knows no files and no names.
+
+The inference of SelfMask as NamedMask (section 4.2) and ZUTIS use it: the most object-like query's mask, drawn to the
+image's edges by the bilateral solver.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from numpy import ndarray
+from torch.nn import functional
+
+from namesake.encoders.vit import patch_size
+from namesake.images.geometry import resize_longer_side, resize_shorter_side
+from namesake.masks.bilateral import PUBLISHED, BilateralSolver
+from namesake.masks.saliency import SelfMask
+from namesake.shapes import ImageArray, MaskArray
+
+LONGEST_TO_SHORTEST = 4
+"""Longer images than this are resized by their longer side, so that no image makes the network's input huge."""
+
+
+class Detection(NamedTuple):
+    """The salient object of an image.
+
+    Attributes:
+        mask: At the image's size; may be empty.
+        score: Objectness of the query that found it, 0 to 1.
+    """
+
+    mask: MaskArray
+    score: float
+
+
+def detect(
+    network: SelfMask,
+    images: Sequence[ImageArray],
+    *,
+    solver: BilateralSolver | None = PUBLISHED,
+    batch_size: int = 8,
+) -> list[Detection]:
+    """Find the salient object of each image.
+
+    Args:
+        network: In evaluation mode.
+        images: Of any sizes; those that are of one size after resizing go through the network together.
+        solver: Redraws the masks; None leaves them as the network has them.
+        batch_size: Images a step of the network.
+    """
+    resized = [shrink(image, side=input_side(network)) for image in images]
+    proposed = propose_all(network, resized, batch_size=batch_size)
+    return [
+        Detection(finish(mask, small, solver=solver, height=image.shape[0], width=image.shape[1]), score)
+        for (mask, score), small, image in zip(proposed, resized, images, strict=True)
+    ]
+
+
+def input_side(network: SelfMask) -> int | None:
+    """Shorter side in pixels that the network wants its images to have; None for their own."""
+    return network.config.preprocessing.shorter_side
+
+
+def shrink(image: ImageArray, *, side: int | None) -> ImageArray:
+    """Resize, up or down, so that the shorter side is `side` pixels; bilinear, as Pillow does it.
+
+    Where the longer side would become more than four times that, it becomes just so long instead.
+    """
+    if side is None:
+        return image
+    small = resize_shorter_side if max(image.shape[:2]) <= LONGEST_TO_SHORTEST * min(image.shape[:2]) else _shrink_long
+    return small(image, side=side)
+
+
+@torch.inference_mode()
+def propose(
+    network: SelfMask, images: Sequence[ImageArray]
+) -> tuple[Bool[ndarray, "batch height width"], Float[ndarray, "batch"]]:
+    """Masks of the most object-like queries, before the solver.
+
+    Args:
+        network: In evaluation mode.
+        images: Of one size, resized already.
+
+    Returns:
+        Masks at the images' size, and the objectness of each, 0 to 1.
+    """
+    device = network.query_embed.device
+    found = network(network.config.preprocessing.normalise(images).to(device))
+    score, query = found.objectness.sigmoid().max(dim=1)
+    probs = found.mask_probs[torch.arange(len(images), device=device), query]
+    height, width = images[0].shape[:2]
+    # Back to the padded input, whose padding is cut off.
+    factor = patch_size(network.encoder) / 2
+    fine = functional.interpolate(probs[:, None], scale_factor=factor, mode="bilinear", align_corners=False)
+    return (fine[:, 0, :height, :width] > 0.5).cpu().numpy(), score.float().cpu().numpy()
+
+
+def propose_all(
+    network: SelfMask, images: Sequence[ImageArray], *, batch_size: int
+) -> list[tuple[MaskArray, float]]:
+    """`propose` for resized images of any sizes: those of one size together, `batch_size` at once; order is kept."""
+    of_size: dict[tuple[int, ...], list[int]] = {}
+    for number, image in enumerate(images):
+        of_size.setdefault(image.shape, []).append(number)
+    found: dict[int, tuple[MaskArray, float]] = {}
+    for numbers in of_size.values():
+        for some in (numbers[start : start + batch_size] for start in range(0, len(numbers), batch_size)):
+            masks, scores = propose(network, [images[number] for number in some])
+            found |= {number: (mask, float(score)) for number, mask, score in zip(some, masks, scores, strict=True)}
+    return [found[number] for number in range(len(images))]
+
+
+def finish(
+    mask: MaskArray, image: ImageArray, *, solver: BilateralSolver | None, height: int, width: int
+) -> MaskArray:
+    """Redraw a mask to the edges of its resized image, and bring it to the original size.
+
+    Args:
+        mask: Of the size of `image`.
+        image: Resized.
+        solver: None leaves the mask as it is.
+        height: Of the original.
+        width: Of the original.
+    """
+    redrawn = mask if solver is None else solver.refine(image, mask)
+    # Nearest neighbour as torch has it (the pixel at or before, not under the centre): as published.
+    rows = np.arange(height) * mask.shape[0] // height
+    columns = np.arange(width) * mask.shape[1] // width
+    original: MaskArray = redrawn[rows[:, None], columns]
+    return original
+
+
+def _shrink_long(image: ImageArray, *, side: int) -> ImageArray:
+    return resize_longer_side(image, side=LONGEST_TO_SHORTEST * side)

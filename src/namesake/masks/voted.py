@@ -1,0 +1,192 @@
+"""Images and self-supervised encoders in, one voted spectral-cluster mask an image out; it knows no labels.
+
+Shin, Albanie, Xie, "Unsupervised Salient Object Detection with Spectral Cluster Voting" (SelfMask), CVPRW 2022,
+https://arxiv.org/abs/2203.12614, sections 3.2 and 3.3: the masks that a saliency network is trained on.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from numpy import ndarray
+from torch import Tensor
+from torch.nn import functional
+
+from namesake.encoders import Dino, load_dino
+from namesake.errors import ConfigError, ImagesError
+from namesake.images import read_image, work_ahead
+from namesake.images.geometry import resize_labels, resize_longer_side
+from namesake.masks import rle
+from namesake.masks.spectral import candidate_masks
+from namesake.masks.store import MaskWriter, count_masks, open_masks
+from namesake.masks.vote import vote
+from namesake.progress import track
+from namesake.records import Images, PseudoMask, PseudoMasks
+from namesake.shapes import ImageArray
+from namesake.workspace import stage
+
+WINDOW = 64
+"""Images that are sorted by size together."""
+AFFINITIES = 2**26
+"""Entries of dense affinities in memory at once."""
+
+
+@dataclass(frozen=True)
+class VotingConfig:
+    """How images get voted masks; the defaults are SelfMask's, with the one of its three encoders that is a ViT.
+
+    Attributes:
+        encoders: Sources of DINO or DINOv2; every one adds its candidates.
+        clusters: Numbers of clusters; an encoder gives as many candidates as their sum.
+        upsample: Factor on the patch grid before clustering.
+        temperature: 0 for the published affinity (cosines scaled to 0..1), else exp((cosine - 1) / temperature).
+        block: Features of this block, counted from 0 (negative: from the end).
+        longer_side: Larger images are shrunk to this many pixels, and their masks brought back by nearest neighbour.
+        batch_size: Images at once.
+        shard_size: Images a shard of the result.
+        seed: Of k-means.
+    """
+
+    encoders: tuple[str, ...] = ("facebook/dino-vits16",)
+    clusters: tuple[int, ...] = (2, 3, 4)
+    upsample: int = 2
+    temperature: float = 0.0
+    block: int = -1
+    longer_side: int = 512
+    batch_size: int = 16
+    shard_size: int = 1000
+    seed: int = 0
+
+
+class _Read(NamedTuple):
+    image: ImageArray
+    height: int
+    width: int
+
+
+@stage("masks/voted", opens=open_masks)
+def voted_masks(
+    images: Images, *, config: VotingConfig = VotingConfig(), out: Path, device: str = "auto"
+) -> PseudoMasks:
+    """Cluster each image's patches by every encoder, and keep the candidate that agrees best with the others.
+
+    Padding to whole patches is cut off the candidates.
+
+    Args:
+        images: Unlabelled.
+        config: Encoders and clustering.
+        out: The stage's folder; finished shards in it are kept.
+        device: "auto", "cpu" or "cuda".
+
+    Returns:
+        One mask an image, label 0, `score` the mean IoU of the winner with the other candidates; counts `masks`,
+        `empty`, `skipped`.
+
+    Raises:
+        ImagesError: Not one image can be read.
+        WeightsError: An encoder is missing.
+        ConfigError: An option is out of range.
+    """
+    _check(config)
+    with MaskWriter(out, config.shard_size) as writer:
+        todo = writer.resume(images.ids)
+        encoders = [load_dino(source, device=device) for source in config.encoders]
+        outcomes = _outcomes(encoders, images, todo, config)
+        for image_id, outcome in track(outcomes, what="voting", total=len(images), done=len(images) - len(todo)):
+            if isinstance(outcome, PseudoMask):
+                writer.write(outcome)
+            else:
+                writer.skip(image_id, str(outcome))
+    counts = count_masks(out)
+    if not counts["masks"]:
+        raise ImagesError(f"none of the {len(images)} images in {images.folder} can be read.")
+    return PseudoMasks(out, counts=counts, models=tuple(encoder.card for encoder in encoders))
+
+
+@torch.inference_mode()
+def voted(
+    images: Sequence[ImageArray], encoders: Sequence[Dino], *, config: VotingConfig = VotingConfig()
+) -> tuple[Bool[ndarray, "batch height width"], Float[ndarray, "batch"]]:
+    """Voted masks of images of one size, and the mean IoU of each with the other candidates.
+
+    Raises:
+        ImagesError: They differ in size.
+    """
+    masks = torch.cat([_candidates(images, encoder, config) for encoder in encoders], dim=1)
+    winner, agreement = vote(masks)
+    chosen = masks[torch.arange(len(images), device=masks.device), winner]
+    return chosen.cpu().numpy(), agreement.cpu().numpy()
+
+
+def _candidates(
+    images: Sequence[ImageArray], encoder: Dino, config: VotingConfig
+) -> Bool[Tensor, "batch candidates height width"]:
+    """Candidates of one encoder at the images' size."""
+    x, patch = encoder.normalise(images), encoder.patch_size
+    height, width = x.shape[2:]
+    padded = functional.pad(x, (0, -width % patch, 0, -height % patch))
+    features = encoder.patch_features(padded, block=None if config.block == -1 else config.block)
+    masks = candidate_masks(
+        features,
+        clusters=config.clusters,
+        upsample=config.upsample,
+        temperature=config.temperature or None,
+        seed=config.seed,
+    )
+    whole = functional.interpolate(masks.float(), size=tuple(padded.shape[2:]), mode="nearest")
+    return whole[..., :height, :width] > 0.5
+
+
+def _outcomes(
+    encoders: Sequence[Dino], images: Images, ids: Sequence[str], config: VotingConfig
+) -> Iterator[tuple[str, PseudoMask | ImagesError]]:
+    """Mask, or why there is none, of each image in order."""
+
+    def read(image_id: str) -> _Read:
+        image = read_image(images.path(image_id))
+        small = resize_longer_side(image, side=config.longer_side) if max(image.shape) > config.longer_side else image
+        return _Read(small, image.shape[0], image.shape[1])
+
+    results = work_ahead(read, ids, ahead=WINDOW)
+    for start in range(0, len(ids), config.shard_size):
+        shard = ids[start : start + config.shard_size]
+        for first in range(0, len(shard), WINDOW):
+            window = [next(results) for _ in shard[first : first + WINDOW]]
+            yield from _vote_window(encoders, window, config)
+
+
+def _vote_window(
+    encoders: Sequence[Dino], window: list[tuple[str, _Read | ImagesError]], config: VotingConfig
+) -> Iterator[tuple[str, PseudoMask | ImagesError]]:
+    of_size: dict[tuple[int, ...], list[tuple[str, _Read]]] = {}
+    for image_id, read in window:
+        if not isinstance(read, ImagesError):
+            of_size.setdefault(read.image.shape, []).append((image_id, read))
+    found: dict[str, PseudoMask] = {}
+    for size, same in of_size.items():
+        at_once = _at_once(size, encoders, config)
+        for some in (same[start : start + at_once] for start in range(0, len(same), at_once)):
+            masks, scores = voted([read.image for _, read in some], encoders, config=config)
+            for (image_id, read), mask, score in zip(some, masks, scores, strict=True):
+                whole = resize_labels(mask, height=read.height, width=read.width)
+                found[image_id] = PseudoMask(image_id, 0, float(score), read.height, read.width, rle.encode(whole))
+    yield from ((image_id, read if isinstance(read, ImagesError) else found[image_id]) for image_id, read in window)
+
+
+def _at_once(size: tuple[int, ...], encoders: Sequence[Dino], config: VotingConfig) -> int:
+    """Images that fit into memory together: those of an affinity that is built whole are few."""
+    if not config.temperature:
+        return config.batch_size
+    side = config.upsample / min(encoder.patch_size for encoder in encoders)
+    nodes = size[0] * size[1] * side * side
+    return max(1, min(config.batch_size, int(AFFINITIES / nodes**2)))
+
+
+def _check(config: VotingConfig) -> None:
+    if not config.encoders or not config.clusters or min(config.clusters) < 2:
+        raise ConfigError(f"voting: expected an encoder and numbers of clusters of 2 or more, found {config}.")
+    if min(config.upsample, config.batch_size, config.shard_size, config.longer_side) < 1 or config.temperature < 0:
+        raise ConfigError(f"voting: expected sizes of 1 or more and a temperature of 0 or more, found {config}.")

@@ -1,0 +1,99 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from namesake.errors import DataError
+from namesake.evaluation import evaluate, evaluate_run, open_benchmark, train_oracle
+from namesake.evaluation.oracle import REGIME, TruthSamples
+from namesake.evaluation.report import write_report
+from namesake.records import Names
+from namesake.segmenter import DeepLabConfig, load_segmenter
+from namesake.training import TrainingConfig
+from namesake.workspace import Workspace
+
+NAMES = Names(("red", "green"))
+CONFIG = TrainingConfig(
+    iterations=40,
+    batch_size=4,
+    crop=32,
+    scale=(0.8, 1.0),
+    learning_rate=2e-2,
+    network=DeepLabConfig(low_level=8, aspp=16, atrous_rates=(1, 2), output_stride=4),
+    workers=0,
+    checkpoint_every=15,
+)
+
+
+@pytest.fixture(scope="session")
+def backbone(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder with a ResNet far too small for anything but tests."""
+    from namesake.segmenter.resnet import ResNet
+
+    torch.manual_seed(0)
+    network = ResNet(stem=8, hidden_sizes=(16, 16, 32, 32), depths=(1, 1, 1, 1), output_stride=4, momentum=0.1)
+    with torch.no_grad():
+        for _ in range(20):
+            network(torch.randn(4, 3, 32, 32))
+    path = tmp_path_factory.mktemp("backbone") / "resnet.pth"
+    torch.save(network.state_dict(), path)
+    return str(path)
+
+
+def test_samples__full_label_maps(scenes):
+    benchmark = open_benchmark("folder", scenes)
+    samples = TruthSamples(benchmark, NAMES, config=replace(CONFIG, copy_paste_max=3, scale=(0.5, 1.0)))
+    seen = set()
+    for index in range(12):
+        image, labels = samples[index]
+        assert image.shape == (3, 32, 32)
+        assert image.dtype == torch.uint8
+        assert labels.shape == (32, 32)
+        seen |= set(labels.unique().tolist())
+        again = samples[index]
+        assert torch.equal(again.image, image)
+        assert torch.equal(again.labels, labels)
+    assert seen == {0, 1, 2, 255}
+
+
+def test_samples__truth_that_does_not_count(scenes):
+    from PIL import Image
+
+    for path in (scenes / "masks").glob("*.png"):
+        Image.fromarray(np.full((40, 48), 255, np.uint8)).save(path)
+    labels = TruthSamples(open_benchmark("folder", scenes), NAMES, config=CONFIG)[0].labels
+    assert set(labels.unique().tolist()) == {255}
+
+
+def test_samples__no_name_known(scenes):
+    with pytest.raises(DataError, match="none of the names to learn: unicorn"):
+        TruthSamples(open_benchmark("folder", scenes), Names(("unicorn",)), config=CONFIG)
+
+
+def test_oracle__learns_and_is_scored(scenes, backbone: str, tmp_path: Path):
+    benchmark = open_benchmark("folder", scenes)
+    config = replace(CONFIG, backbone=backbone)
+    with Workspace(tmp_path / "oracle") as workspace:
+        made = workspace.step(train_oracle, benchmark, NAMES, config=config, device="cpu")
+        workspace.step(train_oracle, open_benchmark("folder", scenes), NAMES, config=config, device="cpu")
+    assert [stage["reused"] for stage in workspace.stages] == [False, True]
+    assert made.counts == {"images": 6, "names": 2, "iterations": 40}
+    assert load_segmenter(tmp_path / "oracle", device="cpu").settings.regime == REGIME
+    scores = evaluate_run(tmp_path / "oracle", benchmark="folder", root=scenes, device="cpu")
+    nothing = evaluate(Blind(), benchmark)
+    assert scores.mean_iou_over_dataset > nothing.mean_iou_over_dataset + 15
+    assert "trained on ground truth, as the ceiling" in write_report(tmp_path / "oracle").read_text()
+
+
+class Blind:
+    """Sees background everywhere."""
+
+    names = NAMES
+
+    def segment_many(self, images):
+        from namesake.records import Prediction
+
+        shapes = [image.shape[:2] for image in images]
+        return [Prediction(np.zeros(shape, np.uint8), np.ones(shape, np.float32)) for shape in shapes]

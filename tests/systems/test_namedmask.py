@@ -1,0 +1,114 @@
+"""NamedMask end to end on a tiny world: every stage does its work, is reused, and survives being killed."""
+
+import hashlib
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import namesake
+from namesake.errors import WorkspaceError
+
+pytestmark = pytest.mark.slow
+
+KILLED_IN = {
+    "index": "index/started.json",
+    "archives": "archives/started.json",
+    "masks/saliency": "masks/saliency/started.json",
+    "masks/experts": "masks/experts/experts",
+    "segmenter": "segmenter/checkpoint.pt",
+}
+"""Stage -> the file or folder whose appearance says that the stage is at work."""
+
+RUN = """
+import os, signal, sys, threading, time
+from pathlib import Path
+sign = sys.argv.pop(1)
+def kill_when_it_appears():
+    while not Path(sign).exists():
+        time.sleep(0.001)
+    os.kill(os.getpid(), signal.SIGKILL)
+if sign != "never":
+    threading.Thread(target=kill_when_it_appears, daemon=True).start()
+import torch
+torch.set_num_threads(1)
+from namesake.cli import main
+main()
+"""
+
+
+def run(arguments: list[str], *, killed_at: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", RUN, str(killed_at or "never"), "run", "namedmask", *arguments, "--json"]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
+
+
+def digests(run_folder: Path) -> dict[str, str]:
+    """Of every file that a stage made; a manifest also holds seconds and is left out."""
+    files = [path for path in sorted(run_folder.rglob("*")) if path.is_file()]
+    volatile = {"manifest.json", "run.json", ".lock"}
+    return {
+        str(path.relative_to(run_folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+        if path.name not in volatile
+    }
+
+
+@pytest.fixture(scope="module")
+def whole(tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An undisturbed run."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    result = run(tiny.options(folder))
+    assert result.returncode == 0, result.stderr
+    stages = json.loads(result.stdout)["stages"]
+    assert [stage["name"] for stage in stages] == list(KILLED_IN)
+    return folder
+
+
+def test_run__again_reuses_everything(tiny, whole: Path):
+    before = digests(whole)
+    result = run(tiny.options(whole))
+    assert all(stage["reused"] for stage in json.loads(result.stdout)["stages"])
+    assert digests(whole) == before
+
+
+def test_run__killed_in_every_stage_ends_with_the_same_bytes(tiny, whole: Path, tmp_path: Path):
+    folder = tmp_path / "killed"
+    for sign in KILLED_IN.values():
+        assert run(tiny.options(folder), killed_at=folder / sign).returncode == -signal.SIGKILL, sign
+    assert run(tiny.options(folder)).returncode == 0
+    assert digests(folder) == digests(whole)
+
+
+def test_run__other_options_in_the_same_folder(tiny, whole: Path):
+    before = digests(whole)
+    result = run([*tiny.options(whole), "--config", "training.iterations=31"])
+    assert result.returncode == 1
+    assert "training" in result.stderr
+    assert "--overwrite" in result.stderr
+    assert digests(whole) == before
+
+
+def test_run__until_a_stage_then_on(tiny, tmp_path: Path):
+    options = tiny.options(tmp_path / "run")
+    overrides = tuple(part for part in options if "=" in part)
+    settings = {"names": "car, tree, mug", "images": tiny.images, "out": tmp_path / "run", "preset": "mini"}
+    first = namesake.run("namedmask", **settings, config=overrides, until="archives")
+    assert [stage["name"] for stage in first.stages] == ["index", "archives"]
+    second = namesake.run("namedmask", **settings, config=overrides, until="masks")
+    assert [stage["reused"] for stage in second.stages] == [True, True, False, False]
+    with pytest.raises(WorkspaceError, match="names"):
+        namesake.run("namedmask", **{**settings, "names": "car, tree"}, config=overrides)
+
+
+def test_segmenter__from_python(tiny, whole: Path):
+    segmenter = namesake.load(whole)
+    image = np.asarray(Image.open(next(tiny.images.iterdir())).convert("RGB"))[:50, :61]
+    result = segmenter.segment(image)
+    assert result.labels.shape == result.confidence.shape == (50, 61)
+    assert set(np.unique(result.labels)) <= {0, 1, 2, 3}
+    assert segmenter.names.names == ("car", "tree", "mug")

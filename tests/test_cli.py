@@ -1,0 +1,78 @@
+"""Every verb parses, does its work, and says what a person or a program needs to know."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from namesake.cli import app
+
+VERBS = ("world", "run", "index", "archive", "mask", "train", "predict", "evaluate", "report", "demo", "doctor")
+
+
+def namesake(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """The command as a user types it."""
+    command = [sys.executable, "-m", "namesake", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help__every_verb(verb: str):
+    result = CliRunner().invoke(app, [verb, "--help"])
+    assert result.exit_code == 0
+    assert "--json" in result.output
+
+
+def test_world__lists_names():
+    result = CliRunner().invoke(app, ["world", "--list-names", "--json"])
+    known = json.loads(result.output)
+    assert len(known["names"]) >= 24
+    assert len(known["unseen_names"]) == 8
+    assert set(known["unseen_names"]) < set(known["names"])
+    assert len(known["stuff"]) >= 6
+
+
+def test_world__writes_and_keeps(tmp_path: Path):
+    arguments = ["world", "--draw", "scenes", "--count", "3", "--size", "64", "--out", str(tmp_path / "w"), "--json"]
+    for _ in range(2):
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == 0, result.output
+        assert json.loads(result.output)["images"] == 3
+    assert len(list((tmp_path / "w" / "masks").iterdir())) == 3
+
+
+def test_doctor__says_versions_and_weights():
+    result = CliRunner().invoke(app, ["doctor", "--json"])
+    assert result.exit_code == 0, result.output
+    assert "torch" in result.output
+    assert "embedded:clip" in result.output
+
+
+def test_error__one_line_and_exit_code(tmp_path: Path):
+    result = namesake("run", "namedmask", "--names", "cat", "--images", tmp_path / "nowhere", "--out", tmp_path / "run")
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert "nowhere" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_error__unknown_system_lists_the_known(tmp_path: Path):
+    result = namesake("run", "named-mask", "--names", "cat", "--images", tmp_path, "--out", tmp_path / "run")
+    assert result.returncode == 1
+    assert "namedmask" in result.stderr
+
+
+def test_error__unknown_option_suggests_the_nearest(tmp_path: Path):
+    result = namesake(
+        "run", "namedmask", "--preset", "mini", "--names", "cat", "--images", tmp_path, "--out", tmp_path / "run",
+        "--config", "training.iteration=3",
+    )  # fmt: skip
+    assert result.returncode == 1
+    assert "training.iterations" in result.stderr
+
+
+def test_usage__missing_option_is_exit_code_two():
+    assert namesake("run", "namedmask").returncode == 2
