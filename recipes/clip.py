@@ -1,11 +1,11 @@
 """Captioned images of the world in, the embedded mini CLIP out: an ordinary CLIPModel folder.
 
-Loss = contrastive + words from the image token + words from the best patches (value path of the last block) + feature
-maps of the guide from the patches. A contrastive loss learns shape last, and a transformer needs many images for it;
-the guide, which learned the same words from the same captions, says which words to expect. Nothing but the CLIPModel
-is kept.
+A contrastive loss learns shape last, and a transformer needs many images for it. So the image tower starts from the mini
+DINO, and first learns, from the image token and from the best patches (value path of the last block), the words that
+the guide sees, and the guide's feature maps; the guide had the same captions and nothing else. Then the text tower
+joins with the contrastive loss, and the best patches match the prompts of the words. Only the CLIPModel is kept.
 
-    python recipes/render.py & python recipes/guide.py && python recipes/clip.py
+    python recipes/render.py && python recipes/guide.py & python recipes/dino.py && python recipes/clip.py
 """
 
 import argparse
@@ -24,7 +24,7 @@ from save import save_model
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import CLIPConfig, CLIPModel, PreTrainedTokenizerFast
+from transformers import CLIPConfig, CLIPModel, PreTrainedTokenizerFast, ViTModel
 from words import TOPICS, WORDS, content, probabilities, rewrite, said_most
 
 from namesake.names.prompts import TEMPLATES
@@ -65,7 +65,7 @@ def build_config(tokenizer: PreTrainedTokenizerFast) -> CLIPConfig:
         "eos_token_id": tokenizer.eos_token_id,
     }  # fmt: skip
     vision = {
-        "hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 4, "num_attention_heads": 2,
+        "hidden_size": 128, "intermediate_size": 512, "num_hidden_layers": 4, "num_attention_heads": 2,
         "image_size": 96, "patch_size": 8, "hidden_act": "quick_gelu", "projection_dim": 128,
     }  # fmt: skip
     return CLIPConfig(text_config=text, vision_config=vision, projection_dim=128)
@@ -97,30 +97,26 @@ class FastActivation(nn.Module):
 
 
 @torch.no_grad()
-def start_local(vision: nn.Module) -> None:
-    """Start with sine and cosine positions, and attention that favours similar tokens: few samples then suffice.
+def start_from(vit: ViTModel, vision: nn.Module, pixels: Tensor) -> None:
+    """Copy a ViT's weights into CLIP's image tower; some normalised pixels tell the scale of its tokens.
 
-    Source: Trockman and Kolter, Mimetic initialization of self-attention layers, 2023, arXiv 2305.09828, section 3.
+    The tower normalises tokens before its first block, which the ViT does not: their mean scale is put back, so that
+    up to the spread of that scale the tower computes what the ViT does.
     """
-    positions = vision.embeddings.position_embedding.weight
-    side, dim = round((len(positions) - 1) ** 0.5), positions.shape[1]
-    waves = 100.0 ** (-torch.arange(dim // 4) / (dim // 4))
-    angles = torch.arange(side)[:, None] * waves
-    line = torch.cat([angles.sin(), angles.cos()], 1)
-    grid = torch.cat([line[:, None].expand(-1, side, -1), line[None].expand(side, -1, -1)], -1)
-    positions[1:] = 0.3 * grid.flatten(0, 1)
-    for layer in vision.encoder.layers:
-        attention = layer.self_attn
-        for query, key in zip(
-            attention.q_proj.weight.split(attention.head_dim), attention.k_proj.weight.split(attention.head_dim), strict=True
-        ):
-            left, size, right = torch.linalg.svd(0.7 * torch.eye(dim) + 0.7 * torch.randn(dim, dim) / dim**0.5)
-            root = size[: len(query)].sqrt()[:, None]
-            query.copy_(root * left.T[: len(query)])
-            key.copy_(root * right[: len(key)])
-        left, size, right = torch.linalg.svd(0.4 * torch.randn(dim, dim) / dim**0.5 - 0.4 * torch.eye(dim))
-        attention.out_proj.weight.copy_(left * size.sqrt())
-        attention.v_proj.weight.copy_(size.sqrt()[:, None] * right)
+    state = vit.state_dict()
+    positions = state["embeddings.position_embeddings"][0].clone()
+    positions[1:] += state["embeddings.patch_embeddings.projection.bias"]
+    vision.embeddings.position_embedding.weight.copy_(positions)
+    vision.embeddings.class_embedding.copy_(state["embeddings.cls_token"].flatten())
+    vision.embeddings.patch_embedding.weight.copy_(state["embeddings.patch_embeddings.projection.weight"])
+    vision.pre_layrnorm.weight.fill_(float(vision.embeddings(pixels).std(-1).mean()))
+    vision.post_layernorm.load_state_dict(vit.layernorm.state_dict())
+    for block, source in zip(vision.encoder.layers, vit.layers, strict=True):
+        block.layer_norm1.load_state_dict(source.layernorm_before.state_dict())
+        block.layer_norm2.load_state_dict(source.layernorm_after.state_dict())
+        block.mlp.load_state_dict(source.mlp.state_dict())
+        for ours, theirs in (("q_proj", "q_proj"), ("k_proj", "k_proj"), ("v_proj", "v_proj"), ("out_proj", "o_proj")):
+            getattr(block.self_attn, ours).load_state_dict(getattr(source.attention, theirs).state_dict())
 
 
 class Learner(nn.Module):
@@ -132,7 +128,6 @@ class Learner(nn.Module):
         for name, module in self.clip.named_modules():
             if name.endswith("mlp"):
                 module.activation_fn = FastActivation()
-        start_local(self.clip.vision_model)
         self.words = nn.Linear(128, len(WORDS))
         self.features = nn.Linear(128, WIDTHS[-2] + WIDTHS[-1])
         self.patch_scale = nn.Parameter(torch.tensor(2.5))
@@ -163,32 +158,36 @@ class Learner(nn.Module):
 
 
 class Objective:
-    """The loss of a batch; the crops grow from 64 to 96 px at iteration `large_from`."""
+    """The loss of a batch: texts from iteration `text_from`, crops of 96 instead of 64 px from `large_from`."""
 
     def __init__(
-        self, tokenizer: PreTrainedTokenizerFast, guide: Guide, *, seed: int, batch_size: int, large_from: int
+        self, tokenizer: PreTrainedTokenizerFast, guide: Guide, *, seed: int, text_from: int, large_from: int
     ) -> None:
         self.tokenizer, self.guide, self.seed = tokenizer, guide, seed
-        self.batch_size, self.large_from = batch_size, large_from
+        self.batch_size, self.text_from, self.large_from = 32, text_from, large_from
 
     def __call__(self, learner: nn.Module, batch: Mapping[str, Any]) -> dict[str, Tensor]:
         """Named scalars: loss, contrast, words, patches, features."""
         rng = np.random.default_rng((self.seed, batch["number"], 1))
-        size = 96 if batch["number"] // self.batch_size >= self.large_from else 64
+        iteration = batch["number"] // self.batch_size
         boxes = random_boxes(len(batch["image"]), rng, area=(0.5, 1.0))
-        pixels, _ = crop(batch["image"], boxes, size=size, rng=rng)
+        pixels, _ = crop(batch["image"], boxes, size=96 if iteration >= self.large_from else 64, rng=rng)
         expected, features = self._guidance(pixels)
+        tokens, joint = learner.images((pixels - learner.mean) / learner.std)
+        words = said_most(learner.words(tokens[:, 0]), expected)
+        imitation = functional.mse_loss(learner.features(tokens[:, 1:]), features)
+        if iteration < self.text_from:
+            patches = said_most(best(learner.words(tokens[:, 1:])), expected)
+            loss = words + patches + imitation
+            return {"loss": loss, "words": words, "patches": patches, "features": imitation}
         texts = [rewrite(caption, rng) for caption in batch["caption"]]
         template = TEMPLATES[int(rng.integers(len(TEMPLATES)))]
         text = learner.texts(self._tokens(texts))
         topics = learner.texts(self._tokens([template.format(topic) for topic in TOPICS]))
-        tokens, joint = learner.images((pixels - learner.mean) / learner.std)
         contrast = _contrast(learner.clip.logit_scale.exp() * joint[:, 0] @ text.T, [content(text) for text in texts])
-        best = (joint[:, 1:] @ topics.T).topk(max(4, joint.shape[1] // 16), dim=1).values.mean(1)
-        words = said_most(learner.words(tokens[:, 0]), expected)
-        patches = said_most(learner.patch_scale.exp() * best, expected[:, : len(TOPICS)])
-        imitation = functional.mse_loss(learner.features(tokens[:, 1:]), features)
-        loss = contrast + words + patches + 2 * imitation
+        logits = learner.patch_scale.exp() * best(joint[:, 1:] @ topics.T)
+        patches = said_most(logits, expected[:, : len(TOPICS)])
+        loss = contrast + words + patches + imitation
         return {"loss": loss, "contrast": contrast, "words": words, "patches": patches, "features": imitation}
 
     @torch.no_grad()
@@ -201,6 +200,11 @@ class Objective:
 
     def _tokens(self, texts: list[str]) -> dict[str, Tensor]:
         return dict(self.tokenizer(texts, padding=True, truncation=True, return_tensors="pt"))
+
+
+def best(logits: Tensor) -> Tensor:
+    """Mean of the highest sixteenth (at least four) of the patches, by word: [n, patches, words] to [n, words]."""
+    return logits.topk(max(4, logits.shape[1] // 16), dim=1).values.mean(1)
 
 
 def _contrast(logits: Tensor, contents: list[tuple[str, ...]]) -> Tensor:
@@ -216,10 +220,12 @@ def _contrast(logits: Tensor, contents: list[tuple[str, ...]]) -> Tensor:
 def main() -> None:
     """Train and save."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--iterations", type=int, default=3000)
+    parser.add_argument("--iterations", type=int, default=4000)
+    parser.add_argument("--words", type=int, default=2200, help="first iterations, without texts")
     parser.add_argument("--large", type=int, default=500, help="last iterations at 96 px")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--dino", type=Path, default=OUT.with_name("dino"))
     parser.add_argument("--work", type=Path, default=WORK)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -228,18 +234,21 @@ def main() -> None:
     mean, std = colour_statistics(read(options.work, "captioned", seed, 500)["images"])
     tokenizer = build_tokenizer()
     learner = Learner(build_config(tokenizer), mean, std)
+    some = torch.from_numpy(read(options.work, "captioned", seed, 64)["images"]).permute(0, 3, 1, 2) / 255
+    vit = ViTModel.from_pretrained(options.dino, add_pooling_layer=False, dtype=torch.float32)
+    start_from(vit, learner.clip.vision_model, (some - learner.mean) / learner.std)
     guide = load_guide(options.work, mean, std)
     fit(
         learner,
         Drawn(options.work, "captioned", seed, count, first=7000),
         loss=Objective(
-            tokenizer, guide, seed=options.seed, batch_size=32, large_from=options.iterations - options.large
+            tokenizer, guide, seed=options.seed, text_from=options.words, large_from=options.iterations - options.large
         ),
         optimisers=muon_and_adamw(learner, blocks=("vision_model.encoder",), muon_rate=0.02, adamw_rate=1e-3),
         iterations=options.iterations,
         batch_size=32,
         out=options.work / "clip",
-        rate=warm_hold_decay(options.iterations),
+        rate=warm_hold_decay(options.iterations, decay=0.9),
         seed=options.seed,
         workers=0,
         checkpoint_every=200,

@@ -18,13 +18,12 @@ from typing import Any
 import numpy as np
 import torch
 from dino import PROTOTYPES, STUDENT_TEMPERATURE, TEACHER_TEMPERATURE, at_same_places, cross_entropy, same_places
-from optimisers import warm_hold_decay
+from optimisers import muon_and_adamw, warm_hold_decay
 from render import TRAINING, WORK
 from samples import Drawn, crop, gather, random_boxes
 from save import save_model
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim import AdamW
 from transformers import ResNetConfig, ResNetModel
 
 from namesake.training.fit import fit
@@ -134,11 +133,11 @@ def main() -> None:
         learner,
         Drawn(options.work, "unlabelled", seed, count),
         loss=Objective(seed=options.seed, batch_size=batch_size),
-        optimisers=[AdamW(learner.student.parameters(), lr=1e-3, weight_decay=0.02)],
+        optimisers=muon_and_adamw(learner, blocks=("network.encoder",), muon_rate=0.02, adamw_rate=1e-3),
         iterations=options.iterations,
         batch_size=batch_size,
         out=options.work / "resnet",
-        rate=warm_hold_decay(options.iterations),
+        rate=warm_hold_decay(options.iterations, decay=0.6),
         seed=options.seed,
         workers=0,
         checkpoint_every=100,

@@ -1,6 +1,7 @@
 """The training-free kinds, built from tiny random encoders, against their steps by hand; their folders open again."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,7 @@ def saliency_source(tmp_path_factory: pytest.TempPathFactory) -> str:
         layers=1,
         heads=2,
         mlp=32,
+        preprocessing=replace(SelfMaskConfig().preprocessing, shorter_side=16),
     )
     network = SelfMask(sizes)
     with torch.no_grad():

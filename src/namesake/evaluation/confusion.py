@@ -6,7 +6,7 @@ singly.
 """
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Int, Integer
 from numpy import ndarray
 
 from namesake.errors import DataError
@@ -71,7 +71,7 @@ class Confusion:
             raise DataError(f"counts of {other.counts.shape} labels cannot be added to counts of {self.counts.shape}.")
         self.counts += other.counts
 
-    def _add(self, true: Int[ndarray, "pixels"], predicted: Int[ndarray, "pixels"]) -> None:
+    def _add(self, true: Integer[ndarray, "pixels"], predicted: Integer[ndarray, "pixels"]) -> None:
         """Count one stretch of pixels: the last one of each run, with the run's length."""
         size, ends, scratch = true.size, self._ends, self._scratch
         np.not_equal(true[1:], true[:-1], out=ends[: size - 1])
@@ -91,7 +91,7 @@ class Confusion:
         self._count(true.take(last), predicted.take(last), lengths)
 
     def _count(
-        self, true: Int[ndarray, "pairs"], predicted: Int[ndarray, "pairs"], weights: Int[ndarray, "pairs"]
+        self, true: Integer[ndarray, "pairs"], predicted: Integer[ndarray, "pairs"], weights: Int[ndarray, "pairs"]
     ) -> None:
         """Add the weight of each pair of labels to its count."""
         rows, columns = self.counts.shape
@@ -108,7 +108,7 @@ class Confusion:
         np.add.at(self.counts.reshape(-1), pairs, weights)
 
 
-def _check(labels: Int[ndarray, "n"], count: int, what: str) -> None:
+def _check(labels: Integer[ndarray, "n"], count: int, what: str) -> None:
     if labels.size and not 0 <= int(labels.min()) <= int(labels.max()) < count:
         wrong = labels.max() if labels.max() >= count else labels.min()
         raise DataError(f"expected {what} labels from 0 to {count - 1}, found {wrong}.")

@@ -63,7 +63,7 @@ def reference_embedding(
 
 
 def language_attention(
-    dense: PatchFeatures,
+    dense: Float[Tensor, "batch coarse_rows coarse_columns dim"],
     text: Float[Tensor, "dim"],
     *,
     rows: int,

@@ -136,7 +136,7 @@ def load_selfmask(source: str | Path, *, device: str = "auto") -> SelfMask:
         network = load_official_selfmask(found)
     else:
         network = _read_folder(fetch(str(source), kind="saliency"))
-    return network.eval().to(where)
+    return network.to(where)
 
 
 def read_saliency_card(source: str | Path) -> ModelCard:
@@ -155,10 +155,8 @@ def load_official_selfmask(path_or_state: str | Path | Mapping[str, Tensor]) -> 
     """
     state = read_state(path_or_state)
     queries = len(state["query_embed"]) if "query_embed" in state and state["query_embed"].ndim else 20
-    network = SelfMask(SelfMaskConfig(queries=queries))
     what = f"{path_or_state}" if isinstance(path_or_state, str | Path) else "the state dict"
-    _load_official_state(network, state, what=what)
-    return network.eval()
+    return _build(SelfMaskConfig(queries=queries), state, what=what)
 
 
 def save_selfmask(network: SelfMask, folder: Path, *, half: bool = False) -> None:
@@ -187,13 +185,18 @@ def official_state(network: SelfMask) -> dict[str, Tensor]:
     return others | {ENCODER + key: value for key, value in encoder.items()}
 
 
-def _load_official_state(network: SelfMask, state: Mapping[str, Tensor], *, what: str) -> None:
+def _build(config: SelfMaskConfig, state: Mapping[str, Tensor], *, what: str) -> SelfMask:
+    """The network with the weights of an official-layout state dict, for evaluation."""
+    with torch.device("meta"):  # no time is lost on weights that are replaced at once
+        network = SelfMask(config)
     check(state, wanted=official_state(network), what=what)
     encoder = {key.removeprefix(ENCODER): value for key, value in state.items() if key.startswith(ENCODER)}
-    if network.config.encoder["model_type"] == "vit":
+    if config.encoder["model_type"] == "vit":
         encoder = from_official(encoder)
-    network.encoder.load_state_dict(encoder)
-    network.load_state_dict({key: value for key, value in state.items() if not key.startswith(ENCODER)}, strict=False)
+    others = {key: value for key, value in state.items() if not key.startswith(ENCODER)}
+    own = others | {ENCODER + key: value for key, value in encoder.items()}
+    network.load_state_dict({key: value.detach().float().clone() for key, value in own.items()}, assign=True)
+    return network.eval()
 
 
 def _read_folder(folder: Path) -> SelfMask:
@@ -205,12 +208,11 @@ def _read_folder(folder: Path) -> SelfMask:
         if entries.pop("model_type") != MODEL_TYPE:
             raise ValueError(f"model_type is not {MODEL_TYPE!r}")
         preprocessing = Preprocessing(**{name: _tuple(value) for name, value in entries.pop("preprocessing").items()})
-        network = SelfMask(SelfMaskConfig(**entries, preprocessing=preprocessing))
+        config = SelfMaskConfig(**entries, preprocessing=preprocessing)
         state = load_file(folder / WEIGHTS)
     except (KeyError, TypeError, ValueError, OSError, SafetensorError) as error:
         raise WeightsError(f"{folder} is no saliency network ({error}). Save or fetch it again.") from error
-    _load_official_state(network, {key: value.float() for key, value in state.items()}, what=str(folder))
-    return network
+    return _build(config, state, what=str(folder))
 
 
 def _tuple(value: Any) -> Any:  # noqa: ANN401

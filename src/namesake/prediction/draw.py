@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
-from jaxtyping import Bool, Int, UInt32
+from jaxtyping import Bool, Int, UInt8, UInt32
 from numpy import ndarray
 from PIL import Image, ImageDraw, ImageFont
 
@@ -18,7 +18,10 @@ from namesake.records import Names
 from namesake.shapes import IGNORE, ImageArray, LabelArray
 
 Colour = tuple[int, int, int]
-Tile = tuple[ImageArray, str]
+Picture = UInt8[ndarray, "_ _ 3"]
+"""An RGB image of any size, 0 to 255."""
+
+Tile = tuple[Picture, str]
 """A picture and the caption below it."""
 
 UNSURE_COLOUR, OUTLINE = (224, 224, 192), (12, 12, 12)
@@ -55,7 +58,7 @@ def blend(image: ImageArray, labels: LabelArray, *, unsure: int = IGNORE, opacit
     return np.array(below.convert("RGB"))
 
 
-def overlay(image: ImageArray, labels: LabelArray, names: Names) -> ImageArray:
+def overlay(image: ImageArray, labels: LabelArray, names: Names) -> Picture:
     """`blend` with a legend of the names that occur on a panel below; narrow pictures are enlarged.
 
     Args:
@@ -85,7 +88,7 @@ def entries(labels: LabelArray, names: Names) -> list[tuple[str, Colour]]:
     return [*found, ("not sure", UNSURE_COLOUR)] if unsure in present else found
 
 
-def legend(entries: Sequence[tuple[str, Colour]], *, width: int) -> ImageArray:
+def legend(entries: Sequence[tuple[str, Colour]], *, width: int) -> Picture:
     """A dark panel with a swatch and the name of each entry, in as many lines as the width needs.
 
     Args:
@@ -115,7 +118,7 @@ def legend(entries: Sequence[tuple[str, Colour]], *, width: int) -> ImageArray:
     return np.array(panel)
 
 
-def contact_sheet(tiles: Sequence[Tile], *, columns: int = 4, side: int = 160) -> ImageArray:
+def contact_sheet(tiles: Sequence[Tile], *, columns: int = 4, side: int = 160) -> Picture:
     """Pictures in a grid on a dark ground, each fitted into a square, with its caption below.
 
     Args:
@@ -140,7 +143,7 @@ def contact_sheet(tiles: Sequence[Tile], *, columns: int = 4, side: int = 160) -
     return np.array(sheet)
 
 
-def fitted(picture: ImageArray, *, side: int) -> ImageArray:
+def fitted(picture: Picture, *, side: int) -> Picture:
     """The picture resized so that its longer side is `side`; the aspect ratio stays."""
     height, width = picture.shape[:2]
     scale = side / max(height, width)

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from namesake.errors import ImagesError, WorkspaceError
-from namesake.prediction.draw import overlay
+from namesake.prediction.draw import Picture, overlay
 from namesake.prediction.export.coco import annotation
 from namesake.prediction.export.index_png import encode_index_png
 from namesake.prediction.objects import ObjectsFile
@@ -26,7 +26,6 @@ from namesake.prediction.palette import not_sure
 from namesake.prediction.stream import Segmented, SegmentsImages, Skipped, segment_ahead
 from namesake.progress import Meter
 from namesake.records import Artifact, Images, ModelCard, Names, Prediction
-from namesake.shapes import ImageArray
 from namesake.workspace import LOCK, STARTED, read_manifest, stage, write_atomically, write_json
 
 CLAIM = "predictions.json"
@@ -223,7 +222,7 @@ def _objects(image_id: str, prediction: Prediction, names: Names) -> dict[str, A
     return {"image": image_id, "height": height, "width": width, "kind": kind, "annotations": found}
 
 
-def _jpeg(picture: ImageArray) -> bytes:
+def _jpeg(picture: Picture) -> bytes:
     content = io.BytesIO()
     Image.fromarray(picture).save(content, format="JPEG", quality=88)
     return content.getvalue()

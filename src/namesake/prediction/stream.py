@@ -5,18 +5,19 @@ was killed goes on with the same numbers.
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from namesake.errors import ImagesError
 from namesake.images import read_ahead
+from namesake.prediction.draw import Picture
 from namesake.records import Images, Names, Prediction
-from namesake.shapes import ImageArray
 
 BLOCK = 8  # consecutive images that may share a batch
 PIXELS = 16_000_000  # a batch is closed when its images have as many
 AHEAD = 4  # decoded images in memory before they are asked for
 
 
+@runtime_checkable
 class SegmentsImages(Protocol):
     """All that is needed of a segmenter."""
 
@@ -24,7 +25,7 @@ class SegmentsImages(Protocol):
     def names(self) -> Names:
         """What the labels mean."""
 
-    def segment_many(self, images: Sequence[ImageArray]) -> list[Prediction]:
+    def segment_many(self, images: Sequence[Picture]) -> list[Prediction]:
         """A prediction for each image, at its size."""
 
 
@@ -32,7 +33,7 @@ class Segmented(NamedTuple):
     """One image and what was predicted for it."""
 
     image_id: str
-    image: ImageArray
+    image: Picture
     prediction: Prediction
 
 
@@ -61,7 +62,7 @@ def segment_ahead(
     wanted = [block for block in blocks if any(image_id not in done for image_id in block)]
     read = read_ahead(images, (image_id for block in wanted for image_id in block), workers=workers, ahead=AHEAD)
     for block in wanted:
-        batch: list[tuple[str, ImageArray]] = []
+        batch: list[tuple[str, Picture]] = []
         for _ in block:
             image_id, image = next(read)
             if isinstance(image, ImagesError):
@@ -75,7 +76,7 @@ def segment_ahead(
 
 
 def _segment(
-    segmenter: SegmentsImages, batch: list[tuple[str, ImageArray]], done: Collection[str]
+    segmenter: SegmentsImages, batch: list[tuple[str, Picture]], done: Collection[str]
 ) -> Iterator[Segmented]:
     if any(image_id not in done for image_id, _ in batch):
         predictions = segmenter.segment_many([image for _, image in batch])

@@ -36,6 +36,7 @@ class DeepLabConfig:
         aspp: Channels of the atrous spatial pyramid and of the decoder; paper: 256.
         atrous_rates: Dilations of the pyramid's three 3x3 branches; paper: 12, 24, 36.
         dropout: After the pyramid, in training; paper: 0.1.
+        backbone_momentum: Of the backbone's batch normalisation; code: 0.01, which wants hundreds of updates to settle.
     """
 
     stem: int = 64
@@ -46,6 +47,7 @@ class DeepLabConfig:
     aspp: int = 256
     atrous_rates: tuple[int, ...] = (12, 24, 36)
     dropout: float = 0.1
+    backbone_momentum: float = 0.01
 
 
 @final
@@ -60,6 +62,7 @@ class DeepLab(nn.Module):
             hidden_sizes=config.hidden_sizes,
             depths=config.depths,
             output_stride=config.output_stride,
+            momentum=config.backbone_momentum,
         )
         self.classifier = _Head(labels, config)
 

@@ -116,7 +116,7 @@ class QuerySegmenter(nn.Module):
             WeightsError: They are not as long as the tokens.
         """
         joint = self.config.encoder.joint
-        if texts.ndim != 2 or texts.shape[1] != joint:
+        if texts.shape[-1] != joint:
             raise WeightsError(
                 f"expected text embeddings [words, {joint}], found {list(texts.shape)}. Encode the names with the text "
                 "encoder of the CLIP that the network started from."

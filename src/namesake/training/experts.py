@@ -67,7 +67,7 @@ MINI_EXPERTS = ExpertsConfig(
     scale=(0.3, 1.0),
     learning_rate=2e-3,
     backbone_factor=0.5,
-    network=DeepLabConfig(low_level=32, aspp=96, atrous_rates=(2, 4, 6)),
+    network=DeepLabConfig(low_level=32, aspp=96, atrous_rates=(2, 4, 6), backbone_momentum=0.1),
     workers=1,
     checkpoint_every=60,
     clip="embedded:clip",

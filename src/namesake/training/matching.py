@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Integer
 from torch import Tensor
 from torch.nn import functional
 
@@ -90,7 +90,7 @@ def mask_loss(
     return torch.stack(losses).mean()
 
 
-def instance_targets(owners: Int[Tensor, "batch height width"], counts: Sequence[int]) -> list[Objects]:
+def instance_targets(owners: Integer[Tensor, "batch height width"], counts: Sequence[int]) -> list[Objects]:
     """The objects of each image from one map of numbers.
 
     Args:
@@ -192,6 +192,6 @@ def _upsample(maps: Float[Tensor, "batch maps rows columns"], *, like: Tensor) -
     return functional.interpolate(maps, size=like.shape[-2:], mode="bilinear", align_corners=False)
 
 
-def _maps_at_once(like: Float[Tensor, "_ height width"]) -> int:
+def _maps_at_once(like: Objects) -> int:
     budget = GPU_CHUNK_BYTES if like.is_cuda else CHUNK_BYTES
     return max(1, budget // (4 * like.shape[-2] * like.shape[-1]))

@@ -77,7 +77,7 @@ MINI_TRAINING = TrainingConfig(
     copy_paste_max=4,
     learning_rate=2e-3,
     backbone_factor=0.5,
-    network=DeepLabConfig(low_level=32, aspp=96, atrous_rates=(2, 4, 6)),
+    network=DeepLabConfig(low_level=32, aspp=96, atrous_rates=(2, 4, 6), backbone_momentum=0.1),
     workers=1,
     checkpoint_every=100,
 )

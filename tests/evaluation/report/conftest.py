@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from namesake.archives import open_archives, write_archives
+from namesake.archives import ArchivesConfig, open_archives, write_archives
 from namesake.images import open_images
 from namesake.index import open_embeddings
 from namesake.masks import rle
@@ -39,7 +39,7 @@ def archives(index: Index, names: Names, *, out: Path) -> Archives:
     """One image more than there are of each name, so that every archive loses one and is short."""
     each = len(index.images) // len(names) + 1
     text = np.eye(len(names), dtype=np.float32)
-    return write_archives(index, names, text, out=out, images_per_name=each, contested="best")
+    return write_archives(index, names, text, config=ArchivesConfig(images_per_name=each, contested="best"), out=out)
 
 
 @stage("masks/saliency", opens=open_masks)

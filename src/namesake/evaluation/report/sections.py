@@ -24,10 +24,9 @@ from namesake.images.geometry import resize_labels
 from namesake.masks import rle
 from namesake.masks.store import lookup, open_masks
 from namesake.names import read_names
-from namesake.prediction.draw import blend, fitted
+from namesake.prediction.draw import Picture, blend, fitted
 from namesake.prediction.folder import OVERLAYS
 from namesake.records import PseudoMask, PseudoMasks
-from namesake.shapes import ImageArray
 
 SHEETS_SHOWN, SHEET_WIDTH, SHEET_QUALITY = 40, 600, 70
 MASKS_SHOWN, MASK_SIDE = 24, 176
@@ -133,7 +132,7 @@ def predictions(run: Path) -> list[Figure]:
     return [figure(_narrowed(read_image(path), PREDICTION_WIDTH), caption=path.stem) for path in chosen]
 
 
-def figure(picture: ImageArray, *, caption: str, detail: str = "", quality: int = 80) -> Figure:
+def figure(picture: Picture, *, caption: str, detail: str = "", quality: int = 80) -> Figure:
     """A picture as a JPEG within the page."""
     content = io.BytesIO()
     Image.fromarray(picture).save(content, format="JPEG", quality=quality)
@@ -169,7 +168,7 @@ def _names(run: Path) -> tuple[str, ...]:
     return read_names(run / "names.json").names if (run / "names.json").is_file() else ()
 
 
-def _narrowed(picture: ImageArray, width: int) -> ImageArray:
+def _narrowed(picture: Picture, width: int) -> Picture:
     """The picture, made no wider than `width`."""
     height, now = picture.shape[:2]
     return picture if now <= width else fitted(picture, side=round(width * max(1.0, height / now)))

@@ -1,0 +1,86 @@
+"""Small pictures with one bright disc each, a saliency network and a DINO of a few thousand weights, and archives."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from namesake.archives import open_archives
+from namesake.archives.store import Entries, write_description, write_table
+from namesake.encoders import Preprocessing
+from namesake.encoders.vit import build_vit, vit_config
+from namesake.images import open_images
+from namesake.masks import SelfMask, SelfMaskConfig, save_selfmask
+from namesake.records import Archives, Images, Names
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+TINY_VIT = vit_config(dim=16, depth=2, heads=2, mlp=32, patch=8, image_size=32)
+TINY = SelfMaskConfig(
+    encoder=TINY_VIT, queries=5, layers=2, heads=2, mlp=24, preprocessing=Preprocessing(MEAN, STD, shorter_side=32)
+)
+
+
+def disc(height: int, width: int, *, seed: int) -> np.ndarray:
+    """A reddish disc on a dull, noisy ground: uint8 [height, width, 3]."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width]
+    inside = (y - height * 0.5) ** 2 + (x - width * rng.uniform(0.4, 0.6)) ** 2 < (0.25 * min(height, width)) ** 2
+    image = np.where(inside[..., None], (210, 60, 40), (70, 90, 80)) + rng.normal(0, 6, (height, width, 3))
+    return image.clip(0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def draw() -> Callable[..., np.ndarray]:
+    return disc
+
+
+@pytest.fixture
+def tiny_selfmask() -> SelfMask:
+    torch.manual_seed(0)
+    return SelfMask(TINY).eval()
+
+
+@pytest.fixture
+def saliency_folder(tiny_selfmask: SelfMask, tmp_path: Path) -> Path:
+    save_selfmask(tiny_selfmask, tmp_path / "network")
+    return tmp_path / "network"
+
+
+@pytest.fixture
+def dino_folder(tmp_path: Path) -> Path:
+    torch.manual_seed(1)
+    folder = tmp_path / "dino"
+    build_vit(TINY_VIT).save_pretrained(folder)  # type: ignore[operator]
+    entries = {"do_resize": False, "image_mean": MEAN, "image_std": STD, "size": 32}
+    (folder / "preprocessor_config.json").write_text(json.dumps(entries))
+    return folder
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Images:
+    """Nine readable pictures of three sizes, and one that is cut off."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(9):
+        height, width = ((40, 40), (40, 56), (64, 48))[number % 3]
+        Image.fromarray(disc(height, width, seed=number)).save(folder / f"{number}.png")
+    (folder / "broken.png").write_bytes((folder / "0.png").read_bytes()[:200])
+    return open_images(folder)
+
+
+@pytest.fixture
+def archives(pictures: Images, tmp_path: Path) -> Archives:
+    """Two archives that share an image, whose label is the second's; the broken picture is in the first."""
+    names = Names(("disc", "other"))
+    out = tmp_path / "archives"
+    first, second = [0, 1, 2, 3, 4, 9], [4, 5, 6, 7, 8]
+    archive = np.array([1] * len(first) + [2] * len(second))
+    label = np.array([1, 1, 1, 1, 2, 1, 2, 2, 2, 2, 2])
+    score = np.linspace(1, 0, len(archive), dtype=np.float32)
+    write_table(out, Entries(archive, np.array(first + second), score, label), names, pictures.ids)
+    write_description(out, images=pictures, names=names, counts={}, models=())
+    return open_archives(out)
