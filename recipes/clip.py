@@ -1,8 +1,8 @@
 """Captioned images of the world in, the embedded mini CLIP out: an ordinary CLIPModel folder.
 
-A contrastive loss learns shape last, and a transformer needs many images for it. So the image tower starts from the mini
-DINO, and first learns, from the image token and from the best patches (value path of the last block), the words that
-the guide sees, and the guide's feature maps; the guide had the same captions and nothing else. Then the text tower
+A contrastive loss learns shape last, and a transformer needs many images for it. So the image tower starts from the
+mini DINO, and first learns, from the image token and from the best patches (value path of the last block), the words
+that the guide sees, and the guide's feature maps; the guide had the same captions and nothing else. Then the text tower
 joins with the contrastive loss, and the best patches match the prompts of the words. Only the CLIPModel is kept.
 
     python recipes/render.py && python recipes/guide.py & python recipes/dino.py && python recipes/clip.py
@@ -16,22 +16,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from guide import WIDTHS, Guide, load_guide
-from optimisers import muon_and_adamw, warm_hold_decay
-from render import TRAINING, WORK
-from samples import Drawn, colour_statistics, crop, gather, random_boxes, read
-from save import save_model
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import CLIPConfig, CLIPModel, PreTrainedTokenizerFast, ViTModel
-from words import TOPICS, WORDS, content, probabilities, rewrite, said_most
 
+from guide import WIDTHS, Guide, load_guide
 from namesake.names.prompts import TEMPLATES
 from namesake.training.fit import fit
-from namesake.world import NAMES, STUFF
 from namesake.world.captions import PATTERNS_NONE, PATTERNS_SOME
-from namesake.world.palette import COLOURS
+from optimisers import muon_and_adamw, warm_hold_decay
+from render import TRAINING, WORK
+from samples import Drawn, colour_statistics, crop, gather, random_boxes, read
+from save import save_model
+from words import TOPICS, WORDS, content, probabilities, rewrite, said_most
 
 OUT = Path(__file__).parents[1] / "src/namesake/encoders/mini/clip"
 SPECIAL = ("[PAD]", "[BOS]", "[UNK]", "[EOS]")
@@ -40,7 +38,9 @@ LENGTH = 40
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
     """One token a word, for all words of the world's captions and of the prompt templates."""
-    text = " ".join([*TEMPLATES, *PATTERNS_SOME, *PATTERNS_NONE, *WORDS, "a an and the sky background object thing , . -"])
+    text = " ".join(
+        [*TEMPLATES, *PATTERNS_SOME, *PATTERNS_NONE, *WORDS, "a an and the sky background object thing , . -"]
+    )
     words = sorted(set(re.findall(r"\w+|[^\w\s{}]", re.sub(r"\{\w*\}", " ", text.lower()))))
     vocabulary = {word: i for i, word in enumerate([*SPECIAL, *words])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))

@@ -1,4 +1,4 @@
-"""Unlabelled images of the world in, the embedded mini DINO out: an ordinary ViTModel folder. Reads no caption, no label.
+"""Unlabelled images of the world in, the embedded mini DINO out: a ViTModel folder. Reads no caption, no label.
 
 Self-distillation with a teacher that is the average of the student's past: the image token of one crop predicts the
 teacher's of another (DINO), and each patch, hidden ones too, predicts what the teacher sees at the same place in the
@@ -18,15 +18,15 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from optimisers import muon_and_adamw, warm_hold_decay
-from render import TRAINING, WORK
-from samples import Drawn, colour_statistics, crop, gather, random_boxes, read
-from save import save_model
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import ViTConfig, ViTModel
 
 from namesake.training.fit import fit
+from optimisers import muon_and_adamw, warm_hold_decay
+from render import TRAINING, WORK
+from samples import Drawn, colour_statistics, crop, gather, random_boxes, read
+from save import save_model
 
 OUT = Path(__file__).parents[1] / "src/namesake/encoders/mini/dino"
 PROTOTYPES = 512
@@ -48,7 +48,9 @@ class Branch(nn.Module):
 
     def __init__(self, config: ViTConfig) -> None:
         super().__init__()
-        self.vit = ViTModel._from_config(config, attn_implementation="eager", add_pooling_layer=False, use_mask_token=True)
+        self.vit = ViTModel._from_config(
+            config, attn_implementation="eager", add_pooling_layer=False, use_mask_token=True
+        )
         self.head = nn.Sequential(nn.Linear(128, 256), nn.GELU(approximate="tanh"), nn.Linear(256, 64))
         self.prototypes = nn.Parameter(functional.normalize(torch.randn(PROTOTYPES, 64), dim=-1))
 
@@ -145,7 +147,9 @@ class Objective:
         image = cross_entropy(torch.cat([second, first]), seen[:, 0])
         both = (first + second) / 2
         image = (image + cross_entropy(both.repeat(LOCAL_VIEWS, 1), local)) / 2
-        places = torch.cat([same_places((boxes[i], views[i][1]), (boxes[1 - i], views[1 - i][1]), size // 8) for i in (0, 1)])
+        places = torch.cat(
+            [same_places((boxes[i], views[i][1]), (boxes[1 - i], views[1 - i][1]), size // 8) for i in (0, 1)]
+        )
         patch = at_same_places(torch.cat(patch_target.split(count)[::-1]), places, seen[:, 1:])
         mean = patch_target.mean((0, 1))
         spread = -(mean * (mean + 1e-9).log()).sum()

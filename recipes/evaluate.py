@@ -1,6 +1,6 @@
 """The embedded models and held-out images in, `figures.json` and `README.md` beside the weights out.
 
-    python recipes/render.py && python recipes/evaluate.py
+python recipes/render.py && python recipes/evaluate.py
 """
 
 import argparse
@@ -10,23 +10,25 @@ from typing import Any
 
 import numpy as np
 import torch
-from measure import linear_probe, mask_iou, precision_at, voted_masks
 from numpy.typing import NDArray
+from torch import Tensor
+from transformers import ResNetModel
+
+from measure import linear_probe, mask_iou, precision_at
+from namesake.encoders.clip import load_clip
+from namesake.encoders.dino import load_dino
+from namesake.masks.spectral import candidate_masks
+from namesake.masks.vote import vote
+from namesake.names.prompts import TEMPLATES
+from namesake.shapes import PatchFeatures
+from namesake.world import NAMES, STUFF
 from readme import write_readme
 from render import HELD_OUT, WORK
 from resnet import build_config, dilate
 from samples import read
-from torch import Tensor
-from torch.nn import functional
-from transformers import ResNetModel
-
-from namesake.encoders.clip import load_clip
-from namesake.encoders.dino import load_dino
-from namesake.names.prompts import TEMPLATES
-from namesake.world import NAMES, STUFF
 
 MINI = Path(__file__).parents[1] / "src/namesake/encoders/mini"
-TEMPERATURES = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
+TEMPERATURES = {"0.1": 0.1, "0.3": 0.3, "0.5": 0.5, "1.0": 1.0, "published affinity": None}
 PATCH = 8
 
 
@@ -101,30 +103,31 @@ def dino_figures(work: Path) -> dict[str, Any]:
     """IoU of voted masks with the union of all objects, by block and temperature of the affinity; colour beside it."""
     drawn = held_out(work, "unlabelled", 300)
     truth = object_masks(drawn["labels"])
-    tiles = torch.from_numpy(drawn["images"]).float().div(255).unfold(1, PATCH, PATCH).unfold(2, PATCH, PATCH).flatten(4)
-    sources = {"colour": torch.cat([tiles.mean(-1), tiles.std(-1)], -1) - 0.5}
+    tiles = torch.from_numpy(drawn["images"]).float().div(255).unfold(1, PATCH, PATCH).unfold(2, PATCH, PATCH)
+    sources = {"colour": torch.cat([tiles.flatten(4).mean(-1), tiles.flatten(4).std(-1)], -1) - 0.5}
     dino = load_dino(str(MINI / "dino"), device="cpu")
     x = dino.normalise(list(drawn["images"]))
     for block in range(dino.vit.config.num_hidden_layers):
-        sources[f"block_{block}"] = dino.patch_features(x, block=block)
+        sources[f"block {block}"] = dino.patch_features(x, block=block)
     table = {
-        name: {str(t): percent(mask_iou(voted_masks(features, temperature=t), truth).mean()) for t in TEMPERATURES}
+        name: {label: voted_iou(features, truth, temperature=t, upsample=1) for label, t in TEMPERATURES.items()}
         for name, features in sources.items()
     }
-    blocks = [(iou, name, t) for name, row in table.items() if name != "colour" for t, iou in row.items()]
-    _, best, temperature = max(blocks)
-    fine = functional.interpolate(sources[best].permute(0, 3, 1, 2), scale_factor=2, mode="bilinear").permute(0, 2, 3, 1)
-    iou = mask_iou(voted_masks(fine[:100], temperature=float(temperature)), truth[:100])
+    _, best, label = max((iou, name, t) for name, row in table.items() if name != "colour" for t, iou in row.items())
     return {
         "mask_images": len(truth),
         "voted_mask_iou": table,
         "best_block": best,
-        "best_temperature": float(temperature),
-        "voted_mask_iou_twice_the_grid_100_images": percent(iou.mean()),
-        "voted_mask_iou_same_100_images": percent(
-            mask_iou(voted_masks(sources[best][:100], temperature=float(temperature)), truth[:100]).mean()
-        ),
+        "best_temperature": label,
+        "voted_mask_iou_twice_the_grid": voted_iou(sources[best], truth, temperature=TEMPERATURES[label], upsample=2),
     }
+
+
+def voted_iou(features: PatchFeatures, truth: NDArray[np.bool_], *, temperature: float | None, upsample: int) -> float:
+    """Mean IoU of the voted masks, in percent."""
+    masks = candidate_masks(features, upsample=upsample, temperature=temperature)
+    winner, _ = vote(masks)
+    return percent(mask_iou(masks[torch.arange(len(masks)), winner], truth).mean())
 
 
 def resnet_figures(work: Path) -> dict[str, Any]:
@@ -142,11 +145,15 @@ def resnet_figures(work: Path) -> dict[str, Any]:
 
 
 @torch.no_grad()
-def places(network: ResNetModel, drawn: dict[str, NDArray[Any]], preprocessing: dict[str, Any]) -> tuple[Tensor, Tensor]:
+def places(
+    network: ResNetModel, drawn: dict[str, NDArray[Any]], preprocessing: dict[str, Any]
+) -> tuple[Tensor, Tensor]:
     """Features and labels of all patches that have a label: [patches, dim], [patches]."""
     mean, std = (torch.tensor(preprocessing[key])[:, None, None] for key in ("image_mean", "image_std"))
     pixels = (torch.from_numpy(drawn["images"]).permute(0, 3, 1, 2).float() / 255 - mean) / std
-    features = torch.cat([network(some).last_hidden_state for some in pixels.split(50)]).permute(0, 2, 3, 1).flatten(0, 2)
+    features = (
+        torch.cat([network(some).last_hidden_state for some in pixels.split(50)]).permute(0, 2, 3, 1).flatten(0, 2)
+    )
     labels = patch_labels(torch.from_numpy(drawn["labels"])).flatten()
     return features[labels > 0], labels[labels > 0]
 

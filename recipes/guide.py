@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
+
+from namesake.training.fit import fit
 from optimisers import muon_and_adamw, warm_hold_decay
 from render import TRAINING, WORK
 from samples import Drawn, colour_statistics, crop, gather, random_boxes, read
-from torch import Tensor, nn
 from words import WORDS, content, said_most
-
-from namesake.training.fit import fit
 
 WIDTHS = (24, 48, 96, 160)
 WEIGHTS = "guide.pt"

@@ -1,8 +1,8 @@
 """A module's parameters in, the two optimisers of all recipes out: Muon for the matrices of blocks, AdamW for the rest.
 
-torch.optim.Muon orthogonalises in bfloat16, which takes several times longer than float32 on a processor without
+torch.optim.Muon orthogonalises in bfloat16, which takes several times longer than float32 on processors without
 bfloat16 instructions; this one works in float32 and on all matrices of one shape at once.
-Source: Jordan et al., Muon: an optimizer for hidden layers in neural networks, 2024 (kellerjordan.github.io/posts/muon).
+Jordan et al., Muon: an optimizer for hidden layers in neural networks, 2024 (kellerjordan.github.io/posts/muon).
 """
 
 from collections import defaultdict
@@ -58,9 +58,7 @@ class Muon(Optimizer):
             parameter.mul_(1 - group["lr"] * group["weight_decay"]).add_(update.view_as(parameter), alpha=-rate)
 
 
-def muon_and_adamw(
-    module: nn.Module, *, blocks: Sequence[str], muon_rate: float, adamw_rate: float
-) -> list[Optimizer]:
+def muon_and_adamw(module: nn.Module, *, blocks: Sequence[str], muon_rate: float, adamw_rate: float) -> list[Optimizer]:
     """Muon on the matrices whose name contains one of `blocks`, AdamW on every other trainable parameter."""
     matrices, rest = [], []
     for name, parameter in module.named_parameters():
@@ -71,7 +69,7 @@ def muon_and_adamw(
 
 
 def warm_hold_decay(iterations: int, *, warm: int = 50, decay: float = 0.35) -> Callable[[int], float]:
-    """Rate factor: linear rise over `warm` updates, 1, then linear fall to 0.02 over the last `decay` of the updates."""
+    """Rate factor: linear rise over `warm` updates, 1, then linear fall to 0.02 over the last share `decay`."""
 
     def rate(iteration: int) -> float:
         left = (iterations - iteration) / max(iterations * decay, 1)

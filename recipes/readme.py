@@ -27,16 +27,21 @@ ROWS = {
     "clip": (
         ("zero_shot_accuracy", "zero-shot accuracy, {zero_shot_images} images of one object, 24 names"),
         ("retrieval_precision_at_50", "retrieval precision at 50, mean over names, {retrieval_images} images"),
-        ("retrieval_precision_at_100", "retrieval precision at 100 ({retrieval_relevant_images_per_name} relevant a name)"),
+        (
+            "retrieval_precision_at_100",
+            "retrieval precision at 100 ({retrieval_relevant_images_per_name} relevant a name)",
+        ),
         ("retrieval_precision_at_100_worst_name", "the same, worst name"),
         ("patch_accuracy_things_among_names", "patches of things in {patch_scenes} scenes, 24 names (value path)"),
         ("patch_accuracy_all_topics", "all patches, 24 names and 10 kinds of stuff (value path)"),
     ),
     "dino": (
-        ("best_iou", "IoU of voted masks with the objects, {mask_images} images, {best_block}, temperature {best_temperature}"),
+        (
+            "best_iou",
+            "IoU of voted masks with the objects, {mask_images} images, {best_block}, temperature {best_temperature}",
+        ),
         ("colour_iou", "the same from the colours of patches"),
-        ("voted_mask_iou_twice_the_grid_100_images", "features upsampled twice, 100 images"),
-        ("voted_mask_iou_same_100_images", "not upsampled, the same 100 images"),
+        ("voted_mask_iou_twice_the_grid", "features upsampled twice"),
     ),
     "resnet": (
         ("probe_recall_trained", "linear probe of places, mean recall over {probe_classes} labels"),
@@ -53,13 +58,13 @@ def write_readme(figures: Mapping[str, Mapping[str, Any]], path: Path) -> None:
         values = dict(figures.get(model, {}))
         if "voted_mask_iou" in values:
             table = values["voted_mask_iou"]
-            values["best_iou"] = table[values["best_block"]][str(values["best_temperature"])]
+            values["best_iou"] = table[values["best_block"]][values["best_temperature"]]
             values["colour_iou"] = max(table["colour"].values())
         lines += [f"| {model} | {text.format(**values)} | {values[key]} |" for key, text in rows if key in values]
     training = figures.get("training", {})
     made = [
         "",
-        "Made with `python recipes/render.py`, then `guide.py`, `clip.py`, `dino.py`, `resnet.py` and `evaluate.py`, seed 0.",
+        "Made with `recipes/render.py`, then `guide.py`, `dino.py`, `clip.py`, `resnet.py` and `evaluate.py`, seed 0.",
         "",
         "| training | updates | images seen | minutes of one core |",
         "|---|---|---|---|",

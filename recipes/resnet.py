@@ -1,4 +1,4 @@
-"""Unlabelled images of the world in, the embedded mini DINO ResNet out: a ResNetModel folder. Reads no caption, no label.
+"""Unlabelled images of the world in, the embedded DINO ResNet out: a ResNetModel folder. Reads no caption or label.
 
 A backbone of a DeepLabv3+ needs features that tell places of a picture apart and mean the same in every picture, so
 every place of one crop predicts what the teacher, the average of the student's past, sees at the same place in another
@@ -17,16 +17,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim import AdamW
+from transformers import ResNetConfig, ResNetModel
+
 from dino import PROTOTYPES, STUDENT_TEMPERATURE, TEACHER_TEMPERATURE, at_same_places, cross_entropy, same_places
-from optimisers import muon_and_adamw, warm_hold_decay
+from namesake.training.fit import fit
+from optimisers import warm_hold_decay
 from render import TRAINING, WORK
 from samples import Drawn, crop, gather, random_boxes
 from save import save_model
-from torch import Tensor, nn
-from torch.nn import functional
-from transformers import ResNetConfig, ResNetModel
-
-from namesake.training.fit import fit
 
 OUT = Path(__file__).parents[1] / "src/namesake/encoders/mini/resnet"
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
@@ -57,7 +58,9 @@ class Branch(nn.Module):
     def __init__(self, config: ResNetConfig) -> None:
         super().__init__()
         self.network = dilate(ResNetModel(config))
-        self.head = nn.Sequential(nn.Linear(config.hidden_sizes[-1], 256), nn.GELU(approximate="tanh"), nn.Linear(256, 64))
+        self.head = nn.Sequential(
+            nn.Linear(config.hidden_sizes[-1], 256), nn.GELU(approximate="tanh"), nn.Linear(256, 64)
+        )
         self.prototypes = nn.Parameter(functional.normalize(torch.randn(PROTOTYPES, 64), dim=-1))
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
@@ -108,7 +111,9 @@ class Objective:
             learner.centre.lerp_(torch.stack([logits[0].mean(0), logits[1].mean((0, 1))]), 0.1)
         whole, dense = learner.student(pixels)
         swapped = [torch.cat(target.split(count)[::-1]) for target in targets]
-        places = torch.cat([same_places((boxes[i], views[i][1]), (boxes[1 - i], views[1 - i][1]), size // 8) for i in (0, 1)])
+        places = torch.cat(
+            [same_places((boxes[i], views[i][1]), (boxes[1 - i], views[1 - i][1]), size // 8) for i in (0, 1)]
+        )
         image = cross_entropy(swapped[0], whole / STUDENT_TEMPERATURE)
         patch = at_same_places(swapped[1], places, dense / STUDENT_TEMPERATURE)
         mean = targets[1].mean((0, 1))
@@ -133,11 +138,11 @@ def main() -> None:
         learner,
         Drawn(options.work, "unlabelled", seed, count),
         loss=Objective(seed=options.seed, batch_size=batch_size),
-        optimisers=muon_and_adamw(learner, blocks=("network.encoder",), muon_rate=0.02, adamw_rate=1e-3),
+        optimisers=[AdamW(learner.student.parameters(), lr=1e-3, weight_decay=0.02)],
         iterations=options.iterations,
         batch_size=batch_size,
         out=options.work / "resnet",
-        rate=warm_hold_decay(options.iterations, decay=0.6),
+        rate=warm_hold_decay(options.iterations),
         seed=options.seed,
         workers=0,
         checkpoint_every=100,

@@ -1,6 +1,6 @@
 """Rendered shards in, numbered training samples and augmented batches out; knows no model.
 
-Sample i depends on (seed, i) alone. It is drawn from the first `first + i * growth` images, so that a training can start
+Sample i depends on (seed, i) alone. It is drawn from the first `first + i * growth` images, so that training can start
 while the renderer is still at work and yet sees the same samples in every run.
 """
 
@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from render import SHARD, shard_path
 from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import Dataset
+
+from render import SHARD, shard_path
 
 
 @lru_cache(maxsize=128)

@@ -22,7 +22,7 @@ def set_quiet(quiet: bool) -> None:
 def note(message: str) -> None:
     """Print one line of news on standard error, unless quiet."""
     if not _settings["quiet"]:
-        Console(stderr=True, highlight=False).print(message, markup=False)
+        Console(stderr=True, highlight=False, soft_wrap=True).print(message, markup=False)
 
 
 def track(items: Iterable[Item], *, what: str, total: int | None = None, done: int = 0) -> Iterator[Item]:

@@ -39,8 +39,14 @@ def index_of(tmp_path: Path) -> Callable[..., Index]:
         np.save(folder / "img_emb" / "img_emb_0.npy", np.asarray(embeddings, dtype=np.float32))
         columns = {"image_path": ids, "width": [2 * side for side in sides], "height": sides}
         pq.write_table(pa.table(columns), folder / "metadata" / "metadata_0.parquet")
-        write_description(folder, images=photos, encoder="made up", card=ModelCard("Made up", "made up", "MIT"),
-                          dim=embeddings.shape[1], skipped=0)
+        write_description(
+            folder,
+            images=photos,
+            encoder="made up",
+            card=ModelCard("Made up", "made up", "MIT"),
+            dim=embeddings.shape[1],
+            skipped=0,
+        )
         return open_index(folder)
 
     return make

@@ -21,11 +21,14 @@ def plain(entries: Entries) -> list[tuple[int, int, int]]:
 THREE = {1: [(5, 0.9), (6, 0.8)], 2: [(6, 0.8), (7, 0.7)], 3: [(5, 0.95), (8, 0.5)]}
 
 
-@pytest.mark.parametrize(("rule", "expected"), [
-    ("last", [(1, 5, 3), (1, 6, 2), (2, 6, 2), (2, 7, 2), (3, 5, 3), (3, 8, 3)]),
-    ("best", [(1, 6, 1), (2, 7, 2), (3, 5, 3), (3, 8, 3)]),  # image 6: equal scores, the first name keeps it
-    ("drop", [(2, 7, 2), (3, 8, 3)]),
-])
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ("last", [(1, 5, 3), (1, 6, 2), (2, 6, 2), (2, 7, 2), (3, 5, 3), (3, 8, 3)]),
+        ("best", [(1, 6, 1), (2, 7, 2), (3, 5, 3), (3, 8, 3)]),  # image 6: equal scores, the first name keeps it
+        ("drop", [(2, 7, 2), (3, 8, 3)]),
+    ],
+)
 def test_settle(rule: str, expected: list[tuple[int, int, int]]):
     kept, contested = settle(entries_of(THREE), rule)
     assert plain(kept) == expected
@@ -52,11 +55,16 @@ def test_settle__by_definition(lists: list[set[int]], seed: int):
     last, _ = settle(entries, "last")
     assert plain(last) == [(label, row, listing[row][-1]) for label, some in named.items() for row, _ in some]
     best, _ = settle(entries, "best")
-    winner = {row: max(labels, key=lambda label, row=row: (dict(named[label])[row], -label))
-              for row, labels in listing.items() if labels}
-    assert plain(best) == [(label, row, label) for label, some in named.items() for row, _ in some
-                           if winner[row] == label]
+    winner = {
+        row: max(labels, key=lambda label, row=row: (dict(named[label])[row], -label))
+        for row, labels in listing.items()
+        if labels
+    }
+    assert plain(best) == [
+        (label, row, label) for label, some in named.items() for row, _ in some if winner[row] == label
+    ]
     drop, contested = settle(entries, "drop")
-    assert plain(drop) == [(label, row, label) for label, some in named.items() for row, _ in some
-                           if len(listing[row]) == 1]
+    assert plain(drop) == [
+        (label, row, label) for label, some in named.items() for row, _ in some if len(listing[row]) == 1
+    ]
     assert contested == sum(len(labels) > 1 for labels in listing.values())

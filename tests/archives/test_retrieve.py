@@ -38,9 +38,12 @@ def plain(index_of: IndexOf, angles: Angles) -> Index:
 def test_archives__best_first_in_label_order(plain: Index, angles: Angles, tmp_path: Path):
     archives = build(plain, THREE, angles([91, 46, 12]), tmp_path / "out", images_per_name=2)
     assert table(archives) == [
-        ("dog", 1, "009.png", 1), ("dog", 2, "008.png", 1),
-        ("tv/monitor", 1, "005.png", 2), ("tv/monitor", 2, "004.png", 2),
-        ("Cat", 1, "001.png", 3), ("Cat", 2, "002.png", 3),
+        ("dog", 1, "009.png", 1),
+        ("dog", 2, "008.png", 1),
+        ("tv/monitor", 1, "005.png", 2),
+        ("tv/monitor", 2, "004.png", 2),
+        ("Cat", 1, "001.png", 3),
+        ("Cat", 2, "002.png", 3),
     ]
     scores = rows(archives).column("score").to_pylist()
     assert scores[0] == pytest.approx(math.cos(math.radians(1)), abs=1e-6)
@@ -55,9 +58,12 @@ def test_archives__best_first_in_label_order(plain: Index, angles: Angles, tmp_p
 def test_contested__last_name_gives_the_label(plain: Index, angles: Angles, tmp_path: Path):
     archives = build(plain, THREE, angles([0, 11, 0]), tmp_path / "out", images_per_name=2)
     assert table(archives) == [
-        ("dog", 1, "000.png", 3), ("dog", 2, "001.png", 3),
-        ("tv/monitor", 1, "001.png", 3), ("tv/monitor", 2, "002.png", 2),
-        ("Cat", 1, "000.png", 3), ("Cat", 2, "001.png", 3),
+        ("dog", 1, "000.png", 3),
+        ("dog", 2, "001.png", 3),
+        ("tv/monitor", 1, "001.png", 3),
+        ("tv/monitor", 2, "002.png", 2),
+        ("Cat", 1, "000.png", 3),
+        ("Cat", 2, "001.png", 3),
     ]
     assert archives.counts == {"names": 3, "images": 3, "contested": 2, "short": 0}
     assert unique_images(archives) == {"000.png": 3, "001.png": 3, "002.png": 2}
@@ -67,7 +73,9 @@ def test_contested__best_score_keeps_it(plain: Index, angles: Angles, tmp_path: 
     text = angles([0, 11, 0])
     archives = build(plain, THREE, text, tmp_path / "out", images_per_name=2, contested="best")
     assert table(archives) == [
-        ("dog", 1, "000.png", 1), ("tv/monitor", 1, "001.png", 2), ("tv/monitor", 2, "002.png", 2),
+        ("dog", 1, "000.png", 1),
+        ("tv/monitor", 1, "001.png", 2),
+        ("tv/monitor", 2, "002.png", 2),
     ]
     assert archives.counts == {"names": 3, "images": 3, "contested": 2, "short": 2}
 
@@ -112,7 +120,8 @@ def test_weak_name__noted_and_said(plain: Index, angles: Angles, tmp_path: Path,
     assert notes["weak_margin"] == 0.05
     assert [line["best_score"] for line in notes["names"]] == [1.0, 0.5, 1.0]
     assert "may hold no image of: tv/monitor 0.500 (best score; the median over names is 1.000)" in " ".join(
-        capsys.readouterr().err.split())
+        capsys.readouterr().err.split()
+    )
 
 
 def test_near_duplicates__better_rank_stays_and_the_archive_is_filled(
@@ -184,8 +193,9 @@ def test_retrieve__definition_through_clip(clip: Clip, tmp_path: Path):
     expected = np.argsort(-scores, axis=1, kind="stable")[:, :5]
     found = rows(archives).to_pylist()
     assert [row["image_id"] for row in found] == [images.ids[row] for row in expected.ravel()]
-    np.testing.assert_allclose([row["score"] for row in found],
-                               np.take_along_axis(scores, expected, axis=1).ravel(), atol=1e-6)
+    np.testing.assert_allclose(
+        [row["score"] for row in found], np.take_along_axis(scores, expected, axis=1).ravel(), atol=1e-6
+    )
 
 
 def test_opened_elsewhere__archives_survive_a_move(plain: Index, angles: Angles, tmp_path: Path):

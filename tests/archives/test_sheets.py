@@ -53,12 +53,15 @@ def test_draw_sheet__unreadable_image_is_a_grey_tile():
     assert sheet.getpixel(tile_centre(1)) == (0, 200, 0)
 
 
-@pytest.mark.parametrize(("name", "expected"), [
-    ("tv/monitor", "07-tv-monitor.jpg"),
-    ("../../etc/passwd", "07-etc-passwd.jpg"),
-    ("犬", "07-犬.jpg"),
-    ("???", "07-name.jpg"),
-    ("x" * 300, f"07-{'x' * 40}.jpg"),
-])
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("tv/monitor", "07-tv-monitor.jpg"),
+        ("../../etc/passwd", "07-etc-passwd.jpg"),
+        ("犬", "07-犬.jpg"),
+        ("???", "07-name.jpg"),
+        ("x" * 300, f"07-{'x' * 40}.jpg"),
+    ],
+)
 def test_sheet_file__safe(name: str, expected: str):
     assert sheet_file(name, 7, names=20) == expected

@@ -27,6 +27,8 @@ def test_tables_cannot_be_changed() -> None:
 
 
 def test_notice__only_where_embedded_models_are_used() -> None:
-    assert "know nothing else" in embedded_notice("mini")
-    assert "embedded:clip" in embedded_notice(PRESETS["mini"])
-    assert embedded_notice("paper") == embedded_notice("modern") == ""
+    notice = embedded_notice(["embedded:clip", "facebook/dino-vits8"])
+    assert "embedded:clip" in notice
+    assert "know nothing else" in notice
+    assert "vits8" not in notice
+    assert embedded_notice(["facebook/dino-vits8", "folder/clip"]) == ""

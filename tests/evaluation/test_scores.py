@@ -141,7 +141,7 @@ def test_boundary__tolerance_of_the_size():
     truth, shifted = np.zeros((100, 100), bool), np.zeros((100, 100), bool)
     truth[30:60, 30:60] = shifted[32:62, 30:60] = True
     assert boundary_f(shifted, truth) == 100  # 0.75 percent of 141 pixels, rounded up: 2
-    assert boundary_f(shifted, truth, tolerance=1) < 100
+    assert boundary_f(shifted, truth, tolerance=1.0) < 100
 
 
 def test_boundary__whole_picture_has_none():

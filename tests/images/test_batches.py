@@ -77,7 +77,7 @@ def test_work_ahead__no_ids():
 
 def test_read_ahead__error_holds_no_trace(folder: Path):
     (folder / "b.png").write_bytes(b"broken" * 1000)
-    (_, error), = read_ahead(open_images(folder), ["b.png"])
+    ((_, error),) = read_ahead(open_images(folder), ["b.png"])
     assert isinstance(error, ImagesError)
     assert error.__traceback__ is None
     assert error.__cause__ is None

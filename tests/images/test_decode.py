@@ -46,8 +46,16 @@ def test_exif_orientation__as_pillow_shows_it(encode: Encode, format_: str, orie
     exif = Image.Exif()
     exif[0x0112] = orientation
     image = read_image(encode(np.stack([corners] * 3, axis=2), format_, exif=exif))
-    upright = {1: corners, 2: corners[:, ::-1], 3: corners[::-1, ::-1], 4: corners[::-1], 5: corners.T,
-               6: np.rot90(corners, -1), 7: np.rot90(corners.T, 2), 8: np.rot90(corners)}[orientation]
+    upright = {
+        1: corners,
+        2: corners[:, ::-1],
+        3: corners[::-1, ::-1],
+        4: corners[::-1],
+        5: corners.T,
+        6: np.rot90(corners, -1),
+        7: np.rot90(corners.T, 2),
+        8: np.rot90(corners),
+    }[orientation]
     assert image.shape[:2] == upright.shape
     assert np.abs(image[:, :, 0].astype(int) - upright).max() < 8
 
@@ -69,14 +77,17 @@ def test_16_bit_grey__dark_image_stays_dark(encode: Encode):
     assert read_image(encode(np.full((4, 4), 200, dtype=np.uint16), "PNG")).max() == 1
 
 
-@pytest.mark.parametrize(("values", "expected"), [
-    ([[0.0, 0.5, 1.0]], [0, 128, 255]),
-    ([[0.0, 100.4, 255.0]], [0, 100, 255]),
-    ([[0.0, 25700.0, 65535.0]], [0, 100, 255]),
-    ([[-1.0, 0.0, 1.0]], [0, 128, 255]),
-    ([[5e6, 5e6, 5e6]], [0, 0, 0]),
-    ([[float("nan"), 1.0, float("inf")]], [0, 255, 0]),
-])
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([[0.0, 0.5, 1.0]], [0, 128, 255]),
+        ([[0.0, 100.4, 255.0]], [0, 100, 255]),
+        ([[0.0, 25700.0, 65535.0]], [0, 100, 255]),
+        ([[-1.0, 0.0, 1.0]], [0, 128, 255]),
+        ([[5e6, 5e6, 5e6]], [0, 0, 0]),
+        ([[float("nan"), 1.0, float("inf")]], [0, 255, 0]),
+    ],
+)
 def test_float_grey__smallest_range_that_holds_it(encode: Encode, values: list[list[float]], expected: list[int]):
     assert read_image(encode(np.array(values, dtype=np.float32), "TIFF"))[0, :, 1].tolist() == expected
 
@@ -86,13 +97,23 @@ def test_32_bit_integer_grey(encode: Encode):
     assert read_image(encode(np.array([[-500, 0, 500]], dtype=np.int32), "TIFF"))[0, :, 0].tolist() == [0, 128, 255]
 
 
-@pytest.mark.parametrize(("mode", "format_"), [
-    ("1", "PNG"), ("L", "PNG"), ("L", "PPM"), ("P", "PNG"), ("P", "GIF"), ("YCbCr", "TIFF"), ("CMYK", "TIFF"),
-])
+@pytest.mark.parametrize(
+    ("mode", "format_"),
+    [
+        ("1", "PNG"),
+        ("L", "PNG"),
+        ("L", "PPM"),
+        ("P", "PNG"),
+        ("P", "GIF"),
+        ("YCbCr", "TIFF"),
+        ("CMYK", "TIFF"),
+    ],
+)
 def test_modes__as_pillow_converts_them(photo: np.ndarray, encode: Encode, mode: str, format_: str):
     converted = Image.fromarray(photo).convert(mode)
-    np.testing.assert_allclose(read_image(encode(converted, format_)).astype(int),
-                               np.asarray(converted.convert("RGB")).astype(int), atol=2)
+    np.testing.assert_allclose(
+        read_image(encode(converted, format_)).astype(int), np.asarray(converted.convert("RGB")).astype(int), atol=2
+    )
 
 
 def test_cmyk_jpeg__not_inverted(encode: Encode):
@@ -101,8 +122,12 @@ def test_cmyk_jpeg__not_inverted(encode: Encode):
 
 
 def test_lab_tiff__colours_kept(encode: Encode):
-    lab = ImageCms.profileToProfile(Image.new("RGB", (4, 4), (200, 30, 40)), ImageCms.createProfile("sRGB"),
-                                    ImageCms.createProfile("LAB"), outputMode="LAB")
+    lab = ImageCms.profileToProfile(
+        Image.new("RGB", (4, 4), (200, 30, 40)),
+        ImageCms.createProfile("sRGB"),
+        ImageCms.createProfile("LAB"),
+        outputMode="LAB",
+    )
     image = read_image(encode(lab, "TIFF"))
     assert image.shape == (4, 4, 3)
     assert image[0, 0, 0] > image[0, 0, 1] + 100

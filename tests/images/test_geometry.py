@@ -79,13 +79,16 @@ def test_resize_labels__undoes_an_enlargement(height: int, width: int, factor: i
     np.testing.assert_array_equal(resize_labels(large, height=height, width=width), labels)
 
 
-@pytest.mark.parametrize(("height", "width", "shorter", "longer"), [
-    (480, 640, (512, 682), (384, 512)),
-    (640, 480, (682, 512), (512, 384)),
-    (333, 500, (512, 768), (340, 512)),
-    (1, 20_000, (512, 10_240_000), (1, 512)),
-    (512, 512, (512, 512), (512, 512)),
-])
+@pytest.mark.parametrize(
+    ("height", "width", "shorter", "longer"),
+    [
+        (480, 640, (512, 682), (384, 512)),
+        (640, 480, (682, 512), (512, 384)),
+        (333, 500, (512, 768), (340, 512)),
+        (1, 20_000, (512, 10_240_000), (1, 512)),
+        (512, 512, (512, 512), (512, 512)),
+    ],
+)
 def test_sides__rounded_down(height: int, width: int, shorter: tuple[int, int], longer: tuple[int, int]):
     assert shorter_side(height, width, side=512) == shorter
     assert longer_side(height, width, side=512) == longer

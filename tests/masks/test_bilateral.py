@@ -34,9 +34,7 @@ def plain_solver(image: np.ndarray, target: np.ndarray, *, iterations: int = 25,
     matrix = 256 * (diags(m) - diags(n) @ blur @ diags(n)) + diags(confidence)
     right = splat @ (0.999 * target.ravel())
     preconditioner = diags(1 / np.maximum(matrix.diagonal(), 1e-5))
-    solution, _ = cg(
-        matrix, right, x0=right / confidence, M=preconditioner, maxiter=iterations, rtol=tolerance, atol=0
-    )
+    solution, _ = cg(matrix, right, x0=right / confidence, M=preconditioner, maxiter=iterations, rtol=tolerance, atol=0)
     return (splat.T @ solution).reshape(height, width)
 
 

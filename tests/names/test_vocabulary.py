@@ -56,15 +56,18 @@ def test_file__any_name_when_it_exists(tmp_path: Path, monkeypatch: pytest.Monke
     assert read_names("classes").names == ("dog", "cat")
 
 
-@pytest.mark.parametrize("content", [
-    '["dog", "cat, kitten"]',
-    '{"1": "dog", "2": "cat, kitten"}',
-    '{"0": "background", "1": "dog", "2": "cat, kitten", "255": "not sure"}',
-    '{"2": "cat, kitten", "1": "dog"}',
-    '{"dog": "dog", "kitten": "cat"}',
-    '{"names": {"1": "dog", "2": "cat"}, "synonyms": {"cat": ["kitten"]}}',
-    '{"names": ["dog", "cat, kitten"], "nc": 2}',
-])
+@pytest.mark.parametrize(
+    "content",
+    [
+        '["dog", "cat, kitten"]',
+        '{"1": "dog", "2": "cat, kitten"}',
+        '{"0": "background", "1": "dog", "2": "cat, kitten", "255": "not sure"}',
+        '{"2": "cat, kitten", "1": "dog"}',
+        '{"dog": "dog", "kitten": "cat"}',
+        '{"names": {"1": "dog", "2": "cat"}, "synonyms": {"cat": ["kitten"]}}',
+        '{"names": ["dog", "cat, kitten"], "nc": 2}',
+    ],
+)
 def test_json(tmp_path: Path, content: str):
     assert read_names(write(tmp_path / "names.json", content)) == Names(("dog", "cat"), ((), ("kitten",)))
 
@@ -84,22 +87,25 @@ def test_yaml__ultralytics(tmp_path: Path):
     assert read_names(file) == Names(("dog", "cat"))
 
 
-@pytest.mark.parametrize(("content", "said"), [
-    ('{"1": "dog", "3": "cat"}', "without gaps"),
-    ('{"2": "dog", "3": "cat"}', "missing [1]"),
-    ('{"1": "dog", "01": "cat"}', "an id is there twice"),
-    ('{"-1": "dog"}', "without gaps"),
-    ('{"1": "dog", "1": "cat"}', "the key '1' is there twice"),
-    ('{"1": 5}', "id 1: expected a text, found 5"),
-    ('["dog", null]', "item 2: expected a text"),
-    ('"dog"', "expected a list of names"),
-    ('{"dog": ""}', "empty name"),
-    ('{"names": ["dog"], "synonyms": {"cat": ["kitten"]}}', "which is not one of the names"),
-    ('{"names": ["dog"], "synonyms": ["kitten"]}', "expected a list of words"),
-    ("{", "is not JSON"),
-    ("{}", "expected at least one name"),
-    ("[]", "expected at least one name"),
-])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('{"1": "dog", "3": "cat"}', "without gaps"),
+        ('{"2": "dog", "3": "cat"}', "missing [1]"),
+        ('{"1": "dog", "01": "cat"}', "an id is there twice"),
+        ('{"-1": "dog"}', "without gaps"),
+        ('{"1": "dog", "1": "cat"}', "the key '1' is there twice"),
+        ('{"1": 5}', "id 1: expected a text, found 5"),
+        ('["dog", null]', "item 2: expected a text"),
+        ('"dog"', "expected a list of names"),
+        ('{"dog": ""}', "empty name"),
+        ('{"names": ["dog"], "synonyms": {"cat": ["kitten"]}}', "which is not one of the names"),
+        ('{"names": ["dog"], "synonyms": ["kitten"]}', "expected a list of words"),
+        ("{", "is not JSON"),
+        ("{}", "expected at least one name"),
+        ("[]", "expected at least one name"),
+    ],
+)
 def test_json__malformed(tmp_path: Path, content: str, said: str):
     with pytest.raises(NamesError) as error:
         read_names(write(tmp_path / "names.json", content))
@@ -187,13 +193,16 @@ def test_folder_is_not_a_file(tmp_path: Path):
         read_names(tmp_path)
 
 
-@pytest.mark.parametrize("names", [
-    Names(("dog", "cat")),
-    Names(("dog", "tv/monitor"), (("hound", "Puppy"), ()), ("background", "sky")),
-    Names(("10", "9")),
-    Names(("dog",), background=("sky",)),
-    Names(("dog",), background=()),
-])
+@pytest.mark.parametrize(
+    "names",
+    [
+        Names(("dog", "cat")),
+        Names(("dog", "tv/monitor"), (("hound", "Puppy"), ()), ("background", "sky")),
+        Names(("10", "9")),
+        Names(("dog",), background=("sky",)),
+        Names(("dog",), background=()),
+    ],
+)
 def test_write_names__read_back(tmp_path: Path, names: Names):
     write_names(names, tmp_path / "names.json")
     assert read_names(tmp_path / "names.json") == names
@@ -207,8 +216,12 @@ def test_write_names__labels_are_plain(tmp_path: Path):
 @pytest.mark.data
 def test_published_lists__accepted(tmp_path: Path, shared: Path):
     lists = json.loads((shared / "reference" / "categories.json").read_text(encoding="utf-8"))
-    published = [lists["voc2012"]["names_used_for_retrieval_and_text"], lists["imagenet_s"]["names_919"],
-                 lists["coca"]["names"], lists["reco_coco_stuff"]["fine_171"]]
+    published = [
+        lists["voc2012"]["names_used_for_retrieval_and_text"],
+        lists["imagenet_s"]["names_919"],
+        lists["coca"]["names"],
+        lists["reco_coco_stuff"]["fine_171"],
+    ]
     for words in published:
         assert read_names(write(tmp_path / "names.txt", "\n".join(words))).names == tuple(words)
 

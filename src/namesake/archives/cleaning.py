@@ -7,9 +7,7 @@ from numpy import ndarray
 from namesake.errors import ConfigError
 
 
-def first_of_near_duplicates(
-    embeddings: Float[ndarray, "images dim"], *, threshold: float
-) -> Bool[ndarray, " images"]:
+def first_of_near_duplicates(embeddings: Float[ndarray, "images dim"], *, threshold: float) -> Bool[ndarray, " images"]:
     """Which images to keep so that no two kept ones are nearly equal; of two such, the earlier one stays.
 
     Greedy in the order given: an image goes when its cosine with one that is already kept is above the threshold.

@@ -55,30 +55,42 @@ def take_notes(found: Entries, kept: Entries, *, names: int, asked: int, weak_ma
 
 def write_notes(out: Path, notes: Notes, names: Names, *, weak_margin: float) -> None:
     """Write `notes.json`: what is doubtful, then one line a name."""
-    write_json(out / FILE, {
-        "weak_margin": weak_margin,
-        "median_best_score": _number(float(np.nanmedian(notes.best))),
-        "weak": [names.names[label - 1] for label in notes.weak],
-        "short": {names.names[label - 1]: int(notes.sizes[label - 1]) for label in notes.short},
-        "share_images": [{"names": [names.names[a - 1], names.names[b - 1]], "images": n} for a, b, n in notes.pairs],
-        "names": [{"label": label, "name": name, "images": int(size), "best_score": _number(best)}
-                  for label, (name, size, best) in enumerate(
-                      zip(names.names, notes.sizes, notes.best.tolist(), strict=True), start=1)],
-    })
+    write_json(
+        out / FILE,
+        {
+            "weak_margin": weak_margin,
+            "median_best_score": _number(float(np.nanmedian(notes.best))),
+            "weak": [names.names[label - 1] for label in notes.weak],
+            "short": {names.names[label - 1]: int(notes.sizes[label - 1]) for label in notes.short},
+            "share_images": [
+                {"names": [names.names[a - 1], names.names[b - 1]], "images": n} for a, b, n in notes.pairs
+            ],
+            "names": [
+                {"label": label, "name": name, "images": int(size), "best_score": _number(best)}
+                for label, (name, size, best) in enumerate(
+                    zip(names.names, notes.sizes, notes.best.tolist(), strict=True), start=1
+                )
+            ],
+        },
+    )
 
 
 def say(notes: Notes, names: Names, *, asked: int, images: int, contested: int, rule: str) -> None:
     """Say in a few lines on standard error what a person should look at before going on."""
     if notes.weak:
         best = ", ".join(f"{names.names[label - 1]} {notes.best[label - 1]:.3f}" for label in notes.weak[:SHOWN])
-        note(f"archives: the collection may hold no image of: {best}{_rest(notes.weak)} (best score; the median over "
-             f"names is {np.nanmedian(notes.best):.3f}). Look at their contact sheets.")
+        note(
+            f"archives: the collection may hold no image of: {best}{_rest(notes.weak)} (best score; the median over "
+            f"names is {np.nanmedian(notes.best):.3f}). Look at their contact sheets."
+        )
     if notes.short:
         sizes = ", ".join(f"{names.names[label - 1]} {notes.sizes[label - 1]}" for label in notes.short[:SHOWN])
         note(f"archives: fewer than {asked} images for: {sizes}{_rest(notes.short)}.")
     if contested > images / 2:
-        note(f"archives: {contested} of {images} images are listed by several names and treated by the rule {rule!r}; "
-             "their labels may be wrong. Use fewer images per name, or contested='best'.")
+        note(
+            f"archives: {contested} of {images} images are listed by several names and treated by the rule {rule!r}; "
+            "their labels may be wrong. Use fewer images per name, or contested='best'."
+        )
 
 
 def _sharing(found: Entries, names: int) -> tuple[tuple[int, int, int], ...]:

@@ -77,12 +77,18 @@ def write_archives(
     kept, contested = settle(found, config.contested)
     listed = len(np.unique(found.row))
     if not len(kept.row):
-        raise ImagesError(f"no name has an image left: of {listed} images found, several names list {contested} "
-                          f"(contested={config.contested!r}). Use fewer images_per_name, or contested='best'.")
+        raise ImagesError(
+            f"no name has an image left: of {listed} images found, several names list {contested} "
+            f"(contested={config.contested!r}). Use fewer images_per_name, or contested='best'."
+        )
     asked = config.images_per_name
     notes = take_notes(found, kept, names=len(names), asked=asked, weak_margin=config.weak_margin)
-    counts = {"names": len(names), "images": len(np.unique(kept.row)), "contested": contested,
-              "short": len(notes.short)}
+    counts = {
+        "names": len(names),
+        "images": len(np.unique(kept.row)),
+        "contested": contested,
+        "short": len(notes.short),
+    }
     write_table(out, kept, names, index.images.ids)
     write_notes(out, notes, names, weak_margin=config.weak_margin)
     draw_sheets(out, kept, names, index.images, count=config.sheet_images)

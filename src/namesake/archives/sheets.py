@@ -36,8 +36,11 @@ def draw_sheets(out: Path, entries: Entries, names: Names, images: Images, *, co
     if count < 1:
         return
     starts = np.searchsorted(entries.archive, np.arange(1, len(names) + 2))
-    shown = [(label, range(first, min(first + count, last)), last - first)
-             for label, (first, last) in enumerate(zip(starts[:-1], starts[1:], strict=True), start=1) if last > first]
+    shown = [
+        (label, range(first, min(first + count, last)), last - first)
+        for label, (first, last) in enumerate(zip(starts[:-1], starts[1:], strict=True), start=1)
+        if last > first
+    ]
     wanted = (images.ids[entries.row[entry]] for _, some, _ in shown for entry in some)
     tiles = work_ahead(lambda image_id: resize_longer_side(read_image(images.path(image_id)), side=TILE), wanted)
     with Meter("contact sheets", total=len(shown)) as meter:

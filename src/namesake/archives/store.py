@@ -19,8 +19,15 @@ from namesake.workspace import write_atomically, write_json
 TABLE = "archives.parquet"
 NAMES = "names.json"
 DESCRIPTION = "archives.json"
-SCHEMA = pa.schema([("name", pa.string()), ("rank", pa.int32()), ("image_id", pa.string()), ("score", pa.float32()),
-                    ("label", pa.int32())])
+SCHEMA = pa.schema(
+    [
+        ("name", pa.string()),
+        ("rank", pa.int32()),
+        ("image_id", pa.string()),
+        ("score", pa.float32()),
+        ("label", pa.int32()),
+    ]
+)
 
 
 class Entries(NamedTuple):
@@ -62,26 +69,36 @@ def unique_images(archives: Archives) -> dict[str, int]:
 def write_table(out: Path, entries: Entries, names: Names, ids: Sequence[str]) -> None:
     """Write the entries; `ids[row]` is the image of an index row."""
     first = np.searchsorted(entries.archive, entries.archive)
-    table = pa.table([
-        pa.array([names.names[archive - 1] for archive in entries.archive]),
-        pa.array(np.arange(len(entries.archive)) - first + 1, type=pa.int32()),
-        pa.array([ids[row] for row in entries.row]),
-        pa.array(entries.score),
-        pa.array(entries.label, type=pa.int32()),
-    ], schema=SCHEMA)
+    table = pa.table(
+        [
+            pa.array([names.names[archive - 1] for archive in entries.archive]),
+            pa.array(np.arange(len(entries.archive)) - first + 1, type=pa.int32()),
+            pa.array([ids[row] for row in entries.row]),
+            pa.array(entries.score),
+            pa.array(entries.label, type=pa.int32()),
+        ],
+        schema=SCHEMA,
+    )
     with write_atomically(out / TABLE) as unfinished:
         pq.write_table(table, unfinished)
 
 
-def write_description(out: Path, *, images: Images, names: Names, counts: dict[str, int],
-                      models: Sequence[ModelCard]) -> None:
+def write_description(
+    out: Path, *, images: Images, names: Names, counts: dict[str, int], models: Sequence[ModelCard]
+) -> None:
     """Write the names, and what the table does not say."""
     write_names(names, out / NAMES)
-    write_json(out / DESCRIPTION, {
-        "images": str(images.folder), "counts": counts,
-        "models": [{"name": card.name, "source": card.source, "licence": card.licence, "tier": card.tier}
-                   for card in models],
-    })
+    write_json(
+        out / DESCRIPTION,
+        {
+            "images": str(images.folder),
+            "counts": counts,
+            "models": [
+                {"name": card.name, "source": card.source, "licence": card.licence, "tier": card.tier}
+                for card in models
+            ],
+        },
+    )
 
 
 def open_archives(folder: Path) -> Archives:
@@ -105,5 +122,6 @@ def open_archives(folder: Path) -> Archives:
         raise DataError(f"{folder} holds no finished archives ({error}). Run the archives stage again.") from error
     names = read_names(folder / NAMES)
     ids = rows(Archives(folder=folder)).column("image_id").unique().to_pylist()
-    return Archives(folder=folder, counts=counts, models=models, names=names,
-                    images=Images(folder=where, ids=tuple(sorted(ids))))
+    return Archives(
+        folder=folder, counts=counts, models=models, names=names, images=Images(folder=where, ids=tuple(sorted(ids)))
+    )

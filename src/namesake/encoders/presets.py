@@ -1,6 +1,6 @@
 """A preset's name in, the sources of its models out; and what is known of each published model before it is fetched."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
@@ -185,14 +185,13 @@ KNOWN: Mapping[str, KnownModel] = MappingProxyType(
 )
 
 
-def embedded_notice(preset: Preset | str) -> str:
-    """What must be said, once, before embedded models see images that the package did not render; "" when none is used.
+def embedded_notice(sources: Iterable[str]) -> str:
+    """What must be said before embedded models see images that the package may not have rendered; "" if none is used.
 
     Args:
-        preset: A preset or its name.
+        sources: Of the models that a run uses.
     """
-    chosen = PRESETS[preset] if isinstance(preset, str) else preset
-    used = sorted({source for source in vars(chosen).values() if source is not None and source.startswith(EMBEDDED)})
+    used = sorted({source for source in sources if source.startswith(EMBEDDED)})
     if not used:
         return ""
     return (

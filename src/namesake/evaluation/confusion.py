@@ -57,9 +57,9 @@ class Confusion:
                 "the image's own size."
             )
         true, predicted = truth.reshape(-1), prediction.reshape(-1)
-        for start in range(0, true.size, CHUNK):
-            chunk = slice(start, start + CHUNK)
-            self._add(true[chunk], predicted[chunk])
+        chunks = [slice(start, start + CHUNK) for start in range(0, true.size, CHUNK)]
+        runs = [self._runs(true[chunk], predicted[chunk]) for chunk in chunks]
+        self._count(*(np.concatenate(parts) for parts in zip(*runs, strict=True)))
 
     def merge(self, other: "Confusion") -> None:
         """Add the counts of another part of the same benchmark.
@@ -71,9 +71,12 @@ class Confusion:
             raise DataError(f"counts of {other.counts.shape} labels cannot be added to counts of {self.counts.shape}.")
         self.counts += other.counts
 
-    def _add(self, true: Integer[ndarray, "pixels"], predicted: Integer[ndarray, "pixels"]) -> None:
-        """Count one stretch of pixels: the last one of each run, with the run's length."""
-        size, ends, scratch = true.size, self._ends, self._scratch
+    def _runs(
+        self, true: Integer[ndarray, "pixels"], predicted: Integer[ndarray, "pixels"]
+    ) -> tuple[Integer[ndarray, "runs"], Integer[ndarray, "runs"], Int[ndarray, "runs"]]:
+        """True label, predicted label and length of each run of equal pairs in a stretch of pixels."""
+        size, padded = true.size, -(-true.size // 8) * 8
+        ends, scratch = self._ends[:padded], self._scratch[:padded]
         np.not_equal(true[1:], true[:-1], out=ends[: size - 1])
         np.not_equal(predicted[1:], predicted[:-1], out=scratch[: size - 1])
         ends[size - 1], ends[size:], scratch[size - 1 :] = True, False, False
@@ -81,14 +84,15 @@ class Confusion:
         words |= scratch.view(np.uint64)
         busy = np.flatnonzero(words != 0)
         if busy.size > size * MOST_BUSY / 8:
-            self._count(true, predicted, np.ones(size, dtype=np.int64))
-            return
-        within = np.flatnonzero(words[busy].view(bool))
-        last = busy[within >> 3] * 8 + (within & 7)
+            return true, predicted, np.ones(size, dtype=np.int64)
+        within = np.flatnonzero(words.take(busy, mode="clip").view(bool))
+        last = busy.take(within >> 3, mode="clip")
+        last *= 8
+        last += within & 7
         lengths = last.copy()
         lengths[0] += 1
         lengths[1:] -= last[:-1]
-        self._count(true.take(last), predicted.take(last), lengths)
+        return true.take(last, mode="clip"), predicted.take(last, mode="clip"), lengths
 
     def _count(
         self, true: Integer[ndarray, "pairs"], predicted: Integer[ndarray, "pairs"], weights: Int[ndarray, "pairs"]

@@ -83,8 +83,10 @@ def _to_rgb(image: Image.Image) -> ImageArray:
     with suppress(Exception):  # a broken EXIF block says nothing of the orientation
         ImageOps.exif_transpose(image, in_place=True)
     if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
-        grey = _scale_to_bytes(np.asarray(image), sixteen_bit=image.mode != "F" and (
-            image.mode != "I" or image.format in SIXTEEN_BIT_FORMATS))
+        grey = _scale_to_bytes(
+            np.asarray(image),
+            sixteen_bit=image.mode != "F" and (image.mode != "I" or image.format in SIXTEEN_BIT_FORMATS),
+        )
         return np.repeat(grey[:, :, None], 3, axis=2)
     if image.has_transparency_data:
         image = image.convert("RGBA")

@@ -93,8 +93,10 @@ def _reason_against(entry: os.DirEntry[str], home: Path) -> str:
 def _nothing_found(folder: Path, others: dict[str, int], left_out: list[str]) -> str:
     kinds = sorted(others.items(), key=lambda item: (-item[1], item[0]))
     found = ", ".join(f"{count} {'.' + kind if kind else 'without extension'}" for kind, count in kinds[:SHOWN])
-    message = (f"expected images in {folder} (file names ending in {', '.join('.' + kind for kind in EXTENSIONS)}), "
-               f"found {found or 'no file'}.")
+    message = (
+        f"expected images in {folder} (file names ending in {', '.join('.' + kind for kind in EXTENSIONS)}), "
+        f"found {found or 'no file'}."
+    )
     if left_out:
         message += f" Left out: {_some(left_out)}. Copy the images into the folder, or give the folder they lie in."
     return message

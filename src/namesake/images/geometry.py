@@ -57,9 +57,7 @@ def resize(image: ImageArray, *, height: int, width: int, method: Method = "bili
     return np.array(Image.fromarray(image).resize((width, height), FILTERS[method]))
 
 
-def resize_labels(
-    labels: LabelMap, *, height: int, width: int
-) -> Shaped[ndarray, "new_height new_width"]:
+def resize_labels(labels: LabelMap, *, height: int, width: int) -> Shaped[ndarray, "new_height new_width"]:
     """Resize a label map or mask by nearest neighbour: the inverse of `resize` for what was predicted on its result.
 
     Args:

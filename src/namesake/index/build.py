@@ -44,7 +44,8 @@ class _Rows:
     ids: tuple[str, ...]
     embeddings: Float[ndarray, "images dim"]
     metadata: dict[str, list[str | int]] = field(
-        default_factory=lambda: {IMAGE: [], "width": [], "height": [], "bytes": []})
+        default_factory=lambda: {IMAGE: [], "width": [], "height": [], "bytes": []}
+    )
     skipped: list[tuple[str, str]] = field(default_factory=list)
     pending: list[ImageArray] = field(default_factory=list)
 
@@ -80,8 +81,14 @@ def build_index(
         WeightsError: The encoder cannot be loaded, or gives something else than numbers.
         ConfigError: A size below 1, or the device is not there.
     """
-    return write_index(images, load_clip(encoder, device=device), encoder=encoder, out=out, batch_size=batch_size,
-                       shard_size=shard_size)
+    return write_index(
+        images,
+        load_clip(encoder, device=device),
+        encoder=encoder,
+        out=out,
+        batch_size=batch_size,
+        shard_size=shard_size,
+    )
 
 
 def write_index(
@@ -141,8 +148,12 @@ def _embed(
 
 def _take(rows: _Rows, image_id: str, result: _Read) -> None:
     rows.pending.append(result.shaped)
-    for column, value in ((IMAGE, image_id), ("width", result.width), ("height", result.height),
-                          ("bytes", result.bytes)):
+    for column, value in (
+        (IMAGE, image_id),
+        ("width", result.width),
+        ("height", result.height),
+        ("bytes", result.bytes),
+    ):
         rows.metadata[column].append(value)
 
 
@@ -151,8 +162,10 @@ def _encode(rows: _Rows, clip: Clip) -> None:
         return
     embeddings = clip.embed_images(rows.pending)
     if not np.isfinite(embeddings).all():
-        raise WeightsError(f"{clip.card.source} gave embeddings that are no numbers. Try --device cpu; if that helps, "
-                           "the device's arithmetic is at fault, else the weights are damaged.")
+        raise WeightsError(
+            f"{clip.card.source} gave embeddings that are no numbers. Try --device cpu; if that helps, "
+            "the device's arithmetic is at fault, else the weights are damaged."
+        )
     last = len(rows.metadata[IMAGE])
     rows.embeddings[last - len(rows.pending) : last] = embeddings
     rows.pending.clear()
@@ -165,8 +178,10 @@ def _write_shard(paths: Shard, rows: _Rows) -> None:
 
     with write_atomically(paths[0]) as unfinished, unfinished.open("wb") as file:
         np.save(file, rows.embeddings[: len(rows.metadata[IMAGE])], allow_pickle=False)
-    schema = pa.schema([(IMAGE, pa.string()), ("width", pa.int32()), ("height", pa.int32()), ("bytes", pa.int64())],
-                       metadata={SKIPPED_KEY: json.dumps(rows.skipped).encode()})
+    schema = pa.schema(
+        [(IMAGE, pa.string()), ("width", pa.int32()), ("height", pa.int32()), ("bytes", pa.int64())],
+        metadata={SKIPPED_KEY: json.dumps(rows.skipped).encode()},
+    )
     with write_atomically(paths[1]) as unfinished:
         pq.write_table(pa.table(rows.metadata, schema=schema), unfinished)
 
@@ -202,5 +217,7 @@ def _write_skipped(out: Path, paths: Iterable[Shard]) -> int:
 def _none_readable(images: Images, out: Path) -> str:
     with (out / SKIPPED).open(encoding="utf-8") as lines:
         reasons = [json.loads(line)["reason"] for line, _ in zip(lines, range(SHOWN), strict=False)]
-    return (f"not one of the {len(images)} images in {images.folder} can be read. {' '.join(reasons)} "
-            f"All reasons: {out / SKIPPED}.")
+    return (
+        f"not one of the {len(images)} images in {images.folder} can be read. {' '.join(reasons)} "
+        f"All reasons: {out / SKIPPED}."
+    )

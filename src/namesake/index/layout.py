@@ -78,10 +78,16 @@ def read_column(path: Path, column: str) -> list[Any]:
 
 def write_description(folder: Path, *, images: Path, encoder: str, card: ModelCard, dim: int, skipped: int) -> None:
     """Write what the shards do not say: whose images, which encoder."""
-    write_json(folder / DESCRIPTION, {
-        "images": str(images), "encoder": encoder, "dim": dim, "skipped": skipped,
-        "model": {"name": card.name, "source": card.source, "licence": card.licence, "tier": card.tier},
-    })
+    write_json(
+        folder / DESCRIPTION,
+        {
+            "images": str(images),
+            "encoder": encoder,
+            "dim": dim,
+            "skipped": skipped,
+            "model": {"name": card.name, "source": card.source, "licence": card.licence, "tier": card.tier},
+        },
+    )
 
 
 def open_index(folder: Path) -> Index:
@@ -103,8 +109,14 @@ def open_index(folder: Path) -> Index:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{folder} is not a finished index ({error}). Run the index stage again.") from error
     ids = [image_id for _, metadata in find_shards(folder) for image_id in read_column(metadata, IMAGE)]
-    return Index(folder=folder, counts={"images": len(ids), "skipped": skipped}, models=(card,),
-                 images=Images(folder=images, ids=tuple(ids)), encoder=encoder, dim=dim)
+    return Index(
+        folder=folder,
+        counts={"images": len(ids), "skipped": skipped},
+        models=(card,),
+        images=Images(folder=images, ids=tuple(ids)),
+        encoder=encoder,
+        dim=dim,
+    )
 
 
 def open_embeddings(folder: Path, images: Images, *, encoder: str) -> Index:
@@ -138,11 +150,18 @@ def open_embeddings(folder: Path, images: Images, *, encoder: str) -> Index:
         raise DataError(f"{folder}: embeddings of {sorted(dims)} dimensions; one index holds those of one encoder.")
     unknown = ids.count("")
     if unknown:
-        raise DataError(f"{folder}: {unknown} of {len(ids)} rows name an image that is not in {images.folder}. "
-                        "Give the folder that was embedded.")
-    return Index(folder=folder, counts={"images": len(ids), "skipped": 0},
-                 models=(ModelCard(name=encoder, source=encoder),),
-                 images=Images(folder=images.folder, ids=tuple(ids)), encoder=encoder, dim=dims.pop())
+        raise DataError(
+            f"{folder}: {unknown} of {len(ids)} rows name an image that is not in {images.folder}. "
+            "Give the folder that was embedded."
+        )
+    return Index(
+        folder=folder,
+        counts={"images": len(ids), "skipped": 0},
+        models=(ModelCard(name=encoder, source=encoder),),
+        images=Images(folder=images.folder, ids=tuple(ids)),
+        encoder=encoder,
+        dim=dims.pop(),
+    )
 
 
 def read_embeddings(index: Index, rows: Sequence[int] | Int[ndarray, " rows"]) -> Float[ndarray, "rows dim"]:
@@ -173,11 +192,15 @@ def image_sizes(index: Index) -> Int[ndarray, "rows 2"]:
         ConfigError: The metadata has no sizes (embeddings made elsewhere).
     """
     try:
-        columns = [[size for _, metadata in find_shards(index.folder) for size in read_column(metadata, axis)]
-                   for axis in ("height", "width")]
+        columns = [
+            [size for _, metadata in find_shards(index.folder) for size in read_column(metadata, axis)]
+            for axis in ("height", "width")
+        ]
     except DataError as error:
-        raise ConfigError(f"{error} The size of an image is known for indexes built here only; drop the option "
-                          "that asks for it, or build the index here.") from error
+        raise ConfigError(
+            f"{error} The size of an image is known for indexes built here only; drop the option "
+            "that asks for it, or build the index here."
+        ) from error
     return np.asarray(columns, dtype=np.int64).reshape(2, -1).T
 
 

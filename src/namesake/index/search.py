@@ -42,8 +42,10 @@ def top_k(
     if k < 1 or (block_rows is not None and block_rows < 1):
         raise ConfigError(f"expected k and block_rows of 1 or more, found {k} and {block_rows}.")
     if queries.ndim != 2 or queries.shape[1] != index.dim or not np.isfinite(queries).all():
-        raise ConfigError(f"expected finite queries of {index.dim} dimensions, as {index.encoder} embedded the images; "
-                          f"found {queries.shape}. Embed the names with the same encoder.")
+        raise ConfigError(
+            f"expected finite queries of {index.dim} dimensions, as {index.encoder} embedded the images; "
+            f"found {queries.shape}. Embed the names with the same encoder."
+        )
     pool = _Pool(queries, k)
     for first, block in _blocks(index, block_rows or max(256, BLOCK_BYTES // (4 * index.dim))):
         pool.add(first, block)

@@ -98,9 +98,7 @@ def propose(
     return (fine[:, 0, :height, :width] > 0.5).cpu().numpy(), score.float().cpu().numpy()
 
 
-def propose_all(
-    network: SelfMask, images: Sequence[ImageArray], *, batch_size: int
-) -> list[tuple[MaskArray, float]]:
+def propose_all(network: SelfMask, images: Sequence[ImageArray], *, batch_size: int) -> list[tuple[MaskArray, float]]:
     """`propose` for resized images of any sizes: those of one size together, `batch_size` at once; order is kept."""
     of_size: dict[tuple[int, ...], list[int]] = {}
     for number, image in enumerate(images):
@@ -113,9 +111,7 @@ def propose_all(
     return [found[number] for number in range(len(images))]
 
 
-def finish(
-    mask: MaskArray, image: ImageArray, *, solver: BilateralSolver | None, height: int, width: int
-) -> MaskArray:
+def finish(mask: MaskArray, image: ImageArray, *, solver: BilateralSolver | None, height: int, width: int) -> MaskArray:
     """Redraw a mask to the edges of its resized image, and bring it to the original size.
 
     Args:

@@ -51,8 +51,10 @@ def read_names(text_or_path: str | Path) -> Names:
     if _is_file(text):
         return _read_file(Path(text))
     if isinstance(text_or_path, Path) or _looks_like_path(text):
-        raise NamesError(f"expected a file with names at {text}, found none. Give the path of a text file with one "
-                         'name a line, or the names themselves: "dog, cat, park bench".')
+        raise NamesError(
+            f"expected a file with names at {text}, found none. Give the path of a text file with one "
+            'name a line, or the names themselves: "dog, cat, park bench".'
+        )
     text = text.strip()
     return _assemble(_lines(text) if "\n" in text else _items(text), source="the names given")
 
@@ -64,11 +66,14 @@ def write_names(names: Names, path: Path) -> None:
         WorkspaceError: The file cannot be written.
     """
     synonyms = dict(zip(names.names, names.synonyms, strict=True)) if names.synonyms else {}
-    write_json(path, {
-        "names": {str(label): name for label, name in enumerate(names.names, start=1)},
-        "synonyms": {name: list(words) for name, words in synonyms.items() if words},
-        "background": list(names.background),
-    })
+    write_json(
+        path,
+        {
+            "names": {str(label): name for label, name in enumerate(names.names, start=1)},
+            "synonyms": {name: list(words) for name, words in synonyms.items() if words},
+            "background": list(names.background),
+        },
+    )
 
 
 def _is_file(text: str) -> bool:
@@ -79,8 +84,10 @@ def _is_file(text: str) -> bool:
 
 
 def _looks_like_path(text: str) -> bool:
-    return "," not in text and "\n" not in text and (
-        Path(text).suffix.lower() in FILE_SUFFIXES or text.startswith(("/", "./", "../", "~"))
+    return (
+        "," not in text
+        and "\n" not in text
+        and (Path(text).suffix.lower() in FILE_SUFFIXES or text.startswith(("/", "./", "../", "~")))
     )
 
 
@@ -91,9 +98,11 @@ def _read_file(path: Path) -> Names:
         return _from_mapping(_parse(text, path), source=str(path))
     entries = _lines(text)
     if len(entries) == 1 and len(entries[0][1]) > 1:
-        (_, (name, *words)), = entries
-        note(f"{path}: one line, so one name, {name!r}, with the synonyms {', '.join(words)}. "
-             "If these are names of their own, put each on a line.")
+        ((_, (name, *words)),) = entries
+        note(
+            f"{path}: one line, so one name, {name!r}, with the synonyms {', '.join(words)}. "
+            "If these are names of their own, put each on a line."
+        )
     return _assemble(entries, source=str(path))
 
 
@@ -106,8 +115,9 @@ def _decode(path: Path) -> str:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        raise NamesError(f"{path} is not UTF-8: byte 0x{raw[error.start]:02x} in line {line}. "
-                         "Save the file as UTF-8.") from error
+        raise NamesError(
+            f"{path} is not UTF-8: byte 0x{raw[error.start]:02x} in line {line}. Save the file as UTF-8."
+        ) from error
 
 
 def _parse(text: str, path: Path) -> Any:  # noqa: ANN401
@@ -136,8 +146,11 @@ def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _lines(text: str) -> list[Entry]:
     lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    return [(f"line {number}", _words(line, f"line {number}")) for number, line in enumerate(lines, start=1)
-            if line.strip() and not line.lstrip().startswith("#")]
+    return [
+        (f"line {number}", _words(line, f"line {number}"))
+        for number, line in enumerate(lines, start=1)
+        if line.strip() and not line.lstrip().startswith("#")
+    ]
 
 
 def _items(text: str) -> list[Entry]:
@@ -159,8 +172,10 @@ def _clean(word: str, where: str) -> str:
             raise NamesError(f"{where} holds the control character U+{ord(character):04X}; remove it.")
     word = unicodedata.normalize("NFC", " ".join(word.split()))
     if len(word) > LONGEST:
-        raise NamesError(f"{where} is {len(word)} characters long ({word[:30]!r}...); a name has {LONGEST} at most. "
-                         "Put one name on a line, or separate names by commas.")
+        raise NamesError(
+            f"{where} is {len(word)} characters long ({word[:30]!r}...); a name has {LONGEST} at most. "
+            "Put one name on a line, or separate names by commas."
+        )
     return word
 
 
@@ -208,8 +223,10 @@ def _by_id(content: Mapping[Any, Any], source: str) -> list[Entry]:
     expected = range(min(ids, default=0), min(ids, default=0) + len(ids))
     if len(ids) == 0 or expected.start not in (0, 1) or set(ids) != set(expected):
         missing = sorted(set(range(1, max(ids, default=1) + 1)) - set(ids))[:5]
-        raise NamesError(f"{source}: expected the ids 1, 2, 3, ... (0 for background) without gaps; "
-                         f"missing {missing}, first found {sorted(ids)[:5]}. Number them anew.")
+        raise NamesError(
+            f"{source}: expected the ids 1, 2, 3, ... (0 for background) without gaps; "
+            f"missing {missing}, first found {sorted(ids)[:5]}. Number them anew."
+        )
     entries = [(f"id {number}", _text_words(ids[number], f"id {number}")) for number in sorted(ids)]
     if expected.start == 0 and entries[0][1][:1] and entries[0][1][0].casefold() != BACKGROUND:
         note(f"{source}: id 0 is {entries[0][1][0]!r}; 0 is background here, so every label is its id plus 1.")
@@ -244,8 +261,10 @@ def _assemble(entries: Iterable[Entry], *, source: str, background: list[str] | 
             continue
         key = words[0].casefold()
         if key in names:
-            raise NamesError(f"{source}: {words[0]!r} in {where} is the same as {names[key][0]!r} in {found[key]}; "
-                             "names must differ in more than upper and lower case. Remove one.")
+            raise NamesError(
+                f"{source}: {words[0]!r} in {where} is the same as {names[key][0]!r} in {found[key]}; "
+                "names must differ in more than upper and lower case. Remove one."
+            )
         others = {word.casefold(): word for word in words[1:]}
         others.pop(key, None)
         names[key], found[key] = (words[0], list(others.values())), where

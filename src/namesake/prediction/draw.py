@@ -147,9 +147,7 @@ def fitted(picture: Picture, *, side: int) -> Picture:
     """The picture resized so that its longer side is `side`; the aspect ratio stays."""
     height, width = picture.shape[:2]
     scale = side / max(height, width)
-    return resize(
-        picture, height=max(1, round(height * scale)), width=max(1, round(width * scale)), method="bilinear"
-    )
+    return resize(picture, height=max(1, round(height * scale)), width=max(1, round(width * scale)), method="bilinear")
 
 
 def _layer_colours(last: int, opacity: float) -> tuple[UInt32[ndarray, "labels"], UInt32[ndarray, "labels"]]:

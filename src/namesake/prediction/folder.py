@@ -215,11 +215,15 @@ def _objects(image_id: str, prediction: Prediction, names: Names) -> dict[str, A
         ]
     else:
         present = [label for label in np.unique(labels).tolist() if label not in {0, not_sure(len(names))}]
-        masks = ((label, labels == label) for label in present)
-        found = [annotation(mask, label=label, score=prediction.confidence[mask].mean()) for label, mask in masks]
+        found = [_segment(prediction, label) for label in present]
     height, width = labels.shape
     kind = "segments" if instances is None else "instances"
     return {"image": image_id, "height": height, "width": width, "kind": kind, "annotations": found}
+
+
+def _segment(prediction: Prediction, label: int) -> dict[str, Any]:
+    mask = prediction.labels == label
+    return annotation(mask, label=label, score=float(prediction.confidence[mask].mean()))
 
 
 def _jpeg(picture: Picture) -> bytes:

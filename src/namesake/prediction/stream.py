@@ -75,9 +75,7 @@ def segment_ahead(
         yield from _segment(segmenter, batch, done)
 
 
-def _segment(
-    segmenter: SegmentsImages, batch: list[tuple[str, Picture]], done: Collection[str]
-) -> Iterator[Segmented]:
+def _segment(segmenter: SegmentsImages, batch: list[tuple[str, Picture]], done: Collection[str]) -> Iterator[Segmented]:
     if any(image_id not in done for image_id, _ in batch):
         predictions = segmenter.segment_many([image for _, image in batch])
         for (image_id, image), prediction in zip(batch, predictions, strict=True):

@@ -56,7 +56,7 @@ def decide(
         Labels as uint8 where the highest one is below 255, else int32. The confidence is the softmax over channels,
         summed over those with the label given; of pixels below the threshold, 1 minus their highest probability.
     """
-    channels = logits.shape[0]
+    logits, channels = logits.float(), logits.shape[0]
     labels = range(channels) if labels is None else labels
     owner = torch.tensor(labels, device=logits.device)
     found = np.empty((height, width), dtype=np.uint8 if max(labels) < IGNORE else np.int32)
@@ -64,7 +64,7 @@ def decide(
     rows_at_once = max(1, BAND_BYTES // (4 * channels * width))
     for top in range(0, height, rows_at_once):
         band = slice(top, min(top + rows_at_once, height))
-        fine = _upsample_rows(logits.float(), band, height=height, width=width)
+        fine = _upsample_rows(logits, band, height=height, width=width)
         chosen, sure = _choose(fine.softmax(dim=0), owner, threshold, shared=len(set(labels)) < channels)
         found[band], confidence[band] = chosen.cpu().numpy(), sure.cpu().numpy()
     return Prediction(labels=found, confidence=confidence)
@@ -121,7 +121,6 @@ def name_mask(mask: MaskArray, similarities: Float[ndarray, "names"], *, tempera
     scaled = temperature * np.asarray(similarities, dtype=np.float64)
     probabilities = np.exp(scaled - scaled.max())
     best = int(probabilities.argmax())
-    label = best + 1
-    labels: LabelArray = np.where(mask, label, 0).astype(np.uint8 if label < IGNORE else np.int32)
+    labels: LabelArray = np.where(mask, best + 1, 0).astype(np.uint8 if len(scaled) < IGNORE else np.int32)
     sure = np.where(mask, probabilities[best] / probabilities.sum(), 1.0).astype(np.float32)
     return Prediction(labels=labels, confidence=sure)

@@ -107,7 +107,7 @@ class QuerySegmenter(nn.Module):
         outputs = self.decoder(self.query_embed, memory.flatten(1, 2), positions=positions)
         queries = self.ffn2(outputs if self.training else outputs[:, -1:])
         queries = queries / queries.norm(dim=-1, keepdim=True)
-        return torch.einsum("blqd,brcd->blqrc", queries, memory).sigmoid()
+        return torch.einsum("blqd,brcd->blqrc", queries, memory).float().sigmoid()
 
     def name_with(self, texts: Float[Tensor, "words joint"]) -> "QuerySegmenter":
         """Set the text embeddings that tokens are compared with, background first; they are normalised.

@@ -5,10 +5,11 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from namesake.config import override, set_everywhere
+from namesake.config import override, paths, set_everywhere
 from namesake.encoders.presets import embedded_notice
 from namesake.errors import ConfigError, WorkspaceError
 from namesake.images import open_images
@@ -92,8 +93,10 @@ def run(
     }
     with Workspace(folder, overwrite=overwrite, until=until) as workspace:
         _claim(folder, record, words, overwrite=overwrite)
-        if notice := embedded_notice(preset):
-            note(notice)
+        values = paths(chosen).values()
+        _say_embedded(
+            embedded_notice(str(part) for value in values for part in (value if isinstance(value, tuple) else [value]))
+        )
         with suppress(StoppedError):
             SYSTEMS[system].function(words, pictures, config=chosen, step=workspace.step)
         _write(folder, record, words)
@@ -116,6 +119,13 @@ def _claim(folder: Path, record: dict[str, Any], names: Names, *, overwrite: boo
             )
         return
     _write(folder, record, names)
+
+
+@cache
+def _say_embedded(notice: str) -> None:
+    """Once a process."""
+    if notice:
+        note(notice)
 
 
 def _write(folder: Path, record: dict[str, Any], names: Names) -> None:

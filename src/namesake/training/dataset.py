@@ -1,8 +1,8 @@
 """Archives and pseudo-masks in, numbered training samples out; knows no network and no loss.
 
 Sample i is a function of the data set's seed and of i alone, so any process can make any sample at any time. Images are
-decoded when a sample needs them; the small run-length codes of the masks lie in one unnamed file that the operating
-system pages in and out. So memory grows neither with the archives nor with the length of the training.
+decoded when a sample needs them; the run-length codes of the masks lie in one unnamed file that the operating system
+pages in and out. So of an archive only its ids and a few numbers a line are in memory.
 """
 
 import mmap
@@ -30,7 +30,7 @@ from namesake.shapes import IGNORE, ImageArray, LabelArray
 from namesake.training.augment import augment
 from namesake.training.copy_paste import copy_paste
 
-CACHE_BYTES = 256 * 2**20
+CACHE_BYTES = 64 * 2**20
 """Decoded images that a process keeps: all of a small collection, a part of a large one."""
 
 

@@ -70,6 +70,7 @@ MINI_EXPERTS = ExpertsConfig(
     network=DeepLabConfig(low_level=32, aspp=96, atrous_rates=(2, 4, 6), backbone_momentum=0.1),
     workers=1,
     checkpoint_every=60,
+    groups=4,
     clip="embedded:clip",
 )
 """For the embedded world's small images."""

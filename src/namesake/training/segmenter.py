@@ -70,7 +70,7 @@ class TrainingConfig:
 
 MINI_TRAINING = TrainingConfig(
     backbone="embedded:resnet",
-    iterations=700,
+    iterations=350,
     batch_size=24,
     crop=96,
     scale=(0.3, 1.0),

@@ -26,8 +26,9 @@ def test_bounding_box__empty_mask():
 
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_write__streamed_json(tmp_path, count):
-    images = [{"id": number, "file_name": f"ä\"{number}.jpg", "height": 2, "width": 3} for number in range(count)]
-    annotations = [annotation(np.eye(3, dtype=bool), label=1, score=1) | {"id": n, "image_id": n} for n in range(count)]
+    images = [{"id": number, "file_name": f'ä"{number}.jpg', "height": 2, "width": 3} for number in range(count)]
+    found = annotation(np.eye(3, dtype=bool), label=1, score=1.0)
+    annotations = [found | {"id": number, "image_id": number} for number in range(count)]
     write_coco(
         tmp_path / "coco.json",
         names=Names(("dog", "cat")),

@@ -38,17 +38,19 @@ def write_report(run: Path, *, benchmark: str | None = None) -> Path:
             known = ", ".join(evaluations) or "nothing"
             raise DataError(f"{run} was not evaluated on {benchmark!r}; it was on {known}. Run `evaluate` first.")
         evaluations = {benchmark: evaluations[benchmark]}
-    page = _render({
-        "run": run.resolve().name,
-        "about": run_folder.read_about(run),
-        "stages": stages,
-        "longest": max((stage.seconds for stage in stages), default=0.0) or 1.0,
-        "models": run_folder.models_of(stages),
-        "archives": sections.archives(run),
-        "masks": sections.masks(run),
-        "evaluations": [sections.evaluation(run, record) for record in evaluations.values()],
-        "predictions": [] if evaluations else sections.predictions(run),
-    })
+    page = _render(
+        {
+            "run": run.resolve().name,
+            "about": run_folder.read_about(run),
+            "stages": stages,
+            "longest": max((stage.seconds for stage in stages), default=0.0) or 1.0,
+            "models": run_folder.models_of(stages),
+            "archives": sections.archives(run),
+            "masks": sections.masks(run),
+            "evaluations": [sections.evaluation(run, record) for record in evaluations.values()],
+            "predictions": [] if evaluations else sections.predictions(run),
+        }
+    )
     with write_atomically(run / PAGE) as unfinished:
         unfinished.write_text(page, encoding="utf-8")
     return run / PAGE

@@ -35,7 +35,7 @@ def annotation(mask: MaskArray, *, label: int, score: float) -> dict[str, Any]:
         "area": int(np.count_nonzero(mask)),
         "bbox": bounding_box(mask),
         "iscrowd": 0,
-        "score": round(float(score), 4),
+        "score": round(score, 4),
     }
 
 
@@ -77,4 +77,3 @@ def write_coco(
 
 def _line(element: Mapping[str, Any]) -> str:
     return json.dumps(element, ensure_ascii=False)
-
