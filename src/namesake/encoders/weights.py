@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from namesake.errors import WeightsError
 
 
-def read_state(path_or_state: str | Path | Mapping[str, Tensor]) -> dict[str, Tensor]:
+def read_state(path_or_state: str | Path | Mapping[str, Any]) -> dict[str, Tensor]:
     """A flat state dict from a file or mapping, out of "model" or "state_dict" where it lies under one of them.
 
     Raises:

@@ -12,7 +12,7 @@ from numpy import ndarray
 from namesake.errors import DataError
 from namesake.shapes import IGNORE, LabelArray
 
-CHUNK = 1 << 19  # pixels looked at together: few calls, and scratch space that stays in the cache
+CHUNK = 1 << 21  # pixels looked at together, so that scratch space does not grow with the image
 MOST_BUSY = 0.6  # share of groups of eight pixels in which a run ends, above which pixels are counted singly
 
 
@@ -58,8 +58,8 @@ class Confusion:
             )
         true, predicted = truth.reshape(-1), prediction.reshape(-1)
         chunks = [slice(start, start + CHUNK) for start in range(0, true.size, CHUNK)]
-        runs = [self._runs(true[chunk], predicted[chunk]) for chunk in chunks]
-        self._count(*(np.concatenate(parts) for parts in zip(*runs, strict=True)))
+        for chunk in chunks:
+            self._count(*self._runs(true[chunk], predicted[chunk]))
 
     def merge(self, other: "Confusion") -> None:
         """Add the counts of another part of the same benchmark.
@@ -73,8 +73,8 @@ class Confusion:
 
     def _runs(
         self, true: Integer[ndarray, "pixels"], predicted: Integer[ndarray, "pixels"]
-    ) -> tuple[Integer[ndarray, "runs"], Integer[ndarray, "runs"], Int[ndarray, "runs"]]:
-        """True label, predicted label and length of each run of equal pairs in a stretch of pixels."""
+    ) -> tuple[Integer[ndarray, "runs"], Integer[ndarray, "runs"], Int[ndarray, "runs"] | None]:
+        """True label, predicted label and length of each run of equal pairs; pixels and None where runs are short."""
         size, padded = true.size, -(-true.size // 8) * 8
         ends, scratch = self._ends[:padded], self._scratch[:padded]
         np.not_equal(true[1:], true[:-1], out=ends[: size - 1])
@@ -84,32 +84,42 @@ class Confusion:
         words |= scratch.view(np.uint64)
         busy = np.flatnonzero(words != 0)
         if busy.size > size * MOST_BUSY / 8:
-            return true, predicted, np.ones(size, dtype=np.int64)
+            return true, predicted, None
         within = np.flatnonzero(words.take(busy, mode="clip").view(bool))
+        busy *= 8
         last = busy.take(within >> 3, mode="clip")
-        last *= 8
-        last += within & 7
+        within &= 7
+        last += within
         lengths = last.copy()
         lengths[0] += 1
         lengths[1:] -= last[:-1]
         return true.take(last, mode="clip"), predicted.take(last, mode="clip"), lengths
 
     def _count(
-        self, true: Integer[ndarray, "pairs"], predicted: Integer[ndarray, "pairs"], weights: Int[ndarray, "pairs"]
+        self,
+        true: Integer[ndarray, "pairs"],
+        predicted: Integer[ndarray, "pairs"],
+        weights: Int[ndarray, "pairs"] | None,
     ) -> None:
-        """Add the weight of each pair of labels to its count."""
+        """Add the weight of each pair of labels, or 1, to its count."""
         rows, columns = self.counts.shape
         counted = true != self.ignore
         if not counted.all():
-            true, predicted, weights = true[counted], predicted[counted], weights[counted]
+            true, predicted = true[counted], predicted[counted]
+            weights = None if weights is None else weights[counted]
         unsure = predicted == self.not_sure
+        some_unsure = bool(unsure.any())
         _check(true, rows, "true")
-        _check(predicted if not unsure.any() else predicted[~unsure], columns - 1, "predicted")
+        _check(predicted[~unsure] if some_unsure else predicted, columns - 1, "predicted")
         pairs = np.multiply(true, columns, dtype=np.int64)
         pairs += predicted
-        if unsure.any():
+        if some_unsure:
             pairs[unsure] += columns - 1 - self.not_sure
-        np.add.at(self.counts.reshape(-1), pairs, weights)
+        flat = self.counts.reshape(-1)
+        if weights is None and 2 * pairs.size > flat.size:
+            flat += np.bincount(pairs, minlength=flat.size)
+        else:
+            np.add.at(flat, pairs, 1 if weights is None else weights)
 
 
 def _check(labels: Integer[ndarray, "n"], count: int, what: str) -> None:

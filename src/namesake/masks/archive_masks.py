@@ -16,12 +16,12 @@ from namesake.errors import ConfigError, ImagesError
 from namesake.images import read_image, work_ahead
 from namesake.masks import rle
 from namesake.masks.bilateral import PUBLISHED
-from namesake.masks.detect import finish, input_side, propose_all, shrink
+from namesake.masks.detect import Detection, finish, input_side, propose_all, shrink
 from namesake.masks.saliency import SelfMask, load_selfmask, read_saliency_card
 from namesake.masks.store import MaskWriter, count_masks, open_masks
 from namesake.progress import track
 from namesake.records import Archives, Images, PseudoMask, PseudoMasks
-from namesake.shapes import ImageArray, MaskArray
+from namesake.shapes import ImageArray
 from namesake.workspace import stage
 
 WINDOW = 64
@@ -136,9 +136,9 @@ def _submit(
     readable = [read.image for _, read in window if not isinstance(read, ImagesError)]
     proposed = iter(propose_all(network, readable, batch_size=config.batch_size))
 
-    def complete(image_id: str, read: _Read, proposal: tuple[MaskArray, float]) -> PseudoMask:
-        mask = finish(proposal[0], read.image, solver=solver, height=read.height, width=read.width)
-        return PseudoMask(image_id, labels[image_id], proposal[1], read.height, read.width, rle.encode(mask))
+    def complete(image_id: str, read: _Read, proposal: Detection) -> PseudoMask:
+        mask = finish(proposal.mask, read.image, solver=solver, height=read.height, width=read.width)
+        return PseudoMask(image_id, labels[image_id], proposal.score, read.height, read.width, rle.encode(mask))
 
     return [
         (image_id, read if isinstance(read, ImagesError) else pool.submit(complete, image_id, read, next(proposed)))

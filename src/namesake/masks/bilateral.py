@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Float32, Int
 from numpy import ndarray
 
 from namesake.errors import DataError
-from namesake.shapes import ImageArray, MaskArray
+from namesake.shapes import ImageArray
 
 RGB_TO_YUV = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
 YUV_OFFSET = np.array([[0.0], [128.0], [128.0]])
@@ -49,7 +49,7 @@ class BilateralSolver:
     iterations: int = 25
     tolerance: float = 1e-5
 
-    def refine(self, image: ImageArray, mask: MaskArray) -> MaskArray:
+    def refine(self, image: ImageArray, mask: Bool[ndarray, "rows columns"]) -> Bool[ndarray, "rows columns"]:
         """The binary form: solve for the mask as it is, then threshold at one half.
 
         Args:
@@ -61,7 +61,7 @@ class BilateralSolver:
         """
         return self.solve(image, mask.astype(np.float64)) > 0.5
 
-    def solve(self, image: ImageArray, target: Float[ndarray, "height width"]) -> Float32[ndarray, "height width"]:
+    def solve(self, image: ImageArray, target: Float[ndarray, "rows columns"]) -> Float32[ndarray, "rows columns"]:
         """The map that is close to `target`, and smooth except where the image has edges.
 
         The linear algebra is in float32, which moves the result by about 1e-5.

@@ -9,16 +9,18 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 from torch.nn import functional
 
 from namesake.encoders.vit import patch_size
-from namesake.images.geometry import resize_longer_side, resize_shorter_side
+from namesake.images.geometry import Resized, resize_longer_side, resize_shorter_side
 from namesake.masks.bilateral import PUBLISHED, BilateralSolver
 from namesake.masks.saliency import SelfMask
 from namesake.shapes import ImageArray, MaskArray
 
+AnySize = UInt8[ndarray, "_ _ 3"]
+"""An RGB image; those of a sequence differ in size."""
 LONGEST_TO_SHORTEST = 4
 """Longer images than this are resized by their longer side, so that no image makes the network's input huge."""
 
@@ -37,7 +39,7 @@ class Detection(NamedTuple):
 
 def detect(
     network: SelfMask,
-    images: Sequence[ImageArray],
+    images: Sequence[AnySize],
     *,
     solver: BilateralSolver | None = PUBLISHED,
     batch_size: int = 8,
@@ -63,7 +65,7 @@ def input_side(network: SelfMask) -> int | None:
     return network.config.preprocessing.shorter_side
 
 
-def shrink(image: ImageArray, *, side: int | None) -> ImageArray:
+def shrink(image: ImageArray, *, side: int | None) -> Resized:
     """Resize, up or down, so that the shorter side is `side` pixels; bilinear, as Pillow does it.
 
     Where the longer side would become more than four times that, it becomes just so long instead.
@@ -98,20 +100,22 @@ def propose(
     return (fine[:, 0, :height, :width] > 0.5).cpu().numpy(), score.float().cpu().numpy()
 
 
-def propose_all(network: SelfMask, images: Sequence[ImageArray], *, batch_size: int) -> list[tuple[MaskArray, float]]:
+def propose_all(network: SelfMask, images: Sequence[AnySize], *, batch_size: int) -> list[Detection]:
     """`propose` for resized images of any sizes: those of one size together, `batch_size` at once; order is kept."""
     of_size: dict[tuple[int, ...], list[int]] = {}
     for number, image in enumerate(images):
         of_size.setdefault(image.shape, []).append(number)
-    found: dict[int, tuple[MaskArray, float]] = {}
+    found: dict[int, Detection] = {}
     for numbers in of_size.values():
         for some in (numbers[start : start + batch_size] for start in range(0, len(numbers), batch_size)):
             masks, scores = propose(network, [images[number] for number in some])
-            found |= {number: (mask, float(score)) for number, mask, score in zip(some, masks, scores, strict=True)}
+            found |= {number: Detection(masks[i], float(scores[i])) for i, number in enumerate(some)}
     return [found[number] for number in range(len(images))]
 
 
-def finish(mask: MaskArray, image: ImageArray, *, solver: BilateralSolver | None, height: int, width: int) -> MaskArray:
+def finish(
+    mask: MaskArray, image: ImageArray, *, solver: BilateralSolver | None, height: int, width: int
+) -> Bool[ndarray, "full_height full_width"]:
     """Redraw a mask to the edges of its resized image, and bring it to the original size.
 
     Args:
@@ -125,9 +129,9 @@ def finish(mask: MaskArray, image: ImageArray, *, solver: BilateralSolver | None
     # Nearest neighbour as torch has it (the pixel at or before, not under the centre): as published.
     rows = np.arange(height) * mask.shape[0] // height
     columns = np.arange(width) * mask.shape[1] // width
-    original: MaskArray = redrawn[rows[:, None], columns]
+    original: Bool[ndarray, "full_height full_width"] = redrawn[rows[:, None], columns]
     return original
 
 
-def _shrink_long(image: ImageArray, *, side: int) -> ImageArray:
+def _shrink_long(image: ImageArray, *, side: int) -> Resized:
     return resize_longer_side(image, side=LONGEST_TO_SHORTEST * side)

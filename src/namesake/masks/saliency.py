@@ -144,7 +144,7 @@ def read_saliency_card(source: str | Path) -> ModelCard:
     return read_card(str(source), folder=find(str(source), kind="saliency").path or Path(str(source)))
 
 
-def load_official_selfmask(path_or_state: str | Path | Mapping[str, Tensor]) -> SelfMask:
+def load_official_selfmask(path_or_state: str | Path | Mapping[str, Any]) -> SelfMask:
     """Build the published network from its checkpoint: ViT-S/8 with 10 or 20 queries, as the file has it.
 
     Args:

@@ -30,7 +30,7 @@ def candidate_masks(
     temperature: float | None = None,
     starts: int = 10,
     seed: int = 0,
-) -> Bool[Tensor, "batch candidates rows columns"]:
+) -> Bool[Tensor, "batch candidates fine_rows fine_columns"]:
     """Cluster the patches of each image into 2, 3, 4 groups; every group is a candidate.
 
     Args:
@@ -51,7 +51,7 @@ def candidate_masks(
     return torch.cat(masks, dim=1).view(len(features), -1, rows, columns)
 
 
-def upsample_features(features: PatchFeatures, *, factor: int) -> PatchFeatures:
+def upsample_features(features: PatchFeatures, *, factor: int) -> Float[Tensor, "batch fine_rows fine_columns dim"]:
     """Bilinear upsampling with corners aligned."""
     if factor == 1:
         return features

@@ -65,19 +65,15 @@ def run(
         names: Names, a comma list, or a file of names; None for systems that need none (selfmask).
         images: A folder of unlabelled images.
         out: The run folder.
-        preset: "mini" (embedded models), "paper" (the published ones) or "modern".
+        preset: "mini" (embedded models) or "paper" (the published ones).
         config: Overrides such as `training.iterations=100`.
         seed: Of everything random; the preset's own if None.
         device: "auto", "cpu" or "cuda".
         overwrite: Replace stages that other options made.
         until: Stop after the stage whose folder has this name ("index", "archives", "masks", "segmenter").
 
-    Returns:
-        The run's folder and its stages.
-
     Raises:
-        ConfigError: Unknown system, preset or option.
-        NamesakeError: What the stages raise; everything finished before stays.
+        NamesakeError: An unknown system, preset or option, or what the stages raise; what was finished before stays.
     """
     chosen = configure(system, preset=preset, config=config, seed=seed, device=device)
     words = names if isinstance(names, Names) else Names(()) if names is None else read_names(names)
@@ -93,10 +89,7 @@ def run(
     }
     with Workspace(folder, overwrite=overwrite, until=until) as workspace:
         _claim(folder, record, words, overwrite=overwrite)
-        values = paths(chosen).values()
-        _say_embedded(
-            embedded_notice(str(part) for value in values for part in (value if isinstance(value, tuple) else [value]))
-        )
+        _say_embedded(embedded_notice(_texts(chosen)))
         with suppress(StoppedError):
             SYSTEMS[system].function(words, pictures, config=chosen, step=workspace.step)
         _write(folder, record, words)
@@ -119,6 +112,11 @@ def _claim(folder: Path, record: dict[str, Any], names: Names, *, overwrite: boo
             )
         return
     _write(folder, record, names)
+
+
+def _texts(config: Any) -> list[str]:  # noqa: ANN401
+    values = paths(config).values()
+    return [str(part) for value in values for part in (value if isinstance(value, tuple) else (value,))]
 
 
 @cache

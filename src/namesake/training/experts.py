@@ -134,13 +134,15 @@ def relabel_with_experts(
 def group_names(names: Names, config: ExpertsConfig, *, device: str) -> Int[ndarray, "names"]:
     """Number of the expert that each name has: its own, or that of its k-means cluster of text embeddings.
 
+    There are no more groups than names with different embeddings.
+
     Raises:
-        ConfigError: There are fewer different names than groups.
         WeightsError: The text encoder is missing.
     """
     if config.groups == 0:
         return np.arange(len(names))
-    return cluster(embed(names, load_clip(config.clip, device=device)), config.groups, seed=config.seed)
+    texts = embed(names, load_clip(config.clip, device=device))
+    return cluster(texts, min(config.groups, len(np.unique(texts, axis=0))), seed=config.seed)
 
 
 def cluster(vectors: Float[ndarray, "n dim"], groups: int, *, seed: int) -> Int[ndarray, "n"]:
