@@ -18,7 +18,9 @@ def cross_entropy(logits: LogitsBatch, labels: LabelBatch, *, ignore: int = IGNO
         labels: 0 to the number of labels - 1, or `ignore`.
         ignore: Label of pixels that do not count.
     """
-    total = functional.cross_entropy(logits, labels.long(), ignore_index=ignore, reduction="sum")
+    # One row a pixel: of channels-last logits that is a view, and its gradient stays channels-last.
+    rows = logits.movedim(1, -1).flatten(0, 2)
+    total = functional.cross_entropy(rows, labels.flatten().long(), ignore_index=ignore, reduction="sum")
     return total / (labels != ignore).sum().clamp(min=1)
 
 
