@@ -29,7 +29,7 @@ def override(config: Config, assignments: Iterable[str]) -> Config:
         path, equals, text = assignment.partition("=")
         if not equals:
             raise ConfigError(f"--config wants path=value, found {assignment!r}. Known paths: {_known(config)}.")
-        config = _assign(config, path.strip().split("."), text.strip(), whole=config)
+        config = _assign(config, path.strip(), text.strip(), whole=config)
     return config
 
 
@@ -56,20 +56,22 @@ def paths(config: Any, prefix: str = "") -> dict[str, Any]:  # noqa: ANN401
     return found
 
 
-def _assign(config: Any, steps: list[str], text: str, *, whole: Any) -> Any:  # noqa: ANN401
+def _assign(config: Any, path: str, text: str, *, whole: Any, within: str = "") -> Any:  # noqa: ANN401
+    """`config` with the value at `path` replaced; `within` is the dotted path of `config` in `whole`."""
+    name, _, rest = path.partition(".")
     fields = {field.name for field in dataclasses.fields(config)} if dataclasses.is_dataclass(config) else set()
-    if steps[0] not in fields:
-        near = difflib.get_close_matches(".".join(steps), paths(whole), n=1, cutoff=0.4)
+    if name not in fields:
+        near = difflib.get_close_matches(within + path, paths(whole), n=1, cutoff=0.4)
         hint = f"did you mean {near[0]}?" if near else f"known paths: {_known(whole)}."
-        raise ConfigError(f"there is no option {'.'.join(steps)!r}; {hint}")
-    current = getattr(config, steps[0])
-    if len(steps) > 1:
-        value = _assign(current, steps[1:], text, whole=whole)
+        raise ConfigError(f"there is no option {within + path!r}; {hint}")
+    current = getattr(config, name)
+    if rest:
+        value = _assign(current, rest, text, whole=whole, within=f"{within}{name}.")
     elif dataclasses.is_dataclass(current):
-        raise ConfigError(f"{steps[0]!r} is a group; set one of {', '.join(paths(current, steps[0] + '.'))}.")
+        raise ConfigError(f"{within + name!r} is a group; set one of {', '.join(paths(current, f'{within}{name}.'))}.")
     else:
-        value = _parse(text, like=current, name=steps[0])
-    return dataclasses.replace(config, **{steps[0]: value})
+        value = _parse(text, like=current, name=within + name)
+    return dataclasses.replace(config, **{name: value})
 
 
 def _parse(text: str, *, like: Any, name: str) -> Any:  # noqa: ANN401

@@ -255,7 +255,7 @@ def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     """The options that differ, as `name: found -> wanted`; inputs are named as such."""
     before, now = _flat(found.get("config", {})), _flat(wanted["config"])
     changed = [
-        f"{name}: {before.get(name)} -> {now.get(name)}"
+        f"{name.removeprefix('config.')}: {before.get(name)} -> {now.get(name)}"
         for name in sorted(before.keys() | now.keys())
         if before.get(name) != now.get(name)
     ]

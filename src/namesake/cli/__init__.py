@@ -1,0 +1,9 @@
+"""The command line: a verb parses, calls one function and prints where the result lies.
+
+Each file holds the verbs of one kind and registers them on `app`.
+"""
+
+from namesake.cli import evaluate, predict, stages, world
+from namesake.cli.app import app, main
+
+__all__ = ["app", "evaluate", "main", "predict", "stages", "world"]

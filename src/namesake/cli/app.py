@@ -1,0 +1,52 @@
+"""What every verb shares: the application, its options, and how a result is printed."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from namesake.errors import NamesakeError
+
+app = typer.Typer(
+    name="namesake",
+    help="From names to masks: unlabelled images and names in; masks, a segmenter that is yours, and scores out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+NamesOption = Annotated[str, typer.Option("--names", help="A comma list, or a file with one name a line.")]
+ImagesOption = Annotated[Path, typer.Option("--images", help="Folder of unlabelled images.")]
+OutOption = Annotated[Path, typer.Option("--out", help="Where the result goes.")]
+PresetOption = Annotated[str, typer.Option("--preset", help="mini (embedded models), paper or modern.")]
+ConfigOption = Annotated[
+    list[str], typer.Option("--config", help="path=value, such as training.iterations=500; repeatable.")
+]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace stages that other options made.")]
+SeedOption = Annotated[int | None, typer.Option("--seed", help="Of everything random.")]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object on standard output; logs stay on standard error.")
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress.")]
+RunArgument = Annotated[Path, typer.Argument(help="Folder of a run.")]
+SystemArgument = Annotated[str, typer.Argument(help="namedmask, selfmask, saliency+clip or maskclip.")]
+
+
+def main() -> None:
+    """Run the command line. Exit codes: 0 done, 1 an error that says what to do, 2 wrong usage, 130 interrupted."""
+    try:
+        app()
+    except NamesakeError as error:
+        typer.echo(f"namesake: {error}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        typer.echo("namesake: interrupted; the same command goes on from here.", err=True)
+        sys.exit(130)
+
+
+def say(result: dict[str, Any], *, as_json: bool, lines: list[str]) -> None:
+    """Print a verb's result: one JSON object, or lines for a person."""
+    typer.echo(json.dumps(result, default=str) if as_json else "\n".join(lines))

@@ -1,0 +1,139 @@
+"""Verbs that make a run: `run SYSTEM`, and its stages one at a time."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from namesake.cli.app import (
+    ConfigOption,
+    DeviceOption,
+    ImagesOption,
+    JsonOption,
+    NamesOption,
+    OutOption,
+    OverwriteOption,
+    PresetOption,
+    QuietOption,
+    SeedOption,
+    SystemArgument,
+    app,
+    say,
+)
+from namesake.progress import set_quiet
+
+
+@app.command()
+def run(
+    system: SystemArgument,
+    *,
+    images: ImagesOption,
+    out: OutOption,
+    names: NamesOption = "",
+    preset: PresetOption = "paper",
+    config: ConfigOption = [],  # noqa: B006
+    overwrite: OverwriteOption = False,
+    seed: SeedOption = None,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Names and unlabelled images in, a segmenter out. Interrupted? The same line goes on.
+
+    Example: namesake run namedmask --names "dog, cat, park bench" --images photos/ --out runs/pets
+    """
+    _run(
+        system,
+        images,
+        out,
+        names=names,
+        preset=preset,
+        config=config,
+        overwrite=overwrite,
+        seed=seed,
+        device=device,
+        as_json=as_json,
+        quiet=quiet,
+    )
+
+
+def _run(
+    system: str,
+    images: Path,
+    out: Path,
+    *,
+    names: str,
+    preset: str,
+    config: list[str],
+    overwrite: bool,
+    seed: int | None,
+    device: str,
+    as_json: bool,
+    quiet: bool,
+    until: str | None = None,
+) -> None:
+    from namesake import systems
+    from namesake.workspace import peak_rss_mb
+
+    set_quiet(quiet)
+    done = systems.run(
+        system,
+        names=names or None,
+        images=images,
+        out=out,
+        preset=preset,
+        config=tuple(config),
+        seed=seed,
+        device=device,
+        overwrite=overwrite,
+        until=until,
+    )
+    lines = [
+        f"{stage['name']:<16} {'reused' if stage['reused'] else str(stage['seconds']) + ' s'}" for stage in done.stages
+    ]
+    say(
+        {"run": done.folder, "stages": done.stages, "peak_rss_mb": peak_rss_mb()},
+        as_json=as_json,
+        lines=[*lines, f"run: {done.folder}"],
+    )
+
+
+def _stage_verb(verb: str, folder: str, help_text: str) -> None:
+    """A verb that runs a system up to one stage, in the same folders as `run`."""
+
+    def command(
+        *,
+        images: ImagesOption,
+        out: OutOption,
+        names: NamesOption = "",
+        system: Annotated[str, typer.Option("--system")] = "namedmask",
+        preset: PresetOption = "paper",
+        config: ConfigOption = [],  # noqa: B006
+        overwrite: OverwriteOption = False,
+        seed: SeedOption = None,
+        device: DeviceOption = "auto",
+        as_json: JsonOption = False,
+        quiet: QuietOption = False,
+    ) -> None:
+        _run(
+            system,
+            images,
+            out,
+            names=names,
+            preset=preset,
+            config=config,
+            overwrite=overwrite,
+            seed=seed,
+            device=device,
+            as_json=as_json,
+            quiet=quiet,
+            until=folder,
+        )
+
+    app.command(verb, help=help_text)(command)
+
+
+_stage_verb("index", "index", "Embed the images: the first stage of `run`, in the same folder.")
+_stage_verb("archive", "archives", "Find the images that show each name: `run` up to its archives.")
+_stage_verb("mask", "masks", "Draw a pseudo-mask on every image of the archives: `run` up to its masks.")
+_stage_verb("train", "segmenter", "Train the segmenter: `run` up to its end.")

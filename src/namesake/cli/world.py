@@ -1,0 +1,66 @@
+"""Verbs that need no images: `world`, `demo`, `doctor`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from namesake.cli.app import JsonOption, OutOption, QuietOption, app, say
+from namesake.progress import set_quiet
+
+
+@app.command()
+def world(
+    *,
+    draw: Annotated[str, typer.Option(help="captioned, unlabelled or scenes.")] = "scenes",
+    out: Annotated[Path | None, typer.Option(help="Folder to write to.")] = None,
+    count: Annotated[int, typer.Option(help="How many images.")] = 200,
+    size: Annotated[int, typer.Option(help="Side in pixels.")] = 96,
+    seed: int = 0,
+    names: Annotated[str, typer.Option(help="Families that may appear; all if not given.")] = "",
+    list_names: Annotated[bool, typer.Option("--list-names", help="Print the names and stop.")] = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Render images of the embedded world, with captions or exact ground truth."""
+    from namesake import world as made
+    from namesake.names import read_names
+
+    set_quiet(quiet)
+    if list_names or out is None:
+        known = {"names": made.NAMES, "unseen_names": made.UNSEEN_NAMES, "stuff": made.STUFF}
+        say(known, as_json=as_json, lines=[f"{kind}: {', '.join(words)}" for kind, words in known.items()])
+        return
+    chosen = read_names(names).names if names else None
+    written = made.write_world(draw, out, count=count, seed=seed, size=size, names=chosen)
+    rate = round(written.images / max(written.seconds, 1e-9), 1)
+    say(
+        {"images": written.images, "images_per_second": rate, "out": out},
+        as_json=as_json,
+        lines=[f"{written.images} images ({rate} a second) in {out}"],
+    )
+
+
+@app.command()
+def demo(
+    *,
+    out: OutOption = Path("demo"),
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """The whole way on the embedded world, offline, on a CPU, in minutes."""
+    from namesake.demo import run_demo
+
+    set_quiet(quiet)
+    metrics, table = run_demo(out, seed=seed)
+    say(metrics, as_json=as_json, lines=[table, f"report: {out}/namedmask/report/index.html"])
+
+
+@app.command()
+def doctor(as_json: JsonOption = False) -> None:
+    """Versions, devices, and which weights are found."""
+    from namesake.encoders import diagnose
+
+    found = diagnose()
+    say(found, as_json=as_json, lines=[f"{what:<52} {state}" for what, state in found.items()])

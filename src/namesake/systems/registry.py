@@ -1,0 +1,22 @@
+"""The systems by name, each with its configuration for every preset."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from namesake.records import Artifact
+from namesake.systems import maskclip, namedmask, saliency_clip, selfmask
+
+
+class System(NamedTuple):
+    """A system's function, and its configuration for each preset."""
+
+    function: Callable[..., Artifact]
+    presets: Mapping[str, Any]
+
+
+SYSTEMS: dict[str, System] = {
+    "namedmask": System(namedmask.namedmask, namedmask.PRESETS),
+    "selfmask": System(selfmask.selfmask, selfmask.PRESETS),
+    "saliency+clip": System(saliency_clip.saliency_clip, saliency_clip.PRESETS),
+    "maskclip": System(maskclip.maskclip, maskclip.PRESETS),
+}
