@@ -27,3 +27,8 @@ PatchFeatures = Float[Tensor, "batch rows columns dim"]
 
 IGNORE = 255
 """Label of pixels that nobody is sure of; no loss and no score counts them."""
+
+
+def not_sure(names: int) -> int:
+    """The label that means "not sure" beside `names` names: 255, or 65535 where 255 is a name's label."""
+    return IGNORE if names < IGNORE else 65_535

@@ -1,6 +1,7 @@
 import numpy as np
 
-from namesake.prediction.palette import not_sure, palette
+from namesake.prediction.palette import palette
+from namesake.shapes import not_sure
 
 
 def test_palette__as_published_for_voc():

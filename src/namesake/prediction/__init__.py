@@ -5,8 +5,9 @@
 
 from namesake.prediction.draw import contact_sheet, legend, overlay
 from namesake.prediction.folder import Predictions, open_predictions, predict_folder
-from namesake.prediction.palette import not_sure, palette
+from namesake.prediction.palette import palette
 from namesake.prediction.stream import SegmentsImages, segment_ahead
+from namesake.shapes import not_sure
 
 __all__ = [
     "Predictions",

@@ -13,9 +13,9 @@ from numpy import ndarray
 from PIL import Image, ImageDraw, ImageFont
 
 from namesake.images.geometry import resize
-from namesake.prediction.palette import not_sure, palette
+from namesake.prediction.palette import palette
 from namesake.records import Names
-from namesake.shapes import IGNORE, ImageArray, LabelArray
+from namesake.shapes import IGNORE, ImageArray, LabelArray, not_sure
 
 Colour = tuple[int, int, int]
 Picture = UInt8[ndarray, "_ _ 3"]

@@ -22,10 +22,10 @@ from namesake.prediction.draw import Picture, overlay
 from namesake.prediction.export.coco import annotation
 from namesake.prediction.export.index_png import encode_index_png
 from namesake.prediction.objects import ObjectsFile
-from namesake.prediction.palette import not_sure
 from namesake.prediction.stream import Segmented, SegmentsImages, Skipped, segment_ahead
 from namesake.progress import Meter
 from namesake.records import Artifact, Images, ModelCard, Names, Prediction
+from namesake.shapes import not_sure
 from namesake.workspace import LOCK, STARTED, read_manifest, stage, write_atomically, write_json
 
 CLAIM = "predictions.json"

@@ -1,18 +1,8 @@
-"""Labels in, their colours out, and which label stands for "not sure"; it knows no files and no pictures."""
+"""Labels in, their colours out; it knows no files and no pictures."""
 
 import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
-
-from namesake.shapes import IGNORE
-
-IGNORE_16_BIT = 65_535
-MOST_NAMES_8_BIT = 254
-
-
-def not_sure(names: int) -> int:
-    """The label that means "not sure" in predictions over `names` names: 255, or 65535 where 255 is a name's label."""
-    return IGNORE if names <= MOST_NAMES_8_BIT else IGNORE_16_BIT
 
 
 def palette(count: int = 256) -> UInt8[ndarray, "count 3"]:

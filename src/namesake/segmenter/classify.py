@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from namesake.records import Prediction
-from namesake.shapes import IGNORE, LabelArray, MaskArray, PatchFeatures
+from namesake.shapes import IGNORE, LabelArray, MaskArray, PatchFeatures, not_sure
 
 BAND_BYTES = 32 * 2**20
 """Logits that are upsampled at once: many labels on a large image take no more memory than a few on a small one."""
@@ -42,6 +42,7 @@ def decide(
     width: int,
     labels: Sequence[int] | None = None,
     threshold: float | None = None,
+    least: Sequence[float] | None = None,
 ) -> Prediction:
     """Upsample logits bilinearly, and give each pixel the label of its highest one.
 
@@ -51,21 +52,27 @@ def decide(
         width: Of the original image.
         labels: Label of each channel, several of which may share one (background words: 0); 0, 1, 2, ... if None.
         threshold: Pixels whose highest probability lies below it become background; none do if None.
+        least: For each label from 0 on, the confidence below which its pixels become "not sure"; none do if None.
 
     Returns:
-        Labels as uint8 where the highest one is below 255, else int32. The confidence is the softmax over channels,
-        summed over those with the label given; of pixels below the threshold, 1 minus their highest probability.
+        Labels as uint8 where the highest one is below 255, else int32; "not sure" is `not_sure(highest)`. The
+        confidence is the softmax over channels, summed over those with the label given; of pixels below the threshold,
+        1 minus their highest probability.
     """
     logits, channels = logits.float(), logits.shape[0]
     labels = range(channels) if labels is None else labels
     owner = torch.tensor(labels, device=logits.device)
-    found = np.empty((height, width), dtype=np.uint8 if max(labels) < IGNORE else np.int32)
+    unsure = not_sure(max(labels))
+    wanted = None if least is None else torch.tensor(least, dtype=torch.float32, device=logits.device)
+    found = np.empty((height, width), dtype=np.uint8 if unsure == IGNORE else np.int32)
     confidence = np.empty((height, width), dtype=np.float32)
     rows_at_once = max(1, BAND_BYTES // (4 * channels * width))
     for top in range(0, height, rows_at_once):
         band = slice(top, min(top + rows_at_once, height))
         fine = _upsample_rows(logits, band, height=height, width=width)
         chosen, sure = _choose(fine.softmax(dim=0), owner, threshold, shared=len(set(labels)) < channels)
+        if wanted is not None:
+            chosen = torch.where(sure < wanted[chosen], unsure, chosen)
         found[band], confidence[band] = chosen.cpu().numpy(), sure.cpu().numpy()
     return Prediction(labels=found, confidence=confidence)
 

@@ -4,6 +4,7 @@ ZUTIS, https://arxiv.org/abs/2304.14376, section 3.3 (inference), as the publish
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import torch
@@ -16,6 +17,9 @@ from namesake.records import Instances, Names
 
 TEMPERATURE = 5.0
 """Scale of the cosine in a name's probability, sigmoid(5 cos): the published code's; the paper writes a softmax."""
+
+Likeness = Literal["sigmoid", "softmax"]
+"""How a cosine becomes the probability of a word: of each alone (published code), or among all words (paper)."""
 
 CHUNK_BYTES = 16 * 2**20
 """Upsampled proposals in memory at once."""
@@ -34,6 +38,8 @@ def find_instances(
     width: int,
     labels: Sequence[int] | None = None,
     overlap: float | None = 0.3,
+    likeness: Likeness = "sigmoid",
+    temperature: float = TEMPERATURE,
 ) -> Instances:
     """Name the proposals, drop those of background, bring the others to the image's size and suppress duplicates.
 
@@ -46,11 +52,13 @@ def find_instances(
         width: Of the original image.
         labels: Label of each row of `texts` (background words: 0); 0, 1, 2, ... if None.
         overlap: IoU above which the less sure of two proposals with one label is dropped; None keeps all.
+        likeness: How a cosine becomes a word's probability.
+        temperature: Scale of the cosines in it.
 
     Returns:
         Objects from the surest to the least sure; none is empty at the image's size.
     """
-    rows, sure = name_proposals(mask_probs, tokens, texts)
+    rows, sure = name_proposals(mask_probs, tokens, texts, likeness=likeness, temperature=temperature)
     owner = np.arange(len(texts)) if labels is None else np.asarray(labels)
     label, score = owner[rows.cpu().numpy()], sure.cpu().numpy().astype(np.float64)
     order = np.argsort(-score, kind="stable")
@@ -71,6 +79,9 @@ def name_proposals(
     mask_probs: Float[Tensor, "queries rows columns"],
     tokens: Float[Tensor, "rows columns dim"],
     texts: Float[Tensor, "words dim"],
+    *,
+    likeness: Likeness = "sigmoid",
+    temperature: float = TEMPERATURE,
 ) -> tuple[Int[Tensor, "queries"], Float[Tensor, "queries"]]:
     """The word that each proposal's mean token is nearest to, and how sure proposal and word are together.
 
@@ -78,10 +89,12 @@ def name_proposals(
         mask_probs: Probabilities; a proposal covers where they exceed 0.5.
         tokens: L2-normalised.
         texts: L2-normalised, background first.
+        likeness: How a cosine becomes a word's probability.
+        temperature: Scale of the cosines in it.
 
     Returns:
         Row of `texts` (0 for a proposal that covers nothing), and the mean probability over the covered pixels times
-        sigmoid(5 cosine), 0 to 1.
+        that of the word, 0 to 1.
     """
     probs = mask_probs.float()
     covered = (probs > 0.5).float()
@@ -89,8 +102,9 @@ def name_proposals(
     certainty = (probs * covered).sum(dim=(1, 2)) / area
     mean = torch.einsum("qrc,rcd->qd", covered, tokens.float()) / area[:, None]
     mean = mean / (mean.norm(dim=1, keepdim=True) + 1e-7)
-    likeness, word = torch.sigmoid(TEMPERATURE * mean @ texts.float().T).max(dim=1)
-    return torch.where(area < 1, 0, word), certainty * likeness
+    scaled = temperature * mean @ texts.float().T
+    probability, word = (scaled.sigmoid() if likeness == "sigmoid" else scaled.softmax(dim=1)).max(dim=1)
+    return torch.where(area < 1, 0, word), certainty * probability
 
 
 def suppress(

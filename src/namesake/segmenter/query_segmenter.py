@@ -34,6 +34,7 @@ class QuerySegmenterConfig:
         mlp: Width of a decoder layer's hidden layer; code: 2048.
         hidden: Width of the hidden layers before and after the decoder; code: 256.
         resize_positions: How position embeddings are brought to another grid; see `ClipVit`.
+        stop_gradient: The encoder learns from the naming of pixels alone, not from the decoder's masks; paper: yes.
     """
 
     encoder: ClipVitConfig = field(default_factory=ClipVitConfig)
@@ -43,6 +44,7 @@ class QuerySegmenterConfig:
     mlp: int = 2048
     hidden: int = 256
     resize_positions: Literal["published", "size"] = "published"
+    stop_gradient: bool = True
 
 
 class Proposals(NamedTuple):
@@ -93,12 +95,28 @@ class QuerySegmenter(nn.Module):
         self.texts: Float[Tensor, "words joint"]
         self.register_buffer("texts", torch.zeros(0, config.encoder.joint), persistent=False)
 
-    def forward(self, x: ImageBatch) -> Proposals:
-        """Proposals and tokens of normalised images; up to a patch less a pixel at the right and bottom is unseen."""
-        features = self.encoder(x).permute(0, 3, 1, 2)
-        fine = functional.interpolate(features, scale_factor=2.0, mode="bilinear", align_corners=False)
-        fine = fine.permute(0, 2, 3, 1)
-        return Proposals(self.propose(fine.detach()), _normalise(fine @ self.encoder.proj))
+    def forward(self, x: ImageBatch, *, centre: Float[Tensor, "batch"] | None = None) -> Proposals:
+        """Proposals and tokens of normalised images; up to a patch less a pixel at the right and bottom is unseen.
+
+        Args:
+            x: The images.
+            centre: The number taken off all values of an image's projected tokens; their own mean if None. Tiles of
+                one image share that of the whole.
+        """
+        fine = self.features(x)
+        seen = fine.detach() if self.config.stop_gradient else fine
+        return Proposals(self.propose(seen), _normalise(fine @ self.encoder.proj, centre))
+
+    def features(self, x: ImageBatch) -> PatchFeatures:
+        """The encoder's tokens, upsampled twofold."""
+        coarse = self.encoder(x).permute(0, 3, 1, 2)
+        fine = functional.interpolate(coarse, scale_factor=2.0, mode="bilinear", align_corners=False)
+        return fine.permute(0, 2, 3, 1)
+
+    def centre(self, x: ImageBatch) -> Float[Tensor, "batch"]:
+        """Mean of all values of each image's projected tokens."""
+        means: Tensor = (self.features(x) @ self.encoder.proj).float().mean(dim=(1, 2, 3))
+        return means
 
     def propose(self, features: PatchFeatures) -> Float[Tensor, "batch layers queries rows columns"]:
         """Mask probabilities from upsampled features: those of every decoder layer in training, else the last one's."""
@@ -159,12 +177,15 @@ def sine_positions(
     return torch.cat([down, along], dim=2).flatten(0, 1)
 
 
-def _normalise(tokens: PatchFeatures) -> PatchFeatures:
+def _normalise(tokens: PatchFeatures, centre: Float[Tensor, "batch"] | None = None) -> PatchFeatures:
     """LayerNorm over rows, columns and channels of an image together, without weights, then L2 over channels.
 
-    Only the published code has the LayerNorm. It takes one mean from all of an image's values.
+    Only the published code has the LayerNorm. It takes one mean from all of an image's values; its scale goes with the
+    length, so a `centre` that is given is all that it adds.
     """
-    centred: Tensor = functional.layer_norm(tokens, tokens.shape[1:])
+    centred: Tensor = (
+        functional.layer_norm(tokens, tokens.shape[1:]) if centre is None else tokens - centre[:, None, None, None]
+    )
     length: Tensor = centred.norm(dim=-1, keepdim=True)
     return centred / (length + 1e-7)
 

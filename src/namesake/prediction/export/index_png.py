@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from namesake.errors import DataError
-from namesake.prediction.palette import not_sure, palette
-from namesake.shapes import IGNORE, LabelArray
+from namesake.prediction.palette import palette
+from namesake.shapes import IGNORE, LabelArray, not_sure
 from namesake.workspace import write_atomically
 
 
