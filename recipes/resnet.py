@@ -1,16 +1,15 @@
-"""Unlabelled images of the world in, the embedded DINO ResNet out: a ResNetModel folder. Reads no caption or label.
+"""Unlabelled images of the world in, the embedded ResNet out: a ResNetModel folder. Reads no caption and no label.
 
-A backbone of a DeepLabv3+ needs features that tell places of a picture apart and mean the same in every picture, so
-every place of one crop predicts what the teacher, the average of the student's past, sees at the same place in another
-crop, and the mean of all places predicts the teacher's (dense and global self-distillation with centring). The network
-is trained as it is used: with its last two strides turned into dilation (output stride 8).
-Sources: Caron et al., 2021, arXiv 2104.14294, section 3; Wang et al., DenseCL, 2021, arXiv 2011.09157, section 3.
+A backbone of a DeepLabv3+ needs features that tell places of a picture apart and mean the same in every picture. At the
+size that two CPU cores can train, self-distillation alone does not find them (dev/LOG.md); so every place of a crop
+predicts what the embedded CLIP (value path of its last block) and the embedded DINO see there. Their features are
+whitened first: by cosine alone the network learns what all places share and not what tells them apart. The network
+is trained as it is used: with its last stride turned into dilation (output stride 16).
 
-    python recipes/render.py & python recipes/resnet.py
+    python recipes/render.py && python recipes/dino.py && python recipes/clip.py && python recipes/resnet.py
 """
 
 import argparse
-import copy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,18 +19,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import AdamW
+from torch.utils.data import Dataset
 from transformers import ResNetConfig, ResNetModel
 
-from dino import PROTOTYPES, STUDENT_TEMPERATURE, TEACHER_TEMPERATURE, at_same_places, cross_entropy, same_places
+from namesake.encoders.clip import load_clip
+from namesake.encoders.dino import load_dino
+from namesake.training.augment import photometric
 from namesake.training.fit import fit
 from optimisers import warm_hold_decay
 from render import TRAINING, WORK
-from samples import Drawn, crop, gather, random_boxes
+from samples import random_boxes, read
 from save import save_model
 
-OUT = Path(__file__).parents[1] / "src/namesake/encoders/mini/resnet"
+MINI = Path(__file__).parents[1] / "src/namesake/encoders/mini"
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 """Those that the published segmenters normalise with, whatever the backbone."""
+DINO_BLOCK = 2
+"""Of the four; its features make the best masks (recipes/evaluate.py)."""
 
 
 def build_config() -> ResNetConfig:
@@ -42,117 +46,116 @@ def build_config() -> ResNetConfig:
 
 
 def dilate(network: ResNetModel) -> ResNetModel:
-    """Turn the strides of the last two stages into dilation 2 and 4 (output stride 8); the weights stay as they are."""
-    for stage, dilation in ((2, 2), (3, 4)):
-        for module in network.encoder.stages[stage].modules():
-            if isinstance(module, nn.Conv2d):
-                module.stride = (1, 1)
-                if module.kernel_size == (3, 3):
-                    module.dilation = module.padding = (dilation, dilation)
+    """Turn the stride of the last stage into dilation 2 (output stride 16); the weights stay as they are."""
+    for module in network.encoder.stages[3].modules():
+        if isinstance(module, nn.Conv2d):
+            module.stride = (1, 1)
+            if module.kernel_size == (3, 3):
+                module.dilation = module.padding = (2, 2)
     return network
 
 
-class Branch(nn.Module):
-    """A dilated ResNet and the head that assigns its places to prototypes."""
+@torch.no_grad()
+def teach(images: np.ndarray) -> Tensor:
+    """Both teachers' whitened patch features of uint8 images [n, 96, 96, 3]: float16 [n, 256, 12, 12]."""
+    clip, dino = (load(str(MINI / name), device="cpu") for load, name in ((load_clip, "clip"), (load_dino, "dino")))
+    names, shapes = [], []
+    for some in np.array_split(images, -(-len(images) // 100)):
+        names.append(clip.dense(list(some)))
+        shapes.append(functional.normalize(dino.patch_features(dino.normalise(list(some)), block=DINO_BLOCK), dim=-1))
+    both = torch.cat([whiten(torch.cat(features)) for features in (names, shapes)], -1)
+    return both.half().permute(0, 3, 1, 2).contiguous()
 
-    def __init__(self, config: ResNetConfig) -> None:
-        super().__init__()
-        self.network = dilate(ResNetModel(config))
-        self.head = nn.Sequential(
-            nn.Linear(config.hidden_sizes[-1], 256), nn.GELU(approximate="tanh"), nn.Linear(256, 64)
-        )
-        self.prototypes = nn.Parameter(functional.normalize(torch.randn(PROTOTYPES, 64), dim=-1))
 
-    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Prototype logits (cosines) of the mean [n, K] and of all places [n, places, K]."""
-        places = self.network(pixels).last_hidden_state.flatten(2).transpose(1, 2)
-        codes = functional.normalize(self.head(torch.cat([places.mean(1, keepdim=True), places], 1)), dim=-1)
-        logits = codes @ functional.normalize(self.prototypes, dim=-1).T
-        return logits[:, 0], logits[:, 1:]
+def whiten(features: Tensor) -> Tensor:
+    """Features [..., dim] turned and scaled to mean 0 and, but for the weakest directions, variance 1."""
+    flat = features.flatten(0, -2)
+    centred = flat - flat.mean(0)
+    variances, directions = torch.linalg.eigh(centred.T @ centred / len(flat))
+    scales = (variances + variances.mean() / 10).rsqrt()
+    return (centred @ (directions * scales)).view(features.shape)
+
+
+class Crops(Dataset[dict[str, Tensor]]):
+    """Sample i: a random crop with changed colours, uint8 [3, 96, 96], and the features at its places [256, 12, 12]."""
+
+    def __init__(self, images: np.ndarray, features: Tensor, seed: int) -> None:
+        self.images, self.features, self.seed = images, features, seed
+
+    def __getitem__(self, i: int) -> dict[str, Tensor]:
+        """Of a random image, flipped one time in two."""
+        rng = np.random.default_rng((self.seed, i))
+        chosen = int(rng.integers(len(self.images)))
+        x, y, half_width, half_height = random_boxes(1, rng, area=(0.4, 1.0))[0]
+        flip = -1.0 if rng.random() < 0.5 else 1.0
+        affine = torch.tensor([[[flip * half_width, 0, x], [0, half_height, y]]], dtype=torch.float32)
+        image = torch.from_numpy(self.images[chosen]).permute(2, 0, 1)[None].float()
+        cut, features = (_cut(source, affine) for source in (image, self.features[chosen][None].float()))
+        pixels = photometric(cut.permute(1, 2, 0).clamp(0, 255).to(torch.uint8).numpy(), rng)
+        return {"pixels": torch.from_numpy(pixels).permute(2, 0, 1), "features": features}
+
+
+def _cut(source: Tensor, affine: Tensor) -> Tensor:
+    """Bilinear crop [channels, H, W] of [1, channels, H, W], at the same size."""
+    grid = functional.affine_grid(affine, list(source.shape), align_corners=False)
+    return functional.grid_sample(source, grid, padding_mode="border", align_corners=False)[0]
 
 
 class Learner(nn.Module):
-    """Student, teacher and the centres of the teacher's logits (mean, places)."""
+    """A dilated ResNet, and the linear map from its places to the teachers' features."""
 
-    def __init__(self, config: ResNetConfig, mean: list[float], std: list[float]) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.student = Branch(config)
-        self.teacher = copy.deepcopy(self.student).requires_grad_(False)
-        self.register_buffer("centre", torch.zeros(2, PROTOTYPES))
-        self.register_buffer("mean", torch.tensor(mean)[:, None, None])
-        self.register_buffer("std", torch.tensor(std)[:, None, None])
+        self.network = dilate(ResNetModel(build_config())).to(memory_format=torch.channels_last)
+        self.head = nn.Conv2d(build_config().hidden_sizes[-1], 256, 1)
+        self.register_buffer("mean", torch.tensor(MEAN)[:, None, None] * 255)
+        self.register_buffer("std", torch.tensor(STD)[:, None, None] * 255)
 
-    @torch.no_grad()
-    def follow(self, momentum: float) -> None:
-        """Move the teacher a little towards the student; statistics of normalisation layers are its own."""
-        for old, new in zip(self.teacher.parameters(), self.student.parameters(), strict=True):
-            old.lerp_(new, 1 - momentum)
+    def forward(self, pixels: Tensor) -> Tensor:
+        """uint8 [n, 3, 96, 96] to features [n, 256, 12, 12]."""
+        x = ((pixels - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+        return functional.interpolate(self.head(self.network(x).last_hidden_state), scale_factor=2.0, mode="bilinear")
 
 
-class Objective:
-    """The loss of a batch of crops of 64 px."""
-
-    def __init__(self, *, seed: int, batch_size: int) -> None:
-        self.seed, self.batch_size = seed, batch_size
-
-    def __call__(self, learner: nn.Module, batch: Mapping[str, Any]) -> dict[str, Tensor]:
-        """Named scalars: loss, whole, dense, spread (entropy of the mean target)."""
-        rng = np.random.default_rng((self.seed, batch["number"], 3))
-        count, size = len(batch["image"]), 64
-        boxes = [random_boxes(count, rng, area=(0.3, 0.8)) for _ in range(2)]
-        views = [crop(batch["image"], box, size=size, rng=rng, colour=0.25) for box in boxes]
-        pixels = torch.cat([(view - learner.mean) / learner.std for view, _ in views])
-        with torch.no_grad():
-            logits = learner.teacher(pixels)
-            targets = [
-                ((part - centre) / TEACHER_TEMPERATURE).softmax(-1)
-                for part, centre in zip(logits, learner.centre, strict=True)
-            ]
-            learner.centre.lerp_(torch.stack([logits[0].mean(0), logits[1].mean((0, 1))]), 0.1)
-        whole, dense = learner.student(pixels)
-        swapped = [torch.cat(target.split(count)[::-1]) for target in targets]
-        places = torch.cat(
-            [same_places((boxes[i], views[i][1]), (boxes[1 - i], views[1 - i][1]), size // 8) for i in (0, 1)]
-        )
-        image = cross_entropy(swapped[0], whole / STUDENT_TEMPERATURE)
-        patch = at_same_places(swapped[1], places, dense / STUDENT_TEMPERATURE)
-        mean = targets[1].mean((0, 1))
-        spread = -(mean * (mean + 1e-9).log()).sum()
-        return {"loss": image + 2 * patch, "whole": image, "dense": patch, "spread": spread}
+def imitation(learner: nn.Module, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Mean squared error of each teacher's features."""
+    pairs = zip(learner(batch["pixels"]).split(128, 1), batch["features"].split(128, 1), strict=True)
+    names, shapes = (functional.mse_loss(ours, theirs) for ours, theirs in pairs)
+    return {"loss": names + shapes, "clip": names, "dino": shapes}
 
 
 def main() -> None:
-    """Train and save the teacher."""
+    """Train and save."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--iterations", type=int, default=800)
+    parser.add_argument("--iterations", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--out", type=Path, default=MINI / "resnet")
     parser.add_argument("--work", type=Path, default=WORK)
     options = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(options.seed)
     seed, count = TRAINING["unlabelled"]
-    learner = Learner(build_config(), MEAN, STD)
-    batch_size = 32
+    images = read(options.work, "unlabelled", seed, count)["images"]
+    learner = Learner()
+    decayed = [weight for weight in learner.parameters() if weight.ndim > 1]
+    others = [weight for weight in learner.parameters() if weight.ndim <= 1]
     fit(
         learner,
-        Drawn(options.work, "unlabelled", seed, count),
-        loss=Objective(seed=options.seed, batch_size=batch_size),
-        optimisers=[AdamW(learner.student.parameters(), lr=1e-3, weight_decay=0.02)],
+        Crops(images, teach(images), options.seed),
+        loss=imitation,
+        optimisers=[AdamW([{"params": decayed}, {"params": others, "weight_decay": 0.0}], lr=3e-3, weight_decay=0.05)],
         iterations=options.iterations,
-        batch_size=batch_size,
+        batch_size=32,
         out=options.work / "resnet",
         rate=warm_hold_decay(options.iterations),
         seed=options.seed,
         workers=0,
         checkpoint_every=100,
         device="cpu",
-        collate=gather,
-        after_step=lambda i: learner.follow(min(0.996, 1 - 1 / (10 + i / 4))),
-        what="mini DINO ResNet",
+        what="mini ResNet",
     )
     network = ResNetModel(build_config())
-    network.load_state_dict(learner.teacher.network.state_dict())
+    network.load_state_dict(learner.network.state_dict())
     save_model(network, options.out, mean=MEAN, std=STD)
 
 

@@ -97,6 +97,16 @@ def test_step__a_failed_stage_does_not_exist(tmp_path: Path):
     assert read_manifest(tmp_path / "run/masks/doubled") is not None
 
 
+def test_step__sweeps_up_after_a_killed_one(tmp_path: Path):
+    left = tmp_path / "numbers" / ".numbers.12345.part"
+    left.parent.mkdir(parents=True)
+    (tmp_path / ".lock").touch()
+    left.write_text("012")
+    with Workspace(tmp_path) as workspace:
+        workspace.step(count, upto=3)
+    assert not left.exists()
+
+
 def test_step__until_stops_before_the_next_stage(tmp_path: Path):
     with Workspace(tmp_path / "run", until="numbers") as workspace:
         numbers = workspace.step(count, upto=2)

@@ -178,6 +178,7 @@ class Workspace:
         if reused:
             made: Made = function.opens(out)  # type: ignore[attr-defined]
         else:
+            _sweep(out)
             write_json(out / STARTED, {"key": key, **wanted})
             made = function(*inputs, out=out, **options)
             _write_manifest(out, {"stage": name, "key": key, **wanted}, made, time.monotonic() - start)
@@ -218,6 +219,12 @@ def _refuse_foreign(folder: Path) -> None:
         raise WorkspaceError(f"{folder} is a file; --out wants a folder that is new, empty or an earlier run.")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / LOCK).exists():
         raise WorkspaceError(f"{folder} is not empty and is not a run of namesake; --out wants a new folder.")
+
+
+def _sweep(out: Path) -> None:
+    """Delete what killed processes had begun to write; the lock on the run says that none of them is alive."""
+    for unfinished in out.rglob(".*.part"):
+        unfinished.unlink(missing_ok=True)
 
 
 def _write_manifest(out: Path, head: Mapping[str, Any], made: Artifact, seconds: float) -> None:

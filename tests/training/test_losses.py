@@ -41,13 +41,6 @@ def test_dice__empty_mask_and_empty_target() -> None:
     assert float(losses.dice(torch.zeros(4, 4), torch.zeros(4, 4))) == 0
 
 
-def test_binary_cross_entropy_is_torch() -> None:
-    probabilities, targets = maps(2, 4, 5), (maps(2, 4, 5, seed=1) > 0.5).float()
-    probabilities[0, 0, 0], targets[0, 0, 0] = 0.0, 1.0
-    expected = functional.binary_cross_entropy(probabilities, targets, reduction="none").mean(dim=(1, 2))
-    assert torch.allclose(losses.binary_cross_entropy(probabilities, targets), expected, atol=1e-6)
-
-
 def test_ranking_prefers_the_better_query() -> None:
     quality, good, bad = torch.tensor([0.1, 0.9]), torch.tensor([0.9, 0.1]), torch.tensor([0.1, 0.9])
     assert float(losses.ranking(quality, good)) == 0

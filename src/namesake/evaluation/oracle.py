@@ -78,6 +78,7 @@ class TruthSamples(Dataset[Sample]):
             crop=self.config.crop,
             scale=self.config.scale,
             pad_label=self.ignore,
+            colour=self.config.colour,
             published=self.config.published,
         )
 

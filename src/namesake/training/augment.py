@@ -39,6 +39,7 @@ def augment(
     crop: int,
     scale: tuple[float, float] = (0.1, 1.0),
     pad_label: int = IGNORE,
+    colour: float = 1.0,
     published: bool = False,
 ) -> tuple[UInt8[ndarray, "crop crop 3"], LabelArray]:
     """The whole chain, for one image.
@@ -50,6 +51,7 @@ def augment(
         crop: Side of the result in pixels.
         scale: Range of the factor on the image's sides.
         pad_label: Label of padding; the published training ignores it.
+        colour: Strength of `photometric`.
         published: Keep the published bias of the padded corner.
 
     Returns:
@@ -59,7 +61,7 @@ def augment(
     corners = PUBLISHED_CORNERS if published else EVEN_CORNERS
     image, labels = pad_and_crop(image, labels, rng, crop=crop, pad_label=pad_label, corners=corners)
     image, labels = random_flip(image, labels, rng)
-    return photometric(image, rng), labels
+    return photometric(image, rng, strength=colour), labels
 
 
 def random_scale(
@@ -109,17 +111,23 @@ def random_flip(image: ImageArray, labels: LabelArray, rng: Generator) -> tuple[
     return image, labels
 
 
-def photometric(image: ImageArray, rng: Generator) -> ImageArray:
+def photometric(image: ImageArray, rng: Generator, *, strength: float = 1.0) -> ImageArray:
     """Colour jitter 8 times in 10, grey 2 times in 10, Gaussian blur 5 times in 10, in this order.
 
     The blur's kernel is a tenth of the image's height long, and one; its sigma is uniform from 0.1 to 2.
+
+    Args:
+        image: RGB.
+        rng: Source of everything random.
+        strength: Factor on the jitter's widths and on the chances of grey and blur; 0 changes nothing.
     """
     x = np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32)
     if rng.random() < 0.8:
-        x = colour_jitter(x, rng)
-    if rng.random() < 0.2:
+        width, hue = 0.8 * strength, 0.2 * strength
+        x = colour_jitter(x, rng, brightness=width, contrast=width, saturation=width, hue=hue)
+    if rng.random() < 0.2 * strength:
         x = np.broadcast_to(_grey(x), x.shape)
-    if rng.random() < 0.5:
+    if rng.random() < 0.5 * strength:
         length = int(0.1 * image.shape[0] // 2 * 2) + 1
         x = gaussian_blur(x, length=length, sigma=rng.uniform(0.1, 2.0))
     return np.ascontiguousarray((x + 0.5).astype(np.uint8).transpose(1, 2, 0))

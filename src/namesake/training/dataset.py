@@ -151,6 +151,7 @@ class ArchiveSamples(Dataset[Sample]):
         copy_paste_max: Images of a sample: uniform from 1 to this.
         seed: Sample i is a function of (seed, i).
         scale: Range of the factor on an image's sides.
+        colour: Strength of the changes of colours.
         ignore: Label that does not count; that of padding.
         published: Keep the flaws of the published augmentation.
         cache_bytes: Decoded images that each process keeps.
@@ -164,6 +165,7 @@ class ArchiveSamples(Dataset[Sample]):
         copy_paste_max: int,
         seed: int,
         scale: tuple[float, float] = (0.1, 1.0),
+        colour: float = 1.0,
         ignore: int = IGNORE,
         published: bool = False,
         cache_bytes: int = CACHE_BYTES,
@@ -172,7 +174,7 @@ class ArchiveSamples(Dataset[Sample]):
             raise DataError("there is nothing to train on: no image of the archives has a mask. Check the mask stage.")
         self.examples = examples
         self.crop, self.copy_paste_max, self.seed, self.scale = crop, copy_paste_max, seed, scale
-        self.ignore, self.published = ignore, published
+        self.colour, self.ignore, self.published = colour, ignore, published
         self._read = ImageCache(cache_bytes)
 
     def __getitem__(self, index: int) -> Sample:
@@ -209,6 +211,7 @@ class ArchiveSamples(Dataset[Sample]):
             crop=self.crop,
             scale=self.scale,
             pad_label=self.ignore,
+            colour=self.colour,
             published=self.published,
         )
 

@@ -38,19 +38,6 @@ def dice(
     return 1 - (2 * common + 1) / (size + 1)
 
 
-def binary_cross_entropy(
-    probabilities: Float[Tensor, "*batch height width"], targets: Float[Tensor, "*batch height width"]
-) -> Float[Tensor, "*batch"]:
-    """Mean over the pixels of each map; logarithms are cut at -100, as torch does.
-
-    Args:
-        probabilities: p, 0 to 1.
-        targets: 0 or 1, broadcast against `probabilities`.
-    """
-    present, absent = (part.log().clamp(min=-100) for part in (probabilities, 1 - probabilities))
-    return -(targets * present + (1 - targets) * absent).mean(dim=(-2, -1))
-
-
 def ranking(
     losses: Float[Tensor, "*batch queries"], scores: Float[Tensor, "*batch queries"], *, published: bool = False
 ) -> Float[Tensor, "*batch"]:
@@ -95,7 +82,8 @@ def mask_queries(
     rows, columns = mask_probs.shape[-2:]
     wanted = targets[:, None].float()
     weights = _adjoint_upsampling(torch.cat([wanted, torch.ones_like(wanted)], dim=1), rows, columns)
-    common, predicted = torch.einsum("blqhw,bnhw->nblq", mask_probs.float(), weights)
+    with torch.autocast(mask_probs.device.type, enabled=False):  # sums over pixels want float32
+        common, predicted = torch.einsum("blqhw,bnhw->nblq", mask_probs.float(), weights)
     losses = 1 - (2 * common + 1) / (predicted + wanted.sum(dim=(1, 2, 3))[:, None, None] + 1)
     ranked = ranking(losses, objectness.float().sigmoid(), published=published)
     parts = {"dice": losses.sum(dim=(1, 2)).mean(), "ranking": ranked.sum(dim=1).mean()}

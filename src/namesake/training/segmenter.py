@@ -41,6 +41,8 @@ class TrainingConfig:
     """Side of a sample in pixels; code: 384."""
     scale: tuple[float, float] = (0.1, 1.0)
     """Range of the factor on an image's sides; code: 0.1 to 1."""
+    colour: float = 1.0
+    """Strength of the changes of colours, greys and blur; code: 1."""
     copy_paste_max: int = 2
     """Most images a sample, 1 for no copy-paste; paper: 2."""
     learning_rate: float = 5e-4
@@ -70,14 +72,15 @@ class TrainingConfig:
 
 MINI_TRAINING = TrainingConfig(
     backbone="embedded:resnet",
-    iterations=350,
+    iterations=250,
     batch_size=24,
     crop=96,
-    scale=(0.3, 1.0),
+    scale=(0.4, 1.0),
+    colour=0.3,
     copy_paste_max=4,
-    learning_rate=2e-3,
+    learning_rate=4e-3,
     backbone_factor=0.5,
-    network=DeepLabConfig(low_level=32, aspp=96, atrous_rates=(2, 4, 6), backbone_momentum=0.1),
+    network=DeepLabConfig(output_stride=16, low_level=32, aspp=96, atrous_rates=(1, 2), backbone_momentum=0.1),
     workers=1,
     checkpoint_every=100,
 )
@@ -157,6 +160,7 @@ def train_network(
         copy_paste_max=config.copy_paste_max,
         seed=config.seed,
         scale=config.scale,
+        colour=config.colour,
         ignore=not_sure(labels - 1),
         published=config.published,
     )
