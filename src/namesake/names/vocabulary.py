@@ -3,7 +3,7 @@
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ Entry = tuple[str, list[str]]
 """Where an entry was found ("line 3"), and its words: the name, then synonyms."""
 
 
-def read_names(text_or_path: str | Path) -> Names:
+def read_names(text_or_path: str | Path | Sequence[str]) -> Names:
     """Read the names to segment.
 
     Accepted, in this order: a file that exists; a text with line breaks, read as such a file; a comma list.
@@ -38,7 +38,8 @@ def read_names(text_or_path: str | Path) -> Names:
     slashes and upper case stay as they are; runs of blanks become one.
 
     Args:
-        text_or_path: "dog, cat, park bench", or a UTF-8 file (a byte order mark and CRLF are accepted).
+        text_or_path: "dog, cat, park bench", a UTF-8 file (a byte order mark and CRLF are accepted), or a list of the
+            lines of one.
 
     Returns:
         The names in the order given; the label of the i-th is i, counted from 1.
@@ -47,6 +48,8 @@ def read_names(text_or_path: str | Path) -> Names:
         NamesError: No names, one twice, a file that is missing, not UTF-8 or malformed, or a word that is too long or
             holds control characters; the message says where.
     """
+    if not isinstance(text_or_path, str | Path):
+        return _from_mapping(list(text_or_path), source="the names given")
     text = str(text_or_path)
     if _is_file(text):
         return _read_file(Path(text))

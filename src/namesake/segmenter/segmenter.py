@@ -5,22 +5,25 @@ segments is its kind: another kind is another entry of `KINDS`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol, final
+from typing import Protocol, final, runtime_checkable
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from namesake.encoders import pick_device
-from namesake.errors import ImagesError, WeightsError
+from namesake.encoders import Precision, arithmetic, pick_device
+from namesake.errors import ConfigError, ImagesError, WeightsError
 from namesake.images import read_image
 from namesake.images.geometry import resize_longer_side
+from namesake.names import read_names
 from namesake.records import Artifact, Names, Prediction
-from namesake.segmenter import closed_set, training_free
+from namesake.segmenter import closed_set, open_vocabulary, training_free
+from namesake.segmenter.open_vocabulary import OpenVocabulary
 from namesake.segmenter.settings import CONFIG, Settings, read_settings, write_settings, write_weights
+from namesake.segmenter.tiles import predict_tiled
 from namesake.shapes import ImageArray
 from namesake.workspace import read_manifest
 
@@ -39,8 +42,18 @@ class Predictor(Protocol):
         ...
 
 
+@runtime_checkable
+class TakesNames(Predictor, Protocol):
+    """What a kind provides whose names may be others at any time."""
+
+    def with_names(self, names: Names) -> Predictor:
+        """The same with other names."""
+        ...
+
+
 KINDS: Mapping[str, Callable[[Settings, Path, torch.device], Predictor]] = {
     closed_set.KIND: closed_set.open_closed_set,
+    open_vocabulary.KIND: open_vocabulary.open_open_vocabulary,
     training_free.MASKCLIP: training_free.open_maskclip,
     training_free.SALIENCY_CLIP: training_free.open_saliency_clip,
 }
@@ -67,10 +80,28 @@ class Segmenter:
     Args:
         predictor: Does the work on images of one size.
         settings: What `config.json` says.
+        device: Where it computes.
+        precision: "no" for float32, or autocast of the network to "bf16" or "fp16".
+        tile: Images with a longer side than this are segmented in tiles of it, at their own resolution, instead of
+            being shrunk; None for no tiles.
+
+    Raises:
+        ConfigError: This kind knows no tiles, or the precision is unknown.
     """
 
-    def __init__(self, predictor: Predictor, settings: Settings) -> None:
+    def __init__(
+        self,
+        predictor: Predictor,
+        settings: Settings,
+        *,
+        device: torch.device = torch.device("cpu"),  # noqa: B008
+        precision: Precision = "no",
+        tile: int | None = None,
+    ) -> None:
+        if tile is not None and (tile < 1 or not isinstance(predictor, OpenVocabulary)):
+            raise ConfigError(f"tile is {tile}; expected a side of 1 or more, and a segmenter of the kind query.")
         self.predictor, self.settings = predictor, settings
+        self.device, self.precision, self.tile = device, precision, tile
 
     @property
     def names(self) -> Names:
@@ -82,17 +113,46 @@ class Segmenter:
         """How it segments."""
         return self.settings.kind
 
-    def segment(self, image: str | Path | Image.Image | ImageArray, *, longer_side: int | None = None) -> Prediction:
-        """Labels and confidence of one image, at its original size.
+    def with_names(self, names: Names | str | Path | Sequence[str]) -> "Segmenter":
+        """The same segmenter with other names, those that it never saw among them; the network is shared.
+
+        Args:
+            names: Names, a comma list, a file of names, or a list of its lines. Labels count them from 1; synonyms
+                have their name's.
+
+        Raises:
+            NamesError: There is no name, or one twice.
+            ConfigError: The segmenter is of a kind whose names were fixed when it was trained.
+            WeightsError: The text encoder is missing or does not fit.
+        """
+        if not isinstance(self.predictor, TakesNames):
+            raise ConfigError(
+                f"a segmenter of the kind {self.kind!r} only knows the names that it was made with: "
+                f"{', '.join(self.names.names[:8])}. Train one for other names, or use an open-vocabulary one (zutis)."
+            )
+        chosen = names if isinstance(names, Names) else read_names(names)
+        predictor, settings = self.predictor.with_names(chosen), replace(self.settings, names=chosen)
+        return Segmenter(predictor, settings, device=self.device, precision=self.precision, tile=self.tile)
+
+    def segment(
+        self,
+        image: str | Path | Image.Image | ImageArray,
+        *,
+        names: Names | str | Path | Sequence[str] | None = None,
+        longer_side: int | None = None,
+    ) -> Prediction:
+        """Labels, confidence and, where its kind finds them, objects of one image, at its original size.
 
         Args:
             image: A file, a PIL image, or RGB uint8 [height, width, 3].
+            names: Segment these instead of its own; see `with_names`.
             longer_side: Shrink larger images to this side for the network; its own limit if None.
 
         Raises:
             ImagesError: It is none of these, or cannot be read.
         """
-        return self.segment_many([image], longer_side=longer_side)[0]
+        chosen = self if names is None else self.with_names(names)
+        return chosen.segment_many([image], longer_side=longer_side)[0]
 
     def segment_many(
         self,
@@ -116,12 +176,21 @@ class Segmenter:
         for index, array in enumerate(arrays):
             by_size.setdefault(array.shape[:2], []).append(index)
         found: dict[int, Prediction] = {}
-        for (height, width), members in by_size.items():
+        for members in by_size.values():
             for start in range(0, len(members), batch_size):
                 some = members[start : start + batch_size]
-                fitted = [_shrink(arrays[index], longer_side or self.settings.longer_side) for index in some]
-                found |= zip(some, self.predictor.predict(fitted, height=height, width=width), strict=True)
+                found |= zip(some, self._predict([arrays[index] for index in some], longer_side), strict=True)
         return [found[index] for index in range(len(arrays))]
+
+    def _predict(self, images: Sequence[ImageArray], longer_side: int | None) -> list[Prediction]:
+        """Predictions for images of one size."""
+        height, width = images[0].shape[:2]
+        tiled = self.tile is not None and max(height, width) > self.tile and longer_side is None
+        with arithmetic(self.device, precision=self.precision):
+            if tiled and isinstance(self.predictor, OpenVocabulary):
+                return [predict_tiled(self.predictor, image, tile=self.tile or 0) for image in images]
+            fitted = [_shrink(image, longer_side or self.settings.longer_side) for image in images]
+            return self.predictor.predict(fitted, height=height, width=width)
 
     def save(self, folder: Path) -> SegmenterFolder:
         """Write `model.safetensors`, then `config.json`."""
@@ -152,12 +221,16 @@ def _shrink(image: ImageArray, longer_side: int) -> ImageArray:
     return image if max(image.shape[:2]) <= longer_side else resize_longer_side(image, side=longer_side)
 
 
-def load_segmenter(folder: Path | str, *, device: str = "auto") -> Segmenter:
+def load_segmenter(
+    folder: Path | str, *, device: str = "auto", precision: Precision = "no", tile: int | None = None
+) -> Segmenter:
     """Make a segmenter ready.
 
     Args:
         folder: Of the segmenter, or of the run that holds it.
         device: "auto", "cpu" or "cuda".
+        precision: "no", "bf16" or "fp16"; see `Segmenter`.
+        tile: Side of tiles for images beyond memory; see `Segmenter`.
 
     Raises:
         WeightsError: There is none, or it is damaged or of an unknown kind.
@@ -169,7 +242,9 @@ def load_segmenter(folder: Path | str, *, device: str = "auto") -> Segmenter:
             f"{where / CONFIG} is of the kind {settings.kind!r}; this version knows {', '.join(KINDS)}. "
             "Upgrade namesake."
         )
-    return Segmenter(KINDS[settings.kind](settings, where, pick_device(device)), settings)
+    chosen = pick_device(device)
+    predictor = KINDS[settings.kind](settings, where, chosen)
+    return Segmenter(predictor, settings, device=chosen, precision=precision, tile=tile)
 
 
 def open_segmenter(folder: Path) -> SegmenterFolder:

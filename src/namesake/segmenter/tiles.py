@@ -1,0 +1,190 @@
+"""One image too large for the network in, the same prediction as for a small one out, tile by tile; it names nothing.
+
+Tiles overlap. Where they do, their logits are averaged with weights that fall to nothing towards a tile's inner border,
+so that no seam shows, and all tiles share the mean that the network takes off its tokens, so that no tile is brighter
+than the next. Objects that two tiles both see, and draw alike where they share pixels, are one.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from numpy import ndarray
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from namesake.images.geometry import Box, crop, resize, resize_longer_side
+from namesake.records import Instances, Prediction
+from namesake.segmenter.instances import name_proposals, suppress
+from namesake.segmenter.open_vocabulary import FEWEST_PATCHES, OpenVocabulary
+from namesake.segmenter.query_segmenter import Proposals
+from namesake.shapes import ImageArray
+
+SHARED = 4
+"""A tile shares at least one part in so many of its side with the next."""
+FEWEST_TILE_PATCHES = 8
+SAME = 0.5
+"""IoU, within the pixels that two tiles share, from which two objects of one name are one."""
+CELLS = 2
+"""Rows and columns of the network's grid for each patch."""
+
+
+class Part(NamedTuple):
+    """What one tile sees of an object.
+
+    Attributes:
+        box: The tile, in cells of the whole grid.
+        mask: Within the tile.
+        label: Of its name.
+        score: 0 to 1.
+    """
+
+    box: Box
+    mask: Bool[ndarray, "rows columns"]
+    label: int
+    score: float
+
+
+@torch.inference_mode()
+def predict_tiled(predictor: OpenVocabulary, image: ImageArray, *, tile: int) -> Prediction:
+    """Labels, confidence and objects of an image, from tiles of about `tile` pixels.
+
+    Memory for activations is that of one tile; what grows with the image is one map a word on the network's grid, and
+    the result.
+
+    Args:
+        predictor: What segments.
+        image: Of any size.
+        tile: Side in pixels; rounded down to a multiple of the patch, at least 8 patches.
+    """
+    height, width = image.shape[:2]
+    patch = predictor.network.config.encoder.patch
+    rows, columns = (max(FEWEST_PATCHES, round(side / patch)) for side in (height, width))
+    size = max(FEWEST_TILE_PATCHES, tile // patch)
+    fitted = (
+        image
+        if image.shape[:2] == (rows * patch, columns * patch)
+        else resize(image, height=rows * patch, width=columns * patch)
+    )
+    small = fitted if max(fitted.shape[:2]) <= size * patch else resize_longer_side(fitted, side=size * patch)
+    centre = predictor.network.centre(predictor.input([small], to_patches=True))
+    total = torch.zeros(len(predictor.texts), CELLS * rows, CELLS * columns)
+    weights = torch.zeros(CELLS * rows, CELLS * columns)
+    parts: list[Part] = []
+    for box in tile_boxes(rows, columns, size=size):
+        pixels, cells = (Box(*(factor * value for value in box)) for factor in (patch, CELLS))
+        found: Proposals = predictor.network(predictor.input([crop(fitted, pixels)], to_patches=False), centre=centre)
+        with torch.autocast(predictor.device.type, enabled=False):
+            weight = window(cells, rows=CELLS * rows, columns=CELLS * columns)
+            crop(total.permute(1, 2, 0), cells).add_((predictor.compare(found)[0].cpu() * weight).permute(1, 2, 0))
+            crop(weights, cells).add_(weight)
+            parts += _parts(predictor, found, cells)
+    labels = predictor.labels((total / weights).to(predictor.device), height=height, width=width)
+    objects = join(parts, rows=CELLS * rows, columns=CELLS * columns, overlap=predictor.inference.nms)
+    names = predictor.names.names
+    return Prediction(
+        labels.labels,
+        labels.confidence,
+        Instances(
+            masks=_to_size([part.mask for part in objects], height=height, width=width),
+            labels=tuple(part.label for part in objects),
+            names=tuple(names[part.label - 1] for part in objects),
+            scores=tuple(part.score for part in objects),
+        ),
+    )
+
+
+def tile_boxes(rows: int, columns: int, *, size: int) -> list[Box]:
+    """Squares of `size` that cover a grid, spread evenly, each sharing a quarter or more of its side with the next."""
+
+    def starts(length: int) -> list[int]:
+        shared = max(1, size // SHARED)
+        count = 1 if length <= size else -(-(length - shared) // (size - shared))
+        return [int(start) for start in np.linspace(0, max(0, length - size), count).round()]
+
+    return [Box(top, left, min(size, rows), min(size, columns)) for top in starts(rows) for left in starts(columns)]
+
+
+def window(box: Box, *, rows: int, columns: int) -> Float[Tensor, "box_rows box_columns"]:
+    """Weights of a tile's cells: 1 in the middle, falling to 0 at each border that is not the image's own."""
+
+    def along(start: int, length: int, whole: int) -> Float[Tensor, "length"]:
+        place = torch.arange(length, dtype=torch.float32)
+        ramp = max(1, length // SHARED - 1)
+        before = place if start else torch.full_like(place, ramp)
+        behind = place.flip(0) if start + length < whole else torch.full_like(place, ramp)
+        return torch.minimum(before, behind).clamp(max=ramp) / ramp
+
+    return along(box.top, box.height, rows)[:, None] * along(box.left, box.width, columns)
+
+
+def _parts(predictor: OpenVocabulary, found: Proposals, box: Box) -> list[Part]:
+    """The objects of a tile, duplicates dropped."""
+    inference = predictor.inference
+    words, sure = name_proposals(
+        found.mask_probs[0],
+        found.tokens[0],
+        predictor.texts,
+        likeness=inference.likeness,
+        temperature=inference.likeness_temperature,
+    )
+    labels, scores = np.asarray(predictor.words.labels)[words.cpu().numpy()], sure.double().cpu().numpy()
+    named = np.flatnonzero(labels > 0)
+    masks = (found.mask_probs[0].float() > 0.5).cpu().numpy()[named]
+    kept = suppress(masks, scores[named], labels[named], overlap=inference.nms)
+    return [Part(box, masks[one], int(labels[named[one]]), float(scores[named[one]])) for one in kept]
+
+
+def join(parts: Sequence[Part], *, rows: int, columns: int, overlap: float) -> list[Part]:
+    """Objects of the whole grid from those of its tiles, from the surest to the least sure.
+
+    Args:
+        parts: Of all tiles.
+        rows: Of the grid.
+        columns: Of the grid.
+        overlap: IoU above which the less sure of two joined objects of one label is dropped.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    if not parts:
+        return []
+    pairs = [(a, b) for a in range(len(parts)) for b in range(a) if _are_one(parts[a], parts[b])]
+    links = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+    graph = coo_array((np.ones(len(links)), (links[:, 0], links[:, 1])), shape=(len(parts), len(parts)))
+    count, group = connected_components(graph, directed=False)
+    whole = Box(0, 0, rows, columns)
+    masks = np.zeros((count, rows, columns), dtype=bool)
+    labels, scores = np.zeros(count, dtype=np.int64), np.zeros(count)
+    for part, number in zip(parts, group.tolist(), strict=True):
+        crop(masks[number], part.box)[...] |= part.mask
+        labels[number], scores[number] = part.label, max(scores[number], part.score)
+    kept = suppress(masks, scores, labels, overlap=overlap)
+    return [Part(whole, masks[one], int(labels[one]), float(scores[one])) for one in kept]
+
+
+def _are_one(a: Part, b: Part) -> bool:
+    """Whether two tiles draw one object: the same label, and alike where both tiles lie."""
+    if a.label != b.label or a.box == b.box:
+        return False
+    top, left = max(a.box.top, b.box.top), max(a.box.left, b.box.left)
+    height = min(a.box.top + a.box.height, b.box.top + b.box.height) - top
+    width = min(a.box.left + a.box.width, b.box.left + b.box.width) - left
+    if height <= 0 or width <= 0:
+        return False
+    ours, theirs = (crop(part.mask, Box(top - part.box.top, left - part.box.left, height, width)) for part in (a, b))
+    common = np.count_nonzero(ours & theirs)
+    return bool(common) and common >= SAME * np.count_nonzero(ours | theirs)
+
+
+def _to_size(masks: Sequence[Bool[ndarray, "rows columns"]], *, height: int, width: int) -> Bool[ndarray, "n _ _"]:
+    """Masks at the image's size, bilinearly."""
+    fine = np.zeros((len(masks), height, width), dtype=bool)
+    for number, mask in enumerate(masks):
+        coarse = torch.from_numpy(mask)[None, None].float()
+        fine[number] = (
+            interpolate(coarse, size=(height, width), mode="bilinear", align_corners=False)[0, 0] > 0.5
+        ).numpy()
+    return fine
