@@ -12,9 +12,10 @@ from namesake.errors import DataError, ImagesError
 from namesake.images import read_image
 from namesake.masks import rle
 from namesake.records import Archives, PseudoMask, PseudoMasks
+from namesake.shapes import not_sure
 from namesake.training.augment import augment
 from namesake.training.copy_paste import copy_paste
-from namesake.training.dataset import ArchiveSamples, ImageCache, MaskCodes, not_sure, read_examples
+from namesake.training.dataset import ArchiveSamples, ImageCache, MaskCodes, read_examples
 
 Collection = tuple[Archives, PseudoMasks]
 

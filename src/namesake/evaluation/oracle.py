@@ -19,11 +19,11 @@ from namesake.records import Names
 from namesake.segmenter import Segmenter, SegmenterFolder, Settings, open_segmenter
 from namesake.segmenter.closed_set import KIND, ClosedSet, architecture_of
 from namesake.segmenter.settings import IMAGENET
-from namesake.shapes import IGNORE, ImageArray, LabelArray
+from namesake.shapes import IGNORE, ImageArray, LabelArray, not_sure
 from namesake.training import TrainingConfig
 from namesake.training.augment import augment
 from namesake.training.copy_paste import copy_paste
-from namesake.training.dataset import ImageCache, Sample, not_sure
+from namesake.training.dataset import ImageCache, Sample
 from namesake.training.fit import forget
 from namesake.training.segmenter import train_on
 from namesake.workspace import stage

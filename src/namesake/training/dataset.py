@@ -7,7 +7,7 @@ pages in and out. So of an archive only its ids and a few numbers a line are in 
 
 import mmap
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, final
@@ -78,11 +78,6 @@ class Sample(NamedTuple):
 
     image: UInt8[Tensor, "3 height width"]
     labels: Int[Tensor, "height width"]
-
-
-def not_sure(names: int) -> int:
-    """The label that does not count: 255, or 65535 where there are too many names for that."""
-    return IGNORE if names < IGNORE else 65_535
 
 
 @final
@@ -196,13 +191,7 @@ class ArchiveSamples(Dataset[Sample]):
 
     def _crop(self, line: int, rng: Generator) -> tuple[ImageArray, LabelArray]:
         examples = self.examples
-        path = examples.images.path(examples.images.ids[examples.image[line]])
-        image, mask = self._read(path), examples.codes[int(examples.mask[line])]
-        if mask.shape != image.shape[:2]:
-            raise DataError(
-                f"{path} has {image.shape[0]} x {image.shape[1]} pixels, its mask {mask.shape[0]} x {mask.shape[1]}. "
-                "The image changed after the mask was made: run the mask stage again."
-            )
+        image, mask = read_line(examples, line, self._read)
         labels = mask if self.ignore == IGNORE else mask.astype(np.int32)
         return augment(
             image,
@@ -214,6 +203,25 @@ class ArchiveSamples(Dataset[Sample]):
             colour=self.colour,
             published=self.published,
         )
+
+
+def read_line(
+    examples: Examples, line: int, read: Callable[[Path], ImageArray]
+) -> tuple[ImageArray, UInt8[ndarray, "height width"]]:
+    """The image of a line, by `read`, and its mask: 0 or 1.
+
+    Raises:
+        DataError: They differ in size.
+        ImagesError: The image cannot be read.
+    """
+    path = examples.images.path(examples.images.ids[examples.image[line]])
+    image, mask = read(path), examples.codes[int(examples.mask[line])]
+    if mask.shape != image.shape[:2]:
+        raise DataError(
+            f"{path} has {image.shape[0]} x {image.shape[1]} pixels, its mask {mask.shape[0]} x {mask.shape[1]}. "
+            "The image changed after the mask was made: run the mask stage again."
+        )
+    return image, mask
 
 
 def read_examples(archives: Archives, masks: PseudoMasks) -> Examples:

@@ -35,6 +35,8 @@ def matched_queries(
     texts: Float[Tensor, "words dim"],
     labels: LabelBatch,
     targets: Sequence[Objects],
+    owners: Sequence[int] | None = None,
+    temperature: float = 1.0,
     mask_weight: float = 1.0,
     ignore: int = IGNORE,
 ) -> dict[str, Float[Tensor, ""]]:
@@ -44,29 +46,50 @@ def matched_queries(
         mask_probs: Probabilities of every decoder layer.
         tokens: L2-normalised, in the joint space of image and text.
         texts: L2-normalised, background first.
-        labels: Row of `texts` for each pixel, or `ignore`.
+        labels: Label of each pixel, or `ignore`.
         targets: Objects of each image, at the size of `labels`.
+        owners: Label of each row of `texts`, several of which may share one; 0, 1, 2, ... if None.
+        temperature: Scale of the cosines; code: 1.
         mask_weight: Lambda of ZUTIS, section 4.1.
         ignore: Label of pixels that do not count; they belong to no object.
 
     Returns:
         "loss", and its parts "semantic" and "mask".
     """
-    semantic = semantic_cross_entropy(tokens, texts, labels, ignore=ignore)
+    semantic = semantic_cross_entropy(tokens, texts, labels, owners=owners, temperature=temperature, ignore=ignore)
     mask = mask_loss(mask_probs, targets)
     return {"loss": semantic + mask_weight * mask, "semantic": semantic, "mask": mask}
 
 
 def semantic_cross_entropy(
-    tokens: PatchFeatures, texts: Float[Tensor, "words dim"], labels: LabelBatch, *, ignore: int = IGNORE
+    tokens: PatchFeatures,
+    texts: Float[Tensor, "words dim"],
+    labels: LabelBatch,
+    *,
+    owners: Sequence[int] | None = None,
+    temperature: float = 1.0,
+    ignore: int = IGNORE,
 ) -> Float[Tensor, ""]:
-    """Cross-entropy of cosines, without temperature, upsampled bilinearly to the pixels of `labels`.
+    """Cross-entropy of scaled cosines, upsampled bilinearly to the pixels of `labels`.
 
     ZUTIS, equation 4. The published code upsamples the tokens before it compares; both are linear, so that is the same.
+    The probability of a label with several words is the sum of theirs.
     """
     with torch.autocast(tokens.device.type, enabled=False):
-        cosines = compare(tokens.float(), texts.float(), temperature=1.0)
-        return cross_entropy(_upsample(cosines, like=labels), labels, ignore=ignore)
+        logits = _upsample(compare(tokens.float(), texts.float(), temperature=temperature), like=labels)
+        if owners is not None and len(set(owners)) < len(owners):
+            logits = _log_sum_by_owner(logits, owners)
+        return cross_entropy(logits, labels, ignore=ignore)
+
+
+def _log_sum_by_owner(
+    logits: Float[Tensor, "batch words height width"], owners: Sequence[int]
+) -> Float[Tensor, "batch labels height width"]:
+    """Logarithm of the sum of exponentials over the words of each label."""
+    highest = logits.detach().amax(dim=1, keepdim=True)
+    sums = logits.new_zeros((len(logits), max(owners) + 1, *logits.shape[2:]))
+    sums = sums.index_add(1, torch.tensor(owners, device=logits.device), (logits - highest).exp())
+    return sums.clamp(min=1e-30).log() + highest
 
 
 def mask_loss(

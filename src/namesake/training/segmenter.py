@@ -6,11 +6,11 @@ Shin, Xie, Albanie: NamedMask, https://arxiv.org/abs/2209.11228, sections 3.2 ("
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
+from torch.optim import Adam
 from torch.utils.data import Dataset
 
 from namesake.encoders.weights import fill
@@ -21,8 +21,9 @@ from namesake.segmenter.closed_set import KIND, ClosedSet, architecture_of
 from namesake.segmenter.deeplab import DeepLab, DeepLabConfig, with_backbone
 from namesake.segmenter.resnet import read_backbone
 from namesake.segmenter.settings import IMAGENET, normalise
-from namesake.training.dataset import ArchiveSamples, Examples, Sample, not_sure, read_examples
-from namesake.training.fit import fit, forget
+from namesake.shapes import not_sure
+from namesake.training.dataset import ArchiveSamples, Examples, Sample, read_examples
+from namesake.training.fit import fit, forget, hold_floor
 from namesake.training.losses import cross_entropy, poly
 from namesake.workspace import stage
 
@@ -220,12 +221,7 @@ def _adam(network: DeepLab, config: TrainingConfig) -> Adam:
         {"params": network.classifier.parameters(), "lr": config.learning_rate},
     ]
     adam = Adam(groups, weight_decay=config.weight_decay)
-
-    def hold_floor(optimiser: Optimizer, *_: Any) -> None:  # noqa: ANN401
-        for group in optimiser.param_groups:
-            group["lr"] = max(group["lr"], config.floor)
-
-    adam.register_step_pre_hook(hold_floor)
+    hold_floor(adam, config.floor)
     return adam
 
 
