@@ -20,6 +20,10 @@ from transformers import (
     PreTrainedTokenizerFast,
     ResNetConfig,
     ResNetModel,
+    Sam2Config,
+    Sam2Model,
+    SamConfig,
+    SamModel,
     SiglipConfig,
     SiglipModel,
     ViTConfig,
@@ -136,6 +140,8 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
             return write_clip(path)
         if kind == "siglip":
             return write_siglip(path)
+        if kind in {"sam", "sam2"}:
+            return write_sam(path) if kind == "sam" else write_sam2(path)
         if kind == "resnet":
             sizes = {"embedding_size": 8, "hidden_sizes": [16, 24, 32, 40], "depths": [1, 2, 1, 1]}
             return save(randomise(ResNetModel(ResNetConfig(**sizes))), path)
@@ -163,6 +169,70 @@ def write_siglip(folder: Path) -> Path:
     kind = "SiglipImageProcessor"
     model = randomise(SiglipModel(config))
     return save(model, folder, image_processor_type=kind, size=square, resample=2, do_center_crop=False)
+
+
+MASK_DECODER = {"hidden_size": 32, "mlp_dim": 24, "num_attention_heads": 2, "iou_head_hidden_dim": 16}
+
+
+def sharpen(sam: nn.Module) -> nn.Module:
+    """Make the masks of random weights differ from place to place and change sign."""
+    with torch.no_grad():
+        for name, parameter in sam.mask_decoder.named_parameters():  # type: ignore[union-attr, operator]
+            if "upscale" in name or "hypernetworks" in name or "attn" in name:
+                parameter.mul_(2.5 if parameter.ndim > 1 else 0.0 if "layer_norm" not in name else 1.0)
+    return sam
+
+
+def write_sam(folder: Path) -> Path:
+    """A SAM of 32 pixels, patch 8."""
+    vision = {
+        "hidden_size": 16,
+        "output_channels": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "image_size": 32,
+        "patch_size": 8,
+        "window_size": 2,
+        "global_attn_indexes": [1],
+        "num_pos_feats": 16,
+    }
+    prompts = {"hidden_size": 32, "image_size": 32, "patch_size": 8}
+    config = SamConfig(vision_config=vision, prompt_encoder_config=prompts, mask_decoder_config=MASK_DECODER)
+    square = {"height": 32, "width": 32}
+    longest = {"longest_edge": 32}
+    kind = "SamImageProcessor"
+    model = sharpen(randomise(SamModel(config)))
+    return save(
+        model, folder, image_processor_type=kind, size=longest, resample=2, do_center_crop=False, pad_size=square
+    )
+
+
+def write_sam2(folder: Path) -> Path:
+    """A SAM 2 of 64 pixels."""
+    hiera = {
+        "model_type": "sam2_hiera_det_model",
+        "hidden_size": 8,
+        "image_size": [64, 64],
+        "blocks_per_stage": [1, 1, 2, 1],
+        "embed_dim_per_stage": [8, 16, 32, 64],
+        "num_attention_heads_per_stage": [1, 2, 4, 8],
+        "window_size_per_stage": [4, 2, 2, 2],
+        "global_attention_blocks": [3],
+        "window_positional_embedding_background_size": [2, 2],
+    }
+    vision = {
+        "backbone_config": hiera,
+        "backbone_channel_list": [64, 32, 16, 8],
+        "fpn_hidden_size": 32,
+        "backbone_feature_sizes": [[16, 16], [8, 8], [4, 4]],
+    }
+    prompts = {"hidden_size": 32, "image_size": 64, "patch_size": 16}
+    config = Sam2Config(vision_config=vision, prompt_encoder_config=prompts, mask_decoder_config=MASK_DECODER)
+    square = {"height": 64, "width": 64}
+    model = sharpen(randomise(Sam2Model(config)))
+    return save(
+        model, folder, image_processor_type="Sam2ImageProcessorFast", size=square, resample=2, do_center_crop=False
+    )
 
 
 @pytest.fixture

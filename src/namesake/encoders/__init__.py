@@ -11,18 +11,23 @@ from namesake.encoders.doctor import diagnose
 from namesake.encoders.preprocess import Preprocessing, read_preprocessing
 from namesake.encoders.presets import KNOWN, PRESETS, KnownModel, Preset, embedded_notice
 from namesake.encoders.resnet import load_backbone
+from namesake.encoders.sam import AutomaticConfig, Masks, Sam, SamView, load_sam
 from namesake.encoders.sources import Found, find
 
 __all__ = [
     "KNOWN",
     "PRESETS",
+    "AutomaticConfig",
     "Clip",
     "Dino",
     "Found",
     "KnownModel",
+    "Masks",
     "Precision",
     "Preprocessing",
     "Preset",
+    "Sam",
+    "SamView",
     "arithmetic",
     "diagnose",
     "embedded_notice",
@@ -30,6 +35,7 @@ __all__ = [
     "load_backbone",
     "load_clip",
     "load_dino",
+    "load_sam",
     "pick_device",
     "read_preprocessing",
 ]
