@@ -1,7 +1,9 @@
 """What every verb shares: the application, its options, and how a result is printed."""
 
 import json
+import math
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,7 +34,7 @@ JsonOption = Annotated[
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 RunArgument = Annotated[Path, typer.Argument(help="Folder of a run.")]
-SystemArgument = Annotated[str, typer.Argument(help="namedmask, selfmask, saliency+clip or maskclip.")]
+SystemArgument = Annotated[str, typer.Argument(help="namedmask, zutis, selfmask, saliency+clip or maskclip.")]
 
 
 def main() -> None:
@@ -48,5 +50,14 @@ def main() -> None:
 
 
 def say(result: dict[str, Any], *, as_json: bool, lines: list[str]) -> None:
-    """Print a verb's result: one JSON object, or lines for a person."""
-    typer.echo(json.dumps(result, default=str) if as_json else "\n".join(lines))
+    """Print a verb's result: one JSON object, with null for what is not a number, or lines for a person."""
+    typer.echo(json.dumps(_finite(result), default=str, allow_nan=False) if as_json else "\n".join(lines))
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401
+    """The same with None for NaN and infinities, at any depth."""
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

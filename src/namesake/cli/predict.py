@@ -15,7 +15,14 @@ def predict(
     images: Annotated[Path, typer.Argument(help="Folder of images.")],
     *,
     out: OutOption,
+    names: Annotated[
+        str, typer.Option("--names", help="Segment these instead, where the run is open-vocabulary (zutis).")
+    ] = "",
     instances: Annotated[bool, typer.Option(help="Write instances.json too.")] = True,
+    tile: Annotated[
+        int | None, typer.Option(help="Segment larger images in tiles of this side, at their resolution (zutis).")
+    ] = None,
+    precision: Annotated[str, typer.Option(help="no, bf16 or fp16: arithmetic of the network.")] = "no",
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -29,7 +36,14 @@ def predict(
 
     set_quiet(quiet)
     start = time.monotonic()
-    made = predict_folder(load_segmenter(run_folder, device=device), open_images(images), out=out, instances=instances)
+    segmenter = load_segmenter(run_folder, device=device, precision=precision, tile=tile)
+    made = predict_folder(
+        segmenter.with_names(names) if names else segmenter,
+        open_images(images),
+        out=out,
+        instances=instances,
+        source=segmenter.key,
+    )
     rate = round(made.counts["images"] / max(time.monotonic() - start, 1e-9), 1)
     say(
         {**made.counts, "images_per_second": rate, "out": out},

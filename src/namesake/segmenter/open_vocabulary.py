@@ -114,7 +114,17 @@ class OpenVocabulary:
         """The same network, read off in another way."""
         return self._but(inference=inference)
 
-    def _but(self, *, names: Names | None = None, inference: QueryInference | None = None) -> "OpenVocabulary":
+    def with_certainty(self, certainty: Certainty) -> "OpenVocabulary":
+        """The same network, with another measure of what is sure."""
+        return self._but(certainty=certainty)
+
+    def _but(
+        self,
+        *,
+        names: Names | None = None,
+        inference: QueryInference | None = None,
+        certainty: Certainty | None = None,
+    ) -> "OpenVocabulary":
         return OpenVocabulary(
             self.network,
             self.names if names is None else names,
@@ -122,7 +132,7 @@ class OpenVocabulary:
             preprocessing=self.preprocessing,
             device=self.device,
             inference=inference or self.inference,
-            certainty=self.certainty,
+            certainty=certainty or self.certainty,
         )
 
     @torch.inference_mode()
@@ -185,16 +195,14 @@ class OpenVocabulary:
         return self.network.state_dict() | {TEXTS: self.texts}
 
 
-def architecture_of(
-    network: QuerySegmenter, *, clip: str, prompts: Prompts, inference: QueryInference, certainty: Certainty
-) -> dict[str, Any]:
+def architecture_of(predictor: OpenVocabulary, *, clip: str, prompts: Prompts) -> dict[str, Any]:
     """What `config.json` says of the network, its text encoder, and how it is read off."""
     return {
-        "network": asdict(network.config),
+        "network": asdict(predictor.network.config),
         "clip": clip,
         "prompts": prompts,
-        "inference": asdict(inference),
-        "certainty": asdict(certainty),
+        "inference": asdict(predictor.inference),
+        "certainty": asdict(predictor.certainty),
     }
 
 

@@ -82,6 +82,7 @@ class Segmenter:
         settings: What `config.json` says.
         device: Where it computes.
         precision: "no" for float32, or autocast of the network to "bf16" or "fp16".
+        key: Of what made it; other weights have another one. "" where no stage did.
         tile: Images with a longer side than this are segmented in tiles of it, at their own resolution, instead of
             being shrunk; None for no tiles.
 
@@ -97,11 +98,12 @@ class Segmenter:
         device: torch.device = torch.device("cpu"),  # noqa: B008
         precision: Precision = "no",
         tile: int | None = None,
+        key: str = "",
     ) -> None:
         if tile is not None and (tile < 1 or not isinstance(predictor, OpenVocabulary)):
             raise ConfigError(f"tile is {tile}; expected a side of 1 or more, and a segmenter of the kind query.")
         self.predictor, self.settings = predictor, settings
-        self.device, self.precision, self.tile = device, precision, tile
+        self.device, self.precision, self.tile, self.key = device, precision, tile, key
 
     @property
     def names(self) -> Names:
@@ -132,7 +134,9 @@ class Segmenter:
             )
         chosen = names if isinstance(names, Names) else read_names(names)
         predictor, settings = self.predictor.with_names(chosen), replace(self.settings, names=chosen)
-        return Segmenter(predictor, settings, device=self.device, precision=self.precision, tile=self.tile)
+        return Segmenter(
+            predictor, settings, device=self.device, precision=self.precision, tile=self.tile, key=self.key
+        )
 
     def segment(
         self,
@@ -244,7 +248,8 @@ def load_segmenter(
         )
     chosen = pick_device(device)
     predictor = KINDS[settings.kind](settings, where, chosen)
-    return Segmenter(predictor, settings, device=chosen, precision=precision, tile=tile)
+    key = str((read_manifest(where) or {}).get("key", ""))
+    return Segmenter(predictor, settings, device=chosen, precision=precision, tile=tile, key=key)
 
 
 def open_segmenter(folder: Path) -> SegmenterFolder:

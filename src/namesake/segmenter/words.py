@@ -1,6 +1,7 @@
 """Names in, the words that pixels are compared with out, each with its label and text embedding; it knows no image."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal, NamedTuple, final
 
 import torch
@@ -57,14 +58,21 @@ class TextSide:
         joint: Length of the embeddings that are wanted.
         device: Where it computes.
         known: Embeddings that are at hand; those of further words join them.
+        clip: The CLIP itself, where it is loaded already.
     """
 
     def __init__(
-        self, source: str, *, prompts: Prompts, joint: int, device: str = "auto", known: Mapping[str, Tensor]
+        self,
+        source: str,
+        *,
+        prompts: Prompts,
+        joint: int,
+        device: str = "auto",
+        known: Mapping[str, Tensor] = MappingProxyType({}),
+        clip: Clip | None = None,
     ) -> None:
         self.source, self.prompts, self.joint, self.device = source, prompts, joint, device
-        self._known = dict(known)
-        self._clip: Clip | None = None
+        self._known, self._clip = dict(known), clip
 
     def words(self, names: Names) -> Words:
         """The words of some names with their embeddings, on the CPU; each word is encoded once.

@@ -1,0 +1,120 @@
+"""A trained query segmenter and its pseudo-labels in, how far its confidence can be trusted out; no ground truth.
+
+Two things are found on archive images: the temperature at which the softmax of the cosines predicts the pseudo-labels
+best (temperature scaling, Guo et al., https://arxiv.org/abs/1706.04599, section 4.2), and for each name the confidence
+that all but a given share of the pixels reach whose prediction and pseudo-label agree (the threshold of a class in
+split conformal prediction). Pixels below it are unlike what the segmenter was taught under that name.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+from torch import Tensor
+
+from namesake.images import read_image
+from namesake.images.geometry import resize_labels
+from namesake.segmenter.open_vocabulary import Certainty, OpenVocabulary
+from namesake.training.dataset import Examples, read_line
+
+IMAGES = 400
+"""Archive images that are looked at, as many of each archive; at least one."""
+CELLS = 4_000_000
+"""Cosines in memory, over all images."""
+FEWEST = 50
+"""Agreeing pixels that a name needs for a threshold of its own; else it gets the median of the others."""
+TEMPERATURES = (1.0, 200.0)
+
+
+def find_certainty(predictor: OpenVocabulary, examples: Examples, *, unsure: float, seed: int = 0) -> Certainty:
+    """Temperature and least confidence by name, from the pseudo-labels that the segmenter was trained on.
+
+    Args:
+        predictor: The trained network with its names; its own certainty is not looked at.
+        examples: Archives with their masks.
+        unsure: Share of the agreeing pixels of a name that may become "not sure"; 0 for no thresholds.
+        seed: Of the pixels that are looked at.
+
+    Returns:
+        What the predictor should have been made with.
+    """
+    cosines, labels = _look(predictor, examples, seed=seed)
+    owners = torch.tensor(predictor.words.labels)
+    temperature = fit_temperature(cosines, labels, owners)
+    if not unsure:
+        return Certainty(temperature=temperature)
+    first = {label: word for word, label in reversed(list(zip(*predictor.words[:2], strict=True)))}
+    probabilities = _by_label((temperature * cosines).softmax(dim=1), owners)
+    sure, chosen = probabilities.max(dim=1)
+    agreeing = chosen == labels
+    least = {
+        first[label]: round(float(torch.quantile(own, unsure)), 4)
+        for label in range(probabilities.shape[1])
+        if len(own := sure[agreeing & (labels == label)]) >= FEWEST
+    }
+    named = [value for word, value in least.items() if word != first[0]]
+    return Certainty(temperature, least, least_elsewhere=float(np.median(named)) if named else 0.0)
+
+
+def fit_temperature(
+    cosines: Float[Tensor, "cells words"], labels: Int[Tensor, "cells"], owners: Int[Tensor, "words"]
+) -> float:
+    """The scale of the cosines with the least cross-entropy, to 3 digits; golden-section search over its logarithm."""
+    own = owners[None] == labels[:, None]
+
+    def loss(log_scale: float) -> float:
+        scaled = np.exp(log_scale) * cosines
+        right = scaled.masked_fill(~own, -torch.inf).logsumexp(dim=1)
+        return float((scaled.logsumexp(dim=1) - right).mean())
+
+    low, high = np.log(TEMPERATURES)
+    golden = (5**0.5 - 1) / 2
+    while high - low > 1e-3:
+        left, right = high - golden * (high - low), low + golden * (high - low)
+        if loss(left) < loss(right):
+            high = right
+        else:
+            low = left
+    return float(f"{np.exp((low + high) / 2):.3g}")
+
+
+def _by_label(
+    probabilities: Float[Tensor, "cells words"], owners: Int[Tensor, "words"]
+) -> Float[Tensor, "cells labels"]:
+    sums = probabilities.new_zeros((len(probabilities), int(owners.max()) + 1))
+    return sums.index_add_(1, owners, probabilities)
+
+
+@torch.inference_mode()
+def _look(
+    predictor: OpenVocabulary, examples: Examples, *, seed: int
+) -> tuple[Float[Tensor, "cells words"], Int[Tensor, "cells"]]:
+    """Cosines and pseudo-labels of random cells of the network's grid."""
+    rng, lines = np.random.default_rng(seed), choose_lines(examples, IMAGES)
+    each = max(1, CELLS // (len(lines) * len(predictor.texts)))
+    cosines, labels = [], []
+    for image_cosines, grid in _grids(predictor, examples, lines):
+        some = rng.permutation(grid.size)[:each]
+        cosines.append(image_cosines.flatten(1).T[some])
+        labels.append(torch.from_numpy(grid.ravel()[some].astype(np.int64)))
+    return torch.cat(cosines), torch.cat(labels)
+
+
+def _grids(
+    predictor: OpenVocabulary, examples: Examples, lines: Sequence[int]
+) -> Iterator[tuple[Float[Tensor, "words rows columns"], Int[ndarray, "rows columns"]]]:
+    for line in lines:
+        image, mask = read_line(examples, line, read_image)
+        tokens = predictor.network(predictor.input([image], to_patches=False)).tokens[0].float()
+        cosines = torch.einsum("rcd,wd->wrc", tokens, predictor.texts).cpu()
+        grid = resize_labels(mask, height=cosines.shape[1], width=cosines.shape[2])
+        yield cosines, grid.astype(np.int64) * int(examples.label[line])
+
+
+def choose_lines(examples: Examples, count: int) -> list[int]:
+    """About `count` lines, as many of each archive, the best images of each; at least one of each."""
+    archives = np.unique(examples.archive)
+    each = max(1, count // len(archives))
+    return [int(line) for label in archives for line in np.flatnonzero(examples.archive == label)[:each]]
