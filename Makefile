@@ -18,7 +18,7 @@ demo: $(STAMP)  ## the whole way on the embedded world: names and unlabelled ima
 	$(VENV)/bin/namesake demo
 
 test: $(STAMP)  ## all tests
-	$(PYTHON) -m pytest -q
+	$(PYTHON) -m pytest -q -n auto --dist loadscope
 
 lint: $(STAMP)  ## style, types and layout
 	$(VENV)/bin/ruff check .

@@ -17,6 +17,9 @@ from transformers import ResNetModel
 from measure import linear_probe, mask_iou, precision_at
 from namesake.encoders.clip import load_clip
 from namesake.encoders.dino import load_dino
+from namesake.masks.bilateral import PUBLISHED
+from namesake.masks.detect import detect
+from namesake.masks.saliency import load_selfmask
 from namesake.masks.spectral import candidate_masks
 from namesake.masks.vote import vote
 from namesake.names.prompts import TEMPLATES
@@ -24,7 +27,7 @@ from namesake.shapes import PatchFeatures
 from namesake.world import NAMES, STUFF
 from readme import write_readme
 from render import HELD_OUT, WORK
-from resnet import build_config, dilate
+from resnet import MEAN, STD, build_config, dilate
 from samples import read
 
 MINI = Path(__file__).parents[1] / "src/namesake/encoders/mini"
@@ -133,29 +136,43 @@ def voted_iou(features: PatchFeatures, truth: NDArray[np.bool_], *, temperature:
 def resnet_figures(work: Path) -> dict[str, Any]:
     """Mean recall of a linear probe of 12 x 12 places, trained network against random weights; 300 images each way."""
     train, test = held_out(work, "unlabelled", 300), held_out(work, "scenes", 300)
-    classes = 1 + len(NAMES) + len(STUFF)
     torch.manual_seed(0)
     trained = dilate(ResNetModel.from_pretrained(MINI / "resnet", dtype=torch.float32)).eval()
-    preprocessing = json.loads((MINI / "resnet/preprocessor_config.json").read_text(encoding="utf-8"))
-    figures: dict[str, Any] = {"probe_images": 300, "probe_classes": classes - 1}
+    figures: dict[str, Any] = {"probe_images": 300, "probe_labels": len(NAMES) + len(STUFF)}
     for name, network in {"trained": trained, "random": dilate(ResNetModel(build_config())).train()}.items():
-        (x, y), (u, v) = (places(network, drawn, preprocessing) for drawn in (train, test))
-        figures[f"probe_recall_{name}"] = percent(linear_probe(x, y, u, v, classes=classes))
+        (x, y), (u, v) = (places(network, drawn) for drawn in (train, test))
+        figures[f"probe_recall_{name}"] = percent(linear_probe(x, y, u, v, classes=1 + len(NAMES) + len(STUFF)))
+        (x, y), (u, v) = ((some[label <= len(NAMES)], label[label <= len(NAMES)]) for some, label in ((x, y), (u, v)))
+        figures[f"probe_recall_things_{name}"] = percent(linear_probe(x, y, u, v, classes=1 + len(NAMES)))
     return figures
 
 
 @torch.no_grad()
-def places(
-    network: ResNetModel, drawn: dict[str, NDArray[Any]], preprocessing: dict[str, Any]
-) -> tuple[Tensor, Tensor]:
-    """Features and labels of all patches that have a label: [patches, dim], [patches]."""
-    mean, std = (torch.tensor(preprocessing[key])[:, None, None] for key in ("image_mean", "image_std"))
+def places(network: ResNetModel, drawn: dict[str, NDArray[Any]]) -> tuple[Tensor, Tensor]:
+    """Features, upsampled to a patch's grid, and labels of all patches that have a label: [patches, dim], [patches]."""
+    mean, std = (torch.tensor(channels)[:, None, None] for channels in (MEAN, STD))
     pixels = (torch.from_numpy(drawn["images"]).permute(0, 3, 1, 2).float() / 255 - mean) / std
-    features = (
-        torch.cat([network(some).last_hidden_state for some in pixels.split(50)]).permute(0, 2, 3, 1).flatten(0, 2)
-    )
+    features = torch.cat([network(some).last_hidden_state for some in pixels.split(50)])
+    grid = functional.interpolate(features, scale_factor=2.0, mode="bilinear").permute(0, 2, 3, 1).flatten(0, 2)
     labels = patch_labels(torch.from_numpy(drawn["labels"])).flatten()
-    return features[labels > 0], labels[labels > 0]
+    return grid[labels > 0], labels[labels > 0]
+
+
+def saliency_figures(work: Path) -> dict[str, Any]:
+    """IoU of the saliency network's masks with the union of all objects, with and without the bilateral solver."""
+    drawn = held_out(work, "unlabelled", 300)
+    truth = torch.from_numpy(object_masks(drawn["labels"]))
+    network = load_selfmask(str(MINI / "saliency"), device="cpu")
+    iou = {}
+    for solver in (None, PUBLISHED):
+        masks = torch.from_numpy(np.stack([one.mask for one in detect(network, list(drawn["images"]), solver=solver)]))
+        iou[solver] = (masks & truth).sum((1, 2)) / (masks | truth).sum((1, 2)).clamp(min=1)
+    return {
+        "saliency_images": len(truth),
+        "saliency_iou": percent(iou[PUBLISHED].mean()),
+        "saliency_iou_without_solver": percent(iou[None].mean()),
+        "saliency_share_above_half": percent((iou[PUBLISHED] > 0.5).float().mean()),
+    }
 
 
 def percent(share: Any) -> float:  # noqa: ANN401
@@ -163,18 +180,20 @@ def percent(share: Any) -> float:  # noqa: ANN401
     return round(100 * float(share), 1)
 
 
+MEASURES = {"clip": clip_figures, "dino": dino_figures, "resnet": resnet_figures, "saliency": saliency_figures}
+
+
 def main() -> None:
     """Measure those models that are there."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, default=WORK)
-    parser.add_argument("--only", choices=("clip", "dino", "resnet"), nargs="*", default=("clip", "dino", "resnet"))
+    parser.add_argument("--only", choices=tuple(MEASURES), nargs="*", default=tuple(MEASURES))
     options = parser.parse_args()
     torch.set_num_threads(1)
     path = MINI / "figures.json"
     figures = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    measures = {"clip": clip_figures, "dino": dino_figures, "resnet": resnet_figures}
     for name in options.only:
-        figures[name] = measures[name](options.work)
+        figures[name] = MEASURES[name](options.work)
         figures[name]["bytes"] = sum(file.stat().st_size for file in (MINI / name).iterdir())
         print(name, json.dumps(figures[name]))
     path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")

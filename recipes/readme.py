@@ -10,14 +10,17 @@ license: apache-2.0
 # Embedded models
 
 Small models in transformers' own formats, trained by the scripts in `recipes/` on nothing but the images that
-`namesake world` renders. They know that world only: on photographs their answers mean nothing. No human mask, and no
-label but the rendered captions (CLIP alone), was used. Licence: Apache-2.0.
+`namesake world` renders. They know that world only: on photographs their answers mean nothing. No mask and no label was
+used but the rendered captions, and those by CLIP alone; the ResNet imitates the whitened patch features of CLIP and
+DINO on unlabelled images, because self-distillation of a network that two cores can train finds too little. Licence:
+Apache-2.0.
 
 | folder | class | what for | weights |
 |---|---|---|---|
 | `clip` | `CLIPModel`, ViT 4 x 128, patch 8, 96 px | index, archives, dense labels | {clip} MB |
 | `dino` | `ViTModel`, 4 x 128, patch 8, 96 px | patch features, voted masks | {dino} MB |
 | `resnet` | `ResNetModel`, 5 bottlenecks to 384 channels | start of a segmenter | {resnet} MB |
+| `saliency` | SelfMask, 10 queries over the DINO ViT | class-agnostic masks | {saliency} MB |
 
 Weights are stored in float16. Held-out figures, in percent, from images of other seeds than those trained on
 (`figures.json` has all of them):
@@ -44,8 +47,15 @@ ROWS = {
         ("voted_mask_iou_twice_the_grid", "features upsampled twice"),
     ),
     "resnet": (
-        ("probe_recall_trained", "linear probe of places, mean recall over {probe_classes} labels"),
+        ("probe_recall_trained", "linear probe of places, mean recall over {probe_labels} labels"),
         ("probe_recall_random", "the same from random weights"),
+        ("probe_recall_things_trained", "linear probe of places of things, 24 labels"),
+        ("probe_recall_things_random", "the same from random weights"),
+    ),
+    "saliency": (
+        ("saliency_iou", "IoU with the objects after the bilateral solver, {saliency_images} images"),
+        ("saliency_iou_without_solver", "the same without the solver"),
+        ("saliency_share_above_half", "images with an IoU above 50"),
     ),
 }
 
@@ -61,14 +71,10 @@ def write_readme(figures: Mapping[str, Mapping[str, Any]], path: Path) -> None:
             values["best_iou"] = table[values["best_block"]][values["best_temperature"]]
             values["colour_iou"] = max(table["colour"].values())
         lines += [f"| {model} | {text.format(**values)} | {values[key]} |" for key, text in rows if key in values]
-    training = figures.get("training", {})
     made = [
         "",
-        "Made with `recipes/render.py`, then `guide.py`, `dino.py`, `clip.py`, `resnet.py` and `evaluate.py`, seed 0.",
-        "",
-        "| training | updates | images seen | minutes of one core |",
-        "|---|---|---|---|",
-        *(f"| {name} | {row['updates']} | {row['images_seen']} | {row['minutes']} |" for name, row in training.items()),
+        "Made with `recipes/render.py`, then `guide.py`, `dino.py`, `clip.py`, `resnet.py`, `selfmask.py` and",
+        "`evaluate.py`, seed 0. Updates of 32 images: guide 1,500, DINO 1,000, CLIP 4,000, ResNet 4,000; saliency 900.",
         "",
     ]
     path.write_text(HEAD.format(**sizes) + "\n".join(lines + made), encoding="utf-8")

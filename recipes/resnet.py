@@ -12,7 +12,6 @@ is trained as it is used: with its last stride turned into dilation (output stri
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
