@@ -162,6 +162,39 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class InstanceScores:
+    """Scores of objects, in percent (0 to 100); NaN where there is no true object of the kind.
+
+    Attributes:
+        ap: COCO's mask average precision over IoU 0.50 to 0.95, mean over names.
+        ap50: At IoU 0.50.
+        ap75: At IoU 0.75.
+        ap_small: Of objects of fewer than 32 x 32 pixels of mask.
+        ap_medium: From there to 96 x 96.
+        ap_large: From there on.
+        class_agnostic_ap: As `ap`, whatever the names.
+        class_agnostic_ap50: At IoU 0.50.
+        class_agnostic_ap75: At IoU 0.75.
+        true_objects: Counted in all images.
+        found_objects: Likewise.
+        found_as: Whether the system finds objects itself, or pieces of its label map stand for them.
+    """
+
+    ap: float
+    ap50: float
+    ap75: float
+    ap_small: float
+    ap_medium: float
+    ap_large: float
+    class_agnostic_ap: float
+    class_agnostic_ap50: float
+    class_agnostic_ap75: float
+    true_objects: int
+    found_objects: int
+    found_as: str
+
+
+@dataclass(frozen=True)
 class Scores:
     """Semantic scores, in percent (0 to 100); averaging is said in each name.
 
@@ -171,9 +204,11 @@ class Scores:
         iou_per_name: IoU by name, "background" included; NaN where absent from both.
         pixel_accuracy: Share of counted pixels with the right label.
         images: Number of images scored.
+        instances: Scores of objects, where the benchmark has true ones.
     """
 
     mean_iou_over_dataset: float
     iou_per_name: Mapping[str, float]
     pixel_accuracy: float
     images: int
+    instances: InstanceScores | None = None

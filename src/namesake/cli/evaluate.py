@@ -36,8 +36,15 @@ def evaluate(
         device=device,
     )
     rows = [f"{name:<20} {iou:6.1f}" for name, iou in scores.iou_per_name.items()]
+    objects = scores.instances
+    if objects is not None:
+        rows.append(
+            f"mask AP {objects.ap:.1f}, AP50 {objects.ap50:.1f}, AP75 {objects.ap75:.1f}, "
+            f"class-agnostic AP {objects.class_agnostic_ap:.1f} ({objects.found_as})"
+        )
+    whole = dataclasses.asdict(scores)
     say(
-        dataclasses.asdict(scores),
+        whole | (whole.pop("instances") or {}),
         as_json=as_json,
         lines=[
             *rows,

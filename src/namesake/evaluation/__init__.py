@@ -7,6 +7,7 @@ network on ground truth, as the ceiling; `report.write_report` shows a run to a 
 from namesake.evaluation.benchmarks import BENCHMARKS, Benchmark, open_benchmark
 from namesake.evaluation.confusion import Confusion
 from namesake.evaluation.evaluate import evaluate, evaluate_run
+from namesake.evaluation.instances import InstanceScorer
 from namesake.evaluation.oracle import train_oracle
 from namesake.evaluation.scores import (
     boundary_f,
@@ -22,6 +23,7 @@ __all__ = [
     "BENCHMARKS",
     "Benchmark",
     "Confusion",
+    "InstanceScorer",
     "boundary_f",
     "evaluate",
     "evaluate_run",

@@ -12,6 +12,7 @@ from numpy import ndarray
 from namesake.errors import DataError, ImagesError
 from namesake.evaluation.benchmarks import BACKGROUND, Benchmark, open_benchmark
 from namesake.evaluation.confusion import Confusion, fold
+from namesake.evaluation.instances import InstanceScorer, read_truth
 from namesake.evaluation.predicted import Predicted, predict, read_predictions
 from namesake.evaluation.record import Examples, record_of
 from namesake.evaluation.scores import iou_per_label, mean_iou_over_dataset, pixel_accuracy
@@ -39,7 +40,8 @@ def evaluate(
     the system has no name for are background, stuff included, and so are predictions of names that the benchmark does
     not have: it cannot tell whether they are right. A benchmark without background counts a predicted background as
     wrong, and scores the names alone. Pixels predicted as "not sure" are wrong for their true label and no false
-    positives of any.
+    positives of any. Where the benchmark has true objects (`instances.json`), predicted ones are scored too; the
+    connected pieces of the label map stand for them where the segmenter finds none.
 
     Args:
         segmenter: What predicts; None with `predictions`.
@@ -63,6 +65,11 @@ def evaluate(
     else:
         raise DataError("expected a segmenter or a folder of predictions to score, found neither.")
     terms = terms_of(benchmark.names, predicted.ids, predicted.names if names is None else names)
+    truth = None if segmenter is None or predictions is not None else read_truth(benchmark)
+    objects = None
+    if segmenter is not None and truth is not None:
+        objects = InstanceScorer(truth, terms.names, labels=terms.predictions, unsure=predicted.not_sure)
+        predicted = predict(segmenter, benchmark, see=objects.add)
     folder = None if out is None else out / benchmark.name
     examples = Examples(benchmark, terms, not_sure=predicted.not_sure, folder=folder)
     counts = _count(benchmark, predicted, terms, examples)
@@ -72,6 +79,7 @@ def evaluate(
         iou_per_name=dict(zip(words, iou_per_label(counts).tolist(), strict=True)),
         pixel_accuracy=pixel_accuracy(counts),
         images=len(benchmark.images),
+        instances=None if objects is None else objects.scores(),
     )
     if out is not None:
         facts = {"seconds": round(time.monotonic() - start, 2), "examples": examples.written}

@@ -1,6 +1,6 @@
 """A segmenter or a folder of index PNGs, and a benchmark's images, in; predicted label maps and their meaning out."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from namesake.prediction import SegmentsImages, not_sure, open_predictions, segm
 from namesake.prediction.export import read_index_png
 from namesake.prediction.folder import CLAIM, LABELS, stems_of
 from namesake.prediction.stream import Skipped
-from namesake.records import Names
+from namesake.records import Names, Prediction
 from namesake.shapes import LabelArray
 
 
@@ -31,15 +31,17 @@ class Predicted(NamedTuple):
     labels: Iterable[LabelArray]
 
 
-def predict(segmenter: SegmentsImages, benchmark: Benchmark) -> Predicted:
-    """What a segmenter predicts for the images of a benchmark.
+def predict(
+    segmenter: SegmentsImages, benchmark: Benchmark, *, see: Callable[[str, Prediction], None] | None = None
+) -> Predicted:
+    """What a segmenter predicts for the images of a benchmark; `see` is shown each image's id and whole prediction.
 
     Raises:
         DataError: While iterating: an image cannot be read.
     """
     names = segmenter.names
     ids = dict(enumerate((BACKGROUND, *names.names)))
-    return Predicted(names, ids, not_sure(len(names)), _segment(segmenter, benchmark))
+    return Predicted(names, ids, not_sure(len(names)), _segment(segmenter, benchmark, see))
 
 
 def read_predictions(folder: Path, benchmark: Benchmark) -> Predicted:
@@ -72,10 +74,14 @@ def read_predictions(folder: Path, benchmark: Benchmark) -> Predicted:
     return Predicted(names, ids, unsure, _read(paths))
 
 
-def _segment(segmenter: SegmentsImages, benchmark: Benchmark) -> Iterator[LabelArray]:
+def _segment(
+    segmenter: SegmentsImages, benchmark: Benchmark, see: Callable[[str, Prediction], None] | None
+) -> Iterator[LabelArray]:
     for found in segment_ahead(segmenter, benchmark.images):
         if isinstance(found, Skipped):
             raise DataError(f"{found.image_id} belongs to {benchmark.name} and cannot be read: {found.reason}")
+        if see is not None:
+            see(found.image_id, found.prediction)
         yield found.prediction.labels
 
 

@@ -1,5 +1,6 @@
 """Scores and counts in, `<benchmark>.json` and example pictures for the report out."""
 
+import dataclasses
 import math
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from namesake.images.geometry import resize_labels
 from namesake.prediction import contact_sheet, legend
 from namesake.prediction import not_sure as unsure_label
 from namesake.prediction.draw import blend, entries, fitted
-from namesake.records import Names, Scores
+from namesake.records import InstanceScores, Names, Scores
 from namesake.shapes import LabelArray
 from namesake.workspace import write_atomically
 
@@ -80,6 +81,7 @@ def record_of(
         "images": scores.images,
         "mean_iou_over_dataset": number(scores.mean_iou_over_dataset),
         "pixel_accuracy": number(scores.pixel_accuracy),
+        "instances": None if scores.instances is None else _rounded(scores.instances),
         "iou_per_name": {name: number(iou) for name, iou in scores.iou_per_name.items()},
         "names": list(terms.names.names),
         "counted_as_background": [
@@ -107,6 +109,11 @@ def confusions(counts: Int[ndarray, "labels columns"], names: Names) -> list[dic
         for row, column in pairs
         if wrong[row, column]
     ]
+
+
+def _rounded(scores: InstanceScores) -> dict[str, Any]:
+    values = dataclasses.asdict(scores)
+    return {name: number(value) if isinstance(value, float) else value for name, value in values.items()}
 
 
 def number(value: float) -> float | None:
