@@ -1,12 +1,20 @@
 """A network small enough to run in milliseconds."""
 
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
 import pytest
 import torch
 
+from namesake.encoders import load_clip
 from namesake.records import ModelCard, Names
-from namesake.segmenter import DeepLab, DeepLabConfig, Segmenter, Settings
+from namesake.segmenter import DeepLab, DeepLabConfig, Segmenter, Settings, open_vocabulary
 from namesake.segmenter.closed_set import KIND, ClosedSet, architecture_of
+from namesake.segmenter.open_vocabulary import Certainty, OpenVocabulary
+from namesake.segmenter.query_segmenter import QuerySegmenterConfig, query_segmenter_from
 from namesake.segmenter.settings import IMAGENET
+from namesake.segmenter.words import TextSide
 
 TINY = DeepLabConfig(
     stem=8, hidden_sizes=(8, 16, 16, 32), depths=(1, 1, 1, 1), low_level=4, aspp=8, atrous_rates=(1, 2)
@@ -29,3 +37,38 @@ def segmenter(tiny_network: DeepLab, names: Names) -> Segmenter:
     card = ModelCard("DINO", "embedded:resnet", licence="Apache-2.0")
     settings = Settings(KIND, names, architecture=architecture_of(tiny_network), models=(card,))
     return Segmenter(ClosedSet(tiny_network, preprocessing=IMAGENET, device=torch.device("cpu")), settings)
+
+
+def _models_of_encoder_tests() -> ModuleType:
+    file = Path(__file__).parents[1] / "encoders" / "conftest.py"
+    spec = importlib.util.spec_from_file_location("tiny_models", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CLIP of 32 pixels, patch 8, width 16, joint space 10, that reads "cat", "dog", "red", "park" and "bench"."""
+    return _models_of_encoder_tests().write_clip(tmp_path_factory.mktemp("clip") / "clip")
+
+
+PETS = Names(("dog", "cat"), synonyms=(("red dog",), ()))
+QUERY = QuerySegmenterConfig(queries=6, layers=2, heads=4, mlp=16, hidden=8, resize_positions="size")
+
+
+@pytest.fixture
+def query(tiny_clip: Path) -> Segmenter:
+    """An open-vocabulary segmenter whose answers are random."""
+    clip = load_clip(str(tiny_clip), device="cpu")
+    torch.manual_seed(3)
+    predictor = OpenVocabulary(
+        query_segmenter_from(clip.model, config=QUERY),
+        PETS,
+        texts=TextSide(str(tiny_clip), prompts="bare", joint=10, device="cpu"),
+        preprocessing=IMAGENET,
+        device=torch.device("cpu"),
+        certainty=Certainty(temperature=9.0),
+    )
+    facts = open_vocabulary.architecture_of(predictor, clip=str(tiny_clip), prompts="bare")
+    return Segmenter(predictor, Settings(open_vocabulary.KIND, PETS, architecture=facts, models=(clip.card,)))
