@@ -1,8 +1,8 @@
 """Captioned images of the world with their masks in, the embedded mini SAM out: a SamModel folder.
 
 The one embedded model that learns from masks, as SAM itself did: tier M. A prompt is one to five points of a region (a
-thing, named or not, or a kind of stuff); three masks answer it, the best of them is corrected (focal and dice loss), and
-each also says how well it expects to fit. The image encoder starts from the embedded DINO, as SAM's started from MAE.
+thing, named or not, or a kind of stuff); three masks answer it, the best of them is corrected (focal and dice loss),
+and each also says how well it expects to fit. The image encoder starts from the embedded DINO, as SAM's from MAE.
 Kirillov et al., Segment anything, 2023, arXiv 2304.02643, section 3 and appendix A.
 
     python recipes/regions.py & python recipes/sam.py
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import Dataset
 from transformers import SamConfig, SamModel, ViTModel
+from transformers.models.sam.modeling_sam import SamAttention
 
 from namesake.training.fit import fit
 from optimisers import muon_and_adamw, warm_hold_decay
@@ -31,7 +32,7 @@ from samples import colour_statistics, random_boxes
 
 MINI = Path(__file__).parents[1] / "src/namesake/encoders/mini"
 PATCH, WIDTH, DEPTH, DECODER = 8, 128, 4, 96
-PROMPTS = 4
+PROMPTS = 6
 MOST_POINTS = 5
 PASTED, STRAY, SINGLE = 0.6, 0.3, 0.15
 """Chances: a thing of another image is pasted in; one of three or more points lies astray; only the mask token for
@@ -48,7 +49,8 @@ def build_config() -> SamConfig:
     }  # fmt: skip
     prompts = {"hidden_size": DECODER, "image_size": SIZE, "patch_size": PATCH}
     decoder = {
-        "hidden_size": DECODER, "mlp_dim": 2 * DECODER, "num_attention_heads": 4, "iou_head_hidden_dim": DECODER,
+        "hidden_size": DECODER, "mlp_dim": 2 * DECODER, "num_attention_heads": 2, "iou_head_hidden_dim": DECODER,
+        "attention_downsample_rate": 1,
     }  # fmt: skip
     return SamConfig(vision_config=vision, prompt_encoder_config=prompts, mask_decoder_config=decoder)
 
@@ -59,8 +61,11 @@ def build_sam(dino: ViTModel) -> SamModel:
     for name, weight in sam.named_parameters():
         if weight.ndim > 1 and "positional_embedding" not in name:
             nn.init.trunc_normal_(weight, std=0.05)
-    with torch.no_grad():  # frequencies: a wavelength of a quarter of the image and longer
+    with torch.no_grad():  # places are alike within about a patch
         sam.shared_image_embedding.positional_embedding.copy_(torch.randn(2, DECODER // 2))
+    for module in sam.mask_decoder.modules():
+        if isinstance(module, SamAttention):
+            look_where_asked(module)
     state = dino.state_dict()
     taken = {
         "vision_encoder.patch_embed.projection.weight": state["embeddings.patch_embeddings.projection.weight"],
@@ -83,8 +88,20 @@ def build_sam(dino: ViTModel) -> SamModel:
     return sam
 
 
+@torch.no_grad()
+def look_where_asked(attention: SamAttention, *, gain: float = 1.3) -> None:
+    """Let an attention start by copying what lies at the same place: queries match keys, values come back as they are."""
+    inner = attention.internal_dim
+    match = nn.init.orthogonal_(torch.empty(inner, DECODER)) * gain * (DECODER / inner) ** 0.5
+    attention.q_proj.weight.copy_(match)
+    attention.k_proj.weight.copy_(match)
+    copied = nn.init.orthogonal_(torch.empty(inner, DECODER))
+    attention.v_proj.weight.copy_(copied)
+    attention.out_proj.weight.copy_(copied.T)
+
+
 class Prompts(Dataset[dict[str, Tensor]]):
-    """Sample i: image uint8 [3, 96, 96], points (x, y) [4, n, 2] in pixels and masks [4, 96, 96] of four regions.
+    """Sample i: image uint8 [3, 96, 96], points (x, y) [6, n, 2] in pixels and masks [6, 96, 96] of six regions.
 
     n is the same for all samples of a batch. Samples are drawn from the first `1000 + i / 2` images, so that training
     may start while the rest is being rendered.
@@ -101,7 +118,7 @@ class Prompts(Dataset[dict[str, Tensor]]):
         return image.permute(2, 0, 1), regions
 
     def __getitem__(self, i: int) -> dict[str, Tensor]:
-        """A random crop, often with a thing of another image pasted in, and points of four of its regions."""
+        """A random crop, often with a thing of another image pasted in, and points of six of its regions."""
         rng = np.random.default_rng((self.seed, i))
         image, regions = _warp(*self._image(i, rng), random_boxes(1, rng, area=(0.5, 1.0))[0], rng)
         if rng.random() < PASTED:
@@ -184,7 +201,7 @@ class Learner(nn.Module):
         self.register_buffer("std", torch.tensor(std)[:, None, None] * 255)
 
     def forward(self, batch: Mapping[str, Tensor], *, several: bool) -> tuple[Tensor, Tensor]:
-        """Mask logits [n, 4, masks, 48, 48] and expected IoU [n, 4, masks]."""
+        """Mask logits [n, 6, masks, 48, 48] and expected IoU [n, 6, masks]."""
         pixels = (batch["image"] - self.mean) / self.std
         output = self.sam(
             pixel_values=pixels,
@@ -224,7 +241,7 @@ class Objective:
 
 
 def focal_loss(logits: Tensor, truth: Tensor) -> Tensor:
-    """Mean over pixels of (1 - p)^2 times the cross entropy, p the probability of what is true; [..., H, W] -> [...]."""
+    """Mean over pixels of (1 - p)^2 times cross entropy, p the probability of what is true; [..., H, W] -> [...]."""
     entropy = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
     return ((1 - torch.exp(-entropy)).square() * entropy).mean((-1, -2))
 

@@ -1,8 +1,10 @@
 """Small pictures with one bright disc each, a saliency network and a DINO of a few thousand weights, and archives."""
 
+import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -84,3 +86,23 @@ def archives(pictures: Images, tmp_path: Path) -> Archives:
     write_table(out, Entries(archive, np.array(first + second), score, label), names, pictures.ids)
     write_description(out, images=pictures, names=names, counts={}, models=())
     return open_archives(out)
+
+
+def _models_of_encoder_tests() -> ModuleType:
+    file = Path(__file__).parents[1] / "encoders" / "conftest.py"
+    spec = importlib.util.spec_from_file_location("tiny_models", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CLIP of 32 pixels, patch 8, joint space 10, that reads "cat", "dog", "red", "park" and "bench"."""
+    return _models_of_encoder_tests().write_clip(tmp_path_factory.mktemp("clip") / "clip")
+
+
+@pytest.fixture(scope="session")
+def tiny_sam(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SAM of 32 pixels, patch 8, whose answers are random."""
+    return _models_of_encoder_tests().write_sam(tmp_path_factory.mktemp("sam") / "sam")

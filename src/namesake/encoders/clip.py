@@ -121,6 +121,31 @@ class Clip:
             images = [resize(image, height=height, width=width, method=method) for image in images]
         return self.patch_features(self.preprocessing.normalise(images))
 
+    @torch.no_grad()
+    def wholes_and_patches(self, x: ImageBatch, *, mlp: bool = False) -> tuple[Embeddings, PatchFeatures]:
+        """Embeddings of whole images and of their patches from one pass through the shared blocks.
+
+        The patches keep their own values in the last attention, as in `patch_features`, and by default skip the
+        multi-layer perceptron behind it, which turns their likeness to texts around: FMbSeg (Seifi et al. 2024),
+        appendix 1.1.1.
+
+        Args:
+            x: Normalised images, both sides divisible by the patch.
+            mlp: Keep the last perceptron (MaskCLIP).
+
+        Returns:
+            [batch, dim] as `embed_images` and [batch, rows, columns, dim], both of length 1, on the device.
+
+        Raises:
+            ConfigError: A side is no multiple of the patch.
+        """
+        rows, columns = self._grid(x)
+        paths = clip_both_paths if self.model.config.model_type == "clip" else siglip_both_paths
+        with arithmetic(self.device, precision=self.precision):
+            whole, patches = paths(self.model, x.to(self.device), mlp=mlp)
+        patches = normalize(patches.float(), dim=-1).reshape(len(x), rows, columns, self.dim)
+        return normalize(whole.float(), dim=-1), patches
+
     def patch_features(self, x: ImageBatch) -> PatchFeatures:
         """As `dense`, of images that are already normalised, with both sides divisible by the patch.
 
@@ -131,16 +156,21 @@ class Clip:
         Raises:
             ConfigError: A side is no multiple of the patch.
         """
+        rows, columns = self._grid(x)
+        path = clip_value_path if self.model.config.model_type == "clip" else siglip_value_path
+        with arithmetic(self.device, precision=self.precision):
+            features = path(self.model, x.to(self.device))
+        return normalize(features.float(), dim=-1).reshape(len(x), rows, columns, self.dim)
+
+    def _grid(self, x: ImageBatch) -> tuple[int, int]:
+        """Rows and columns of patches."""
         rows, columns = (side // self.patch_size for side in x.shape[-2:])
         if (rows * self.patch_size, columns * self.patch_size) != tuple(x.shape[-2:]):
             raise ConfigError(
                 f"expected height and width divisible by the patch of {self.patch_size} pixels, found "
                 f"{tuple(x.shape[-2:])}."
             )
-        path = clip_value_path if self.model.config.model_type == "clip" else siglip_value_path
-        with arithmetic(self.device, precision=self.precision):
-            features = path(self.model, x.to(self.device))
-        return normalize(features.float(), dim=-1).reshape(len(x), rows, columns, self.dim)
+        return rows, columns
 
     def _embed_batch(self, x: ImageBatch) -> Embeddings:
         with arithmetic(self.device, precision=self.precision):
@@ -154,30 +184,59 @@ class Clip:
         return normalize(output.pooler_output.float(), dim=-1)
 
 
-def clip_value_path(model: Any, x: ImageBatch) -> Float[Tensor, "batch patches dim"]:  # noqa: ANN401
+Joint = Float[Tensor, "batch patches dim"]
+Whole = Float[Tensor, "batch dim"]
+
+
+def clip_value_path(model: Any, x: ImageBatch) -> Joint:  # noqa: ANN401
     """Patch tokens of CLIP in the joint space, through the values of the last block's attention; not normalised."""
+    tokens, last = _before_last_block(model, x)
+    return _clip_values(model, last, tokens, mlp=True)
+
+
+def clip_both_paths(model: Any, x: ImageBatch, *, mlp: bool) -> tuple[Whole, Joint]:  # noqa: ANN401
+    """Whole images as CLIP embeds them, and patch tokens as `clip_value_path` has them; not normalised."""
+    tokens, last = _before_last_block(model, x)
+    whole: Tensor = model.visual_projection(model.vision_model.post_layernorm(last(tokens, attention_mask=None)[:, 0]))
+    return whole, _clip_values(model, last, tokens, mlp=mlp)
+
+
+def _before_last_block(model: Any, x: ImageBatch) -> tuple[Joint, Any]:  # noqa: ANN401
+    """All tokens as they enter the last block, and that block."""
     vision = model.vision_model
     tokens = vision.pre_layrnorm(vision.embeddings(x, interpolate_pos_encoding=True))
     *blocks, last = vision.encoder.layers
     for block in blocks:
         tokens = block(tokens, attention_mask=None)
+    return tokens, last
+
+
+def _clip_values(model: Any, last: Any, tokens: Joint, *, mlp: bool) -> Joint:  # noqa: ANN401
     tokens = tokens[:, 1:]
     tokens = last.self_attn.out_proj(last.self_attn.v_proj(last.layer_norm1(tokens))) + tokens
-    tokens = tokens + last.mlp(last.layer_norm2(tokens))
-    projected: Tensor = model.visual_projection(vision.post_layernorm(tokens))
+    if mlp:
+        tokens = tokens + last.mlp(last.layer_norm2(tokens))
+    projected: Tensor = model.visual_projection(model.vision_model.post_layernorm(tokens))
     return projected
 
 
-def siglip_value_path(model: Any, x: ImageBatch) -> Float[Tensor, "batch patches dim"]:  # noqa: ANN401
+def siglip_value_path(model: Any, x: ImageBatch) -> Joint:  # noqa: ANN401
     """Patch tokens of SigLIP in the joint space, through the values of the pooling head; not normalised."""
-    vision = model.vision_model
-    tokens = vision(pixel_values=x, interpolate_pos_encoding=True).last_hidden_state
-    head, attention = vision.head, vision.head.attention
-    width = attention.embed_dim
-    values = linear(tokens, attention.in_proj_weight[2 * width :], attention.in_proj_bias[2 * width :])
+    tokens = model.vision_model(pixel_values=x, interpolate_pos_encoding=True).last_hidden_state
+    return _siglip_values(model.vision_model.head, tokens, mlp=True)
+
+
+def siglip_both_paths(model: Any, x: ImageBatch, *, mlp: bool) -> tuple[Whole, Joint]:  # noqa: ANN401
+    """Whole images as SigLIP embeds them, and patch tokens as `siglip_value_path` has them; not normalised."""
+    output = model.vision_model(pixel_values=x, interpolate_pos_encoding=True)
+    return output.pooler_output, _siglip_values(model.vision_model.head, output.last_hidden_state, mlp=mlp)
+
+
+def _siglip_values(head: Any, tokens: Joint, *, mlp: bool) -> Joint:  # noqa: ANN401
+    attention, width = head.attention, head.attention.embed_dim
+    values: Tensor = linear(tokens, attention.in_proj_weight[2 * width :], attention.in_proj_bias[2 * width :])
     values = attention.out_proj(values)
-    pooled: Tensor = values + head.mlp(head.layernorm(values))
-    return pooled
+    return values + head.mlp(head.layernorm(values)) if mlp else values
 
 
 def load_clip(source: str, *, device: str = "auto", precision: Precision = "no") -> Clip:

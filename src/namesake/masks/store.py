@@ -35,7 +35,7 @@ class MaskWriter:
 
     def __init__(self, out: Path, shard_size: int = 1000) -> None:
         self.out, self.shard_size = out, shard_size
-        self._shard = 0
+        self._shard = self._images = 0
         self._rows: list[PseudoMask] = []
         self._skipped: list[tuple[str, str]] = []
 
@@ -46,10 +46,17 @@ class MaskWriter:
         if kind is None:
             self.close()
 
-    def resume(self, ids: Sequence[str]) -> Sequence[str]:
-        """Keep the shards that an earlier, killed run finished for the same ids; the ids that are still to be done."""
+    def resume(self, ids: Sequence[str], *, shards: int | None = None) -> Sequence[str]:
+        """Keep the shards that an earlier, killed run finished for the same ids; the ids that are still to be done.
+
+        Args:
+            ids: All of them.
+            shards: Keep at most so many; no limit if None.
+        """
         self._shard = 0
-        while _covers(self.out / SHARD.format(self._shard), ids, self._shard, self.shard_size):
+        while (shards is None or self._shard < shards) and _covers(
+            self.out / SHARD.format(self._shard), ids, self._shard, self.shard_size
+        ):
             self._shard += 1
         for path in _shards(self.out)[self._shard :]:
             path.unlink()
@@ -57,12 +64,18 @@ class MaskWriter:
 
     def write(self, mask: PseudoMask) -> None:
         """Add the mask of the next image."""
-        self._rows.append(mask)
+        self.write_several([mask])
+
+    def write_several(self, masks: Sequence[PseudoMask]) -> None:
+        """Add the masks of the next image, one or more."""
+        self._rows += masks
+        self._images += 1
         self._flush_if_full()
 
     def skip(self, image_id: str, reason: str) -> None:
         """Say that the next image has no mask, and why."""
         self._skipped.append((image_id, reason))
+        self._images += 1
         self._flush_if_full()
 
     def close(self) -> None:
@@ -76,7 +89,7 @@ class MaskWriter:
             write_json(self.out / SKIPPED, [{"image_id": image_id, "reason": reason} for image_id, reason in skipped])
 
     def _flush_if_full(self) -> None:
-        if len(self._rows) + len(self._skipped) == self.shard_size:
+        if self._images == self.shard_size:
             self._flush()
 
     def _flush(self) -> None:
@@ -97,7 +110,7 @@ class MaskWriter:
         with write_atomically(self.out / SHARD.format(self._shard)) as unfinished:
             pq.write_table(table, unfinished, row_group_size=ROWS_TOGETHER, compression="zstd")
         self._shard += 1
-        self._rows, self._skipped = [], []
+        self._images, self._rows, self._skipped = 0, [], []
 
 
 def open_masks(folder: Path) -> PseudoMasks:
@@ -166,7 +179,11 @@ class MaskLookup:
             raise DataError(f"{masks.folder} holds no masks. Run the mask stage first.")
         ids = [_ids_of(path) for path in self._paths]
         self._starts = list(accumulate(map(len, ids), initial=0))
-        self._row: dict[str, int] = {image_id: row for row, image_id in enumerate(chain.from_iterable(ids))}
+        self._row: dict[str, int] = {}
+        self._count: dict[str, int] = {}
+        for row, image_id in enumerate(chain.from_iterable(ids)):
+            self._row.setdefault(image_id, row)
+            self._count[image_id] = self._count.get(image_id, 0) + 1
 
     def __len__(self) -> int:
         return len(self._row)
@@ -178,18 +195,32 @@ class MaskLookup:
         return iter(self._row)
 
     def __getitem__(self, image_id: str) -> PseudoMask:
-        """The mask of an image.
+        """The mask of an image, the first where there are several.
 
         Raises:
             DataError: It has none, or the shard is damaged.
         """
+        return self._read(image_id, 1)[0]
+
+    def several(self, image_id: str) -> list[PseudoMask]:
+        """All masks of an image in the order in which they were written.
+
+        Raises:
+            DataError: It has none, or the shard is damaged.
+        """
+        return self._read(image_id, self._count.get(image_id, 0))
+
+    def _read(self, image_id: str, wanted: int) -> list[PseudoMask]:
         if image_id not in self._row:
             raise DataError(f"{image_id!r} has no mask among the {len(self)} in {self._paths[0].parent}.")
         row = self._row[image_id]
         shard = bisect_right(self._starts, row) - 1
-        group, within = divmod(row - self._starts[shard], ROWS_TOGETHER)
+        first = row - self._starts[shard]
+        groups = range(first // ROWS_TOGETHER, (first + wanted - 1) // ROWS_TOGETHER + 1)
         with _opened(self._paths[shard]) as file:
-            return list(_records(file.read_row_group(group).to_pydict()))[within]
+            rows = list(_records(file.read_row_groups(list(groups)).to_pydict()))
+        start = first - groups.start * ROWS_TOGETHER
+        return rows[start : start + wanted]
 
 
 def _shards(folder: Path) -> list[Path]:
@@ -206,7 +237,7 @@ def _covers(path: Path, ids: Sequence[str], shard: int, shard_size: int) -> bool
     stretch = ids[shard * shard_size : (shard + 1) * shard_size]
     if not stretch or not path.is_file():
         return False
-    found, skipped = _ids_of(path), {image_id for image_id, _ in _skipped_of(path)}
+    found, skipped = list(dict.fromkeys(_ids_of(path))), {image_id for image_id, _ in _skipped_of(path)}
     return len(found) + len(skipped) == len(stretch) and found == [each for each in stretch if each not in skipped]
 
 

@@ -4,7 +4,7 @@ Closed-set networks (DeepLabv3+) and the training-free baselines share one `Segm
 network got its weights is no matter here.
 """
 
-from namesake.segmenter.build import build_maskclip, build_saliency_clip
+from namesake.segmenter.build import build_maskclip, build_named_regions, build_saliency_clip
 from namesake.segmenter.deeplab import DeepLab, DeepLabConfig, load_official_deeplab
 from namesake.segmenter.segmenter import Segmenter, SegmenterFolder, load_segmenter, open_segmenter
 from namesake.segmenter.settings import Settings
@@ -16,6 +16,7 @@ __all__ = [
     "SegmenterFolder",
     "Settings",
     "build_maskclip",
+    "build_named_regions",
     "build_saliency_clip",
     "load_official_deeplab",
     "load_segmenter",

@@ -4,6 +4,7 @@ The baselines of NamedMask (section 4.3 and Tables 5 to 9): MaskCLIP, and a sali
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,14 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from namesake.encoders import load_clip
+from namesake.errors import ConfigError
+from namesake.masks.region_labels import KINDS, PUBLISHED, Kind
+from namesake.masks.regions import RegionsConfig, load_region_namer
 from namesake.masks.saliency import load_selfmask, read_saliency_card
 from namesake.names.prompts import TEMPLATES, embed
+from namesake.names.words import words_of
 from namesake.records import ModelCard, Names
+from namesake.segmenter.named_regions import REGIONS
 from namesake.segmenter.segmenter import SegmenterFolder, open_segmenter
 from namesake.segmenter.settings import ZERO_SHOT, Settings, write_settings, write_weights
 from namesake.segmenter.training_free import MASKCLIP, SALIENCY_CLIP, TEXTS
@@ -102,6 +108,32 @@ def build_saliency_clip(
     }
     models = (encoder.card, read_saliency_card(saliency))
     return _write(SALIENCY_CLIP, names, embed(names, encoder, templates), facts, models=models, out=out)
+
+
+@stage("segmenter", opens=open_segmenter)
+def build_named_regions(
+    names: Names, *, kind: Kind, config: RegionsConfig = PUBLISHED, out: Path, device: str = "auto"
+) -> SegmenterFolder:
+    """Make a segmenter of FMbSeg's first stage.
+
+    Args:
+        names: What to segment.
+        kind: "prompted" (stage 1.1) or "automatic" (stage 1.2).
+        config: How masks are named.
+        out: Folder of the segmenter.
+        device: "auto", "cpu" or "cuda".
+
+    Raises:
+        WeightsError: An encoder cannot be loaded.
+        ConfigError: There is no such kind.
+    """
+    if kind not in KINDS:
+        raise ConfigError(f"kind is {kind!r}, expected one of {', '.join(KINDS)}.")
+    namer = load_region_namer(words_of(names)[0], config, device=device)
+    facts = {"kind": kind, **asdict(config)}
+    return _write(
+        REGIONS, names, namer.texts.cpu().numpy(), facts, models=(namer.clip.card, namer.source.card), out=out
+    )
 
 
 def _write(

@@ -17,13 +17,14 @@ from namesake.encoders import Preprocessing
 from namesake.encoders.weights import fill
 from namesake.errors import ConfigError, WeightsError
 from namesake.images.geometry import resize
+from namesake.names.words import words_of
 from namesake.records import Names, Prediction
 from namesake.segmenter.classify import compare, decide
 from namesake.segmenter.clip_vit import ClipVitConfig
 from namesake.segmenter.instances import TEMPERATURE, Likeness, find_instances
 from namesake.segmenter.query_segmenter import Proposals, QuerySegmenter, QuerySegmenterConfig
 from namesake.segmenter.settings import CONFIG, IMAGENET, WEIGHTS, Settings, read_weights
-from namesake.segmenter.words import Prompts, TextSide, Words, words_of
+from namesake.segmenter.words import Prompts, TextSide, Words
 from namesake.shapes import ImageArray
 
 KIND = "query"

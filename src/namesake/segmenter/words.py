@@ -2,21 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Literal, NamedTuple, final
+from typing import NamedTuple, final
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from namesake.encoders import Clip, load_clip
-from namesake.errors import NamesError, WeightsError
-from namesake.names.prompts import TEMPLATES
+from namesake.errors import WeightsError
+from namesake.names.words import SENTENCES, Sentences, words_of
 from namesake.records import Names
 
-Prompts = Literal["bare", "templates"]
-"""What a word is put into before it is encoded: nothing (ZUTIS's published code), or the 85 templates (its paper)."""
-
-BARE = ("{}",)
+Prompts = Sentences
 
 
 class Words(NamedTuple):
@@ -31,21 +28,6 @@ class Words(NamedTuple):
     words: tuple[str, ...]
     labels: tuple[int, ...]
     texts: Float[Tensor, "words joint"]
-
-
-def words_of(names: Names) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """The words of some names, and the label of each.
-
-    Raises:
-        NamesError: There is no name.
-    """
-    if not len(names):
-        raise NamesError("expected at least one name to segment, found none. Give names, such as: dog, cat.")
-    background = names.background or ("background",)
-    synonyms = names.synonyms or ((),) * len(names)
-    each = [(name, *others) for name, others in zip(names.names, synonyms, strict=True)]
-    labels = [label for label, some in enumerate(each, start=1) for _ in some]
-    return (*background, *(word for some in each for word in some)), (*((0,) * len(background)), *labels)
 
 
 @final
@@ -82,10 +64,18 @@ class TextSide:
             WeightsError: A word is new, and the CLIP cannot be loaded or its embeddings are of another length.
         """
         words, labels = words_of(names)
+        return Words(words, labels, self.texts_of(words))
+
+    def texts_of(self, words: Sequence[str]) -> Float[Tensor, "words joint"]:
+        """Embeddings of words; those that are not known yet are encoded.
+
+        Raises:
+            WeightsError: A word is new, and the CLIP cannot be loaded or its embeddings are of another length.
+        """
         new = list(dict.fromkeys(word for word in words if word not in self._known))
         if new:
             self._known |= zip(new, self._encode(new), strict=True)
-        return Words(words, labels, torch.stack([self._known[word] for word in words]))
+        return torch.stack([self._known[word] for word in words])
 
     def _encode(self, words: Sequence[str]) -> Float[Tensor, "words joint"]:
         if self._clip is None:
@@ -95,5 +85,4 @@ class TextSide:
                 f"{self.source} makes text embeddings of {self._clip.dim} values, the segmenter's tokens have "
                 f"{self.joint}: it was trained with another CLIP. Name the CLIP that it was trained with."
             )
-        templates = BARE if self.prompts == "bare" else TEMPLATES
-        return torch.from_numpy(self._clip.embed_names(words, templates))
+        return torch.from_numpy(self._clip.embed_names(words, SENTENCES[self.prompts]))

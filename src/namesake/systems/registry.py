@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from namesake.records import Artifact
-from namesake.systems import maskclip, namedmask, saliency_clip, selfmask, zutis
+from namesake.systems import fmbseg, maskclip, namedmask, saliency_clip, selfmask, zutis
 
 
 class System(NamedTuple):
@@ -17,6 +17,7 @@ class System(NamedTuple):
 SYSTEMS: dict[str, System] = {
     "namedmask": System(namedmask.namedmask, namedmask.PRESETS),
     "zutis": System(zutis.zutis, zutis.PRESETS),
+    "fmbseg": System(fmbseg.fmbseg, fmbseg.PRESETS),
     "selfmask": System(selfmask.selfmask, selfmask.PRESETS),
     "saliency+clip": System(saliency_clip.saliency_clip, saliency_clip.PRESETS),
     "maskclip": System(maskclip.maskclip, maskclip.PRESETS),

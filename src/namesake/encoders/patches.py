@@ -1,0 +1,62 @@
+"""A source in, an encoder that makes one feature a patch out, of whichever family: DINO, DINOv2, CLIP, SigLIP 2."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+
+from namesake.encoders.clip import load_clip
+from namesake.encoders.devices import Precision
+from namesake.encoders.dino import load_dino
+from namesake.encoders.files import kind_of
+from namesake.encoders.preprocess import Preprocessing
+from namesake.encoders.sources import find, known_model
+from namesake.images.geometry import resize
+from namesake.records import ModelCard
+from namesake.shapes import ImageArray, ImageBatch, PatchFeatures
+
+
+class PatchEncoder(Protocol):
+    """What `Dino` and `Clip` have in common."""
+
+    preprocessing: Preprocessing
+    patch_size: int
+    dim: int
+    card: ModelCard
+    device: torch.device
+
+    def patch_features(self, x: ImageBatch) -> PatchFeatures:
+        """Features of normalised images."""
+        ...
+
+
+def load_patch_encoder(source: str, *, device: str = "auto", precision: Precision = "no") -> PatchEncoder:
+    """Load any dense encoder.
+
+    Args:
+        source: Hub id, folder, `embedded:dino` or `embedded:clip`.
+        device: "auto", "cpu" or "cuda".
+        precision: "no" for float32, or autocast to "bf16" or "fp16".
+
+    Raises:
+        WeightsError: Files are missing or damaged, or it is no such encoder.
+    """
+    path, known = find(source).path, known_model(source)
+    kind = kind_of(path) if path is not None and path.is_dir() else None if known is None else known.kind
+    if kind == "clip" or source == "embedded:clip":
+        return load_clip(source, device=device, precision=precision)
+    return load_dino(source, device=device, precision=precision)
+
+
+def squares(encoder: PatchEncoder, images: Sequence[ImageArray], *, side: int) -> ImageBatch:
+    """Images of any sizes as the encoder wants them, resized to squares: float32 [batch, 3, side, side].
+
+    Args:
+        encoder: Any.
+        images: RGB; proportions are not kept, so that every image has as many patches.
+        side: In pixels; rounded to the nearest multiple of the patch.
+    """
+    side = max(1, round(side / encoder.patch_size)) * encoder.patch_size
+    method = encoder.preprocessing.method
+    resized = [resize(image, height=side, width=side, method=method) for image in images]
+    return encoder.preprocessing.normalise(resized).to(encoder.device)

@@ -1,0 +1,49 @@
+"""Class tokens of crops and words in, the words that the image shows out; patches and words in, points to ask at out.
+
+FMbSeg, https://arxiv.org/abs/2403.09307, section 3.2.1. It knows no masks.
+"""
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+from torch import Tensor
+
+from namesake.errors import ConfigError
+
+
+def present_words(
+    tokens: Float[Tensor, "crops dim"], texts: Float[Tensor, "words dim"], *, more_than: int = 1
+) -> Int[Tensor, "present"]:
+    """Words that are the nearest one of more than so many crops, in their own order; may be none.
+
+    Args:
+        tokens: Of the crops, of length 1.
+        texts: Of the words, of length 1.
+        more_than: FMbSeg's threshold T; published: 1.
+    """
+    votes = torch.bincount((tokens @ texts.T).argmax(dim=1), minlength=len(texts))
+    return torch.nonzero(votes > more_than).flatten()
+
+
+def query_points(
+    likeness: Float[Tensor, "present rows columns"], *, count: int, height: int, width: int
+) -> Float[ndarray, "present points 2"]:
+    """The centres (x, y) of the patches that are most like each word, from the most alike on.
+
+    Args:
+        likeness: Of each patch with each word.
+        count: Points a word; fewer where there are fewer patches. FMbSeg: 5.
+        height: Of the frame in which the points lie; the patches cover it.
+        width: Of that frame.
+
+    Raises:
+        ConfigError: `count` below 1.
+    """
+    if count < 1:
+        raise ConfigError(f"points is {count}, expected 1 or more.")
+    rows, columns = likeness.shape[1:]
+    flat = likeness.flatten(1)
+    best = flat.argsort(dim=1, descending=True, stable=True)[:, : min(count, rows * columns)].cpu().numpy()
+    x, y = (best % columns + 0.5) * (width / columns), (best // columns + 0.5) * (height / rows)
+    return np.stack([x, y], axis=-1)

@@ -1,0 +1,163 @@
+"""An image in, class-agnostic masks out: at points, or all of them; from SAM, or from a saliency network. No names.
+
+Both kinds answer the same two questions about an image that they have seen once, so what uses masks need not know who
+draws them. Masks of SAM are tier M; those of the saliency network, which no human mask had a part in, are tier S.
+"""
+
+from typing import Protocol, final
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from torch import Tensor
+from torch.nn import functional
+
+from namesake.encoders import AutomaticConfig, Masks, Sam, SamView, load_sam
+from namesake.encoders.files import kind_of
+from namesake.encoders.sources import find
+from namesake.masks.detect import input_side, shrink
+from namesake.masks.saliency import SelfMask, load_selfmask, read_saliency_card
+from namesake.records import ModelCard
+from namesake.shapes import ImageArray
+
+
+class Proposals(Protocol):
+    """What may be asked about one image."""
+
+    def at_points(self, points: Float[ndarray, "prompts points 2"]) -> Masks:
+        """One mask a prompt, whose points (x, y) in pixels lie on one thing, and how sure it is."""
+        ...
+
+    def all(self) -> Masks:
+        """All masks, from the surest on."""
+        ...
+
+
+class MaskSource(Protocol):
+    """Draws masks."""
+
+    card: ModelCard
+
+    def look(self, image: ImageArray) -> Proposals:
+        """See an image of any size; masks are of that size."""
+        ...
+
+
+@final
+class SamSource:
+    """Masks from SAM.
+
+    Args:
+        sam: The model.
+        config: How all masks of an image are found.
+    """
+
+    def __init__(self, sam: Sam, config: AutomaticConfig) -> None:
+        self.sam, self.config, self.card = sam, config, sam.card
+
+    def look(self, image: ImageArray) -> "SamProposals":
+        """Embed the image."""
+        return SamProposals(self.sam, self.config, self.sam.embed(image))
+
+
+@final
+class SamProposals:
+    """What SAM says of one image."""
+
+    def __init__(self, sam: Sam, config: AutomaticConfig, view: SamView) -> None:
+        self.sam, self.config, self.view = sam, config, view
+
+    def at_points(self, points: Float[ndarray, "prompts points 2"]) -> Masks:
+        """The surest of SAM's three masks for each prompt."""
+        return self.sam.at_points(self.view, points, points_at_once=self.config.points_at_once)
+
+    def all(self) -> Masks:
+        """Masks from a grid of points."""
+        return self.sam.automatic(self.view, self.config)
+
+
+@final
+class SaliencySource:
+    """Masks from the queries of a saliency network.
+
+    Args:
+        network: In evaluation mode.
+        card: What it is.
+        config: Its `duplicate_overlap` (here of the masks themselves) and `smallest_share` are heeded.
+    """
+
+    def __init__(self, network: SelfMask, card: ModelCard, config: AutomaticConfig) -> None:
+        self.network, self.card, self.config = network, card, config
+
+    @torch.inference_mode()
+    def look(self, image: ImageArray) -> "SaliencyProposals":
+        """Run the network."""
+        device = self.network.query_embed.device
+        small = shrink(image, side=input_side(self.network))
+        found = self.network(self.network.config.preprocessing.normalise([small]).to(device))
+        return SaliencyProposals(
+            found.mask_probs[0].float(), found.objectness[0].float().sigmoid(), image.shape[:2], self.config
+        )
+
+
+@final
+class SaliencyProposals:
+    """What a saliency network says of one image: a probability map and an objectness a query."""
+
+    def __init__(
+        self,
+        probs: Float[Tensor, "queries rows columns"],
+        objectness: Float[Tensor, "queries"],
+        size: tuple[int, int],
+        config: AutomaticConfig,
+    ) -> None:
+        self.size, self.config, self.objectness = size, config, objectness.cpu().numpy()
+        fine = functional.interpolate(probs[None], size=size, mode="bilinear", align_corners=False)[0]
+        self.probs = fine.cpu().numpy()
+
+    def at_points(self, points: Float[ndarray, "prompts points 2"]) -> Masks:
+        """For each prompt the query whose probability at its points, times its objectness, is highest."""
+        height, width = self.size
+        columns = np.clip(points[..., 0].astype(int), 0, width - 1)
+        rows = np.clip(points[..., 1].astype(int), 0, height - 1)
+        score = self.probs[:, rows, columns].mean(axis=-1) * self.objectness[:, None]  # query, prompt
+        best = score.argmax(axis=0)
+        return Masks(self.probs[best] > 0.5, score[best, np.arange(len(best))].astype(np.float32))
+
+    def all(self) -> Masks:
+        """The masks of all queries, from the most object-like on, each once."""
+        order = np.argsort(-self.objectness, kind="stable")
+        masks = self.probs[order] > 0.5
+        kept: list[int] = []
+        areas = masks.sum(axis=(1, 2))
+        for i in np.flatnonzero((masks.mean(axis=(1, 2)) >= self.config.smallest_share) & (areas > 0)):
+            common = (masks[kept] & masks[i]).sum(axis=(1, 2))
+            if (common <= self.config.duplicate_overlap * (areas[kept] + areas[i] - common)).all():
+                kept.append(int(i))
+        return Masks(masks[kept], self.objectness[order][kept].astype(np.float32))
+
+
+def load_masks_from(source: str, config: AutomaticConfig, *, device: str = "auto") -> MaskSource:
+    """Load what draws masks.
+
+    Args:
+        source: SAM or SAM 2 (hub id, folder, `embedded:sam`), or a saliency network (file, folder,
+            `embedded:saliency`).
+        config: How all masks of an image are found.
+        device: "auto", "cpu" or "cuda".
+
+    Raises:
+        WeightsError: Files are missing or damaged.
+    """
+    if draws_saliency(source):
+        return SaliencySource(load_selfmask(source, device=device), read_saliency_card(source), config)
+    return SamSource(load_sam(source, device=device), config)
+
+
+def draws_saliency(source: str) -> bool:
+    """Whether a source is a saliency network: by its name, its own configuration, or because it is one file."""
+    path = find(source).path
+    if path is None:
+        return source.endswith((".pt", ".pth")) or source == "embedded:saliency"
+    return path.is_file() or kind_of(path) == "saliency"

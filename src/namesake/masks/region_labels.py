@@ -1,0 +1,256 @@
+"""Images and names in, masks with words on disk out: those that words asked for, and all that there are.
+
+FMbSeg, https://arxiv.org/abs/2403.09307, section 3.2, both stages from one embedding of each image. Masks lie in
+`prompted/` and `automatic/` as shards of run-length codes, several an image, at the size of the shrunk image; the label
+of a mask is the row of its word in `words.json`, counted from 1.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from numpy import ndarray
+
+from namesake.encoders.cards import read_card
+from namesake.encoders.sources import find
+from namesake.errors import DataError, ImagesError
+from namesake.images import read_ahead
+from namesake.images.geometry import resize_labels
+from namesake.masks import rle
+from namesake.masks.regions import RegionNamer, Regions, RegionsConfig, load_region_namer, paint
+from namesake.masks.store import MaskLookup, MaskWriter, read_skipped
+from namesake.names.words import words_of
+from namesake.progress import track
+from namesake.records import Artifact, Images, ModelCard, Names, PseudoMask, PseudoMasks
+from namesake.shapes import ImageArray
+from namesake.workspace import read_manifest, stage, write_json
+
+Kind = Literal["prompted", "automatic"]
+KINDS: tuple[Kind, Kind] = ("prompted", "automatic")
+WORDS = "words.json"
+ABSENT, MASKLESS = "no word is there", "no mask"
+PUBLISHED = RegionsConfig()
+
+
+@dataclass(frozen=True)
+class RegionLabels(Artifact):
+    """Masks with words.
+
+    Attributes:
+        words: As they were encoded: background words first, then names and synonyms.
+        labels: Of each word; 0 for background words.
+        clip: Source of the encoder that named the masks.
+    """
+
+    words: tuple[str, ...] = ()
+    labels: tuple[int, ...] = ()
+    clip: str = field(default="")
+
+    def masks(self, kind: Kind) -> PseudoMasks:
+        """The masks of one kind."""
+        return PseudoMasks(self.folder / kind, models=self.models)
+
+
+def open_region_labels(folder: Path) -> RegionLabels:
+    """The record of masks with words on disk.
+
+    Raises:
+        DataError: There are none, or `words.json` is damaged.
+    """
+    manifest = read_manifest(folder) or {}
+    models = tuple(ModelCard(**card) for card in manifest.get("models", ()))
+    try:
+        content = json.loads((folder / WORDS).read_text(encoding="utf-8"))
+        words, labels = tuple(content["words"]), tuple(content["labels"])
+        return RegionLabels(folder, manifest.get("counts", {}), models, words, labels, str(content["clip"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{folder} holds no named masks ({error}). Run the mask stage first.") from error
+
+
+@stage("masks/regions", opens=open_region_labels)
+def label_regions(
+    images: Images,
+    names: Names,
+    *,
+    out: Path,
+    config: RegionsConfig = PUBLISHED,
+    shown: Mapping[str, tuple[str, ...]] | None = None,
+    device: str = "auto",
+    workers: int = 2,
+    shard_size: int = 500,
+) -> RegionLabels:
+    """Name regions of every image.
+
+    Args:
+        images: Unlabelled.
+        names: What may be there; background words may be there too.
+        out: The stage's folder; finished shards in it are kept.
+        config: How.
+        shown: For each image id the names that it is known to show: nothing has to be detected then
+            (semi-supervised). Images that are not in it show nothing.
+        device: "auto", "cpu" or "cuda".
+        workers: Threads that read images.
+        shard_size: Images a shard.
+
+    Returns:
+        Masks with words, with the counts `images`, `prompted`, `automatic` (masks), `without_a_name` (images in which
+        no word is there), `without_a_mask` and `unreadable`.
+
+    Raises:
+        ImagesError: Not one image can be read.
+        WeightsError: An encoder is missing.
+        DataError: `shown` has a name that is none of the names.
+    """
+    words, labels = words_of(names)
+    known = None if shown is None else _rows_of(shown, words)
+    with MaskWriter(out / KINDS[0], shard_size) as prompted, MaskWriter(out / KINDS[1], shard_size) as automatic:
+        todo = _resume(prompted, automatic, images)
+        if todo:
+            namer = load_region_namer(words, config, device=device)
+            done = len(images) - len(todo)
+            found = read_ahead(images, todo, workers=workers)
+            for image_id, image in track(found, what="naming regions", total=len(images), done=done):
+                _write(image_id, image, namer, known, (prompted, automatic))
+    write_json(out / WORDS, {"words": words, "labels": labels, "clip": config.clip})
+    counts = _count(out, len(images))
+    if counts["unreadable"] == len(images):
+        raise ImagesError(f"none of the {len(images)} images in {images.folder} can be read.")
+    return RegionLabels(out, counts, _cards(config), words, labels, config.clip)
+
+
+def read_shown(path: Path) -> dict[str, tuple[str, ...]]:
+    """Read which names images are known to show: a JSON table of image ids with a list of names each.
+
+    Raises:
+        DataError: The file is missing, or is no such table.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not all(isinstance(names, list) for names in content.values()):
+            raise TypeError("a value is not a list of names")
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise DataError(
+            f'expected at {path} a JSON table such as {{"photo.jpg": ["cat", "sofa"]}}, found none ({error}).'
+        ) from error
+    return {str(image): tuple(map(str, names)) for image, names in content.items()}
+
+
+def name_regions(
+    namer: RegionNamer, image: ImageArray, *, shown: Int[ndarray, "present"] | None = None
+) -> tuple[Regions, Regions, int]:
+    """Regions of one image that words asked for, all regions, and how many words are there.
+
+    Args:
+        namer: Sees and names.
+        image: Of any size.
+        shown: Rows of the words that are there, where that is known.
+    """
+    view = namer.look(image)
+    present = view.present() if shown is None else torch.from_numpy(shown).to(view.texts.device)
+    return view.prompted(present), view.automatic(present), len(present)
+
+
+def label_map(
+    masks: list[PseudoMask],
+    labels: tuple[int, ...],
+    *,
+    nothing: int,
+    height: int | None = None,
+    width: int | None = None,
+) -> Int[ndarray, "_ _"]:
+    """Masks of one image painted over each other; see `paint`.
+
+    Args:
+        masks: One or more, of one size; a mask's label is the row of its word, counted from 1.
+        labels: Value of each word.
+        nothing: Value where no mask lies.
+        height: Of the map, to which the masks' size is brought by nearest neighbour; theirs if None.
+        width: Of the map; theirs if None.
+    """
+    own_height, own_width = masks[0].height, masks[0].width
+    regions = Regions(
+        rle.decode_batch([mask.rle for mask in masks], own_height, own_width),
+        np.array([mask.label - 1 for mask in masks]),
+        np.array([mask.score for mask in masks]),
+    )
+    painted = paint(regions, np.asarray(labels), height=own_height, width=own_width, nothing=nothing)
+    if (height or own_height, width or own_width) == (own_height, own_width):
+        return painted
+    return resize_labels(painted, height=height or own_height, width=width or own_width)
+
+
+def label_maps(labels: RegionLabels, kind: Kind, *, nothing: int = 255) -> Iterator[tuple[str, Int[ndarray, "_ _"]]]:
+    """Label maps (0 background, 1..K names) of all images that have a mask of a kind, at the size of the masks."""
+    table = MaskLookup(labels.masks(kind))
+    for image_id in table:
+        yield image_id, label_map(table.several(image_id), labels.labels, nothing=nothing)
+
+
+def _resume(prompted: MaskWriter, automatic: MaskWriter, images: Images) -> list[str]:
+    """Bring both kinds to the same number of finished shards; the ids that are left to do."""
+    left = max(len(writer.resume(images.ids)) for writer in (prompted, automatic))
+    shards = -(-(len(images) - left) // prompted.shard_size)
+    return list(max((writer.resume(images.ids, shards=shards) for writer in (prompted, automatic)), key=len))
+
+
+def _write(
+    image_id: str,
+    image: ImageArray | ImagesError,
+    namer: RegionNamer,
+    shown: Mapping[str, Int[ndarray, "present"]] | None,
+    writers: tuple[MaskWriter, MaskWriter],
+) -> None:
+    if isinstance(image, ImagesError):
+        for writer in writers:
+            writer.skip(image_id, str(image))
+        return
+    known = None if shown is None else shown.get(image_id, np.zeros(0, dtype=np.int64))
+    *both, present = name_regions(namer, image, shown=known)
+    for writer, regions in zip(writers, both, strict=True):
+        if len(regions.masks):
+            writer.write_several(_coded(image_id, regions))
+        else:
+            writer.skip(image_id, MASKLESS if present else ABSENT)
+
+
+def _coded(image_id: str, regions: Regions) -> list[PseudoMask]:
+    height, width = regions.masks.shape[1:]
+    codes = rle.encode_batch(regions.masks)
+    rows = zip(codes, regions.words, regions.scores, strict=True)
+    return [PseudoMask(image_id, int(word) + 1, float(score), height, width, code) for code, word, score in rows]
+
+
+def _rows_of(shown: Mapping[str, tuple[str, ...]], words: tuple[str, ...]) -> dict[str, Int[ndarray, "present"]]:
+    """Rows of the words that images are known to show."""
+    row = {word: number for number, word in enumerate(words)}
+    unknown = sorted({name for names in shown.values() for name in names if name not in row})
+    if unknown:
+        raise DataError(f"images are said to show {', '.join(unknown[:5])}, expected some of: {', '.join(words[:20])}.")
+    return {image: np.array(sorted({row[name] for name in names}), dtype=np.int64) for image, names in shown.items()}
+
+
+def _count(out: Path, images: int) -> dict[str, int]:
+    skipped = {kind: [reason for _, reason in read_skipped(out / kind)] for kind in KINDS}
+    reasons = skipped[KINDS[1]]
+    counts = {"images": images}
+    counts |= {kind: _masks_in(out / kind) for kind in KINDS}
+    return counts | {
+        "without_a_name": reasons.count(ABSENT),
+        "without_a_mask": reasons.count(MASKLESS),
+        "unreadable": len(reasons) - reasons.count(ABSENT) - reasons.count(MASKLESS),
+    }
+
+
+def _masks_in(folder: Path) -> int:
+    import pyarrow.parquet as pq
+
+    return sum(pq.read_metadata(path).num_rows for path in sorted(folder.glob("masks-*.parquet")))
+
+
+def _cards(config: RegionsConfig) -> tuple[ModelCard, ...]:
+    return tuple(read_card(source, folder=find(source).path or Path(source)) for source in (config.clip, config.masks))

@@ -1,0 +1,189 @@
+"""Features, words and masks of one image in, masks with names out; it opens no file and trains nothing.
+
+FMbSeg, https://arxiv.org/abs/2403.09307, section 3.2: a mask at the patches that are most like each word that is there
+(stage 1.1), and a word for each mask that there is (stage 1.2).
+"""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple, final
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
+from torch import Tensor
+from torch.nn import functional
+
+from namesake.encoders import AutomaticConfig, Clip, load_clip
+from namesake.images.geometry import resize_longer_side
+from namesake.masks.crops import CropFeatures, crop_features
+from namesake.masks.presence import present_words, query_points
+from namesake.masks.proposals import MaskSource, Proposals, load_masks_from
+from namesake.names.words import SENTENCES, Sentences
+from namesake.shapes import ImageArray
+
+
+@dataclass(frozen=True)
+class RegionsConfig:
+    """How masks are named without training; the defaults are FMbSeg's."""
+
+    clip: str = "openai/clip-vit-large-patch14-336"
+    """Encoder of crops, patches and words; paper: CLIP ViT-L/14 at 336 pixels."""
+    masks: str = "facebook/sam-vit-huge"
+    """Who draws masks: SAM, SAM 2, or a saliency network (tier S); paper: SAM, which one is not said."""
+    sentence: Sentences = "photo"
+    """What a word is put into: "bare", "photo" (paper: one sentence) or "templates" (85)."""
+    side: int = 1344
+    """Side in pixels that images are enlarged to for CLIP; paper: 1344."""
+    mlp: bool = False
+    """Keep the perceptron behind CLIP's last attention; paper: left out."""
+    overview: bool = False
+    """Let the whole image vote beside its crops on which words are there; paper: crops alone."""
+    more_than: int = 1
+    """Crops that have to be exceeded for a word to be there; paper: 1."""
+    points: int = 5
+    """Points a word; paper: 5."""
+    longer_side: int = 518
+    """Images are shrunk to it for the masks; paper: 518, the alignment's input."""
+    automatic: AutomaticConfig = field(default_factory=lambda: AutomaticConfig(predicted_iou=0.97))
+    """Stage 1.2's masks; paper: predicted IoU 0.97."""
+
+
+MINI_REGIONS = RegionsConfig(
+    clip="embedded:clip",
+    masks="embedded:sam",
+    sentence="templates",
+    side=288,
+    longer_side=96,
+    automatic=AutomaticConfig(points_per_side=8, predicted_iou=0.75, stability=0.7),
+)
+"""For the embedded world's small images."""
+
+
+class Regions(NamedTuple):
+    """Masks of one image with a word each.
+
+    Attributes:
+        masks: At the size of the shrunk image.
+        words: Row of the word of each.
+        scores: The mask source's own estimate.
+    """
+
+    masks: Bool[ndarray, "n height width"]
+    words: Int[ndarray, "n"]
+    scores: Float[ndarray, "n"]
+
+
+@final
+class RegionNamer:
+    """Names regions of images.
+
+    Args:
+        clip: Encoder of crops, patches and words.
+        source: Draws masks.
+        words: What may be there.
+        config: How.
+    """
+
+    def __init__(self, clip: Clip, source: MaskSource, words: tuple[str, ...], config: RegionsConfig) -> None:
+        self.clip, self.source, self.words, self.config = clip, source, words, config
+        self.texts = torch.from_numpy(clip.embed_names(words, SENTENCES[config.sentence])).to(clip.device)
+
+    def look(self, image: ImageArray) -> "NamedView":
+        """Embed an image once for everything that may be asked about it."""
+        small = image
+        if max(image.shape[:2]) > self.config.longer_side:
+            small = resize_longer_side(image, side=self.config.longer_side)
+        config = self.config
+        features = crop_features(self.clip, image, side=config.side, mlp=config.mlp, overview=config.overview)
+        return NamedView(features, self.source.look(small), self.texts, small.shape[0], small.shape[1], config)
+
+
+class NamedView(NamedTuple):
+    """An image that has been seen: its features, what it may be asked, and the size of its masks."""
+
+    features: CropFeatures
+    proposals: Proposals
+    texts: Float[Tensor, "words dim"]
+    height: int
+    width: int
+    config: RegionsConfig
+
+    def present(self) -> Int[Tensor, "present"]:
+        """The words that are there; see `present_words`."""
+        return present_words(self.features.tokens, self.texts, more_than=self.config.more_than)
+
+    def prompted(self, present: Int[Tensor, "present"]) -> Regions:
+        """A mask for each word that is there: stage 1.1."""
+        likeness = torch.einsum("rcd,wd->wrc", self.features.patches, self.texts[present])
+        points = query_points(likeness, count=self.config.points, height=self.height, width=self.width)
+        return without_empty(Regions(*_with_words(self.proposals.at_points(points), present)))
+
+    def automatic(self, present: Int[Tensor, "present"]) -> Regions:
+        """All masks, each with the word that is there and that it is most like: stage 1.2."""
+        if not len(present):
+            return Regions(
+                np.zeros((0, self.height, self.width), dtype=bool), np.zeros(0, int), np.zeros(0, np.float32)
+            )
+        found = self.proposals.all()
+        likeness = mean_features(found.masks, self.features.patches) @ self.texts[present].T
+        return Regions(found.masks, present[likeness.argmax(dim=1)].cpu().numpy(), found.scores)
+
+
+def load_region_namer(words: tuple[str, ...], config: RegionsConfig, *, device: str = "auto") -> RegionNamer:
+    """Load CLIP and what draws masks.
+
+    Raises:
+        WeightsError: One is missing or damaged.
+    """
+    source = load_masks_from(config.masks, config.automatic, device=device)
+    return RegionNamer(load_clip(config.clip, device=device), source, words, config)
+
+
+def mean_features(
+    masks: Bool[ndarray, "n height width"], patches: Float[Tensor, "rows columns dim"]
+) -> Float[Tensor, "n dim"]:
+    """Mean feature of the area that each mask covers, of length 1; zeros for an empty mask.
+
+    FMbSeg, section 3.2.2. A patch counts by the share of it that is covered.
+    """
+    rows, columns = patches.shape[:2]
+    shares = [
+        functional.adaptive_avg_pool2d(torch.from_numpy(some).to(patches.device).float()[None], (rows, columns))[0]
+        for some in np.array_split(masks, max(1, len(masks) // 64))
+        if len(some)
+    ]
+    if not shares:
+        return patches.new_zeros((0, patches.shape[-1]))
+    return functional.normalize(torch.einsum("nrc,rcd->nd", torch.cat(shares), patches), dim=-1)
+
+
+def paint(
+    regions: Regions, labels: Int[ndarray, "words"], *, height: int, width: int, nothing: int
+) -> Int[ndarray, "height width"]:
+    """One label a pixel: smaller masks lie on larger ones, as parts on wholes; the surer of equals on top.
+
+    Args:
+        regions: Of that size.
+        labels: Of each word.
+        height: Of the map.
+        width: Of the map.
+        nothing: Value where no mask lies.
+    """
+    painted = np.full((height, width), nothing, dtype=np.int32)
+    areas = regions.masks.sum(axis=(1, 2))
+    for i in np.lexsort((regions.scores, -areas)):
+        painted[regions.masks[i]] = labels[regions.words[i]]
+    return painted
+
+
+def without_empty(regions: Regions) -> Regions:
+    """Those whose mask covers a pixel."""
+    kept = regions.masks.any(axis=(1, 2))
+    return Regions(regions.masks[kept], regions.words[kept], regions.scores[kept])
+
+
+def _with_words(
+    found: tuple[Bool[ndarray, "n height width"], Float[ndarray, "n"]], present: Int[Tensor, "n"]
+) -> tuple[Bool[ndarray, "n height width"], Int[ndarray, "n"], Float[ndarray, "n"]]:
+    return found[0], present.cpu().numpy(), found[1]

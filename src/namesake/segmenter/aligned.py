@@ -1,0 +1,201 @@
+"""Images of one size and any names in, label maps of a frozen encoder with an alignment module out: the kind `aligned`.
+
+FMbSeg, https://arxiv.org/abs/2403.09307, section 3.3 ("Deployment", "Pixelwise Segmentation"): similarities of patches
+and words brought to the image's size (base), and masks of SAM that take the word most of their patches have (refined).
+The folder holds the alignment module and the words' embeddings; the encoders' weights are not copied.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
+from torch import Tensor
+from torch.nn import functional
+
+from namesake.encoders import AutomaticConfig
+from namesake.encoders.patches import PatchEncoder, load_patch_encoder, squares
+from namesake.encoders.weights import fill
+from namesake.errors import WeightsError
+from namesake.images.geometry import resize_labels, resize_longer_side
+from namesake.masks.proposals import MaskSource, load_masks_from
+from namesake.masks.regions import Regions, paint
+from namesake.names.words import Sentences, words_of
+from namesake.records import Names, Prediction
+from namesake.segmenter.alignment import Alignment, AlignmentConfig
+from namesake.segmenter.classify import compare, decide
+from namesake.segmenter.settings import CONFIG, WEIGHTS, Settings, read_weights
+from namesake.segmenter.words import TextSide
+from namesake.shapes import ImageArray, PatchFeatures
+
+KIND = "aligned"
+TEXTS = "texts"
+"""Name of the text embeddings in `model.safetensors`: float32 [words, joint]."""
+
+
+@dataclass(frozen=True)
+class AlignedInference:
+    """How labels are read off; the defaults are FMbSeg's, base."""
+
+    side: int = 518
+    """Side in pixels that images are resized to for the encoder; paper: 518."""
+    refine: str = ""
+    """Who draws the masks that refine the labels (SAM, SAM 2, a saliency network); "" for none (base)."""
+    automatic: AutomaticConfig = field(default_factory=lambda: AutomaticConfig(predicted_iou=0.97))
+    """How all masks of an image are found."""
+    temperature: float = 1.0
+    """Scale of the cosines in the softmax that gives the confidence; it changes no label. Paper: 1, as in training."""
+
+
+@final
+class Aligned:
+    """An encoder, an alignment module and names, ready to predict.
+
+    Args:
+        encoder: Frozen.
+        alignment: It may be shared by several of these.
+        names: What to segment.
+        texts: Encodes them.
+        inference: How labels are read off.
+        source: Draws the masks that refine; None for base.
+    """
+
+    def __init__(
+        self,
+        encoder: PatchEncoder,
+        alignment: Alignment,
+        names: Names,
+        *,
+        texts: TextSide,
+        inference: AlignedInference = AlignedInference(),
+        source: MaskSource | None = None,
+    ) -> None:
+        self.encoder, self.alignment = encoder, alignment.to(encoder.device).eval()
+        self.names, self.text_side, self.inference, self.source = names, texts, inference, source
+        self.words = texts.words(names)
+        self.texts = self.words.texts.to(encoder.device)
+
+    def with_names(self, names: Names) -> "Aligned":
+        """The same with other names.
+
+        Raises:
+            NamesError: There is none.
+            WeightsError: A word is new, and the text encoder cannot be loaded or does not fit.
+        """
+        return Aligned(
+            self.encoder,
+            self.alignment,
+            names,
+            texts=self.text_side,
+            inference=self.inference,
+            source=self.source,
+        )
+
+    @torch.inference_mode()
+    def predict(self, images: Sequence[ImageArray], *, height: int, width: int) -> list[Prediction]:
+        """Labels and confidence of height x width."""
+        logits = compare(self.features(images), self.texts, temperature=self.inference.temperature)
+        base = [decide(each, height=height, width=width, labels=self.words.labels) for each in logits]
+        if self.source is None:
+            return base
+        return [self._refined(*each) for each in zip(images, logits, base, strict=True)]
+
+    def features(self, images: Sequence[ImageArray]) -> PatchFeatures:
+        """Aligned features of every patch, of length 1."""
+        raw = self.encoder.patch_features(squares(self.encoder, images, side=self.inference.side))
+        rows, columns = raw.shape[1:3]
+        return self.alignment(raw.flatten(1, 2)).unflatten(1, (rows, columns))
+
+    def _refined(self, image: ImageArray, logits: Float[Tensor, "words rows columns"], base: Prediction) -> Prediction:
+        assert self.source is not None  # noqa: S101
+        small = image
+        if max(image.shape[:2]) > self.inference.side:
+            small = resize_longer_side(image, side=self.inference.side)
+        masks = self.source.look(small).all()
+        owner = torch.tensor(self.words.labels, device=logits.device)
+        chosen, share = vote(masks.masks, owner[logits.argmax(dim=0)])
+        height, width = base.labels.shape
+        nothing = -1
+        regions = Regions(masks.masks, np.arange(len(chosen)), masks.scores)
+        which = paint(regions, np.arange(len(chosen)), height=small.shape[0], width=small.shape[1], nothing=nothing)
+        which = resize_labels(which, height=height, width=width)
+        covered = which != nothing
+        if not len(chosen):
+            return base
+        labels = np.where(covered, chosen[which], base.labels).astype(base.labels.dtype)
+        return Prediction(labels, np.where(covered, share[which], base.confidence).astype(np.float32))
+
+    def weights(self) -> dict[str, Tensor]:
+        """The alignment module's weights, and the text embeddings of the names."""
+        return self.alignment.state_dict() | {TEXTS: self.texts}
+
+
+def vote(
+    masks: Bool[ndarray, "n height width"], labels: Int[Tensor, "rows columns"]
+) -> tuple[Int[ndarray, "n"], Float[ndarray, "n"]]:
+    """The label that most of the patches within each mask have, and their share; of equals the lowest label.
+
+    A patch counts by the share of it that the mask covers.
+
+    Args:
+        masks: Of any size that stands for the same picture as the patches.
+        labels: Of patches.
+    """
+    one_hot = functional.one_hot(labels.long()).flatten(0, 1).float()
+    votes = [one_hot.new_zeros((0, one_hot.shape[1]))]
+    for some in np.array_split(masks, max(1, len(masks) // 64)):
+        if len(some):
+            covered = torch.from_numpy(some).to(labels.device).float()[None]
+            votes.append(functional.adaptive_avg_pool2d(covered, tuple(labels.shape))[0].flatten(1) @ one_hot)
+    counts = torch.cat(votes)
+    best = counts.argmax(dim=1)
+    share = counts.gather(1, best[:, None])[:, 0] / counts.sum(dim=1).clamp(min=1e-9)
+    return best.cpu().numpy(), share.cpu().numpy()
+
+
+def architecture_of(predictor: Aligned, *, encoder: str, clip: str, sentence: Sentences) -> dict[str, Any]:
+    """What `config.json` says of the module, its encoders, and how labels are read off."""
+    return {
+        "encoder": encoder,
+        "alignment": asdict(predictor.alignment.config),
+        "clip": clip,
+        "sentence": sentence,
+        "inference": asdict(predictor.inference),
+    }
+
+
+def open_aligned(settings: Settings, folder: Path, device: torch.device) -> Aligned:
+    """Load the encoder that the settings name, and the alignment module; no text encoder is loaded.
+
+    Raises:
+        WeightsError: Weights are missing, damaged, or do not fit each other or the names.
+    """
+    facts, weights = settings.architecture, read_weights(folder)
+    try:
+        config = AlignmentConfig(**facts["alignment"])
+        inference = AlignedInference(
+            **(facts["inference"] | {"automatic": AutomaticConfig(**facts["inference"]["automatic"])})
+        )
+        source, clip, sentence = str(facts["encoder"]), str(facts["clip"]), facts["sentence"]
+    except (KeyError, TypeError) as error:
+        raise WeightsError(f"{folder / CONFIG} describes no aligned encoder ({error}). Make it again.") from error
+    texts = weights.pop(TEXTS, torch.zeros(0, 0))
+    words, _ = words_of(settings.names)
+    encoder = load_patch_encoder(source, device=str(device))
+    if texts.shape != (len(words), config.joint) or encoder.dim != config.dim:
+        raise WeightsError(
+            f"{folder / WEIGHTS} holds text embeddings {list(texts.shape)} for {len(words)} words in a space of "
+            f"{config.joint}, and an alignment of {config.dim} values for an encoder of {encoder.dim}: they belong to "
+            "different segmenters. Copy both files again, or make the segmenter again."
+        )
+    alignment = Alignment(config)
+    fill(alignment, weights, what=str(folder / WEIGHTS))
+    side = TextSide(
+        clip, prompts=sentence, joint=config.joint, device=str(device), known=dict(zip(words, texts, strict=True))
+    )
+    refine = load_masks_from(inference.refine, inference.automatic, device=str(device)) if inference.refine else None
+    return Aligned(encoder, alignment, settings.names, texts=side, inference=inference, source=refine)

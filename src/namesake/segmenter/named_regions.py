@@ -1,0 +1,86 @@
+"""Images and any names in, label maps without training out: the kind `regions`, CLIP's words on masks of SAM.
+
+FMbSeg, https://arxiv.org/abs/2403.09307, section 3.2: its first stage used as a segmenter (Table 2). Pixels that no
+mask covers are "not sure". The folder holds the words' embeddings and says which encoders to load.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from namesake.encoders import AutomaticConfig
+from namesake.errors import WeightsError
+from namesake.images.geometry import resize_labels
+from namesake.masks.region_labels import Kind, name_regions
+from namesake.masks.regions import RegionNamer, RegionsConfig, load_region_namer, paint
+from namesake.names.words import words_of
+from namesake.records import Names, Prediction
+from namesake.segmenter.settings import CONFIG, Settings
+from namesake.shapes import ImageArray, not_sure
+
+REGIONS = "regions"
+TEXTS = "texts"
+
+
+@final
+class NamedRegions:
+    """Names the masks of an image.
+
+    Args:
+        namer: Sees and names.
+        names: What to segment.
+        kind: "prompted" (stage 1.1) or "automatic" (stage 1.2).
+    """
+
+    def __init__(self, namer: RegionNamer, names: Names, kind: Kind) -> None:
+        self.namer, self.names, self.kind = namer, names, kind
+        self.labels = np.array(words_of(names)[1])
+
+    def with_names(self, names: Names) -> "NamedRegions":
+        """The same with other names.
+
+        Raises:
+            NamesError: There is none.
+        """
+        words, _ = words_of(names)
+        return NamedRegions(RegionNamer(self.namer.clip, self.namer.source, words, self.namer.config), names, self.kind)
+
+    @torch.inference_mode()
+    def predict(self, images: Sequence[ImageArray], *, height: int, width: int) -> list[Prediction]:
+        """Labels of height x width; the confidence is the mask's own, 0 where there is none."""
+        return [self._one(image, height=height, width=width) for image in images]
+
+    def _one(self, image: ImageArray, *, height: int, width: int) -> Prediction:
+        prompted, automatic, _ = name_regions(self.namer, image)
+        regions = prompted if self.kind == "prompted" else automatic
+        size = {"height": regions.masks.shape[1], "width": regions.masks.shape[2]}
+        own = regions._replace(words=np.arange(len(regions.words)))
+        which = resize_labels(paint(own, np.arange(len(own.words)), nothing=-1, **size), height=height, width=width)
+        unsure = not_sure(len(self.names))
+        labels = np.append(self.labels[regions.words], unsure)[which]
+        sure = np.append(np.clip(regions.scores, 0, 1), 0.0)[which]
+        return Prediction(labels.astype(np.uint8 if unsure < 256 else np.int32), sure.astype(np.float32))
+
+    def weights(self) -> dict[str, Tensor]:
+        """The text embeddings of the words."""
+        return {TEXTS: self.namer.texts}
+
+
+def open_named_regions(settings: Settings, folder: Path, device: torch.device) -> NamedRegions:
+    """Load the encoders that the settings name.
+
+    Raises:
+        WeightsError: One is missing, or the settings describe none.
+    """
+    try:
+        facts = dict(settings.architecture)
+        kind = facts.pop("kind")
+        config = RegionsConfig(**(facts | {"automatic": AutomaticConfig(**facts["automatic"])}))
+    except (KeyError, TypeError) as error:
+        raise WeightsError(f"{folder / CONFIG} describes no named regions ({error}). Make it again.") from error
+    words, _ = words_of(settings.names)
+    return NamedRegions(load_region_namer(words, config, device=str(device)), settings.names, kind)

@@ -1,0 +1,260 @@
+"""Images with named masks in; a frozen encoder whose patches speak a text encoder's language out. FMbSeg's last step.
+
+FMbSeg, https://arxiv.org/abs/2403.09307, section 3.3 and 4.1. Only the alignment module is trained.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from math import cos, pi
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD, AdamW, Optimizer
+
+from namesake.encoders import AutomaticConfig, Clip, load_clip
+from namesake.encoders.patches import PatchEncoder, load_patch_encoder
+from namesake.errors import ConfigError
+from namesake.masks.proposals import load_masks_from
+from namesake.masks.region_labels import RegionLabels
+from namesake.names.words import Sentences
+from namesake.records import Images, Names
+from namesake.segmenter import Segmenter, SegmenterFolder, Settings, open_segmenter
+from namesake.segmenter.aligned import KIND, Aligned, AlignedInference, architecture_of
+from namesake.segmenter.alignment import Alignment, AlignmentConfig, Module
+from namesake.segmenter.words import TextSide
+from namesake.training.contrast import Kind as Loss
+from namesake.training.contrast import contrast
+from namesake.training.fit import fit, forget
+from namesake.training.region_samples import RegionSample, RegionSamples, Use
+from namesake.workspace import stage
+
+
+@dataclass(frozen=True)
+class AlignmentTrainingConfig:
+    """How an encoder is aligned; the defaults are FMbSeg's, and say where the paper is silent."""
+
+    encoder: str = "facebook/dinov2-large"
+    """Frozen dense encoder: DINO, DINOv2, CLIP or SigLIP 2; paper: DINOv2 ViT-L/14."""
+    clip: str = "openai/clip-vit-large-patch14-336"
+    """Whose text side the patches are aligned with; paper: CLIP ViT-L/14."""
+    sentence: Sentences = "photo"
+    """What a word is put into: "bare", "photo" (paper: one sentence) or "templates" (85)."""
+    module: Module = "block"
+    """"linear", "mlp" or "block"; paper: a transformer block."""
+    heads: int = 0
+    """Of the block; 0 for one per 64 channels. Not in the paper."""
+    widening: int = 4
+    """Of the hidden layer. Not in the paper."""
+    loss: Loss = "tsupcon"
+    """"tsupcon" (paper), "supcon" or "prototype"."""
+    scale: float = 1.0
+    """Factor on similarities in the loss; paper: 1."""
+    use: Use = "both"
+    """Masks that label patches: "both" kinds over each other, "apart", "prompted" or "automatic". Paper: both,
+    how is not said."""
+    share: float = 0.75
+    """Random part of the masks of stage 1.2; paper: 0.75."""
+    side: int = 518
+    """Of the encoder's input in pixels; paper: 518."""
+    epochs: int = 10
+    """Paper: 10, over COCO's 118,000 images."""
+    iterations: int = 0
+    """Updates; 0 for as many as the epochs hold."""
+    batch_size: int = 5
+    """Images an update; paper: 5."""
+    optimiser: Literal["sgd", "adamw"] = "sgd"
+    """Paper: SGD."""
+    learning_rate: float = 0.05
+    """Not in the paper."""
+    momentum: float = 0.9
+    """Of SGD. Not in the paper."""
+    weight_decay: float = 1e-4
+    """Not in the paper."""
+    flip: float = 0.0
+    """Chance that an image is mirrored. Not in the paper."""
+    inference: AlignedInference = field(default_factory=AlignedInference)
+    """How labels are read off; `side` here is the one above."""
+    seed: int = 0
+    """Of the samples and the module's first weights."""
+    precision: Literal["no", "bf16"] = "no"
+    """Arithmetic of encoder and module; the loss is computed in float32."""
+    workers: int = 4
+    """Processes that make samples."""
+    checkpoint_every: int = 500
+    """Updates between two checkpoints."""
+
+
+MINI_ALIGNMENT = AlignmentTrainingConfig(
+    encoder="embedded:dino",
+    clip="embedded:clip",
+    sentence="templates",
+    side=96,
+    batch_size=16,
+    epochs=10,
+    optimiser="adamw",
+    learning_rate=1e-3,
+    flip=0.5,
+    scale=10.0,
+    inference=AlignedInference(
+        side=96, temperature=10.0, automatic=AutomaticConfig(points_per_side=8, predicted_iou=0.75, stability=0.7)
+    ),
+    workers=1,
+    checkpoint_every=100,
+)
+"""For the embedded world's small images."""
+
+
+@stage("segmenter", opens=open_segmenter)
+def train_alignment(
+    images: Images,
+    labels: RegionLabels,
+    names: Names,
+    *,
+    out: Path,
+    config: AlignmentTrainingConfig | None = None,
+    device: str = "auto",
+) -> SegmenterFolder:
+    """Align a frozen encoder with a text encoder, on named masks.
+
+    Args:
+        images: Those that the masks are of.
+        labels: Masks with words of these names.
+        names: What the segmenter segments; others may be asked for later.
+        out: Folder of the segmenter; an interrupted training in it is continued.
+        config: How; FMbSeg's way if None.
+        device: "auto", "cpu" or "cuda".
+
+    Returns:
+        The segmenter, with the counts `images` (with a mask), `names` and `iterations`.
+
+    Raises:
+        DataError: No image has a mask.
+        WeightsError: An encoder is missing.
+        ConfigError: A value is out of range, or the loss is not finite.
+    """
+    config = config or AlignmentTrainingConfig()
+    _check(config)
+    encoder = load_patch_encoder(config.encoder, device=device, precision=config.precision)
+    clip = load_clip(config.clip, device=device)
+    grid = max(1, round(config.side / encoder.patch_size))
+    samples = RegionSamples(
+        images,
+        labels,
+        side=grid * encoder.patch_size,
+        grid=grid,
+        method=encoder.preprocessing.method,
+        use=config.use,
+        share=config.share,
+        flip=config.flip,
+        seed=config.seed,
+    )
+    iterations = config.iterations or -(-len(samples) * config.epochs // config.batch_size)
+    side = TextSide(config.clip, prompts=config.sentence, joint=clip.dim, device=device, clip=clip)
+    module = _train(samples, encoder, side.texts_of(labels.words), config, iterations, out=out, device=device)
+    saved = _save(encoder, clip, module, names, side, labels, config, out=out, device=device)
+    forget(out)
+    return replace(saved, counts={"images": len(samples), "names": len(names), "iterations": iterations})
+
+
+def _train(
+    samples: RegionSamples,
+    encoder: PatchEncoder,
+    texts: Tensor,
+    config: AlignmentTrainingConfig,
+    iterations: int,
+    *,
+    out: Path,
+    device: str,
+) -> Alignment:
+    sizes = AlignmentConfig(config.module, config.heads, config.widening, encoder.dim, texts.shape[1])
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(config.seed)
+        module = Alignment(sizes)
+    fit(
+        module,
+        samples,
+        loss=_loss(encoder, texts, config),
+        optimisers=[_optimiser(module, config)],
+        iterations=iterations,
+        batch_size=config.batch_size,
+        out=out,
+        rate=lambda iteration: (1 + cos(pi * iteration / iterations)) / 2,
+        seed=config.seed,
+        precision=config.precision,
+        workers=config.workers,
+        checkpoint_every=config.checkpoint_every,
+        device=device,
+        what="aligning the encoder",
+    )
+    return module
+
+
+def _loss(
+    encoder: PatchEncoder, texts: Tensor, config: AlignmentTrainingConfig
+) -> Callable[[nn.Module, RegionSample], dict[str, Tensor]]:
+    """The loss of a batch; features of the frozen encoder are computed as they are needed."""
+    prototypes = texts.to(encoder.device)
+    rule = encoder.preprocessing
+    mean, std = (torch.tensor(values, device=encoder.device).view(3, 1, 1) for values in (rule.mean, rule.std))
+
+    def loss(module: nn.Module, batch: RegionSample) -> dict[str, Tensor]:
+        with torch.no_grad():
+            x = (batch.image.to(encoder.device).float() * rule.scale - mean) / std
+            raw = encoder.patch_features(x).flatten(1, 2)
+        found = module(raw).flatten(0, 1)
+        return contrast(found, batch.words.flatten(), prototypes, kind=config.loss, scale=config.scale)
+
+    return loss
+
+
+def _optimiser(module: nn.Module, config: AlignmentTrainingConfig) -> Optimizer:
+    rate, decay = config.learning_rate, config.weight_decay
+    if config.optimiser == "adamw":
+        return AdamW(module.parameters(), lr=rate, weight_decay=decay)
+    return SGD(module.parameters(), lr=rate, momentum=config.momentum, weight_decay=decay)
+
+
+def _save(
+    encoder: PatchEncoder,
+    clip: Clip,
+    module: Alignment,
+    names: Names,
+    side: TextSide,
+    labels: RegionLabels,
+    config: AlignmentTrainingConfig,
+    *,
+    out: Path,
+    device: str,
+) -> SegmenterFolder:
+    inference = replace(config.inference, side=config.side)
+    cards = (*labels.models, clip.card, encoder.card)
+    source = None
+    if inference.refine:
+        source = load_masks_from(inference.refine, inference.automatic, device=device)
+        cards = (*cards, source.card)
+    predictor = Aligned(encoder, module, names, texts=side, inference=inference, source=source)
+    facts = architecture_of(predictor, encoder=config.encoder, clip=config.clip, sentence=config.sentence)
+    settings = Settings(KIND, names, architecture=facts, preprocessing=None, models=tuple(dict.fromkeys(cards)))
+    return Segmenter(predictor, settings, device=encoder.device).save(out)
+
+
+def _check(config: AlignmentTrainingConfig) -> None:
+    """Refuse values that would fail later, or not at all.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+    limits = {
+        "batch_size": (config.batch_size >= 1, "1 or more"),
+        "side": (config.side >= 1, "1 or more"),
+        "iterations": (config.iterations >= 0, "0 (as many as the epochs hold) or more"),
+        "epochs": (config.epochs >= 1 or config.iterations >= 1, "1 or more"),
+        "optimiser": (config.optimiser in ("sgd", "adamw"), "sgd or adamw"),
+        "loss": (config.loss in ("tsupcon", "supcon", "prototype"), "tsupcon, supcon or prototype"),
+        "flip": (0 <= config.flip <= 1, "0 to 1"),
+    }
+    for name, (holds, wanted) in limits.items():
+        if not holds:
+            raise ConfigError(f"alignment wants {name} to be {wanted}, found {getattr(config, name)!r}.")
