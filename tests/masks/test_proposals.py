@@ -1,0 +1,70 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from namesake.encoders import AutomaticConfig, load_sam
+from namesake.masks.proposals import SaliencyProposals, draws_saliency, load_masks_from
+
+EVERYTHING = AutomaticConfig(points_per_side=4, predicted_iou=-9, stability=0.01, duplicate_overlap=0.999)
+
+
+def test_sam__the_masks_that_it_draws_itself(tiny_sam: Path, draw) -> None:
+    image = draw(40, 56, seed=2)
+    points = np.array([[[10.0, 12.0], [30.0, 20.0]]])
+    source = load_masks_from(str(tiny_sam), EVERYTHING, device="cpu")
+    seen, sam = source.look(image), load_sam(str(tiny_sam), device="cpu")
+    view = sam.embed(image)
+    np.testing.assert_array_equal(seen.at_points(points).masks, sam.at_points(view, points).masks)
+    np.testing.assert_array_equal(seen.all().masks, sam.automatic(view, EVERYTHING).masks)
+    assert source.card.tier == "M"
+
+
+def test_saliency_network__masks_of_the_images_size_without_any_human_mask(saliency_folder: Path, draw) -> None:
+    source = load_masks_from(str(saliency_folder), EVERYTHING, device="cpu")
+    found = source.look(draw(40, 56, seed=2)).at_points(np.array([[[10.0, 12.0]], [[99.0, -3.0]]]))
+    assert found.masks.shape == (2, 40, 56)
+    assert source.card.tier == "S"
+
+
+@pytest.fixture
+def halves() -> SaliencyProposals:
+    """Queries for the left half, the right half, the left half again, and nothing."""
+    probs = torch.zeros(4, 4, 4)
+    probs[0, :, :2], probs[1, :, 2:], probs[2, :, :2] = 0.9, 0.8, 0.7
+    return SaliencyProposals(probs, torch.tensor([0.5, 0.4, 0.6, 0.9]), (4, 4), AutomaticConfig())
+
+
+def test_saliency__query_with_the_highest_probability_at_the_points_times_objectness(halves: SaliencyProposals) -> None:
+    found = halves.at_points(np.array([[[0.5, 0.5], [1.5, 3.5]], [[3.5, 0.5], [2.5, 2.5]]]))
+    assert found.masks[0, :, 0].all()
+    assert not found.masks[0, :, 3].any()
+    assert found.masks[1, :, 3].all()
+    np.testing.assert_allclose(found.scores, [0.45, 0.32], rtol=1e-6)
+
+
+def test_saliency__all_masks_once_from_the_most_object_like_without_empty_ones(halves: SaliencyProposals) -> None:
+    found = halves.all()
+    np.testing.assert_allclose(found.scores, [0.6, 0.4])
+    assert found.masks[0, 0].tolist() == [True, True, False, False]
+
+
+def test_saliency__small_masks_are_left_out() -> None:
+    probs = torch.zeros(2, 4, 4)
+    probs[0, 0, 0], probs[1, :, 2:] = 0.9, 0.8
+    config = AutomaticConfig(smallest_share=0.2)
+    assert len(SaliencyProposals(probs, torch.tensor([0.9, 0.4]), (4, 4), config).all().masks) == 1
+
+
+def test_saliency__no_query_is_sure() -> None:
+    found = SaliencyProposals(torch.zeros(2, 4, 4), torch.tensor([0.9, 0.4]), (8, 6), AutomaticConfig()).all()
+    assert found.masks.shape == (0, 8, 6)
+
+
+@pytest.mark.parametrize(
+    ("source", "wanted"),
+    [("selfmask_nq20.pt", True), ("embedded:saliency", True), ("facebook/sam-vit-huge", False)],
+)
+def test_draws_saliency__by_name(source: str, wanted: bool) -> None:
+    assert draws_saliency(source) == wanted
