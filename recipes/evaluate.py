@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 from transformers import ResNetModel
 
 from measure import linear_probe, mask_iou, precision_at
