@@ -66,9 +66,7 @@ def test_labels__masks_of_both_kinds_with_words_that_are_there(
             assert max(regions.masks.shape[1:]) <= 48
 
 
-def test_labels__automatic_masks_get_the_nearest_word_that_is_there(
-    pictures: Images, config: RegionsConfig
-) -> None:
+def test_labels__automatic_masks_get_the_nearest_word_that_is_there(pictures: Images, config: RegionsConfig) -> None:
     namer = load_region_namer(("park", "cat", "dog"), config, device="cpu")
     view = namer.look(read_image(pictures.path("1.png")))
     present = torch.tensor([0, 2])

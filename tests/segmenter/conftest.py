@@ -53,6 +53,18 @@ def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _models_of_encoder_tests().write_clip(tmp_path_factory.mktemp("clip") / "clip")
 
 
+@pytest.fixture(scope="session")
+def tiny_dino(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A DINO of 32 pixels, patch 8, width 16."""
+    return _models_of_encoder_tests().write_dino(tmp_path_factory.mktemp("dino") / "dino", "vit")
+
+
+@pytest.fixture(scope="session")
+def tiny_sam(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SAM of 32 pixels, patch 8, whose answers are random."""
+    return _models_of_encoder_tests().write_sam(tmp_path_factory.mktemp("sam") / "sam")
+
+
 PETS = Names(("dog", "cat"), synonyms=(("red dog",), ()))
 QUERY = QuerySegmenterConfig(queries=6, layers=2, heads=4, mlp=16, hidden=8, resize_positions="size")
 

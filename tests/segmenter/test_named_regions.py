@@ -1,0 +1,61 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from namesake.encoders import AutomaticConfig
+from namesake.errors import ConfigError
+from namesake.masks.regions import RegionsConfig, paint
+from namesake.records import Names
+from namesake.segmenter import build_named_regions, load_segmenter
+
+PETS = Names(("cat", "dog"), synonyms=((), ("red dog",)), background=("park", "bench"))
+
+
+@pytest.fixture
+def config(tiny_clip: Path, tiny_sam: Path) -> RegionsConfig:
+    grid = AutomaticConfig(points_per_side=3, predicted_iou=-9, stability=0.01, duplicate_overlap=0.999)
+    return RegionsConfig(
+        clip=str(tiny_clip), masks=str(tiny_sam), side=64, more_than=0, longer_side=48, points=2, automatic=grid
+    )
+
+
+@pytest.fixture
+def image() -> np.ndarray:
+    coarse = np.random.default_rng(3).integers(0, 256, (5, 7, 3))
+    return np.kron(coarse, np.ones((8, 8, 1))).astype(np.uint8)
+
+
+@pytest.mark.parametrize("kind", ["prompted", "automatic"])
+def test_regions__painted_masks_and_not_sure_elsewhere(
+    kind: str, config: RegionsConfig, image: np.ndarray, tmp_path: Path
+) -> None:
+    build_named_regions(PETS, kind=kind, config=config, out=tmp_path, device="cpu")
+    segmenter = load_segmenter(tmp_path, device="cpu")
+    found = segmenter.segment(image)
+    view = segmenter.predictor.namer.look(image)
+    regions = getattr(view, kind)(view.present())
+    small = paint(regions, np.array([0, 0, 1, 2, 2]), height=34, width=48, nothing=255)
+    assert found.labels.shape == (40, 56)
+    assert set(np.unique(found.labels)) == set(np.unique(small))
+    assert not found.confidence[found.labels == 255].any()
+    assert segmenter.settings.tier == "M"
+
+
+def test_regions__no_name_is_there(config: RegionsConfig, image: np.ndarray, tmp_path: Path) -> None:
+    build_named_regions(PETS, kind="automatic", config=replace(config, more_than=99), out=tmp_path, device="cpu")
+    found = load_segmenter(tmp_path, device="cpu").segment(image)
+    assert (found.labels == 255).all()
+    assert not found.confidence.any()
+
+
+def test_regions__other_names(config: RegionsConfig, image: np.ndarray, tmp_path: Path) -> None:
+    build_named_regions(PETS, kind="prompted", config=config, out=tmp_path, device="cpu")
+    other = load_segmenter(tmp_path, device="cpu").with_names("dog")
+    assert set(np.unique(other.segment(image).labels)) <= {0, 1, 255}
+
+
+def test_regions__unknown_kind(config: RegionsConfig, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="prompted, automatic"):
+        build_named_regions(PETS, kind="all", config=config, out=tmp_path, device="cpu")
