@@ -1,0 +1,118 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from namesake.encoders import load_clip
+from namesake.errors import ConfigError
+from namesake.masks import rle
+from namesake.masks.region_labels import KINDS, RegionLabels
+from namesake.masks.store import MaskWriter
+from namesake.records import Images, Names, PseudoMask
+from namesake.segmenter import load_segmenter
+from namesake.training.alignment import AlignmentTrainingConfig, train_alignment
+
+NAMES = Names(("red", "dog"), background=("park",))
+
+
+@pytest.fixture(scope="session")
+def encoders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Folders of a tiny DINO and a tiny CLIP."""
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    spec = spec_from_file_location("tiny_models", Path(__file__).parents[1] / "encoders" / "conftest.py")
+    models = module_from_spec(spec)
+    spec.loader.exec_module(models)
+    home = tmp_path_factory.mktemp("encoders")
+    return models.write_dino(home / "dino", "vit"), models.write_clip(home / "clip")
+
+
+@pytest.fixture
+def config(encoders: tuple[Path, Path]) -> AlignmentTrainingConfig:
+    dino, clip = (str(folder) for folder in encoders)
+    return AlignmentTrainingConfig(
+        encoder=dino, clip=clip, side=32, iterations=60, batch_size=4, optimiser="adamw", learning_rate=5e-3,
+        scale=5.0, share=1.0, workers=0, checkpoint_every=7,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def squares(collection, tmp_path: Path) -> tuple[Images, RegionLabels]:
+    """Red and blue squares, named "red" and "dog", on "park"."""
+    archives, masks = collection
+    from namesake.masks.store import read_masks
+
+    out = tmp_path / "labels"
+    with MaskWriter(out / KINDS[0]) as prompted, MaskWriter(out / KINDS[1]) as automatic:
+        for mask in read_masks(masks):
+            inside = rle.decode(mask.rle, mask.height, mask.width)
+            named = replace(mask, label=1 + mask.label)
+            ground = PseudoMask(mask.image_id, 1, 0.9, mask.height, mask.width, rle.encode(np.ones_like(inside)))
+            prompted.write_several([named])
+            automatic.write_several([ground, named])
+    return archives.images, RegionLabels(out, words=("park", "red", "dog"), labels=(0, 1, 2), clip="clip")
+
+
+def test_train__learns_the_words_of_the_masks(squares, config: AlignmentTrainingConfig, tmp_path: Path) -> None:
+    images, labels = squares
+    made = train_alignment(images, labels, NAMES, out=tmp_path / "out", config=config, device="cpu")
+    assert made.counts == {"images": 8, "names": 2, "iterations": 60}
+    segmenter = load_segmenter(made.folder, device="cpu")
+    centre = [segmenter.segment(images.path(image_id)).labels[10:14, 10:14] for image_id in images.ids]
+    right = [np.bincount(found.ravel(), minlength=3)[1:].argmax() == i % 2 for i, found in enumerate(centre)]
+    assert sum(right) >= 7
+    assert not (tmp_path / "out" / "checkpoint.pt").exists()
+
+
+@pytest.mark.parametrize("loss", ["supcon", "prototype"])
+@pytest.mark.parametrize("module", ["linear", "mlp"])
+def test_train__ablations_run(squares, config, loss: str, module: str, tmp_path: Path) -> None:
+    chosen = replace(config, loss=loss, module=module, iterations=2, optimiser="sgd", use="apart")
+    made = train_alignment(*squares, NAMES, out=tmp_path / "out", config=chosen, device="cpu")
+    assert made.kind == "aligned"
+
+
+def test_train__interrupted_training_ends_with_the_same_bytes(
+    squares, config: AlignmentTrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = replace(config, iterations=12, flip=0.5)
+    whole = train_alignment(*squares, NAMES, out=tmp_path / "whole", config=short, device="cpu")
+    from namesake.training import alignment
+
+    real, calls = alignment.contrast, iter(range(10))
+
+    def killed(*inputs, **options):
+        if next(calls, None) is None:
+            raise KeyboardInterrupt
+        return real(*inputs, **options)
+
+    monkeypatch.setattr(alignment, "contrast", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train_alignment(*squares, NAMES, out=tmp_path / "cut", config=short, device="cpu")
+    monkeypatch.undo()
+    assert (tmp_path / "cut" / "checkpoint.pt").exists()
+    again = train_alignment(*squares, NAMES, out=tmp_path / "cut", config=short, device="cpu")
+    files = [made.folder / "model.safetensors" for made in (whole, again)]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_train__epochs_say_how_many_updates(squares, config: AlignmentTrainingConfig, tmp_path: Path) -> None:
+    chosen = replace(config, iterations=0, epochs=3, batch_size=5)
+    made = train_alignment(*squares, NAMES, out=tmp_path / "out", config=chosen, device="cpu")
+    assert made.counts["iterations"] == 5  # 24 samples in batches of 5
+
+
+def test_train__the_encoders_stay_frozen(squares, config: AlignmentTrainingConfig, tmp_path: Path) -> None:
+    train_alignment(*squares, NAMES, out=tmp_path / "out", config=replace(config, iterations=2), device="cpu")
+    texts = load_segmenter(tmp_path / "out", device="cpu").predictor.texts.numpy()
+    clip = load_clip(config.clip, device="cpu")
+    np.testing.assert_allclose(texts, clip.embed_names(["park", "red", "dog"], ['a photo of a "{}"']), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "change", [{"batch_size": 0}, {"side": 0}, {"optimiser": "lion"}, {"loss": "triplet"}, {"flip": 2.0}]
+)
+def test_train__values_out_of_range(squares, config, change: dict, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=next(iter(change))):
+        train_alignment(*squares, NAMES, out=tmp_path / "out", config=replace(config, **change), device="cpu")
