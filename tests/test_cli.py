@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from namesake.cli import app
 
-VERBS = ("world", "run", "index", "archive", "mask", "train", "predict", "evaluate", "report", "demo", "doctor")
+VERBS = ("world", "run", "index", "archive", "mask", "train", "predict", "evaluate", "report", "demo", "doctor", "find")
 
 
 def namesake(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,70 @@
+"""The verb that finds one very object in a folder of images: `find`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from namesake.cli.app import DeviceOption, ImagesOption, JsonOption, PresetOption, QuietOption, app, say
+from namesake.progress import set_quiet
+
+
+def _files(paths: list[Path]) -> list[Path]:
+    """The paths given, and the images in those that are folders."""
+    from namesake.images import open_images
+
+    listed = [[path / image for image in open_images(path).ids] if path.is_dir() else [path] for path in paths]
+    return [file for some in listed for file in some]
+
+
+@app.command()
+def find(
+    more: Annotated[list[Path], typer.Argument(help="Further pictures of the object.")] = [],  # noqa: B006
+    *,
+    pictures: Annotated[list[Path], typer.Option("--object", help="Pictures of the object, or a folder of them.")],
+    name: Annotated[str, typer.Option(help="What the object is: cup.")],
+    images: ImagesOption,
+    threshold: Annotated[
+        float | None, typer.Option(help="Least likeness, a cosine; from the pictures if not given.")
+    ] = None,
+    shown: Annotated[Path | None, typer.Option(help="Ids of images that do show it: precision and recall.")] = None,
+    preset: PresetOption = "paper",
+    out: Annotated[Path | None, typer.Option("--out", help="JSON file to write the scores to.")] = None,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Find the images that show one very object: no training, a few pictures and a name.
+
+    Example: namesake find --object my-cup/*.jpg --name cup --images photos/
+    """
+    from namesake.images import open_images
+    from namesake.prediction.find import find_object, load_finder, quality, read_shown_ids
+    from namesake.systems.fmbseg import find_config
+    from namesake.workspace import write_json
+
+    set_quiet(quiet)
+    folder = open_images(images)
+    known = None if shown is None else read_shown_ids(shown, folder)
+    finder = load_finder(name, _files([*pictures, *more]), config=find_config(preset), device=device)
+    least = finder.threshold() if threshold is None else threshold
+    matches = list(find_object(finder, folder))
+    found = [match for match in matches if match.score is not None and match.score >= least]
+    measured = {} if known is None else quality(matches, known, threshold=least)._asdict()
+    result = {
+        "images": len(matches),
+        "skipped": sum(match.score is None for match in matches),
+        "threshold": round(least, 4),
+        "found": [{"image": match.image_id, "score": round(match.score or 0, 4)} for match in found],
+        **measured,
+    }
+    if out is not None:
+        write_json(out, result | {"scores": {match.image_id: match.score for match in matches}})
+        result["out"] = out
+    lines = [f"{match.score:6.3f}  {match.image_id}" for match in sorted(found, key=lambda each: -(each.score or 0))]
+    lines += [f"{key} {value:.1f}" for key, value in measured.items() if value is not None]
+    say(
+        result,
+        as_json=as_json,
+        lines=[*lines, f"{len(found)} of {len(matches)} images show it (threshold {least:.3f})"],
+    )

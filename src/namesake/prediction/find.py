@@ -1,0 +1,163 @@
+"""A few pictures of one object and its name in, the images that show that very object out, without training.
+
+FMbSeg, https://arxiv.org/abs/2403.09307, section 4.5.2 (Table 4): the object is segmented by its name in its own
+pictures and in every image, and the self-supervised features within the masks are compared.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, final
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+
+from namesake.encoders.patches import PatchEncoder, load_patch_encoder, squares
+from namesake.errors import DataError, ImagesError
+from namesake.images import read_ahead, read_image
+from namesake.masks.regions import RegionNamer, RegionsConfig, load_region_namer, mean_features
+from namesake.progress import track
+from namesake.records import Images
+from namesake.shapes import ImageArray
+
+LONE = 0.8
+"""Threshold where a single picture of the object leaves nothing to compare."""
+
+
+@dataclass(frozen=True)
+class FindConfig:
+    """How an object is recognised; the defaults are FMbSeg's."""
+
+    regions: RegionsConfig = field(default_factory=RegionsConfig)
+    """How the object is segmented by its name."""
+    encoder: str = "facebook/dinov2-large"
+    """Whose features are compared; paper: DINOv2 ViT-L/14."""
+    side: int = 518
+    """Side in pixels of its input; paper: 518."""
+
+
+class Match(NamedTuple):
+    """What an image has of the object: the highest cosine with one of its pictures; None where it cannot be read."""
+
+    image_id: str
+    score: float | None
+    reason: str = ""
+
+
+class Quality(NamedTuple):
+    """How good a search was, in percent; None where there is nothing to divide by."""
+
+    precision: float | None
+    recall: float | None
+
+
+@final
+class Finder:
+    """Recognises one object.
+
+    Args:
+        namer: Segments it by its name, its only word.
+        encoder: Describes what it looks like.
+        side: Of the encoder's input in pixels.
+        pictures: Of the object, one or more.
+
+    Raises:
+        ImagesError: There is no picture, or none in which a mask is found.
+    """
+
+    def __init__(self, namer: RegionNamer, encoder: PatchEncoder, side: int, pictures: Sequence[ImageArray]) -> None:
+        self.namer, self.encoder, self.side = namer, encoder, side
+        described = [self.describe(picture) for picture in pictures]
+        kept = [each for each in described if each is not None]
+        if not kept:
+            raise ImagesError(
+                f"no {namer.words[0]!r} can be segmented in the {len(pictures)} pictures of the object. "
+                "Give pictures that show it large, or another --name."
+            )
+        self.views = np.stack(kept)
+
+    def describe(self, image: ImageArray) -> Float[ndarray, "dim"] | None:
+        """Mean feature within the object's mask, of length 1; None where there is no mask."""
+        regions = self.namer.look(image).prompted(torch.tensor([0], device=self.namer.texts.device))
+        if not len(regions.masks):
+            return None
+        patches = self.encoder.patch_features(squares(self.encoder, [image], side=self.side))[0]
+        found: Float[ndarray, "dim"] = mean_features(regions.masks[:1], patches)[0].cpu().numpy()
+        return found
+
+    def score(self, image: ImageArray) -> float:
+        """Highest cosine with a picture of the object; -1 where there is no mask."""
+        described = self.describe(image)
+        return -1.0 if described is None else float((self.views @ described).max())
+
+    def threshold(self) -> float:
+        """The score of that picture of the object which is least like its other pictures."""
+        if len(self.views) < 2:
+            return LONE
+        alike = self.views @ self.views.T
+        np.fill_diagonal(alike, -1.0)
+        return float(alike.max(axis=1).min())
+
+
+def load_finder(
+    name: str, pictures: Iterable[Path], *, config: FindConfig | None = None, device: str = "auto"
+) -> Finder:
+    """Make a finder of one object.
+
+    Args:
+        name: What the object is, as people say.
+        pictures: Files that show it.
+        config: How; FMbSeg's way if None.
+        device: "auto", "cpu" or "cuda".
+
+    Raises:
+        ImagesError: A picture cannot be read, there is none, or none in which a mask is found.
+        WeightsError: An encoder is missing.
+    """
+    config = config or FindConfig()
+    namer = load_region_namer((name,), config.regions, device=device)
+    encoder = load_patch_encoder(config.encoder, device=device)
+    return Finder(namer, encoder, config.side, [read_image(path) for path in pictures])
+
+
+def find_object(finder: Finder, images: Images, *, workers: int = 2) -> Iterator[Match]:
+    """Score every image; memory does not grow with their number."""
+    for image_id, image in track(read_ahead(images, images.ids, workers=workers), what="finding", total=len(images)):
+        if isinstance(image, ImagesError):
+            yield Match(image_id, None, str(image))
+        else:
+            yield Match(image_id, finder.score(image))
+
+
+def quality(matches: Iterable[Match], shown: set[str], *, threshold: float) -> Quality:
+    """Precision and recall of the images whose score reaches a threshold.
+
+    Args:
+        matches: One an image; those that cannot be read count as not found.
+        shown: Ids of the images that show the object.
+        threshold: A cosine.
+    """
+    found = {match.image_id for match in matches if match.score is not None and match.score >= threshold}
+    right = len(found & shown)
+    return Quality(100 * right / len(found) if found else None, 100 * right / len(shown) if shown else None)
+
+
+def read_shown_ids(path: Path, images: Images) -> set[str]:
+    """Ids of the images that show the object: a JSON list of ids, or a text file with one a line.
+
+    Raises:
+        DataError: The file is missing or malformed, or has an id that is no image's.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        ids = json.loads(text) if path.suffix == ".json" else text.splitlines()
+        shown = {str(one).strip() for one in ids if str(one).strip()}
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(f"expected at {path} the ids of images, one a line or as a JSON list ({error}).") from error
+    unknown = sorted(shown - set(images.ids))
+    if unknown:
+        raise DataError(f"{path} names {unknown[0]!r}, which is no image in {images.folder} (one of {len(unknown)}).")
+    return shown
