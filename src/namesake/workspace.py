@@ -31,7 +31,7 @@ Made = TypeVar("Made", bound=Artifact)
 MANIFEST = "manifest.json"
 STARTED = "started.json"
 LOCK = ".lock"
-EXECUTION = frozenset({"device", "workers"})
+EXECUTION = frozenset({"device", "workers", "threads"})
 """Options that say how a stage is computed, not what: they may change between two runs of the same command."""
 VERSIONED = ("namesake", "torch", "transformers", "numpy")
 

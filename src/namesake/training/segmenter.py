@@ -67,15 +67,17 @@ class TrainingConfig:
     """Arithmetic of the forward pass; code: float32 ("no")."""
     workers: int = 4
     """Processes that make samples; code: 8."""
+    threads: int = 0
+    """Cores that share an operation on the CPU, 0 for all."""
     checkpoint_every: int = 500
     """Updates between two checkpoints."""
 
 
 MINI_TRAINING = TrainingConfig(
     backbone="embedded:resnet",
-    iterations=450,
+    iterations=320,
     batch_size=24,
-    crop=96,
+    crop=80,
     scale=(0.5, 1.0),
     colour=0.3,
     copy_paste_max=6,
@@ -83,6 +85,7 @@ MINI_TRAINING = TrainingConfig(
     backbone_factor=0.2,
     network=DeepLabConfig(output_stride=16, low_level=32, aspp=96, atrous_rates=(1, 2), backbone_momentum=0.1),
     workers=1,
+    threads=1,
     checkpoint_every=100,
 )
 """For the embedded world's small images, on two CPU cores in about two minutes."""
@@ -186,6 +189,7 @@ def train_on(
         seed=config.seed,
         precision=config.precision,
         workers=config.workers,
+        threads=config.threads,
         checkpoint_every=config.checkpoint_every,
         device=device,
         what=what,
