@@ -16,7 +16,7 @@ from namesake.segmenter import DeepLabConfig, load_segmenter
 from namesake.segmenter.settings import IMAGENET, normalise
 from namesake.training import TrainingConfig, train_segmenter
 from namesake.training.dataset import Sample
-from namesake.training.segmenter import MINI_TRAINING, start_network
+from namesake.training.segmenter import start_network
 from namesake.workspace import Workspace
 
 from .conftest import NAMES, draw
@@ -180,8 +180,3 @@ def test_train__fewer_names_than_labels(collection: Collection, backbone: str, t
 def test_train__missing_backbone(collection: Collection, tmp_path: Path) -> None:
     with pytest.raises(WeightsError):
         train_segmenter(*collection, NAMES, config=tiny(str(tmp_path / "nowhere")), out=tmp_path / "run")
-
-
-def test_mini_is_small() -> None:
-    assert MINI_TRAINING.backbone == "embedded:resnet"
-    assert MINI_TRAINING.crop == 96
