@@ -168,7 +168,7 @@ class Sam:
         self, logits: Float[Tensor, "n rows columns"], frame: Frame
     ) -> Iterator[Float[Tensor, "some height width"]]:
         largest = max(frame.height * frame.width, self.preprocessing.side**2)
-        for some in logits.split(max(1, PIXELS_AT_ONCE // largest)) if len(logits) else ():
+        for some in torch.split(logits, max(1, PIXELS_AT_ONCE // largest)) if len(logits) else ():
             yield self.preprocessing.upsample(some, frame)
 
 
@@ -187,11 +187,12 @@ def stability_scores(logits: Float[Tensor, "n height width"], *, offset: float) 
 
 def boxes_of(masks: Bool[ndarray, "n height width"]) -> Int[ndarray, "n 4"]:
     """First and last column and row that a mask covers, as (left, top, right, bottom); zeros for an empty mask."""
-    columns, rows = masks.any(axis=1), masks.any(axis=2)
+    columns: Bool[ndarray, "n width"] = np.asarray(masks.any(axis=1))
+    rows: Bool[ndarray, "n height"] = np.asarray(masks.any(axis=2))
     left, top = columns.argmax(axis=1), rows.argmax(axis=1)
     right = columns.shape[1] - 1 - columns[:, ::-1].argmax(axis=1)
     bottom = rows.shape[1] - 1 - rows[:, ::-1].argmax(axis=1)
-    boxes: Int[ndarray, "n 4"] = np.stack([left, top, right, bottom], axis=1) * rows.any(axis=1)[:, None]
+    boxes: Int[ndarray, "n 4"] = np.stack([left, top, right, bottom], axis=1) * np.any(rows, axis=1, keepdims=True)
     return boxes
 
 

@@ -52,13 +52,14 @@ def crop_features(
         )
     method, each = clip.preprocessing.method, side // crop
     large = clip.preprocessing.normalise([resize(image, height=side, width=side, method=method)])
-    x = large[0].unflatten(2, (each, crop)).unflatten(1, (each, crop)).permute(1, 3, 0, 2, 4).flatten(0, 1)
-    parts = [clip.wholes_and_patches(some, mlp=mlp) for some in x.split(CROPS_AT_ONCE)]
+    x = large[0].reshape(3, each, crop, each, crop).permute(1, 3, 0, 2, 4).flatten(0, 1)
+    parts = [clip.wholes_and_patches(some, mlp=mlp) for some in torch.split(x, CROPS_AT_ONCE)]
     tokens, patches = torch.cat([whole for whole, _ in parts]), torch.cat([patch for _, patch in parts])
     if overview:
         small = clip.preprocessing.normalise([resize(image, height=crop, width=crop, method=method)])
         tokens = torch.cat([tokens, clip.wholes_and_patches(small)[0]])
-    rows = patches.unflatten(0, (each, each)).permute(0, 2, 1, 3, 4)  # crop row, patch row, crop column, patch column
+    grid = patches.reshape(each, each, *patches.shape[1:])
+    rows = grid.permute(0, 2, 1, 3, 4)  # crop row, patch row, crop column, patch column
     return CropFeatures(tokens, rows.flatten(2, 3).flatten(0, 1))
 
 

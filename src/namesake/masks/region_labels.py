@@ -195,7 +195,9 @@ def _resume(prompted: MaskWriter, automatic: MaskWriter, images: Images) -> list
     """Bring both kinds to the same number of finished shards; the ids that are left to do."""
     left = max(len(writer.resume(images.ids)) for writer in (prompted, automatic))
     shards = -(-(len(images) - left) // prompted.shard_size)
-    return list(max((writer.resume(images.ids, shards=shards) for writer in (prompted, automatic)), key=len))
+    for writer in (prompted, automatic):
+        writer.resume(images.ids, shards=shards)
+    return list(images.ids[len(images) - left :])
 
 
 def _write(

@@ -107,8 +107,8 @@ class Aligned:
     def features(self, images: Sequence[ImageArray]) -> PatchFeatures:
         """Aligned features of every patch, of length 1."""
         raw = self.encoder.patch_features(squares(self.encoder, images, side=self.inference.side))
-        rows, columns = raw.shape[1:3]
-        return self.alignment(raw.flatten(1, 2)).unflatten(1, (rows, columns))
+        aligned: Tensor = self.alignment(raw.flatten(1, 2))
+        return aligned.reshape(*raw.shape[:3], -1)
 
     def _refined(self, image: ImageArray, logits: Float[Tensor, "words rows columns"], base: Prediction) -> Prediction:
         assert self.source is not None  # noqa: S101
@@ -150,7 +150,9 @@ def vote(
     for some in np.array_split(masks, max(1, len(masks) // 64)):
         if len(some):
             covered = torch.from_numpy(some).to(labels.device).float()[None]
-            votes.append(functional.adaptive_avg_pool2d(covered, tuple(labels.shape))[0].flatten(1) @ one_hot)
+            votes.append(
+                functional.adaptive_avg_pool2d(covered, (labels.shape[0], labels.shape[1]))[0].flatten(1) @ one_hot
+            )
     counts = torch.cat(votes)
     best = counts.argmax(dim=1)
     share = counts.gather(1, best[:, None])[:, 0] / counts.sum(dim=1).clamp(min=1e-9)

@@ -111,7 +111,7 @@ class _LogSumOfOthers(Function):
         return sums
 
     @staticmethod
-    def backward(context: Any, upstream: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]  # noqa: ANN401
+    def backward(context: Any, upstream: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401
         z, sums = context.saved_tensors
         scale = context.scale
         gradient = torch.zeros_like(z)

@@ -139,7 +139,9 @@ class RegionSamples(Dataset[RegionSample]):
 
 
 def _kinds(use: Use, share: float) -> tuple[Kind, ...]:
-    kinds: tuple[Kind, ...] = ("prompted", "automatic") if use in ("both", "apart") else (use,)
+    kinds: tuple[Kind, ...] = ("automatic",) if use == "automatic" else ("prompted",)
+    if use in ("both", "apart"):
+        kinds = ("prompted", "automatic")
     return tuple(kind for kind in kinds if kind == "prompted" or share > 0)
 
 
