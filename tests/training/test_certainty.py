@@ -1,0 +1,62 @@
+"""Confidence from pseudo-labels: the temperature is the best one, thresholds leave out the share asked for."""
+
+import numpy as np
+import torch
+from scipy.optimize import minimize_scalar
+from torch.nn import functional
+
+from namesake.records import Names
+from namesake.training import certainty
+from namesake.training.certainty import fit_temperature
+
+
+def test_temperature__as_scipy_finds_it() -> None:
+    generator = torch.Generator().manual_seed(0)
+    cosines = torch.rand(500, 4, generator=generator) * 2 - 1
+    labels = torch.distributions.Categorical(logits=12 * cosines).sample()
+    found = fit_temperature(cosines, labels, torch.arange(4))
+    best = minimize_scalar(
+        lambda scale: float(functional.cross_entropy(scale * cosines, labels)), bounds=(1, 200), method="bounded"
+    )
+    assert abs(found - best.x) < 0.05
+
+
+def test_temperature__synonyms_share_a_label() -> None:
+    generator = torch.Generator().manual_seed(0)
+    cosines = torch.rand(500, 3, generator=generator) * 2 - 1
+    words = torch.distributions.Categorical(logits=12 * cosines).sample()
+    owners = torch.tensor([0, 1, 1])
+    found = fit_temperature(cosines, owners[words], owners)
+
+    def loss(scale: float) -> float:
+        sums = torch.zeros(500, 2).index_add_(1, owners, (scale * cosines).softmax(1))
+        return float(functional.nll_loss(sums.log(), owners[words]))
+
+    best = minimize_scalar(loss, bounds=(1, 200), method="bounded")
+    assert abs(found - best.x) < 0.05
+
+
+class Canned:
+    """A predictor that is asked for its words alone."""
+
+    def __init__(self, names: Names) -> None:
+        from namesake.segmenter.words import Words, words_of
+
+        self.words = Words(*words_of(names), torch.zeros(0, 1))
+
+
+def test_thresholds__leave_out_the_share_of_agreeing_pixels(monkeypatch) -> None:
+    generator = torch.Generator().manual_seed(1)
+    cosines = torch.rand(6000, 4, generator=generator) * 2 - 1
+    labels = torch.distributions.Categorical(logits=9 * cosines).sample()
+    labels[labels == 3] = 0  # the last name was never seen
+    monkeypatch.setattr(certainty, "_look", lambda *_, **__: (cosines, labels))
+    predictor = Canned(Names(("dog", "cat", "bird")))
+    found = certainty.find_certainty(predictor, None, unsure=0.1)
+    sure, chosen = (found.temperature * cosines).softmax(1).max(1)
+    for label, word in enumerate(("background", "dog", "cat")):
+        agreeing = sure[(chosen == labels) & (labels == label)]
+        assert abs(float((agreeing < found.least[word]).float().mean()) - 0.1) < 0.01
+    assert "bird" not in found.least
+    assert found.least_elsewhere == np.median([found.least["dog"], found.least["cat"]])
+    assert not certainty.find_certainty(predictor, None, unsure=0.0).least
