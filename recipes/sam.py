@@ -20,12 +20,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim import AdamW
 from torch.utils.data import Dataset
 from transformers import SamConfig, SamModel, ViTModel
 from transformers.models.sam.modeling_sam import SamAttention
 
 from namesake.training.fit import fit
-from optimisers import muon_and_adamw, warm_hold_decay
+from optimisers import warm_hold_decay
 from regions import COUNT, NAMELESS_FROM, STUFF_FROM, read_regions
 from render import SHARD, SIZE, TRAINING, WORK
 from samples import colour_statistics, random_boxes
@@ -37,7 +38,7 @@ MOST_POINTS = 5
 PASTED, STRAY, SINGLE = 0.6, 0.3, 0.15
 """Chances: a thing of another image is pasted in; one of three or more points lies astray; only the mask token for
 unambiguous prompts is trained."""
-BATCH = 16
+BATCH = 6
 
 
 def build_config() -> SamConfig:
@@ -90,7 +91,7 @@ def build_sam(dino: ViTModel) -> SamModel:
 
 @torch.no_grad()
 def look_where_asked(attention: SamAttention, *, gain: float = 1.3) -> None:
-    """Let an attention start by copying what lies at the same place: queries match keys, values come back as they are."""
+    """Let an attention start by copying what lies at the same place: queries match keys, values come back unchanged."""
     inner = attention.internal_dim
     match = nn.init.orthogonal_(torch.empty(inner, DECODER)) * gain * (DECODER / inner) ** 0.5
     attention.q_proj.weight.copy_(match)
@@ -130,6 +131,7 @@ class Prompts(Dataset[dict[str, Tensor]]):
             "image": (image * tint).clamp(0, 255),
             "points": torch.from_numpy(np.stack([each for each, _ in asked])),
             "masks": torch.from_numpy(np.stack([mask for _, mask in asked])),
+            "regions": regions,
             "number": torch.tensor(i),
         }
 
@@ -192,24 +194,27 @@ def _ask(
 
 
 class Learner(nn.Module):
-    """The SAM and how its images are normalised."""
+    """The SAM, how its images are normalised, and the scale and bias of the likeness of patches."""
 
     def __init__(self, sam: SamModel, mean: list[float], std: list[float]) -> None:
         super().__init__()
         self.sam = sam
         self.register_buffer("mean", torch.tensor(mean)[:, None, None] * 255)
         self.register_buffer("std", torch.tensor(std)[:, None, None] * 255)
+        self.likeness = nn.Parameter(torch.tensor([5.0, -2.0]))
 
-    def forward(self, batch: Mapping[str, Tensor], *, several: bool) -> tuple[Tensor, Tensor]:
-        """Mask logits [n, 6, masks, 48, 48] and expected IoU [n, 6, masks]."""
+    def forward(self, batch: Mapping[str, Tensor], *, several: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """Mask logits [n, 6, masks, 48, 48], expected IoU [n, 6, masks] and likeness of patches [n, 144, 144]."""
         pixels = (batch["image"] - self.mean) / self.std
+        embeddings = self.sam.vision_encoder(pixels).last_hidden_state
         output = self.sam(
-            pixel_values=pixels,
+            image_embeddings=embeddings,
             input_points=batch["points"],
             input_labels=torch.ones(batch["points"].shape[:-1], dtype=torch.long),
             multimask_output=several,
         )
-        return output.pred_masks, output.iou_scores
+        unit = functional.normalize(embeddings.flatten(2), dim=1)
+        return output.pred_masks, output.iou_scores, self.likeness[0] * (unit.mT @ unit) + self.likeness[1]
 
 
 class Objective:
@@ -219,9 +224,13 @@ class Objective:
         self.seed = seed
 
     def __call__(self, learner: nn.Module, batch: Mapping[str, Any]) -> dict[str, Tensor]:
-        """Named scalars: loss, focal, dice, iou (of the best mask, mean) and error of the expected IoU."""
+        """Named scalars: loss, focal, dice, iou (of the best mask, mean), error of the expected IoU, and apart.
+
+        The last is the cross entropy of whether two patches lie in one region: it shapes the image encoder long before
+        the decoder has learnt to be asked.
+        """
         single = np.random.default_rng((self.seed, int(batch["number"][0]), 3)).random() < SINGLE
-        logits, expected = learner(batch, several=not single)
+        logits, expected, alike = learner(batch, several=not single)
         truth = functional.avg_pool2d(batch["masks"].float(), SIZE // logits.shape[-1])[:, :, None]
         truth = truth.expand_as(logits)
         focal, dice = focal_loss(logits, truth), dice_loss(logits, truth)
@@ -231,12 +240,16 @@ class Objective:
             iou = (found & real).sum((-1, -2)) / (found | real).sum((-1, -2)).clamp(min=1)
         error = functional.mse_loss(expected, iou)
         chosen = best.indices[..., None]
+        centres = batch["regions"][:, PATCH // 2 :: PATCH, PATCH // 2 :: PATCH].flatten(1)
+        together = (centres[:, :, None] == centres[:, None]).float()
+        apart = functional.binary_cross_entropy_with_logits(alike, together)
         return {
-            "loss": best.values.mean() + error,
+            "loss": best.values.mean() + error + apart,
             "focal": focal.gather(-1, chosen).mean(),
             "dice": dice.gather(-1, chosen).mean(),
             "iou": iou.gather(-1, chosen).mean(),
             "error": error,
+            "apart": apart,
         }
 
 
@@ -271,7 +284,7 @@ def save(sam: SamModel, out: Path, *, mean: list[float], std: list[float]) -> No
 def main() -> None:
     """Train and save."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--iterations", type=int, default=3500)
+    parser.add_argument("--iterations", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=MINI / "sam")
     parser.add_argument("--work", type=Path, default=WORK)
@@ -286,16 +299,11 @@ def main() -> None:
         learner,
         Prompts(options.work, options.seed),
         loss=Objective(options.seed),
-        optimisers=muon_and_adamw(
-            learner,
-            blocks=("vision_encoder.layers", "mask_decoder.transformer.layers"),
-            muon_rate=0.01,
-            adamw_rate=1e-3,
-        ),
+        optimisers=[AdamW(learner.parameters(), lr=1e-3, weight_decay=0.01, betas=(0.9, 0.98))],
         iterations=options.iterations,
         batch_size=BATCH,
         out=options.work / "sam",
-        rate=warm_hold_decay(options.iterations),
+        rate=warm_hold_decay(options.iterations, decay=0.6),
         seed=options.seed,
         workers=0,
         checkpoint_every=100,
