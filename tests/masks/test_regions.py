@@ -1,8 +1,10 @@
 import numpy as np
+import pytest
 import torch
 from torch.nn.functional import normalize
 
-from namesake.masks.regions import Regions, mean_features, paint, without_empty
+from namesake.masks.crops import CropFeatures
+from namesake.masks.regions import NamedView, Regions, RegionsConfig, mean_features, paint, without_empty
 
 
 def squares(*boxes: tuple[int, int, int, int], height: int = 12, width: int = 16) -> np.ndarray:
@@ -51,3 +53,11 @@ def test_without_empty() -> None:
     masks = squares((0, 0, 2, 2), (3, 3, 3, 3))
     found = without_empty(Regions(masks, np.array([4, 5]), np.array([0.1, 0.2])))
     assert found.words.tolist() == [4]
+
+
+@pytest.mark.parametrize(("voters", "wanted"), [("crops", [1]), ("patches", [0])])
+def test_present__crops_or_patches_vote(voters: str, wanted: list[int]) -> None:
+    patches = torch.eye(3)[torch.zeros(2, 2, dtype=torch.long)]
+    features = CropFeatures(torch.eye(3)[[1, 1, 2]], patches)
+    view = NamedView(features, None, torch.eye(3), 8, 8, RegionsConfig(voters=voters))
+    assert view.present().tolist() == wanted

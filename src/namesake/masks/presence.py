@@ -1,4 +1,4 @@
-"""Class tokens of crops and words in, the words that the image shows out; patches and words in, points to ask at out.
+"""Tokens of crops or patches and words in, the words that the image shows out; patches and words in, points to ask at out.
 
 FMbSeg, https://arxiv.org/abs/2403.09307, section 3.2.1. It knows no masks.
 """
@@ -15,10 +15,10 @@ from namesake.errors import ConfigError
 def present_words(
     tokens: Float[Tensor, "crops dim"], texts: Float[Tensor, "words dim"], *, more_than: int = 1
 ) -> Int[Tensor, "present"]:
-    """Words that are the nearest one of more than so many crops, in their own order; may be none.
+    """Words that are the nearest one of more than so many crops (or patches), in their own order; may be none.
 
     Args:
-        tokens: Of the crops, of length 1.
+        tokens: Of the crops or patches, of length 1.
         texts: Of the words, of length 1.
         more_than: FMbSeg's threshold T; published: 1.
     """

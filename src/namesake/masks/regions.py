@@ -5,7 +5,7 @@ FMbSeg, https://arxiv.org/abs/2403.09307, section 3.2: a mask at the patches tha
 """
 
 from dataclasses import dataclass, field
-from typing import NamedTuple, final
+from typing import Literal, NamedTuple, final
 
 import numpy as np
 import torch
@@ -37,10 +37,13 @@ class RegionsConfig:
     """Side in pixels that images are enlarged to for CLIP; paper: 1344."""
     mlp: bool = False
     """Keep the perceptron behind CLIP's last attention; paper: left out."""
+    voters: Literal["crops", "patches"] = "crops"
+    """Who votes on which words are there; paper: the class tokens of crops. An encoder that knows whole scenes only, as
+    the embedded one does, says more through its patches."""
     overview: bool = False
     """Let the whole image vote beside its crops on which words are there; paper: crops alone."""
     more_than: int = 1
-    """Crops that have to be exceeded for a word to be there; paper: 1."""
+    """Votes that have to be exceeded for a word to be there; paper: 1."""
     points: int = 5
     """Points a word; paper: 5."""
     longer_side: int = 518
@@ -53,7 +56,10 @@ MINI_REGIONS = RegionsConfig(
     clip="embedded:clip",
     masks="embedded:sam",
     sentence="templates",
-    side=288,
+    side=96,
+    mlp=True,
+    voters="patches",
+    more_than=4,
     longer_side=96,
     automatic=AutomaticConfig(points_per_side=8, predicted_iou=0.75, stability=0.7),
 )
@@ -111,7 +117,9 @@ class NamedView(NamedTuple):
 
     def present(self) -> Int[Tensor, "present"]:
         """The words that are there; see `present_words`."""
-        return present_words(self.features.tokens, self.texts, more_than=self.config.more_than)
+        crops = self.config.voters == "crops"
+        voters = self.features.tokens if crops else self.features.patches.flatten(0, 1)
+        return present_words(voters, self.texts, more_than=self.config.more_than)
 
     def prompted(self, present: Int[Tensor, "present"]) -> Regions:
         """A mask for each word that is there: stage 1.1."""
