@@ -39,8 +39,8 @@ def test_objects_are_where_labels_are(examples: Examples) -> None:
     for sample in map(samples_of(examples).__getitem__, range(40)):
         assert sample.image.shape == (3, 24, 24)
         assert torch.equal(sample.owners > 0, (sample.labels > 0) & (sample.labels < 255))
-        assert 1 <= sample.count <= 4
-        assert int(sample.owners.max()) <= sample.count
+        assert 1 <= sample.objects <= 4
+        assert int(sample.owners.max()) <= sample.objects
         for number in sample.owners.unique():
             assert len(sample.labels[sample.owners == number].unique()) == 1 or number == 0
 

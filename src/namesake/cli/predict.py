@@ -1,7 +1,7 @@
 """Verbs that use a run on images: `predict`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -22,7 +22,9 @@ def predict(
     tile: Annotated[
         int | None, typer.Option(help="Segment larger images in tiles of this side, at their resolution (zutis).")
     ] = None,
-    precision: Annotated[str, typer.Option(help="no, bf16 or fp16: arithmetic of the network.")] = "no",
+    precision: Annotated[
+        Literal["no", "bf16", "fp16"], typer.Option(help="no, bf16 or fp16: arithmetic of the network.")
+    ] = "no",
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
     quiet: QuietOption = False,

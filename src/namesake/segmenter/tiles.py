@@ -78,8 +78,9 @@ def predict_tiled(predictor: OpenVocabulary, image: ImageArray, *, tile: int) ->
         found: Proposals = predictor.network(predictor.input([crop(fitted, pixels)], to_patches=False), centre=centre)
         with torch.autocast(predictor.device.type, enabled=False):
             weight = window(cells, rows=CELLS * rows, columns=CELLS * columns)
-            crop(total.permute(1, 2, 0), cells).add_((predictor.compare(found)[0].cpu() * weight).permute(1, 2, 0))
-            crop(weights, cells).add_(weight)
+            inside = (slice(cells.top, cells.top + cells.height), slice(cells.left, cells.left + cells.width))
+            total[:, *inside] += predictor.compare(found)[0].cpu() * weight
+            weights[inside] += weight
             parts += _parts(predictor, found, cells)
     labels = predictor.labels((total / weights).to(predictor.device), height=height, width=width)
     objects = join(parts, rows=CELLS * rows, columns=CELLS * columns, overlap=predictor.inference.nms)
@@ -176,7 +177,7 @@ def _are_one(a: Part, b: Part) -> bool:
         return False
     ours, theirs = (crop(part.mask, Box(top - part.box.top, left - part.box.left, height, width)) for part in (a, b))
     common = np.count_nonzero(ours & theirs)
-    return bool(common) and common >= SAME * np.count_nonzero(ours | theirs)
+    return bool(common >= max(1.0, SAME * np.count_nonzero(ours | theirs)))
 
 
 def _to_size(masks: Sequence[Bool[ndarray, "rows columns"]], *, height: int, width: int) -> Bool[ndarray, "n _ _"]:

@@ -5,7 +5,8 @@ where it was. What the networks look like, and how they predict, is the business
 """
 
 from namesake.training.experts import MINI_EXPERTS, ExpertsConfig, relabel_with_experts
-from namesake.training.query_segmenter import MINI_QUERY_TRAINING, QueryTrainingConfig, train_query_segmenter
+from namesake.training.query_config import MINI_QUERY_TRAINING, QueryTrainingConfig
+from namesake.training.query_segmenter import train_query_segmenter
 from namesake.training.saliency import MINI_SALIENCY, SaliencyModel, SaliencyTrainingConfig, train_saliency
 from namesake.training.segmenter import MINI_TRAINING, TrainingConfig, train_segmenter
 

@@ -55,13 +55,13 @@ class InstanceSample(NamedTuple):
         image: RGB, not normalised.
         labels: 0 to the number of names, or the label that does not count.
         owners: Number of the object at each pixel, counted from 1; 0 for none.
-        count: Objects of the sample, those hidden by others included.
+        objects: How many the sample has, those hidden by others included.
     """
 
     image: UInt8[Tensor, "3 height width"]
     labels: Int[Tensor, "height width"]
     owners: UInt8[Tensor, "height width"]
-    count: int
+    objects: int
 
 
 class InstanceBatch(NamedTuple):
@@ -79,7 +79,7 @@ def collate(samples: Sequence[InstanceSample]) -> InstanceBatch:
         torch.stack([sample.image for sample in samples]),
         torch.stack([sample.labels for sample in samples]),
         torch.stack([sample.owners for sample in samples]),
-        tuple(sample.count for sample in samples),
+        tuple(sample.objects for sample in samples),
     )
 
 
