@@ -1,4 +1,4 @@
-"""Tokens of crops or patches and words in, the words that the image shows out; patches and words in, points to ask at out.
+"""Tokens of crops or patches and words in, the words that the image shows out; and points at which to ask for them.
 
 FMbSeg, https://arxiv.org/abs/2403.09307, section 3.2.1. It knows no masks.
 """

@@ -22,6 +22,8 @@ from typing import Any
 from namesake.archives import ArchivesConfig, retrieve
 from namesake.index import build_index
 from namesake.masks import SaliencyConfig, saliency_masks
+from namesake.masks.regions import MINI_REGIONS
+from namesake.masks.stuff import StuffConfig, redraw_stuff
 from namesake.records import Images, Names
 from namesake.segmenter import SegmenterFolder
 from namesake.training import (
@@ -49,6 +51,8 @@ class Config:
     """Step 4: 5,000 updates of 8 images for each name; 0 updates leave the step out."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
     """Step 5: 20,000 updates of 16 images."""
+    stuff: StuffConfig = field(default_factory=StuffConfig)
+    """Names of stuff, whose masks are drawn by FMbSeg's first stage instead; paper: none."""
     device: str = "auto"
 
 
@@ -58,6 +62,7 @@ PRESETS: dict[str, Config] = {
         encoder="embedded:clip",
         archives=ArchivesConfig(images_per_name=50),
         saliency=SaliencyConfig(network="embedded:saliency"),
+        stuff=StuffConfig(regions=MINI_REGIONS),
         experts=MINI_EXPERTS,
         training=MINI_TRAINING,
     ),
@@ -73,6 +78,8 @@ def namedmask(
     masks = step(saliency_masks, archives, config=config.saliency, device=config.device)
     if config.experts.iterations:
         masks = step(relabel_with_experts, masks, archives, config=config.experts, device=config.device)
+    if config.stuff.names:
+        masks = step(redraw_stuff, masks, archives, config=config.stuff, device=config.device)
     trained: SegmenterFolder = step(
         train_segmenter, archives, masks, names, config=config.training, device=config.device
     )

@@ -24,6 +24,8 @@ from typing import Any
 from namesake.archives import ArchivesConfig, retrieve
 from namesake.index import build_index
 from namesake.masks import SaliencyConfig, saliency_masks
+from namesake.masks.regions import MINI_REGIONS
+from namesake.masks.stuff import StuffConfig, redraw_stuff
 from namesake.records import Images, Names
 from namesake.segmenter import SegmenterFolder
 from namesake.training import MINI_QUERY_TRAINING, QueryTrainingConfig, train_query_segmenter
@@ -42,6 +44,8 @@ class Config:
     """Step 3: SelfMask with 20 queries at a shorter side of 512, and the bilateral solver."""
     training: QueryTrainingConfig = field(default_factory=QueryTrainingConfig)
     """Step 4: 20,000 updates of 8 images, from CLIP ViT-B/16."""
+    stuff: StuffConfig = field(default_factory=StuffConfig)
+    """Names of stuff, whose masks are drawn by FMbSeg's first stage instead; paper: none."""
     device: str = "auto"
 
 
@@ -51,6 +55,7 @@ PRESETS: dict[str, Config] = {
         encoder="embedded:clip",
         archives=ArchivesConfig(images_per_name=50),
         saliency=SaliencyConfig(network="embedded:saliency"),
+        stuff=StuffConfig(regions=MINI_REGIONS),
         training=MINI_QUERY_TRAINING,
     ),
 }
@@ -63,6 +68,8 @@ def zutis(
     index = step(build_index, images, encoder=config.encoder, device=config.device)
     archives = step(retrieve, index, names, config=config.archives, device=config.device)
     masks = step(saliency_masks, archives, config=config.saliency, device=config.device)
+    if config.stuff.names:
+        masks = step(redraw_stuff, masks, archives, config=config.stuff, device=config.device)
     trained: SegmenterFolder = step(
         train_query_segmenter, archives, masks, names, config=config.training, device=config.device
     )

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
-from namesake.encoders import AutomaticConfig, Clip, load_clip
+from namesake.encoders import AutomaticConfig, load_clip
 from namesake.encoders.patches import PatchEncoder, load_patch_encoder
 from namesake.errors import ConfigError
 from namesake.masks.proposals import load_masks_from
 from namesake.masks.region_labels import RegionLabels
 from namesake.names.words import Sentences
-from namesake.records import Images, Names
+from namesake.records import Images, ModelCard, Names
 from namesake.segmenter import Segmenter, SegmenterFolder, Settings, open_segmenter
 from namesake.segmenter.aligned import KIND, Aligned, AlignedInference, architecture_of
 from namesake.segmenter.alignment import Alignment, AlignmentConfig, Module
@@ -153,7 +153,10 @@ def train_alignment(
     iterations = config.iterations or -(-len(samples) * config.epochs // config.batch_size)
     side = TextSide(config.clip, prompts=config.sentence, joint=clip.dim, device=device, clip=clip)
     module = _train(samples, encoder, side.texts_of(labels.words), config, iterations, out=out, device=device)
-    saved = _save(encoder, clip, module, names, side, labels, config, out=out, device=device)
+    inference = replace(config.inference, side=config.side)
+    refine = load_masks_from(inference.refine, inference.automatic, device=device) if inference.refine else None
+    predictor = Aligned(encoder, module, names, texts=side, inference=inference, source=refine)
+    saved = _save(predictor, (*labels.models, clip.card, encoder.card), config, out=out)
     forget(out)
     return replace(saved, counts={"images": len(samples), "names": len(names), "iterations": iterations})
 
@@ -217,27 +220,14 @@ def _optimiser(module: nn.Module, config: AlignmentTrainingConfig) -> Optimizer:
 
 
 def _save(
-    encoder: PatchEncoder,
-    clip: Clip,
-    module: Alignment,
-    names: Names,
-    side: TextSide,
-    labels: RegionLabels,
-    config: AlignmentTrainingConfig,
-    *,
-    out: Path,
-    device: str,
+    predictor: Aligned, cards: tuple[ModelCard, ...], config: AlignmentTrainingConfig, *, out: Path
 ) -> SegmenterFolder:
-    inference = replace(config.inference, side=config.side)
-    cards = (*labels.models, clip.card, encoder.card)
-    source = None
-    if inference.refine:
-        source = load_masks_from(inference.refine, inference.automatic, device=device)
-        cards = (*cards, source.card)
-    predictor = Aligned(encoder, module, names, texts=side, inference=inference, source=source)
+    if predictor.source is not None:
+        cards = (*cards, predictor.source.card)
     facts = architecture_of(predictor, encoder=config.encoder, clip=config.clip, sentence=config.sentence)
-    settings = Settings(KIND, names, architecture=facts, preprocessing=None, models=tuple(dict.fromkeys(cards)))
-    return Segmenter(predictor, settings, device=encoder.device).save(out)
+    models = tuple(dict.fromkeys(cards))
+    settings = Settings(KIND, predictor.names, architecture=facts, preprocessing=None, models=models)
+    return Segmenter(predictor, settings, device=predictor.encoder.device).save(out)
 
 
 def _check(config: AlignmentTrainingConfig) -> None:

@@ -1,0 +1,128 @@
+"""Archives with their masks in; the same out, with new masks on the images of stuff, which no saliency network draws.
+
+NamedMask, https://arxiv.org/abs/2209.11228, section 5, names stuff as its limit; these masks are of FMbSeg's first
+stage (https://arxiv.org/abs/2403.09307, section 3.2).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from namesake.archives import unique_images
+from namesake.encoders.cards import read_card
+from namesake.encoders.sources import find
+from namesake.errors import ConfigError, ImagesError
+from namesake.images import read_ahead
+from namesake.images.geometry import resize_labels
+from namesake.masks import rle
+from namesake.masks.regions import RegionNamer, RegionsConfig, load_region_namer
+from namesake.masks.store import MaskLookup, MaskWriter, count_masks, open_masks
+from namesake.names.words import words_of
+from namesake.progress import track
+from namesake.records import Archives, ModelCard, PseudoMask, PseudoMasks
+from namesake.shapes import ImageArray
+from namesake.workspace import stage
+
+
+@dataclass(frozen=True)
+class StuffConfig:
+    """Which names are stuff, and how its masks are drawn."""
+
+    names: tuple[str, ...] = ()
+    """Names whose archives get new masks; none leaves all as they are."""
+    regions: RegionsConfig = field(default_factory=RegionsConfig)
+    """How regions are named."""
+    shard_size: int = 1000
+    """Images a shard."""
+
+
+@stage("masks/stuff", opens=open_masks)
+def redraw_stuff(
+    masks: PseudoMasks, archives: Archives, *, config: StuffConfig, out: Path, device: str = "auto"
+) -> PseudoMasks:
+    """Give the images of stuff the masks that their name has among all names.
+
+    Args:
+        masks: One an image.
+        archives: The images and their labels.
+        config: Which names, and how.
+        out: The stage's folder; finished shards in it are kept.
+        device: "auto", "cpu" or "cuda".
+
+    Returns:
+        The masks in the order of image ids: those of things as they were, those of stuff redrawn. Counts as
+        `saliency_masks` has them.
+
+    Raises:
+        ConfigError: A name is none of the archives' names.
+        WeightsError: An encoder is missing.
+    """
+    unknown = [name for name in config.names if name not in archives.names.names]
+    if unknown:
+        raise ConfigError(f"stuff.names: {', '.join(unknown)} is none of the names: {', '.join(archives.names.names)}.")
+    labels = unique_images(archives)
+    kept = MaskLookup(masks)
+    with MaskWriter(out, config.shard_size) as writer:
+        todo = list(writer.resume(list(labels)))
+        if todo:
+            for image_id, mask in track(
+                _masks(todo, labels, kept, archives, config=config, device=device), what="stuff"
+            ):
+                if mask is None:
+                    writer.skip(image_id, "unreadable, or without a mask before")
+                else:
+                    writer.write(mask)
+    return PseudoMasks(out, counts=count_masks(out), models=_cards(masks, config))
+
+
+def _masks(
+    todo: list[str],
+    labels: Mapping[str, int],
+    kept: MaskLookup,
+    archives: Archives,
+    *,
+    config: StuffConfig,
+    device: str,
+) -> Iterator[tuple[str, PseudoMask | None]]:
+    """The mask of each image in order; None where there is none."""
+    words, owner = words_of(archives.names)
+    stuff = {archives.names.label_of(name) for name in config.names}
+    rows = {label: torch.tensor([row for row, other in enumerate(owner) if other == label]) for label in stuff}
+    redrawn = [image_id for image_id in todo if labels[image_id] in stuff]
+    images = read_ahead(archives.images, redrawn)
+    namer = load_region_namer(words, config.regions, device=device) if redrawn else None
+    for image_id in todo:
+        label = labels[image_id]
+        if label not in stuff or namer is None:
+            yield image_id, kept[image_id] if image_id in kept else None  # noqa: SIM401
+            continue
+        _, image = next(images)
+        unreadable = isinstance(image, ImagesError)
+        yield image_id, None if unreadable else _redraw(image_id, label, image, namer, rows[label])
+
+
+def _redraw(image_id: str, label: int, image: ImageArray, namer: RegionNamer, rows: torch.Tensor) -> PseudoMask:
+    """All regions that have one of a name's words among the words that are there, or else the one at its points."""
+    view = namer.look(image)
+    rows = rows.to(view.texts.device)
+    regions = view.automatic(torch.unique(torch.cat([view.present(), rows])))
+    chosen = np.isin(regions.words, rows.cpu().numpy())
+    if not chosen.any():
+        regions = view.prompted(rows)
+        chosen = np.ones(len(regions.words), dtype=bool)
+    height, width = image.shape[:2]
+    mask = np.zeros((view.height, view.width), dtype=bool)
+    mask |= regions.masks[chosen].any(axis=0)
+    score = float(regions.scores[chosen].max()) if chosen.any() else 0.0
+    return PseudoMask(
+        image_id, label, score, height, width, rle.encode(resize_labels(mask, height=height, width=width))
+    )
+
+
+def _cards(masks: PseudoMasks, config: StuffConfig) -> tuple[ModelCard, ...]:
+    sources = (config.regions.clip, config.regions.masks)
+    cards = (read_card(source, folder=find(source).path or Path(source)) for source in sources)
+    return tuple(dict.fromkeys((*masks.models, *cards)))
