@@ -98,7 +98,8 @@ def test_names_that_are_not_scored__left_out_on_both_sides() -> None:
 
 def test_nothing_found() -> None:
     found = score([(7, DOG)], [])
-    assert found.ap == found.class_agnostic_ap == 0
+    assert found.ap == found.class_agnostic_ap == found.ap_small == 0
+    assert math.isnan(found.ap_large)
 
 
 def test_nothing_true() -> None:

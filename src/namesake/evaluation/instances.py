@@ -109,8 +109,6 @@ class InstanceScorer:
         """COCO's AP, AP50, AP75, and AP of small, medium and large objects, in percent."""
         if not self._truth:
             return [float("nan")] * 6
-        if not self._found:
-            return [0.0] * 6
         from pycocotools.coco import COCO
         from pycocotools.cocoeval import COCOeval
 

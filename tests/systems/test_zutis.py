@@ -1,0 +1,120 @@
+"""ZUTIS end to end on a tiny world: run, killed and continued, used with names never trained on, and scored."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import namesake
+from namesake.prediction import open_predictions
+from namesake.systems import configure
+
+pytestmark = pytest.mark.slow
+
+RUN = """
+import os, signal, sys, threading, time
+from pathlib import Path
+sign = sys.argv.pop(1)
+def kill_when_it_appears():
+    while not Path(sign).exists():
+        time.sleep(0.001)
+    os.kill(os.getpid(), signal.SIGKILL)
+if sign != "never":
+    threading.Thread(target=kill_when_it_appears, daemon=True).start()
+import torch
+torch.set_num_threads(1)
+from namesake.cli import main
+main()
+"""
+
+
+def cli(*arguments: str | Path, killed_at: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", RUN, str(killed_at or "never"), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
+
+
+def options(tiny, out: Path) -> list[str]:
+    config = {
+        "encoder": tiny.clip,
+        "archives.images_per_name": 6,
+        "saliency.network": tiny.saliency,
+        "training.clip": tiny.clip,
+        "training.iterations": 12,
+        "training.batch_size": 2,
+        "training.crop": 32,
+        "training.workers": 0,
+        "training.checkpoint_every": 4,
+        "training.network.heads": 4,
+        "training.network.queries": 5,
+    }
+    pairs = [part for path, value in config.items() for part in ("--config", f"{path}={value}")]
+    names = "car, tree, mug"
+    return ["run", "zutis", "--preset", "mini", "--names", names, "--images", str(tiny.images), "--out", out, *pairs]
+
+
+@pytest.fixture(scope="module")
+def whole(tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    result = cli(*options(tiny, folder), "--json")
+    assert result.returncode == 0, result.stderr
+    stages = [stage["name"] for stage in json.loads(result.stdout)["stages"]]
+    assert stages == ["index", "archives", "masks/saliency", "segmenter"]
+    return folder
+
+
+def test_paper__published_values() -> None:
+    config = configure("zutis", preset="paper")
+    assert (config.training.iterations, config.training.clip) == (20_000, "openai/clip-vit-base-patch16")
+    assert (config.archives.images_per_name, config.saliency.bilateral_solver) == (500, True)
+
+
+def test_run__killed_in_training_ends_with_the_same_bytes(tiny, whole: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "killed"
+    killed = cli(*options(tiny, folder), killed_at=folder / "segmenter" / "checkpoint.pt")
+    assert killed.returncode == -signal.SIGKILL
+    assert cli(*options(tiny, folder)).returncode == 0
+    for file in ("model.safetensors", "config.json", "metrics.jsonl"):
+        assert (folder / "segmenter" / file).read_bytes() == (whole / "segmenter" / file).read_bytes()
+
+
+def test_predict__names_never_trained_on(tiny, whole: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = ["predict", whole, tiny.scenes / "images", "--names", "dog, park bench", "--instances", "--out", out]
+    result = cli(*arguments, "--json")
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["images"] == 4
+    assert open_predictions(out).names.names == ("dog", "park bench")
+    found = json.loads((out / "instances.json").read_text())
+    assert [category["name"] for category in found["categories"]] == ["dog", "park bench"]
+    assert "one object" in found["info"]["description"]
+    claim = json.loads((out / "predictions.json").read_text())
+    manifest = json.loads((whole / "segmenter" / "manifest.json").read_text())
+    assert claim["source"] == manifest["key"]
+    other = cli("predict", whole, tiny.scenes / "images", "--out", out)
+    assert other.returncode == 1
+    assert "other settings (names)" in other.stderr
+
+
+def test_evaluate__objects_and_no_nan(tiny, whole: Path) -> None:
+    result = cli("evaluate", whole, "--benchmark", "world", "--root", tiny.scenes, "--json")
+    assert result.returncode == 0, result.stderr
+
+    def refuse(constant: str):
+        raise AssertionError(constant)
+
+    scores = json.loads(result.stdout, parse_constant=refuse)
+    assert {"mean_iou_over_dataset", "ap", "ap50", "ap75", "class_agnostic_ap"} <= scores.keys()
+    assert scores["ap_large"] is None  # 64 pixels hold no large object
+
+
+def test_segmenter__from_python(tiny, whole: Path) -> None:
+    segmenter = namesake.load(whole)
+    image = np.asarray(Image.open(next(tiny.images.iterdir())).convert("RGB"))[:50, :61]
+    result = segmenter.segment(image, names=["dog", "cat"])
+    assert result.labels.shape == result.confidence.shape == result.instances.masks.shape[1:] == (50, 61)
+    assert set(result.instances.names) <= {"dog", "cat"}
