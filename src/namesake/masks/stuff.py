@@ -100,8 +100,10 @@ def _masks(
             yield image_id, kept[image_id] if image_id in kept else None  # noqa: SIM401
             continue
         _, image = next(images)
-        unreadable = isinstance(image, ImagesError)
-        yield image_id, None if unreadable else _redraw(image_id, label, image, namer, rows[label])
+        if isinstance(image, ImagesError):
+            yield image_id, None
+        else:
+            yield image_id, _redraw(image_id, label, image, namer, rows[label])
 
 
 def _redraw(image_id: str, label: int, image: ImageArray, namer: RegionNamer, rows: torch.Tensor) -> PseudoMask:
