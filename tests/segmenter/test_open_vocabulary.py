@@ -143,7 +143,8 @@ def test_not_sure__below_the_names_own_confidence(query: Segmenter) -> None:
     plain = query.segment(picture(40, 48))
     limits = {"background": 0.0, "dog": 0.45, "cat": 2.0}
     wary = query.predictor.with_certainty(replace(query.predictor.certainty, least=limits))
-    (found,) = wary.predict([picture(40, 48)], height=40, width=48)
+    found = Segmenter(wary, query.settings).with_unsure().segment(picture(40, 48))
+    assert np.array_equal(Segmenter(wary, query.settings).segment(picture(40, 48)).labels, plain.labels)
     expected = plain.labels.copy()
     expected[(plain.labels == 1) & (plain.confidence < 0.45)] = 255
     expected[plain.labels == 2] = 255
@@ -190,3 +191,8 @@ def test_folder__no_query_segmenter(query: Segmenter, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(facts))
     with pytest.raises(WeightsError, match="describes no query segmenter"):
         load_segmenter(tmp_path, device="cpu")
+
+
+def test_not_sure__a_closed_set_has_no_limits(segmenter: Segmenter) -> None:
+    with pytest.raises(ConfigError, match="no limits of confidence"):
+        segmenter.with_unsure()

@@ -22,6 +22,9 @@ def predict(
     tile: Annotated[
         int | None, typer.Option(help="Segment larger images in tiles of this side, at their resolution (zutis).")
     ] = None,
+    unsure: Annotated[
+        bool, typer.Option(help="Label 255 where the run is less sure than it should be (zutis).")
+    ] = False,
     precision: Annotated[
         Literal["no", "bf16", "fp16"], typer.Option(help="no, bf16 or fp16: arithmetic of the network.")
     ] = "no",
@@ -39,12 +42,13 @@ def predict(
     set_quiet(quiet)
     start = time.monotonic()
     segmenter = load_segmenter(run_folder, device=device, precision=precision, tile=tile)
+    segmenter = segmenter.with_names(names) if names else segmenter
     made = predict_folder(
-        segmenter.with_names(names) if names else segmenter,
+        segmenter.with_unsure() if unsure else segmenter,
         open_images(images),
         out=out,
         instances=instances,
-        source=segmenter.key,
+        source=f"{segmenter.key}{' unsure' if unsure else ''}",
     )
     rate = round(made.counts["images"] / max(time.monotonic() - start, 1e-9), 1)
     say(

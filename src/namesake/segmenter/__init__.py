@@ -1,7 +1,7 @@
 """A segmenter: names that it knows, an image in, labels and confidence in original pixels out.
 
-Closed-set networks (DeepLabv3+), open-vocabulary ones that find objects too, and the training-free baselines share one `Segmenter`; a folder says which it is. How a
-network got its weights is no matter here.
+Closed-set networks (DeepLabv3+), open-vocabulary ones that find objects too, and the training-free baselines share one
+`Segmenter`; a folder says which it is. How a network got its weights is no matter here.
 """
 
 from namesake.segmenter.build import build_maskclip, build_named_regions, build_saliency_clip

@@ -46,6 +46,8 @@ class QueryInference:
     fit: Literal["published", "patches"] = "published"
     """Sides that are no multiple of the patch: the rest is unseen and the map stretched over it (code), or the image is
     resized to the nearest multiple ("patches")."""
+    mark_unsure: bool = False
+    """Pixels below their name's least confidence are "not sure"; code: no."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ class OpenVocabulary:
         self.inference, self.certainty = inference, certainty
         self.words = texts.words(names)
         self.texts = self.words.texts.to(device)
-        self.least = certainty.by_label(self.words)
+        self.least = certainty.by_label(self.words) if inference.mark_unsure else None
 
     def with_names(self, names: Names) -> "OpenVocabulary":
         """The same network with other names.

@@ -136,6 +136,22 @@ class Segmenter:
             )
         chosen = names if isinstance(names, Names) else read_names(names)
         predictor, settings = self.predictor.with_names(chosen), replace(self.settings, names=chosen)
+        return self._with(predictor, settings)
+
+    def with_unsure(self) -> "Segmenter":
+        """The same segmenter with the label "not sure" where confidence is low for the name.
+
+        That is lower than on nearly all pixels of the name in the images that the segmenter was taught with.
+
+        Raises:
+            ConfigError: The segmenter is of a kind that knows no such limits.
+        """
+        if not isinstance(self.predictor, OpenVocabulary):
+            raise ConfigError(f"a segmenter of the kind {self.kind!r} has no limits of confidence; kind query has.")
+        inference = replace(self.predictor.inference, mark_unsure=True)
+        return self._with(self.predictor.with_inference(inference), self.settings)
+
+    def _with(self, predictor: Predictor, settings: Settings) -> "Segmenter":
         return Segmenter(
             predictor, settings, device=self.device, precision=self.precision, tile=self.tile, key=self.key
         )

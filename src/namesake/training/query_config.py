@@ -52,8 +52,8 @@ class QueryTrainingConfig:
     """What counts as an object: a whole pseudo-mask (paper), or each connected piece of it."""
     rounds: int = 0
     """Rounds of training before the last one, each of which teaches the next the objects that it found; paper: 0."""
-    unsure: float = 0.0
-    """Share of the pixels agreeing with their pseudo-label, of each name, that may become "not sure"; paper: 0."""
+    unsure: float = 0.02
+    """Share of the pixels agreeing with their pseudo-label, of each name, that lie below its least confidence."""
     first_weights: Literal["published", "he"] = "published"
     """Of the layers before and after the decoder: torch's own (code), or He et al.'s, 2.4 times as wide, with which a
     short training gets to masks sooner."""
