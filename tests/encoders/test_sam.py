@@ -129,9 +129,10 @@ def test_automatic__masks_of_the_mask_generation_pipeline(sam_folder: Path, imag
     assert differing < 1e-4
 
 
-def test_automatic__nothing_passes_the_filter(sam_folder: Path, images: list) -> None:
+@pytest.mark.parametrize("filters", [{"predicted_iou": 1e9}, {"predicted_iou": -9, "stability": 2.0}])
+def test_automatic__nothing_passes_a_filter(sam_folder: Path, images: list, filters: dict) -> None:
     sam = load_sam(str(sam_folder), device="cpu")
-    found = sam.automatic(sam.embed(images[0]), AutomaticConfig(points_per_side=3, predicted_iou=1e9))
+    found = sam.automatic(sam.embed(images[0]), AutomaticConfig(points_per_side=3, **filters))
     assert found.masks.shape == (0, 40, 60)
 
 

@@ -138,7 +138,7 @@ class Sam:
                 kept = stability_scores(some, offset=config.stability_offset) > config.stability
                 kept &= masks.float().mean((1, 2)) >= config.smallest_share
                 found = masks[kept].cpu().numpy()
-                packed.append(np.packbits(found.reshape(len(found), -1), axis=1))
+                packed.append(np.packbits(found.reshape(len(found), frame.height * frame.width), axis=1))
                 boxes.append(boxes_of(found))
                 scores.append(score[kept.cpu().numpy()[:count]])
         if not packed:
