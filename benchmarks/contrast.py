@@ -13,13 +13,16 @@ import subprocess
 import sys
 import time
 
+import torch
+from torch.nn.functional import normalize
+
+from namesake.training.contrast import contrast
+
 PATCHES, DIM, WORDS = 1369, 768, 171
 
 
 def naive(z, y, t):  # noqa: ANN001, ANN201
     """Eq. 1 with every matrix that it names."""
-    import torch
-
     similar = z @ z.T
     others = similar.masked_fill(torch.eye(len(z), dtype=torch.bool), -torch.inf).logsumexp(1)
     to_text = z @ t.T
@@ -32,11 +35,6 @@ def naive(z, y, t):  # noqa: ANN001, ANN201
 
 def measure(way: str, images: int) -> dict[str, float]:
     """Seconds of one forward and backward pass, and mebibytes at the peak above those before it."""
-    import torch
-    from torch.nn.functional import normalize
-
-    from namesake.training.contrast import contrast
-
     torch.manual_seed(0)
     count = images * PATCHES
     z = normalize(torch.randn(count, DIM), dim=1).requires_grad_()
