@@ -223,3 +223,16 @@ def test_instance_targets__hidden_ones_stay() -> None:
     first, second = instance_targets(owners, [3, 1])
     assert first.tolist() == [[[False, True], [False, False]], [[False] * 2] * 2, [[False, False], [True, True]]]
     assert second.tolist() == [[[False, False], [True, False]]]
+
+
+def test_semantic__labels_with_several_words_have_the_sum_of_their_probabilities() -> None:
+    generator = torch.Generator().manual_seed(2)
+    tokens = functional.normalize(torch.randn(2, 3, 4, 6, generator=generator), dim=-1)
+    texts = functional.normalize(torch.randn(4, 6, generator=generator), dim=-1)
+    labels = torch.randint(0, 3, (2, 12, 16), generator=generator)
+    labels[0, :2] = 255
+    found = semantic_cross_entropy(tokens, texts, labels, owners=(0, 1, 1, 2), temperature=7.0)
+    cosines = torch.einsum("brcd,wd->bwrc", tokens, texts)
+    words = (7 * functional.interpolate(cosines, size=(12, 16), mode="bilinear", align_corners=False)).softmax(dim=1)
+    sums = torch.stack([words[:, 0], words[:, 1] + words[:, 2], words[:, 3]], dim=1)
+    assert torch.allclose(found, functional.nll_loss(sums.log(), labels, ignore_index=255), atol=1e-6)
