@@ -62,6 +62,7 @@ def fit_temperature(
     cosines: Float[Tensor, "cells words"], labels: Int[Tensor, "cells"], owners: Int[Tensor, "words"]
 ) -> float:
     """The scale of the cosines with the least cross-entropy, to 3 digits; golden-section search over its logarithm."""
+    cosines = cosines.double()  # the optimum is flat: float32 sums would decide where it lies
     own = owners[None] == labels[:, None]
 
     def loss(log_scale: float) -> float:
@@ -71,7 +72,7 @@ def fit_temperature(
 
     low, high = np.log(TEMPERATURES)
     golden = (5**0.5 - 1) / 2
-    while high - low > 1e-3:
+    while high - low > 1e-5:
         left, right = high - golden * (high - low), low + golden * (high - low)
         if loss(left) < loss(right):
             high = right
