@@ -193,3 +193,23 @@ def test_describe__nested_config():
 
 def test_run_now__needs_no_workspace():
     assert (run_now(count, upto=3).folder / "numbers").read_text() == "012"
+
+
+def test_step__borrows_from_a_run_beside_it(tmp_path: Path):
+    made = []
+
+    @stage("numbers", opens=Artifact)
+    def numbers(count: int, *, out: Path) -> Artifact:
+        made.append(count)
+        (out / "numbers.txt").write_text("1" * count)
+        return Artifact(out)
+
+    with Workspace(tmp_path / "a") as workspace:
+        workspace.step(numbers, 3)
+    with Workspace(tmp_path / "b", beside=tmp_path) as workspace:
+        workspace.step(numbers, 3)
+        assert workspace.stages[-1]["reused"]
+    with Workspace(tmp_path / "c", beside=tmp_path) as workspace:
+        workspace.step(numbers, 4)
+    assert made == [3, 4]
+    assert (tmp_path / "b" / "numbers" / "numbers.txt").read_text() == "111"

@@ -126,13 +126,16 @@ class Workspace:
         folder: The run folder; made if missing.
         overwrite: Replace stages made with other inputs or options, instead of refusing.
         until: Stop, with `stopped` set, before the first stage that comes after the stage folder of this name.
+        beside: A folder of other runs; a stage that one of them made of the same inputs and options is linked in.
 
     Raises:
         WorkspaceError: Another process writes to the folder, or it is not a run's folder.
     """
 
-    def __init__(self, folder: Path, *, overwrite: bool = False, until: str | None = None) -> None:
-        self.folder, self.overwrite, self.until = folder, overwrite, until
+    def __init__(
+        self, folder: Path, *, overwrite: bool = False, until: str | None = None, beside: Path | None = None
+    ) -> None:
+        self.folder, self.overwrite, self.until, self.beside = folder, overwrite, until, beside
         self.stages: list[dict[str, Any]] = []
         self._reached = False
 
@@ -174,7 +177,7 @@ class Workspace:
         out = self.folder / name
         wanted = {"function": function.__name__, "inputs": describe(inputs), "config": describe(options)}
         key, start = _digest(wanted), time.monotonic()
-        reused = self._is_done(out, key, wanted)
+        reused = self._is_done(out, key, wanted) or self._borrow(out, name, key)
         if reused:
             made: Made = function.opens(out)  # type: ignore[attr-defined]
         else:
@@ -203,6 +206,18 @@ class Workspace:
         shutil.rmtree(out)
         return False
 
+    def _borrow(self, out: Path, name: str, key: str) -> bool:
+        """Link in the same stage as a run beside this one has finished it; whether there is one."""
+        for manifest in sorted(self.beside.glob(f"*/{name}/{MANIFEST}")) if self.beside else ():
+            if (read_manifest(manifest.parent) or {})["key"] == key:
+                linked = out.with_name(f".{out.name}.part")
+                shutil.rmtree(linked, ignore_errors=True)
+                shutil.copytree(manifest.parent, linked, copy_function=os.link)
+                shutil.rmtree(out, ignore_errors=True)
+                linked.rename(out)
+                return True
+        return False
+
 
 class StoppedError(Exception):
     """The stage that `until` names is done; not an error."""
@@ -223,6 +238,7 @@ def _refuse_foreign(folder: Path) -> None:
 
 def _sweep(out: Path) -> None:
     """Delete what killed processes had begun to write; the lock on the run says that none of them is alive."""
+    shutil.rmtree(out.with_name(f".{out.name}.part"), ignore_errors=True)
     for unfinished in out.rglob(".*.part"):
         unfinished.unlink(missing_ok=True)
 

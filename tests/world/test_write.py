@@ -93,3 +93,12 @@ def test_write__refuses_a_foreign_folder(tmp_path: Path):
 def test_write__count_of_zero(tmp_path: Path):
     with pytest.raises(ConfigError, match="count is 0"):
         write_world("unlabelled", tmp_path, count=0, seed=1)
+
+
+def test_write_world__truth_of_unlabelled_images(tmp_path: Path):
+    write_world("unlabelled", tmp_path / "plain", count=2, seed=4, size=32, workers=1)
+    write_world("unlabelled", tmp_path / "known", count=2, seed=4, size=32, workers=1, truth=True)
+    assert not (tmp_path / "plain" / "masks").exists()
+    assert len(list((tmp_path / "known" / "masks").iterdir())) == 2
+    for image in (tmp_path / "plain" / "images").iterdir():
+        assert image.read_bytes() == (tmp_path / "known" / "images" / image.name).read_bytes()

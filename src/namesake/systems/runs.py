@@ -41,6 +41,7 @@ def run(
     device: str = "auto",
     overwrite: bool = False,
     until: str | None = None,
+    beside: Path | None = None,
 ) -> Run:
     """Run a system; an interrupted or finished run of the same kind in `out` is continued, not redone.
 
@@ -55,6 +56,7 @@ def run(
         device: "auto", "cpu" or "cuda".
         overwrite: Replace stages that other options made.
         until: Stop after the stage whose folder has this name ("index", "archives", "masks", "segmenter").
+        beside: A folder of other runs, whose stages from the same inputs and options are linked in, not redone.
 
     Raises:
         NamesakeError: An unknown system, preset or option, or what the stages raise; what was finished before stays.
@@ -71,7 +73,7 @@ def run(
         "images": str(pictures.folder),
         "command": " ".join(sys.argv),
     }
-    with Workspace(folder, overwrite=overwrite, until=until) as workspace:
+    with Workspace(folder, overwrite=overwrite, until=until, beside=beside) as workspace:
         _claim(folder, record, words, overwrite=overwrite)
         _say_embedded(embedded_notice(_texts(chosen)))
         with suppress(StoppedError):

@@ -59,6 +59,7 @@ def write_world(
     size: int = 96,
     names: Sequence[str] | None = None,
     workers: int = 2,
+    truth: bool | None = None,
 ) -> Written:
     """Write images 0 to `count` - 1 of a draw to a folder; finished images that lie there already are kept.
 
@@ -70,6 +71,7 @@ def write_world(
         size: width and height in pixels.
         names: families that may appear as named objects; all when None.
         workers: processes that render.
+        truth: write what `scenes` have besides images, for a draw whose masks are to be measured; None: scenes only.
 
     Raises:
         NamesError: A name is unknown.
@@ -80,7 +82,10 @@ def write_world(
     chosen = check(kind, seed=seed, size=size, names=names)
     if count < 1:
         raise ConfigError(f"count is {count}; expected 1 or more")
-    identity = {"draw": kind, "seed": seed, "size": size, "names": list(chosen), "version": VERSION}
+    with_truth = kind == "scenes" if truth is None else truth
+    identity = {
+        "draw": kind, "seed": seed, "size": size, "names": list(chosen), "truth": with_truth, "version": VERSION
+    }  # fmt: skip
     try:
         _claim(out, identity, count)
         files = [f"{index:06d}.jpg" for index in range(count)]
@@ -90,11 +95,11 @@ def write_world(
         pairs = zip(missing, encoded, strict=True)
         for index, one in track(pairs, what=f"rendering {kind}", total=count, done=count - len(missing)):
             captions[index] = one.scene.caption
-            _write_image(out, index, one, with_truth=kind == "scenes")
+            _write_image(out, index, one, with_truth=with_truth)
         if kind == "captioned":
             texts = (captions.get(i) or caption_of(kind, i, seed=seed, names=chosen) for i in range(count))
             _write_captions(out, files, list(texts))
-        if kind == "scenes":
+        if with_truth:
             _write_json(out / "names.json", label_names())
             _write_json(out / "instances.json", _coco(out, files, size))
         _write_json(out / FINISHED, {**identity, "count": count})
@@ -114,7 +119,7 @@ def _claim(out: Path, identity: dict[str, Any], count: int) -> None:
         if any(out.iterdir()):
             raise WorkspaceError(f"{out} is not empty and was not written by this command; choose another folder")
         _write_json(out / STARTED, identity)
-        for folder in ("images", "masks", "instances") if identity["draw"] == "scenes" else ("images",):
+        for folder in ("images", "masks", "instances") if identity["truth"] else ("images",):
             (out / folder).mkdir(exist_ok=True)
         return
     held = json.loads(record.read_text(encoding="utf-8"))
