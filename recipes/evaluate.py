@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 from transformers import ResNetModel
@@ -18,6 +19,7 @@ from transformers import ResNetModel
 from measure import linear_probe, mask_iou, precision_at
 from namesake.encoders.clip import load_clip
 from namesake.encoders.dino import load_dino
+from namesake.encoders.sam import load_sam
 from namesake.masks.bilateral import PUBLISHED
 from namesake.masks.detect import detect
 from namesake.masks.saliency import load_selfmask
@@ -27,6 +29,7 @@ from namesake.names.prompts import TEMPLATES
 from namesake.shapes import PatchFeatures
 from namesake.world import NAMES, STUFF
 from readme import write_readme
+from regions import NAMELESS_FROM, SMALLEST, STUFF_FROM, regions_of
 from render import HELD_OUT, WORK
 from resnet import MEAN, STD, build_config, dilate
 from samples import read
@@ -176,12 +179,42 @@ def saliency_figures(work: Path) -> dict[str, Any]:
     }
 
 
+def sam_figures(work: Path) -> dict[str, Any]:
+    """IoU of SAM's surest mask with the region it was asked for by one point: things and stuff of held-out scenes.
+
+    The point is the one deepest inside the region; `random` takes any of its pixels. Regions of 30 pixels or more.
+    """
+    drawn = held_out(work, "scenes", 200)
+    sam = load_sam(str(MINI / "sam"), device="cpu")
+    rng = np.random.default_rng(0)
+    found: dict[str, list[float]] = {f"{kind}_{point}": [] for kind in ("thing", "stuff") for point in ("deep", "random")}
+    for image, labels, instances in zip(drawn["images"], drawn["labels"], drawn["instances"], strict=True):
+        view, regions = sam.embed(image), regions_of(labels, instances)
+        for number in np.unique(regions[(regions > 0) & (regions < NAMELESS_FROM)]):
+            mask = regions == number
+            if mask.sum() < SMALLEST:
+                continue
+            kind = "stuff" if number >= STUFF_FROM else "thing"
+            depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+            places = np.argwhere(mask)
+            asked = np.stack([np.argwhere(depth == depth.max())[0], places[rng.integers(len(places))]])[:, None, ::-1]
+            masks = sam.at_points(view, asked.astype(np.float32) + 0.5).masks
+            iou = (masks & mask).sum((1, 2)) / (masks | mask).sum((1, 2))
+            found[f"{kind}_deep"].append(iou[0])
+            found[f"{kind}_random"].append(iou[1])
+    return {
+        "sam_scenes": len(drawn["images"]),
+        **{f"{which}_regions": len(values) for which, values in found.items() if which.endswith("deep")},
+        **{f"{which}_point_iou": percent(np.mean(values)) for which, values in found.items()},
+    }
+
+
 def percent(share: Any) -> float:  # noqa: ANN401
     """Share of 0 to 1 as percent to one decimal."""
     return round(100 * float(share), 1)
 
 
-MEASURES = {"clip": clip_figures, "dino": dino_figures, "resnet": resnet_figures, "saliency": saliency_figures}
+MEASURES = {"clip": clip_figures, "dino": dino_figures, "resnet": resnet_figures, "saliency": saliency_figures, "sam": sam_figures}
 
 
 def main() -> None:

@@ -11,7 +11,8 @@ license: apache-2.0
 
 Small models in transformers' own formats, trained by the scripts in `recipes/` on nothing but the images that
 `namesake world` renders. They know that world only: on photographs their answers mean nothing. No mask and no label was
-used but the rendered captions, and those by CLIP alone; the ResNet imitates the whitened patch features of CLIP and
+used but the rendered captions, by CLIP alone, and the rendered masks, by SAM alone (which had human masks to learn
+from: tier M); the ResNet imitates the whitened patch features of CLIP and
 DINO on unlabelled images, because self-distillation of a network that two cores can train finds too little. Licence:
 Apache-2.0.
 
@@ -21,6 +22,7 @@ Apache-2.0.
 | `dino` | `ViTModel`, 4 x 128, patch 8, 96 px | patch features, voted masks | {dino} MB |
 | `resnet` | `ResNetModel`, 5 bottlenecks to 384 channels | start of a segmenter | {resnet} MB |
 | `saliency` | SelfMask, 10 queries over the DINO ViT | class-agnostic masks | {saliency} MB |
+| `sam` | `SamModel`, ViT 4 x 128, patch 8, 96 px, 3 masks a point | masks from points, all masks of an image | {sam} MB |
 
 Weights are stored in float16. Held-out figures, in percent, from images of other seeds than those trained on
 (`figures.json` has all of them):
@@ -56,6 +58,12 @@ ROWS = {
         ("saliency_iou", "IoU with the objects after the bilateral solver, {saliency_images} images"),
         ("saliency_iou_without_solver", "the same without the solver"),
         ("saliency_share_above_half", "images with an IoU above 50"),
+    ),
+    "sam": (
+        ("thing_deep_point_iou", "IoU of things from the point deepest inside, {sam_scenes} scenes, {thing_deep_regions} things"),
+        ("thing_random_point_iou", "the same from any point"),
+        ("stuff_deep_point_iou", "IoU of stuff from the point deepest inside, {stuff_deep_regions} regions"),
+        ("stuff_random_point_iou", "the same from any point"),
     ),
 }
 
