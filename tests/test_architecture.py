@@ -20,7 +20,7 @@ ORDER = [
     {"prediction"},
     {"evaluation"},
     {"systems"},
-    {"demo"},
+    {"demo", "official", "reproduce"},
     {"cli"},
     {"__main__"},
 ]

@@ -1,0 +1,41 @@
+"""The verb `reproduce`: tables of the papers, ours beside the published."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from namesake.cli.app import DeviceOption, JsonOption, QuietOption, app, say
+from namesake.progress import set_quiet
+
+
+@app.command()
+def reproduce(
+    paper: Annotated[str, typer.Argument(help="namedmask, zutis or fmbseg.")],
+    *,
+    table: Annotated[str, typer.Option(help="1, 2, ..., figure-3, ...; `list` prints what there is, `all` runs it.")],
+    out: Annotated[Path, typer.Option(help="Worlds and runs; shared by all tables, and kept.")] = Path("reproduce"),
+    results: Annotated[Path | None, typer.Option(help="Folder of the page; results/ in --out if not given.")] = None,
+    seeds: Annotated[int, typer.Option(help="Seeds 0 to this less one, each with a world of its own.")] = 3,
+    jobs: Annotated[int, typer.Option(help="Seeds measured at a time.")] = 1,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Run a paper's table or figure on the embedded world and print it beside what was published.
+
+    Example: namesake reproduce namedmask --table 3
+    """
+    from namesake.reproduce import PAPERS
+    from namesake.reproduce import reproduce as run_table
+
+    set_quiet(quiet)
+    if table == "list":
+        known = {key: one.title for key, one in PAPERS.get(paper, {}).items()}
+        say({"tables": known}, as_json=as_json, lines=[f"{key:<24} {title}" for key, title in known.items()])
+        return
+    rows: list[dict[str, object]] = []
+    for key in PAPERS.get(paper, {}) if table == "all" else (table,):
+        found, page = run_table(paper, key, out=out, results=results, seeds=range(seeds), jobs=jobs, device=device)
+        rows += [{"table": key, **row} for row in found]
+    say({"rows": rows, "page": page}, as_json=as_json, lines=[page.read_text(encoding="utf-8"), f"page: {page}"])

@@ -1,0 +1,6 @@
+"""Tables of the papers, run on the embedded world: ours beside the published. It knows how to run what others made."""
+
+from namesake.reproduce.papers import PAPERS
+from namesake.reproduce.record import reproduce
+
+__all__ = ["PAPERS", "reproduce"]

@@ -1,0 +1,131 @@
+"""A run and the place of its benchmark in, values by column out. Every value is percent unless its column says else."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from namesake.errors import DataError
+from namesake.evaluation import evaluate, open_benchmark
+from namesake.evaluation.benchmarks import Benchmark
+from namesake.evaluation.confusion import Confusion, fold
+from namesake.evaluation.instances import read_truth
+from namesake.evaluation.mask_quality import mask_iou_per_name
+from namesake.evaluation.scores import mean_iou_over_dataset
+from namesake.evaluation.terms import terms_of
+from namesake.masks.store import open_masks
+from namesake.prediction.stream import Skipped, segment_ahead
+from namesake.progress import track
+from namesake.records import Images, Scores
+from namesake.reproduce.table import Trial, Values
+from namesake.segmenter import Segmenter, load_segmenter
+
+THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(20))
+
+
+def segmenter_of(trial: Trial) -> Segmenter:
+    """The run's segmenter, read as the setting says."""
+    segmenter = load_segmenter(trial.run, device=trial.place.device)
+    return trial.setting.read(segmenter, trial.place) if trial.setting.read else segmenter
+
+
+def semantic(trial: Trial) -> Values:
+    """Mean IoU over the dataset."""
+    scores = _scores(trial, open_benchmark(trial.place.benchmark, trial.place.root))
+    return {"mIoU": scores.mean_iou_over_dataset, "pixel accuracy": scores.pixel_accuracy}
+
+
+def objects(trial: Trial) -> Values:
+    """COCO's mask AP, class-aware and class-agnostic, beside the mean IoU."""
+    scores = _scores(trial, open_benchmark(trial.place.benchmark, trial.place.root))
+    return _of_objects(scores)
+
+
+def unseen_objects(trial: Trial) -> Values:
+    """The same on images of names that no system was given before it is asked for them."""
+    if trial.place.unseen_root is None:
+        raise DataError("this table needs images of unseen names; give --root a benchmark that has them.")
+    asked = segmenter_of(trial).with_names(trial.place.unseen)
+    return _of_objects(evaluate(asked, open_benchmark(trial.place.benchmark, trial.place.unseen_root)))
+
+
+def by_objects(trial: Trial) -> Values:
+    """Mean IoU on images with one true object, with several, and on all (NamedMask, Table 3)."""
+    benchmark = open_benchmark(trial.place.benchmark, trial.place.root)
+    counts = _objects_per_image(benchmark)
+    single = [image_id for image_id in benchmark.images.ids if counts.get(image_id, 0) == 1]
+    several = [image_id for image_id in benchmark.images.ids if counts.get(image_id, 0) > 1]
+    return {
+        column: _scores(trial, _only(benchmark, ids)).mean_iou_over_dataset
+        for column, ids in (("single obj.", single), ("multi-obj.", several), ("all", list(benchmark.images.ids)))
+    }
+
+
+def masks(trial: Trial) -> Values:
+    """IoU of the pseudo-masks with the truth of the archives' images: mean over names, then each name."""
+    if trial.place.truth is None:
+        raise DataError("this table needs the truth of the unlabelled images; give --root a set that has it.")
+    made = open_masks(trial.run / trial.setting.facts["masks"])
+    names = trial.place.names[trial.setting.names]
+    found = mask_iou_per_name(made, names, open_benchmark(trial.place.benchmark, trial.place.truth))
+    return {"avg. IoU": float(np.mean(list(found.values()))), **found}
+
+
+def thresholds(trial: Trial) -> Values:
+    """Mean IoU when pixels of lower confidence are background, for 20 thresholds; images are segmented once.
+
+    NamedMask, supplementary material, section 5.
+    """
+    benchmark = open_benchmark(trial.place.benchmark, trial.place.root)
+    segmenter = segmenter_of(trial)
+    words = dict(enumerate(("background", *segmenter.names.names)))
+    terms = terms_of(benchmark.names, words, segmenter.names)
+    sums = [Confusion(len(terms.truths), len(terms.predictions), ignore=benchmark.ignore) for _ in THRESHOLDS]
+    found = segment_ahead(segmenter, benchmark.images)
+    for one in track(found, what="sweeping the threshold", total=len(benchmark.images)):
+        if isinstance(one, Skipped):
+            raise DataError(f"{one.image_id} cannot be read: {one.reason}")
+        truth = benchmark.truth(one.image_id)
+        for limit, confusion in zip(THRESHOLDS, sums, strict=True):
+            confusion.add(truth, np.where(one.prediction.confidence < limit, 0, one.prediction.labels))
+    labels = len(terms.names) + 1
+    return {
+        f"{limit:.2f}": mean_iou_over_dataset(
+            fold(confusion.counts, truths=terms.truths, predictions=terms.predictions, labels=labels)
+        )
+        for limit, confusion in zip(THRESHOLDS, sums, strict=True)
+    }
+
+
+def _scores(trial: Trial, benchmark: Benchmark) -> Scores:
+    return evaluate(segmenter_of(trial), benchmark)
+
+
+def _of_objects(scores: Scores) -> Values:
+    found = scores.instances
+    if found is None:
+        raise DataError("this table needs a benchmark with true objects (instances.json).")
+    return {
+        "AP": found.ap,
+        "AP50": found.ap50,
+        "AP75": found.ap75,
+        "agnostic AP": found.class_agnostic_ap,
+        "agnostic AP50": found.class_agnostic_ap50,
+        "agnostic AP75": found.class_agnostic_ap75,
+        "mIoU": scores.mean_iou_over_dataset,
+    }
+
+
+def _objects_per_image(benchmark: Benchmark) -> dict[str, int]:
+    truth = read_truth(benchmark)
+    if truth is None:
+        raise DataError("this table needs a benchmark with true objects (instances.json).")
+    files = {image["id"]: image["file_name"] for image in truth["images"]}
+    counts: dict[str, int] = {}
+    for annotation in truth["annotations"]:
+        file = files[annotation["image_id"]]
+        counts[file] = counts.get(file, 0) + 1
+    return counts
+
+
+def _only(benchmark: Benchmark, ids: list[str]) -> Benchmark:
+    return replace(benchmark, images=Images(benchmark.images.folder, tuple(ids)))

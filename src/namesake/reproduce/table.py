@@ -1,0 +1,102 @@
+"""What a table of a paper consists of: its settings, what is measured of each, and what was published. Runs nothing."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from namesake.records import Images, Names
+from namesake.segmenter import Segmenter
+
+Vocabulary = Literal["things", "topics"]
+"""Names that a setting is run with: those of the benchmark's things, or of its things and stuff."""
+
+
+class Place(NamedTuple):
+    """Where a table is measured.
+
+    Attributes:
+        benchmark: Key of the benchmark; "world" at mini scale.
+        root: Where it lies.
+        images: The unlabelled images.
+        truth: A folder with the truth of those images, where it is known.
+        names: By vocabulary.
+        unseen: Names of the benchmark that no system is given before it is asked for them.
+        unseen_root: Images of those.
+        preset: Of the systems' configurations.
+        seed: Of everything random.
+        device: "auto", "cpu" or "cuda".
+        runs: Folder of the runs, which borrow stages from each other.
+    """
+
+    benchmark: str
+    root: Path
+    images: Images
+    truth: Path | None
+    names: Mapping[Vocabulary, Names]
+    unseen: Names
+    unseen_root: Path | None
+    preset: str
+    seed: int
+    device: str
+    runs: Path
+
+
+Values = dict[str, float]
+"""Measured values by column."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row: what is run, how it is read, and what was published for it.
+
+    Attributes:
+        label: What the row says.
+        system: The system to run; "" for rows that are quoted only.
+        config: Overrides of its preset.
+        mini: The overrides on the embedded world, where they differ.
+        published: Values by column, as in the paper.
+        names: What the system is run with.
+        until: Last stage that is needed; None for all.
+        read: Changes how the trained segmenter is read; None reads it as it is.
+        facts: What the measure needs to know besides.
+    """
+
+    label: str
+    system: str = ""
+    config: tuple[str, ...] = ()
+    mini: tuple[str, ...] | None = None
+    published: Mapping[str, float] = field(default_factory=dict)
+    names: Vocabulary = "things"
+    until: str | None = None
+    read: Callable[[Segmenter, Place], Segmenter] | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Trial(NamedTuple):
+    """A setting that was run: what a measure looks at."""
+
+    setting: Setting
+    run: Path
+    place: Place
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table or figure of a paper.
+
+    Attributes:
+        title: What it shows.
+        settings: Its rows; the first that is run is what the others are compared with.
+        measure: Values of a run.
+        columns: Of what is measured, in order; (): all.
+        benchmarks: Those of the paper, by the columns under which its values are published.
+        differs: What is measured differently here, in words.
+    """
+
+    title: str
+    settings: tuple[Setting, ...]
+    measure: Callable[[Trial], Values]
+    columns: tuple[str, ...] = ()
+    benchmarks: Mapping[str, str] = field(default_factory=dict)
+    differs: str = ""

@@ -1,0 +1,53 @@
+"""Rows and pages: means, ranges and changes are those of the values; what was not published stays empty."""
+
+from namesake.reproduce.papers import PAPERS, TITLES
+from namesake.reproduce.record import page_of
+from namesake.reproduce.show import markdown, rows_of
+from namesake.reproduce.table import Setting, Table
+from namesake.systems import SYSTEMS, configure
+
+TABLE = Table(
+    "Cats and dogs",
+    (
+        Setting("plain", "namedmask", published={"mIoU": 50.0}),
+        Setting("better", "namedmask", published={"mIoU": 52.5}),
+        Setting("quoted", published={"mIoU": 10.0}),
+    ),
+    lambda _: {},
+)
+MEASURED = {"plain": {"mIoU": [20.0, 22.0]}, "better": {"mIoU": [25.0, 24.0]}}
+
+
+def test_rows__means_ranges_and_changes() -> None:
+    plain, better, quoted = rows_of(TABLE, MEASURED)
+    assert plain["ours"]["mIoU"] == {"mean": 21.0, "spread": 2.0, "seeds": 2}
+    assert better["change"] == {"mIoU": 3.5}
+    assert better["published_change"] == {"mIoU": 2.5}
+    assert quoted["ours"] == {}
+
+
+def test_markdown__a_line_a_setting() -> None:
+    page = markdown("Table 1: Cats", TABLE, MEASURED, command="namesake reproduce cats --table 1")
+    assert "| better | 24.5 ± 1.0 (+3.5) | 52.5 (+2.5) |" in page
+    assert "| quoted |  | 10.0 (-40.0) |" in page
+    assert "`namesake reproduce cats --table 1`" in page
+
+
+def test_page__in_the_order_of_the_paper() -> None:
+    values = {setting.label: {"all": [1.0]} for setting in PAPERS["namedmask"]["3"].settings}
+    other = {setting.label: {"mIoU": [1.0]} for setting in PAPERS["namedmask"]["figure-3"].settings}
+    page = page_of("namedmask", {"figure-3": other, "3": values})
+    assert page.index("## Table 3: ") < page.index("## Figure 3: ")
+
+
+def test_papers__settings_are_valid_configurations() -> None:
+    assert PAPERS.keys() == TITLES.keys()
+    for tables in PAPERS.values():
+        for table in tables.values():
+            labels = [setting.label for setting in table.settings]
+            assert len(set(labels)) == len(labels)
+            for setting in table.settings:
+                if setting.system in SYSTEMS:
+                    configure(setting.system, preset="paper", config=setting.config)
+                    mini = setting.config if setting.mini is None else setting.mini
+                    configure(setting.system, preset="mini", config=mini)
