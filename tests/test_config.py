@@ -63,3 +63,11 @@ def test_override__refuses(assignment: str, complaint: str):
 
 def test_set_everywhere():
     assert set_everywhere(Config(), "seed", 5).training.seed == 5
+
+
+def test_override__none_where_the_field_allows_it():
+    from namesake.systems import configure
+
+    assert configure("maskclip", preset="mini", config=("threshold=none",)).threshold is None
+    with pytest.raises(ConfigError, match="temperature"):
+        configure("maskclip", preset="mini", config=("temperature=none",))

@@ -59,18 +59,18 @@ def paths(config: Any, prefix: str = "") -> dict[str, Any]:  # noqa: ANN401
 def _assign(config: Any, path: str, text: str, *, whole: Any, within: str = "") -> Any:  # noqa: ANN401
     """`config` with the value at `path` replaced; `within` is the dotted path of `config` in `whole`."""
     name, _, rest = path.partition(".")
-    fields = {field.name for field in dataclasses.fields(config)} if dataclasses.is_dataclass(config) else set()
+    fields = {field.name: field for field in dataclasses.fields(config)} if dataclasses.is_dataclass(config) else {}
     if name not in fields:
         near = difflib.get_close_matches(within + path, paths(whole), n=1, cutoff=0.4)
         hint = f"did you mean {near[0]}?" if near else f"known paths: {_known(whole)}."
         raise ConfigError(f"there is no option {within + path!r}; {hint}")
-    current = getattr(config, name)
+    current, optional = getattr(config, name), "None" in str(fields[name].type)
     if rest:
         value = _assign(current, rest, text, whole=whole, within=f"{within}{name}.")
     elif dataclasses.is_dataclass(current):
         raise ConfigError(f"{within + name!r} is a group; set one of {', '.join(paths(current, f'{within}{name}.'))}.")
     else:
-        value = _parse(text, like=current, name=within + name)
+        value = None if text.lower() == "none" and optional else _parse(text, like=current, name=within + name)
     return dataclasses.replace(config, **{name: value})
 
 

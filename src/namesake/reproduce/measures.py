@@ -1,61 +1,100 @@
 """A run and the place of its benchmark in, values by column out. Every value is percent unless its column says else."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from namesake.errors import DataError
 from namesake.evaluation import evaluate, open_benchmark
-from namesake.evaluation.benchmarks import Benchmark
+from namesake.evaluation.benchmarks import BACKGROUND, Benchmark
 from namesake.evaluation.confusion import Confusion, fold
 from namesake.evaluation.instances import read_truth
 from namesake.evaluation.mask_quality import mask_iou_per_name
-from namesake.evaluation.scores import mean_iou_over_dataset
+from namesake.evaluation.scores import iou_per_label, mean_iou_over_dataset
 from namesake.evaluation.terms import terms_of
+from namesake.images import read_image
 from namesake.masks.store import open_masks
 from namesake.prediction.stream import Skipped, segment_ahead
 from namesake.progress import track
-from namesake.records import Images, Scores
+from namesake.records import Images
 from namesake.reproduce.table import Trial, Values
 from namesake.segmenter import Segmenter, load_segmenter
+from namesake.segmenter.named_regions import NamedRegions
+from namesake.shapes import not_sure
 
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(20))
 
 
 def segmenter_of(trial: Trial) -> Segmenter:
-    """The run's segmenter, read as the setting says."""
-    segmenter = load_segmenter(trial.run, device=trial.place.device)
-    return trial.setting.read(segmenter, trial.place) if trial.setting.read else segmenter
+    """The run's segmenter, asked and read as the setting says."""
+    setting, place = trial.setting, trial.place
+    segmenter = load_segmenter(trial.run, device=place.device)
+    if setting.asked is not None:
+        segmenter = segmenter.with_names(place.names[setting.asked])
+    return segmenter if setting.read is None else setting.read(segmenter)
+
+
+def benchmark_of(trial: Trial) -> Benchmark:
+    """The images that the setting is measured on."""
+    return open_benchmark(trial.place.benchmark, trial.place.roots[trial.setting.on])
 
 
 def semantic(trial: Trial) -> Values:
     """Mean IoU over the dataset."""
-    scores = _scores(trial, open_benchmark(trial.place.benchmark, trial.place.root))
+    scores = evaluate(segmenter_of(trial), benchmark_of(trial))
     return {"mIoU": scores.mean_iou_over_dataset, "pixel accuracy": scores.pixel_accuracy}
+
+
+def topics(trial: Trial) -> Values:
+    """Mean IoU of things, of stuff and of both; background is no topic, its pixels count as wrong for others."""
+    return _by_kind(evaluate(segmenter_of(trial), benchmark_of(trial)).iou_per_name, trial)
 
 
 def objects(trial: Trial) -> Values:
     """COCO's mask AP, class-aware and class-agnostic, beside the mean IoU."""
-    scores = _scores(trial, open_benchmark(trial.place.benchmark, trial.place.root))
-    return _of_objects(scores)
+    scores = evaluate(segmenter_of(trial), benchmark_of(trial))
+    found = scores.instances
+    if found is None:
+        raise DataError("this table needs a benchmark with true objects (instances.json).")
+    return {
+        "AP": found.ap,
+        "AP50": found.ap50,
+        "AP75": found.ap75,
+        "agnostic AP": found.class_agnostic_ap,
+        "agnostic AP50": found.class_agnostic_ap50,
+        "agnostic AP75": found.class_agnostic_ap75,
+        "mIoU": scores.mean_iou_over_dataset,
+    }
 
 
-def unseen_objects(trial: Trial) -> Values:
-    """The same on images of names that no system was given before it is asked for them."""
-    if trial.place.unseen_root is None:
-        raise DataError("this table needs images of unseen names; give --root a benchmark that has them.")
-    asked = segmenter_of(trial).with_names(trial.place.unseen)
-    return _of_objects(evaluate(asked, open_benchmark(trial.place.benchmark, trial.place.unseen_root)))
+def told(trial: Trial) -> Values:
+    """As `topics`; with `told` in the setting's facts, the names that are in an image are given with it."""
+    if not trial.setting.facts.get("told"):
+        return topics(trial)
+    segmenter, benchmark = segmenter_of(trial), benchmark_of(trial)
+    predictor = segmenter.predictor
+    assert isinstance(predictor, NamedRegions)
+    names = segmenter.names
+    terms = terms_of(benchmark.names, dict(enumerate((BACKGROUND, *names.names))), names)
+    unsure = not_sure(len(names))
+    confusion = Confusion(len(terms.truths), len(terms.predictions), ignore=benchmark.ignore, not_sure=unsure)
+    for image_id in track(benchmark.images.ids, what="naming what is known to be there"):
+        truth = benchmark.truth(image_id)
+        shown = np.unique(terms.truths[truth[truth != benchmark.ignore]])
+        confusion.add(truth, predictor.told(read_image(benchmark.images.path(image_id)), shown[shown > 0]).labels)
+    counts = fold(confusion.counts, truths=terms.truths, predictions=terms.predictions, labels=len(names) + 1)
+    return _by_kind(dict(zip((BACKGROUND, *names.names), iou_per_label(counts).tolist(), strict=True)), trial)
 
 
 def by_objects(trial: Trial) -> Values:
     """Mean IoU on images with one true object, with several, and on all (NamedMask, Table 3)."""
-    benchmark = open_benchmark(trial.place.benchmark, trial.place.root)
+    benchmark = benchmark_of(trial)
     counts = _objects_per_image(benchmark)
     single = [image_id for image_id in benchmark.images.ids if counts.get(image_id, 0) == 1]
     several = [image_id for image_id in benchmark.images.ids if counts.get(image_id, 0) > 1]
     return {
-        column: _scores(trial, _only(benchmark, ids)).mean_iou_over_dataset
+        column: evaluate(segmenter_of(trial), _only(benchmark, ids)).mean_iou_over_dataset
         for column, ids in (("single obj.", single), ("multi-obj.", several), ("all", list(benchmark.images.ids)))
     }
 
@@ -75,7 +114,7 @@ def thresholds(trial: Trial) -> Values:
 
     NamedMask, supplementary material, section 5.
     """
-    benchmark = open_benchmark(trial.place.benchmark, trial.place.root)
+    benchmark = benchmark_of(trial)
     segmenter = segmenter_of(trial)
     words = dict(enumerate(("background", *segmenter.names.names)))
     terms = terms_of(benchmark.names, words, segmenter.names)
@@ -96,23 +135,14 @@ def thresholds(trial: Trial) -> Values:
     }
 
 
-def _scores(trial: Trial, benchmark: Benchmark) -> Scores:
-    return evaluate(segmenter_of(trial), benchmark)
-
-
-def _of_objects(scores: Scores) -> Values:
-    found = scores.instances
-    if found is None:
-        raise DataError("this table needs a benchmark with true objects (instances.json).")
-    return {
-        "AP": found.ap,
-        "AP50": found.ap50,
-        "AP75": found.ap75,
-        "agnostic AP": found.class_agnostic_ap,
-        "agnostic AP50": found.class_agnostic_ap50,
-        "agnostic AP75": found.class_agnostic_ap75,
-        "mIoU": scores.mean_iou_over_dataset,
+def _by_kind(iou: Mapping[str, float], trial: Trial) -> Values:
+    stuff = set(trial.place.names["topics"].names) - set(trial.place.names["things"].names)
+    kinds = {
+        "things": [value for name, value in iou.items() if name not in stuff and name != BACKGROUND],
+        "stuff": [value for name, value in iou.items() if name in stuff],
     }
+    means = {f"mIoU {kind}": float(np.nanmean(values)) for kind, values in kinds.items()}
+    return {"mIoU": float(np.nanmean(kinds["things"] + kinds["stuff"])), **means}
 
 
 def _objects_per_image(benchmark: Benchmark) -> dict[str, int]:

@@ -2,8 +2,12 @@
 
 from collections.abc import Mapping
 
-from namesake.reproduce import namedmask
+from namesake.reproduce import fmbseg, namedmask, zutis
 from namesake.reproduce.table import Table
 
-PAPERS: dict[str, Mapping[str, Table]] = {"namedmask": namedmask.TABLES}
-TITLES = {"namedmask": "NamedMask"}
+PAPERS: dict[str, Mapping[str, Table]] = {
+    "namedmask": namedmask.TABLES,
+    "zutis": zutis.TABLES,
+    "fmbseg": fmbseg.TABLES,
+}
+TITLES = {"namedmask": "NamedMask", "zutis": "ZUTIS", "fmbseg": "FMbSeg"}

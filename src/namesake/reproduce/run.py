@@ -78,15 +78,17 @@ def mini_place(folder: Path, *, seed: int, device: str) -> Place:
     write_world("unlabelled", world / "unlabelled", count=UNLABELLED, seed=seed, truth=True)
     write_world("scenes", world / "scenes", count=SCENES, seed=seed, names=SEEN_NAMES)
     write_world("scenes", world / "unseen", count=UNSEEN, seed=seed + 1_000, names=UNSEEN_NAMES)
-    things = Names(SEEN_NAMES)
     return Place(
         benchmark="world",
-        root=world / "scenes",
+        roots={"things": world / "scenes", "unseen": world / "unseen"},
         images=open_images(world / "unlabelled" / "images"),
         truth=world / "unlabelled",
-        names={"things": things, "topics": Names((*SEEN_NAMES, *STUFF), background=())},
-        unseen=Names(UNSEEN_NAMES),
-        unseen_root=world / "unseen",
+        names={
+            "things": Names(SEEN_NAMES),
+            "topics": Names((*SEEN_NAMES, *STUFF), background=()),
+            "unseen": Names(UNSEEN_NAMES),
+            "unseen topics": Names((*UNSEEN_NAMES, *STUFF), background=()),
+        },
         preset="mini",
         seed=seed,
         device=device,

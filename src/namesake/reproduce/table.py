@@ -8,8 +8,8 @@ from typing import Any, Literal, NamedTuple
 from namesake.records import Images, Names
 from namesake.segmenter import Segmenter
 
-Vocabulary = Literal["things", "topics"]
-"""Names that a setting is run with: those of the benchmark's things, or of its things and stuff."""
+Vocabulary = Literal["things", "topics", "unseen", "unseen topics"]
+"""Names: of things; of things and stuff; of things that are kept from every training; of those and of stuff."""
 
 
 class Place(NamedTuple):
@@ -17,12 +17,10 @@ class Place(NamedTuple):
 
     Attributes:
         benchmark: Key of the benchmark; "world" at mini scale.
-        root: Where it lies.
+        roots: Where it lies: images of things, and of things that are kept from every training ("unseen").
         images: The unlabelled images.
         truth: A folder with the truth of those images, where it is known.
         names: By vocabulary.
-        unseen: Names of the benchmark that no system is given before it is asked for them.
-        unseen_root: Images of those.
         preset: Of the systems' configurations.
         seed: Of everything random.
         device: "auto", "cpu" or "cuda".
@@ -30,12 +28,10 @@ class Place(NamedTuple):
     """
 
     benchmark: str
-    root: Path
+    roots: Mapping[str, Path]
     images: Images
     truth: Path | None
     names: Mapping[Vocabulary, Names]
-    unseen: Names
-    unseen_root: Path | None
     preset: str
     seed: int
     device: str
@@ -58,6 +54,8 @@ class Setting:
         published: Values by column, as in the paper.
         names: What the system is run with.
         until: Last stage that is needed; None for all.
+        asked: What the trained segmenter is asked for, where that is not what it was run with.
+        on: Images that it is measured on: those of the things, or those of unseen things.
         read: Changes how the trained segmenter is read; None reads it as it is.
         facts: What the measure needs to know besides.
     """
@@ -69,7 +67,9 @@ class Setting:
     published: Mapping[str, float] = field(default_factory=dict)
     names: Vocabulary = "things"
     until: str | None = None
-    read: Callable[[Segmenter, Place], Segmenter] | None = None
+    asked: Vocabulary | None = None
+    on: Literal["things", "unseen"] = "things"
+    read: Callable[[Segmenter], Segmenter] | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 

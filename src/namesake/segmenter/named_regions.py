@@ -10,6 +10,7 @@ from typing import final
 
 import numpy as np
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from namesake.encoders import AutomaticConfig
@@ -54,8 +55,16 @@ class NamedRegions:
         """Labels of height x width; the confidence is the mask's own, 0 where there is none."""
         return [self._one(image, height=height, width=width) for image in images]
 
-    def _one(self, image: ImageArray, *, height: int, width: int) -> Prediction:
-        prompted, automatic, _ = name_regions(self.namer, image)
+    @torch.inference_mode()
+    def told(self, image: ImageArray, labels: Int[np.ndarray, "present"]) -> Prediction:
+        """Where the names of these labels are, which are known to be in the image (semi-supervised, Table 2)."""
+        rows = np.flatnonzero(np.isin(self.labels, labels))
+        return self._one(image, height=image.shape[0], width=image.shape[1], shown=rows)
+
+    def _one(
+        self, image: ImageArray, *, height: int, width: int, shown: Int[np.ndarray, "present"] | None = None
+    ) -> Prediction:
+        prompted, automatic, _ = name_regions(self.namer, image, shown=shown)
         regions = prompted if self.kind == "prompted" else automatic
         size = {"height": regions.masks.shape[1], "width": regions.masks.shape[2]}
         own = regions._replace(words=np.arange(len(regions.words)))

@@ -1,0 +1,109 @@
+"""The tables of FMbSeg (https://arxiv.org/abs/2403.09307) and of its appendix, with their values."""
+
+from namesake.reproduce.measures import told, topics
+from namesake.reproduce.table import Setting, Table
+
+SETS = ("PV-21", "PV-20", "PC-59", "CO-80", "CS-171", "City", "ADE")
+REFINED = ("alignment.inference.refine=facebook/sam-vit-huge",)
+MINI_REFINED = ("alignment.inference.refine=embedded:sam",)
+EVERY = ("mIoU", "mIoU things", "mIoU stuff")
+
+
+def on_sets(*values: float) -> dict[str, float]:
+    """Published mean IoU by benchmark."""
+    return dict(zip(SETS, values, strict=True))
+
+
+BASE = Setting(
+    "Stage 2 (base)", "fmbseg", names="topics", published=on_sets(67.73, 85.65, 42.72, 57.63, 29.88, 28.37, 16.25)
+)
+BENCHMARKS = {
+    "PV-21": "voc2012", "PV-20": "voc2012-20", "PC-59": "pascal-context-59", "CO-80": "coco2017",
+    "CS-171": "coco-stuff-171", "City": "cityscapes", "ADE": "ade20k",
+}  # fmt: skip
+
+
+def stage_1(label: str, kind: str, *values: float) -> Setting:
+    """The first stage alone, which trains nothing."""
+    return Setting(label, "fmbseg", (f"until={kind}",), names="topics", published=on_sets(*values))
+
+
+TABLES: dict[str, Table] = {
+    "1": Table(
+        "Things and stuff",
+        (
+            BASE,
+            Setting("Stage 2 (refined)", "fmbseg", REFINED, mini=MINI_REFINED, names="topics",
+                    published=on_sets(71.02, 87.03, 44.34, 58.20, 30.65, 30.55, 16.60)),
+            Setting("MaskCLIP", "maskclip", ("threshold=0.0",), names="topics",
+                    published=on_sets(38.8, 74.9, 23.6, 20.6, 16.4, 12.6, 9.8)),
+            Setting("TCL", published={"PV-21": 55.0, "PV-20": 83.2, "PC-59": 33.9, "CO-80": 31.6, "CS-171": 22.4,
+                                      "City": 24.0, "ADE": 17.1}),
+        ),
+        topics,
+        columns=EVERY,
+        benchmarks=BENCHMARKS,
+    ),
+    "2": Table(
+        "Stage 1: labels from masks that names ask for, from all masks, and with known names",
+        (
+            stage_1("Stage 1.1", "prompted", 25.37, 42.92, 22.03, 32.97, 16.96, 9.50, 10.45),
+            stage_1("Stage 1.2", "automatic", 36.68, 53.36, 24.25, 29.15, 16.82, 14.86, 12.30),
+            Setting("Stage 1.1 (semi-supervised)", "fmbseg", ("until=prompted",), names="topics",
+                    published=on_sets(50.86, 63.82, 39.33, 47.77, 29.03, 10.76, 22.86), facts={"told": True}),
+        ),
+        told,
+        columns=EVERY,
+        benchmarks=BENCHMARKS,
+        differs="Pixels without a mask are wrong, as in the paper.",
+    ),
+    "3": Table(
+        "Modules and losses",
+        (
+            Setting("transformer block, TSupCon", "fmbseg", names="topics", published={"CS-171": 29.88}),
+            Setting("linear", "fmbseg", ("alignment.module=linear",), names="topics", published={"CS-171": 27.25}),
+            Setting("MLP", "fmbseg", ("alignment.module=mlp",), names="topics", published={"CS-171": 28.90}),
+            Setting("SupCon", "fmbseg", ("alignment.loss=supcon",), names="topics", published={"CS-171": 26.25}),
+            Setting("prototypes alone (Eq. 2)", "fmbseg", ("alignment.loss=prototype",), names="topics",
+                    published={"CS-171": 28.51}),
+        ),
+        topics,
+        columns=EVERY,
+        benchmarks={"CS-171": "coco-stuff-171"},
+    ),
+    "appendix-2": Table(
+        "Share of the masks of stage 1.2",
+        tuple(
+            Setting(f"{percent} %", "fmbseg", config, names="topics", published=on_sets(*values))
+            for percent, config, values in (
+                (75, (), (67.73, 85.65, 42.72, 57.63, 29.88, 28.37, 16.25)),
+                (0, ("alignment.use=prompted",), (65.83, 85.41, 41.34, 57.56, 28.02, 22.15, 15.40)),
+                (33, ("alignment.share=0.33",), (67.89, 84.92, 43.06, 57.19, 28.85, 26.71, 16.11)),
+                (100, ("alignment.share=1.0",), (63.58, 83.90, 38.69, 54.99, 27.55, 28.45, 14.99)),
+            )
+        ),
+        topics,
+        columns=EVERY,
+        benchmarks=BENCHMARKS,
+    ),
+    "unseen": Table(
+        "Beyond the paper: things that no training saw, among stuff that it did",
+        (
+            Setting("Stage 2 (base)", "fmbseg", names="topics", asked="unseen topics", on="unseen"),
+            Setting("MaskCLIP", "maskclip", ("threshold=0.0",), names="unseen topics", on="unseen"),
+        ),
+        topics,
+        columns=EVERY,
+    ),
+    "encoders": Table(
+        "Beyond the paper: other encoders, and masks without SAM",
+        (
+            Setting("DINO, SAM (as preset)", "fmbseg", names="topics"),
+            Setting("CLIP, SAM", "fmbseg", mini=("alignment.encoder=embedded:clip",), names="topics"),
+            Setting("DINO, SelfMask (no human mask)", "fmbseg", mini=("regions.masks=embedded:saliency",),
+                    names="topics"),
+        ),
+        topics,
+        columns=EVERY,
+    ),
+}  # fmt: skip
