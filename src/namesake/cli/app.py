@@ -34,7 +34,9 @@ JsonOption = Annotated[
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 RunArgument = Annotated[Path, typer.Argument(help="Folder of a run.")]
-SystemArgument = Annotated[str, typer.Argument(help="namedmask, zutis, selfmask, saliency+clip or maskclip.")]
+SystemArgument = Annotated[
+    str, typer.Argument(help="namedmask, zutis, fmbseg, selfmask, saliency+clip, maskclip or reco.")
+]
 
 
 def main() -> None:

@@ -19,8 +19,7 @@ from namesake.encoders.loading import load_network, model_type
 from namesake.encoders.preprocess import NetworkInput, Photos, Preprocessing, read_preprocessing
 from namesake.encoders.sources import fetch
 from namesake.encoders.text import Tokenizer, load_tokenizer
-from namesake.errors import ConfigError, ImagesError
-from namesake.images.geometry import resize
+from namesake.errors import ConfigError
 from namesake.names.prompts import fill
 from namesake.records import ModelCard
 from namesake.shapes import Embeddings, ImageArray, ImageBatch, PatchFeatures
@@ -111,15 +110,7 @@ class Clip:
         Raises:
             ImagesError: There is no image, or they differ in size.
         """
-        sizes = sorted({image.shape[:2] for image in images})
-        if len(sizes) != 1:
-            raise ImagesError(f"dense: expected one or more images of one (height, width), found {sizes or 'none'}.")
-        scale = 1.0 if size is None else size / min(sizes[0])
-        height, width = (max(1, round(side * scale / self.patch_size)) * self.patch_size for side in sizes[0])
-        if (height, width) != sizes[0]:
-            method = self.preprocessing.method
-            images = [resize(image, height=height, width=width, method=method) for image in images]
-        return self.patch_features(self.preprocessing.normalise(images))
+        return self.patch_features(self.preprocessing.fit_patches(images, patch=self.patch_size, size=size))
 
     @torch.no_grad()
     def wholes_and_patches(self, x: ImageBatch, *, mlp: bool = False) -> tuple[Embeddings, PatchFeatures]:

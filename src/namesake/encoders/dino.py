@@ -54,6 +54,24 @@ class Dino:
         """
         return self.preprocessing.normalise(images).to(self.device)
 
+    @torch.no_grad()
+    def dense(
+        self, images: Sequence[ImageArray], size: int | None = None, *, block: int | None = None
+    ) -> PatchFeatures:
+        """One vector a patch: images of one size -> [batch, rows, columns, dim], as `patch_features` has them.
+
+        Args:
+            images: RGB images that all have one size.
+            size: As `Clip.dense` takes it.
+            block: As `patch_features` takes it.
+
+        Raises:
+            ImagesError: There is no image, or they differ in size.
+            ConfigError: There is no such block.
+        """
+        x = self.preprocessing.fit_patches(images, patch=self.patch_size, size=size)
+        return self.patch_features(x, block=block)
+
     def patch_features(self, x: ImageBatch, *, block: int | None = None) -> PatchFeatures:
         """Patch tokens after the final LayerNorm; class and register tokens are dropped.
 

@@ -74,6 +74,27 @@ class Preprocessing:
         mean, std = (torch.tensor(values).view(3, 1, 1) for values in (self.mean, self.std))
         return (batch.mul_(self.scale) - mean).div_(std).contiguous()
 
+    def fit_patches(self, images: Sequence[ImageArray], *, patch: int, size: int | None = None) -> ImageBatch:
+        """Images of one size, resized to the nearest whole number of patches and normalised.
+
+        Args:
+            images: RGB.
+            patch: Side of a patch in pixels.
+            size: Resize so that the shorter side has about so many pixels; None keeps the images' own size. Both
+                sides are rounded to the nearest multiple of the patch.
+
+        Raises:
+            ImagesError: There is no image, or they differ in size.
+        """
+        sizes = sorted({image.shape[:2] for image in images})
+        if len(sizes) != 1:
+            raise ImagesError(f"dense: expected one or more images of one (height, width), found {sizes or 'none'}.")
+        scale = 1.0 if size is None else size / min(sizes[0])
+        height, width = (max(1, round(side * scale / patch)) * patch for side in sizes[0])
+        if (height, width) != sizes[0]:
+            images = [resize(image, height=height, width=width, method=self.method) for image in images]
+        return self.normalise(images)
+
     def apply(self, images: Photos) -> NetworkInput:
         """Everything: images of any sizes -> float32 [batch, 3, input height, input width], ready for the network."""
         return self.normalise([self.shape(image) for image in images])

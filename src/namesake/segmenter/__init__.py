@@ -4,7 +4,7 @@ Closed-set networks (DeepLabv3+), open-vocabulary ones that find objects too, an
 `Segmenter`; a folder says which it is. How a network got its weights is no matter here.
 """
 
-from namesake.segmenter.build import build_maskclip, build_named_regions, build_saliency_clip
+from namesake.segmenter.build import build_maskclip, build_named_regions, build_reference_maps, build_saliency_clip
 from namesake.segmenter.deeplab import DeepLab, DeepLabConfig, load_official_deeplab
 from namesake.segmenter.open_vocabulary import OpenVocabulary, QueryInference
 from namesake.segmenter.query_segmenter import QuerySegmenter, QuerySegmenterConfig, load_official_zutis
@@ -23,6 +23,7 @@ __all__ = [
     "Settings",
     "build_maskclip",
     "build_named_regions",
+    "build_reference_maps",
     "build_saliency_clip",
     "load_official_deeplab",
     "load_official_zutis",

@@ -1,20 +1,23 @@
 """Names and encoders in, a training-free segmenter out; it knows no images.
 
-The baselines of NamedMask (section 4.3 and Tables 5 to 9): MaskCLIP, and a saliency mask that CLIP names.
+The baselines of NamedMask (section 4.3 and Tables 5 to 9): MaskCLIP, ReCo, and a saliency mask that CLIP names.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from numpy import ndarray
+from torch import Tensor
 
 from namesake.encoders import load_clip
 from namesake.errors import ConfigError
+from namesake.masks.references import References
 from namesake.masks.region_labels import KINDS, PUBLISHED, Kind
 from namesake.masks.regions import RegionsConfig, load_region_namer
 from namesake.masks.saliency import load_selfmask, read_saliency_card
@@ -22,8 +25,9 @@ from namesake.names.prompts import TEMPLATES, embed
 from namesake.names.words import words_of
 from namesake.records import ModelCard, Names
 from namesake.segmenter.named_regions import REGIONS
+from namesake.segmenter.reference_maps import REFERENCE_MAPS, VECTORS
 from namesake.segmenter.segmenter import SegmenterFolder, open_segmenter
-from namesake.segmenter.settings import ZERO_SHOT, Settings, write_settings, write_weights
+from namesake.segmenter.settings import NAME_ONLY, ZERO_SHOT, Settings, write_settings, write_weights
 from namesake.segmenter.training_free import MASKCLIP, SALIENCY_CLIP, TEXTS
 from namesake.workspace import stage
 
@@ -136,6 +140,50 @@ def build_named_regions(
     )
 
 
+@stage("segmenter", opens=open_segmenter)
+def build_reference_maps(
+    references: References,
+    names: Names,
+    *,
+    clip: str,
+    out: Path,
+    threshold: float | None = 0.9,
+    temperature: float = 100.0,
+    size: int | None = None,
+    language: bool = True,
+    device: str = "auto",
+) -> SegmenterFolder:
+    """Make a segmenter that compares patches with what each name's images share (ReCo).
+
+    Args:
+        references: One a name.
+        names: The same names.
+        clip: Source of the CLIP that attends to the names.
+        out: Folder of the segmenter.
+        threshold: Pixels whose highest probability is lower become background; None for no background.
+        temperature: Scale of the scores in the softmax that gives the probability.
+        size: Shorter side that images are resized to; None keeps theirs.
+        language: Multiply the maps by how far CLIP takes each pixel for the name.
+        device: "auto", "cpu" or "cuda".
+
+    Raises:
+        WeightsError: The CLIP cannot be loaded.
+    """
+    encoder = load_clip(clip, device=device)
+    facts = {
+        "encoder": references.encoder,
+        "block": references.block,
+        "clip": clip if language else "",
+        "threshold": threshold,
+        "temperature": temperature,
+        "size": size,
+    }
+    models = tuple(dict.fromkeys((*references.models, encoder.card)))
+    weights = {VECTORS: torch.from_numpy(references.vectors)}
+    texts = embed(names, encoder)
+    return _write(REFERENCE_MAPS, names, texts, facts, models=models, out=out, regime=NAME_ONLY, weights=weights)
+
+
 def _write(
     kind: str,
     names: Names,
@@ -144,7 +192,9 @@ def _write(
     *,
     models: tuple[ModelCard, ...],
     out: Path,
+    regime: str = ZERO_SHOT,
+    weights: Mapping[str, Tensor] = MappingProxyType({}),
 ) -> SegmenterFolder:
-    write_weights({TEXTS: torch.from_numpy(texts)}, out)
-    write_settings(Settings(kind, names, architecture=facts, preprocessing=None, models=models, regime=ZERO_SHOT), out)
+    write_weights({TEXTS: torch.from_numpy(texts), **weights}, out)
+    write_settings(Settings(kind, names, architecture=facts, preprocessing=None, models=models, regime=regime), out)
     return open_segmenter(out)

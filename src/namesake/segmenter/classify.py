@@ -43,6 +43,7 @@ def decide(
     labels: Sequence[int] | None = None,
     threshold: float | None = None,
     least: Sequence[float] | None = None,
+    attention: Float[Tensor, "channels other_rows other_columns"] | None = None,
 ) -> Prediction:
     """Upsample logits bilinearly, and give each pixel the label of its highest one.
 
@@ -53,6 +54,7 @@ def decide(
         labels: Label of each channel, several of which may share one (background words: 0); 0, 1, 2, ... if None.
         threshold: Pixels whose highest probability lies below it become background; none do if None.
         least: For each label from 0 on, the confidence below which its pixels become "not sure"; none do if None.
+        attention: Factors of the logits, of a resolution of their own, upsampled likewise before they are multiplied.
 
     Returns:
         Labels as uint8 where the highest one is below 255, else int32; "not sure" is `not_sure(highest)`. The
@@ -70,6 +72,8 @@ def decide(
     for top in range(0, height, rows_at_once):
         band = slice(top, min(top + rows_at_once, height))
         fine = _upsample_rows(logits, band, height=height, width=width)
+        if attention is not None:
+            fine = fine * _upsample_rows(attention.float(), band, height=height, width=width)
         chosen, sure = _choose(fine.softmax(dim=0), owner, threshold, shared=len(set(labels)) < channels)
         if wanted is not None:
             chosen = torch.where(sure < wanted[chosen], unsure, chosen)

@@ -20,7 +20,7 @@ from namesake.images import read_image
 from namesake.images.geometry import resize_longer_side
 from namesake.names import read_names
 from namesake.records import Artifact, Names, Prediction
-from namesake.segmenter import aligned, closed_set, named_regions, open_vocabulary, training_free
+from namesake.segmenter import aligned, closed_set, named_regions, open_vocabulary, reference_maps, training_free
 from namesake.segmenter.open_vocabulary import OpenVocabulary
 from namesake.segmenter.settings import CONFIG, Settings, read_settings, write_settings, write_weights
 from namesake.segmenter.tiles import predict_tiled
@@ -56,6 +56,7 @@ KINDS: Mapping[str, Callable[[Settings, Path, torch.device], Predictor]] = {
     closed_set.KIND: closed_set.open_closed_set,
     open_vocabulary.KIND: open_vocabulary.open_open_vocabulary,
     named_regions.REGIONS: named_regions.open_named_regions,
+    reference_maps.REFERENCE_MAPS: reference_maps.open_reference_maps,
     training_free.MASKCLIP: training_free.open_maskclip,
     training_free.SALIENCY_CLIP: training_free.open_saliency_clip,
 }

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from namesake.records import Artifact
-from namesake.systems import fmbseg, maskclip, namedmask, saliency_clip, selfmask, zutis
+from namesake.systems import fmbseg, maskclip, namedmask, reco, saliency_clip, selfmask, zutis
 
 
 class System(NamedTuple):
@@ -21,4 +21,5 @@ SYSTEMS: dict[str, System] = {
     "selfmask": System(selfmask.selfmask, selfmask.PRESETS),
     "saliency+clip": System(saliency_clip.saliency_clip, saliency_clip.PRESETS),
     "maskclip": System(maskclip.maskclip, maskclip.PRESETS),
+    "reco": System(reco.reco, reco.PRESETS),
 }

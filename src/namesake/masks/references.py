@@ -1,0 +1,197 @@
+"""Archives in, for each name the vector of what its images share out; it knows no masks and no ground truth.
+
+ReCo, https://arxiv.org/abs/2206.07045, section 3.2, over the operations of `cosegment`. Checked against the published
+code's seeds and references.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import final
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from torch import Tensor
+
+from namesake.archives import rows
+from namesake.encoders import Clip, Dino, load_clip, load_dino
+from namesake.encoders.preprocess import centre_crop
+from namesake.errors import DataError, ImagesError
+from namesake.images import read_image, work_ahead
+from namesake.images.geometry import resize_shorter_side
+from namesake.masks.cosegment import context_references, eliminate_contexts, language_attention, reference_embedding
+from namesake.names.prompts import embed
+from namesake.progress import track
+from namesake.records import Archives, Artifact, ModelCard, Names
+from namesake.shapes import ImageArray, PatchFeatures
+from namesake.workspace import read_manifest, stage, write_atomically, write_json
+
+DESCRIPTION, VECTORS = "references.json", "references.npy"
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class ReferencesConfig:
+    """How images of one name are co-segmented; the defaults are ReCo's but for the encoders, which are nearest kin.
+
+    The published ones are a distilled DeiT-S/16 trained on stylised ImageNet and CLIP RN50x16, neither of which
+    transformers has a class for.
+    """
+
+    encoder: str = "facebook/dino-vits16"
+    """Image encoder whose patches are compared."""
+    block: int | None = None
+    """Take the patches from this block, counted from 0; None for the last."""
+    clip: str = "openai/clip-vit-base-patch16"
+    """CLIP whose dense features attend to the name."""
+    contexts: tuple[str, ...] = ("tree", "sky", "building", "road", "person")
+    """Names whose references are kept out of all others; none leaves context elimination out."""
+    language: bool = True
+    """Weigh patches by how far CLIP takes them for the name."""
+    published: bool = True
+    """Search seeds as the released code does; False repairs its column range (see `cosegment.find_seeds`)."""
+    side: int = 224
+    """Images are brought to this shorter side and cropped to a square."""
+
+
+@dataclass(frozen=True)
+class References(Artifact):
+    """One vector a name.
+
+    Attributes:
+        names: The names, in label order.
+        encoder: Source of the encoder in whose space the vectors lie.
+        block: Block of it that they come from; None for the last.
+        vectors: float32, each of length 1.
+    """
+
+    names: Names = field(default_factory=lambda: Names(()))
+    encoder: str = ""
+    block: int | None = None
+    vectors: Float[ndarray, "names dim"] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+
+
+def with_contexts(names: Names, contexts: Sequence[str]) -> Names:
+    """The names, followed by the contexts that are none of them: an archive is needed for each."""
+    others = tuple(context for context in contexts if context not in names.names)
+    return Names((*names.names, *others), (*names.synonyms, *((),) * len(others)) if names.synonyms else ())
+
+
+def open_references(folder: Path) -> References:
+    """Open what `co_segment` wrote.
+
+    Raises:
+        DataError: Something is missing or damaged.
+    """
+    try:
+        facts = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        vectors = np.load(folder / VECTORS, allow_pickle=False)
+        names = Names(tuple(facts["names"]))
+        if len(vectors) != len(names):
+            raise ValueError(f"{len(vectors)} vectors for {len(names)} names")
+        encoder, block = str(facts["encoder"]), facts["block"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{folder} holds no references ({error}). Run the mask stage again.") from error
+    manifest = read_manifest(folder) or {}
+    models = tuple(ModelCard(**card) for card in manifest.get("models", ()))
+    return References(folder, manifest.get("counts", {}), models, names, encoder, block, vectors)
+
+
+@stage("masks/references", opens=open_references)
+def co_segment(
+    archives: Archives, names: Names, *, config: ReferencesConfig = ReferencesConfig(), out: Path, device: str = "auto"
+) -> References:
+    """Find, for each name, the vector of what the images of its archive share.
+
+    A name that is a context, or has one among its synonyms ("vegetation, tree"), gets the context's vector, as the
+    published code does for "vegetation".
+
+    Args:
+        archives: Of the names and of the contexts; see `with_contexts`.
+        names: Which of them to make references for.
+        config: Encoders and which of the steps to take.
+        out: The stage's folder.
+        device: "auto", "cpu" or "cuda".
+
+    Returns:
+        The references, with the counts `names` and `images` (read, a picture of several archives once in each).
+
+    Raises:
+        ImagesError: None of a name's images can be read.
+        WeightsError: An encoder is missing.
+    """
+    finder = _Finder(archives, config, device=device)
+    contexts = context_references(map(finder.look, config.contexts), published=config.published)
+    found = np.stack(
+        [finder.reference(name, contexts).cpu().numpy() for name in track(names.names, what="co-segmenting")]
+    )
+    with write_atomically(out / VECTORS) as unfinished, unfinished.open("wb") as file:
+        np.save(file, found, allow_pickle=False)
+    write_json(out / DESCRIPTION, {"names": names.names, "encoder": config.encoder, "block": config.block})
+    counts = {"names": len(names), "images": finder.read}
+    return References(out, counts, finder.cards, names, config.encoder, config.block, found)
+
+
+@final
+class _Finder:
+    """Looks at the archives of names."""
+
+    def __init__(self, archives: Archives, config: ReferencesConfig, *, device: str) -> None:
+        self.archives, self.config, self.read = archives, config, 0
+        table = rows(archives).select(["name", "image_id"]).to_pydict()
+        self.ids: dict[str, list[str]] = {name: [] for name in archives.names.names}
+        for name, image_id in zip(table["name"], table["image_id"], strict=True):
+            self.ids[name].append(image_id)
+        self.encoder: Dino = load_dino(config.encoder, device=device)
+        self.clip: Clip | None = load_clip(config.clip, device=device) if config.language else None
+        self.texts = None if self.clip is None else torch.from_numpy(embed(archives.names, self.clip))
+        synonyms = archives.names.synonyms or ((),) * len(archives.names)
+        self.words = {name: {name, *some} for name, some in zip(archives.names.names, synonyms, strict=True)}
+
+    @property
+    def cards(self) -> tuple[ModelCard, ...]:
+        """Of the encoders used."""
+        used = (self.encoder.card,) if self.clip is None else (self.encoder.card, self.clip.card)
+        return tuple(dict.fromkeys((*self.archives.models, *used)))
+
+    def reference(self, name: str, contexts: Float[Tensor, "contexts dim"]) -> Float[Tensor, "dim"]:
+        """The vector of one name."""
+        for context, vector in zip(self.config.contexts, contexts, strict=True):
+            if context in self.words[name]:
+                return vector
+        features, weights = self.look(name)
+        weights = weights * eliminate_contexts(features, contexts.to(features))
+        return reference_embedding(features, weights, published=self.config.published)
+
+    @torch.inference_mode()
+    def look(self, name: str) -> tuple[PatchFeatures, Float[Tensor, "batch rows columns"]]:
+        """Patch features of a name's images, and how far CLIP takes each patch for it (1 without language)."""
+        images = self._images(name)
+        parts = [self._features(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
+        features = torch.cat([part for part, _ in parts])
+        if self.texts is None:
+            return features, features.new_ones(features.shape[:3])
+        text = self.texts[self.archives.names.label_of(name) - 1].to(features)
+        dense = torch.cat([part for _, part in parts if part is not None])
+        return features, language_attention(dense, text, rows=features.shape[1], columns=features.shape[2])
+
+    def _features(self, images: Sequence[ImageArray]) -> tuple[PatchFeatures, PatchFeatures | None]:
+        own = self.encoder.dense(images, block=self.config.block)
+        return own, None if self.clip is None else self.clip.dense(images)
+
+    def _images(self, name: str) -> list[ImageArray]:
+        def read(image_id: str) -> ImageArray:
+            image = resize_shorter_side(read_image(self.archives.images.path(image_id)), side=self.config.side)
+            return centre_crop(image, height=self.config.side, width=self.config.side)
+
+        images = [image for _, image in work_ahead(read, self.ids[name]) if not isinstance(image, ImagesError)]
+        if not images:
+            raise ImagesError(
+                f"{name}: none of the {len(self.ids[name])} images of its archive can be read. Leave the name out, or "
+                "give images that show it."
+            )
+        self.read += len(images)
+        return images
