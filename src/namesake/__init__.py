@@ -18,16 +18,21 @@ __all__ = [
     "PseudoMasks",
     "Scores",
     "load",
+    "load_official",
     "run",
 ]
 
 
 def __getattr__(name: str) -> object:
-    """`load` and `run`, imported when first used: they bring torch with them."""
+    """`load`, `load_official` and `run`, imported when first used: they bring torch with them."""
     if name == "load":
         from namesake.segmenter import load_segmenter
 
         return load_segmenter
+    if name == "load_official":
+        from namesake.official import load_official
+
+        return load_official
     if name == "run":
         from namesake.systems import run
 

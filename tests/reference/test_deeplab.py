@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from namesake.segmenter.deeplab import DeepLab, load_official_deeplab
+from namesake import load_official
+from namesake.segmenter.deeplab import DeepLab
 
 
 def official_keys(shared: Path) -> dict[str, tuple[list[int], str]]:
@@ -43,7 +44,7 @@ def analytic_image(height: int, width: int) -> Tensor:
 def test_logits_equal_the_published_class(shared: Path, tmp_path: Path) -> None:
     golden = np.load(shared / "reference/golden/deeplab.npz")["logits"]
     torch.save({"model": analytic_state(official_keys(shared))}, tmp_path / "namedmask.pt")
-    network = load_official_deeplab(tmp_path / "namedmask.pt")
+    network = load_official("namedmask", tmp_path / "namedmask.pt")
     with torch.inference_mode():
         logits = network(analytic_image(97, 130))[0].numpy()
     assert logits.shape == golden.shape

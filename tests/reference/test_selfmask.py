@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from namesake.masks import SelfMask, SelfMaskConfig, load_official_selfmask
+from namesake import load_official
+from namesake.masks import SelfMask, SelfMaskConfig
 from namesake.masks.saliency import official_state
 
 
@@ -39,7 +40,7 @@ def shapes(shared: Path) -> dict[str, list[int]]:
 
 @pytest.fixture(scope="module")
 def network(shapes: dict[str, list[int]]) -> SelfMask:
-    return load_official_selfmask({"model": analytic_state(shapes)})
+    return load_official("selfmask", {"model": analytic_state(shapes)})
 
 
 @torch.inference_mode()

@@ -11,12 +11,13 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
+from namesake import load_official
 from namesake.errors import WeightsError
 from namesake.records import Names
 from namesake.segmenter.classify import compare, decide
 from namesake.segmenter.clip_vit import ClipVitConfig
 from namesake.segmenter.instances import find_instances
-from namesake.segmenter.query_segmenter import QuerySegmenter, QuerySegmenterConfig, load_official_zutis
+from namesake.segmenter.query_segmenter import QuerySegmenter, QuerySegmenterConfig
 from namesake.training.matching import mask_loss, matched_queries, semantic_cross_entropy
 
 B32 = QuerySegmenterConfig(encoder=ClipVitConfig(patch=32, grid=7))
@@ -58,7 +59,7 @@ def analytic_texts() -> Tensor:
 @pytest.fixture(scope="module")
 def published(shared: Path) -> QuerySegmenter:
     state = analytic_state(official_keys(shared, "zutis-b16"))
-    return load_official_zutis(state, text_embeddings=analytic_texts())
+    return load_official("zutis", state, text_embeddings=analytic_texts())
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +117,7 @@ def test_vit_b32_is_built_from_its_checkpoint(shared: Path, tmp_path: Path) -> N
     zero = torch.zeros(())
     state = {key: zero.expand(shape) for key, shape in official_keys(shared, "zutis-b32").items()}
     torch.save({"model": state}, tmp_path / "zutis.pt")
-    network = load_official_zutis(tmp_path / "zutis.pt", text_embeddings=analytic_texts())
+    network = load_official("zutis", tmp_path / "zutis.pt", text_embeddings=analytic_texts())
     assert network.config == B32
     assert not network.training
 
@@ -162,6 +163,6 @@ def test_misfits_are_listed(shared: Path) -> None:
     state["decoder.norm.gamma"] = state.pop("decoder.norm.weight")
     state["ffn2.layers.1.bias"] = torch.zeros(3)
     with pytest.raises(WeightsError) as raised:
-        load_official_zutis(state, text_embeddings=analytic_texts())
+        load_official("zutis", state, text_embeddings=analytic_texts())
     for part in ("missing: decoder.norm.weight", "extra: decoder.norm.gamma", "ffn2.layers.1.bias (3,) instead"):
         assert part in str(raised.value)

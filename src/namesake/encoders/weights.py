@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from namesake.encoders.loading import first_line
 from namesake.errors import WeightsError
 
 
@@ -25,7 +26,7 @@ def read_state(path_or_state: str | Path | Mapping[str, Any]) -> dict[str, Tenso
             content = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # torch raises a different one for each kind of damage
             raise WeightsError(
-                f"{path} is not a checkpoint that holds only weights ({str(error).splitlines()[0]}). "
+                f"{path} is not a checkpoint that holds only weights ({first_line(error)}). "
                 "It is not opened any other way, because a pickle can run code; download it again or convert it."
             ) from error
     for wrapper in ("model", "state_dict"):

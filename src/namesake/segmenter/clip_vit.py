@@ -172,13 +172,13 @@ def sizes_of(state: Mapping[str, Tensor]) -> ClipVitConfig:
         return ClipVitConfig(
             dim=dim,
             depth=len({key.split(".")[2] for key in state if key.startswith("transformer.resblocks.")}),
-            heads=dim // HEAD_DIM,
+            heads=max(1, dim // HEAD_DIM),
             mlp=len(state["transformer.resblocks.0.mlp.c_fc.weight"]),
             patch=state["conv1.weight"].shape[-1],
             grid=round((len(state["positional_embedding"]) - 1) ** 0.5),
             joint=joint,
         )
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, IndexError, TypeError) as error:
         raise WeightsError(
             f"expected the weights of a CLIP vision transformer, found none under {error} among {len(state)} keys such "
             f"as {', '.join(list(state)[:3]) or 'none'}. Check that the file is a ZUTIS checkpoint (ViT-B/16 or B/32)."

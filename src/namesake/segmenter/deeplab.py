@@ -161,13 +161,15 @@ def load_official_deeplab(path_or_state: str | Path | Mapping[str, Tensor]) -> D
         WeightsError: The file is missing or unreadable, or its keys do not fit; the misfits are listed.
     """
     state = read_state(path_or_state)
-    if LAST not in state:
+    if LAST not in state or not state[LAST].ndim:
         raise WeightsError(
             f"expected a DeepLabv3+ checkpoint with the key {LAST}, found {len(state)} keys such as "
             f"{', '.join(list(state)[:3]) or 'none'}. Check that the file is a NamedMask, expert or ReCo+ checkpoint."
         )
     backbone = {key.removeprefix("backbone."): value for key, value in state.items() if key.startswith("backbone.")}
-    network = DeepLab(state[LAST].shape[0], config=with_backbone(DeepLabConfig(), backbone))
+    with torch.device("meta"):  # weights are not drawn only to be replaced
+        network = DeepLab(state[LAST].shape[0], config=with_backbone(DeepLabConfig(), backbone))
+    network = network.to_empty(device="cpu")
     fill(network, state, what="the DeepLabv3+ checkpoint")
     return network.eval()
 

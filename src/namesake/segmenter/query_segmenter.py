@@ -134,7 +134,7 @@ class QuerySegmenter(nn.Module):
             WeightsError: They are not as long as the tokens.
         """
         joint = self.config.encoder.joint
-        if texts.shape[-1] != joint:
+        if texts.ndim != 2 or texts.shape[1] != joint:
             raise WeightsError(
                 f"expected text embeddings [words, {joint}], found {list(texts.shape)}. Encode the names with the text "
                 "encoder of the CLIP that the network started from."
@@ -236,9 +236,9 @@ def load_official_zutis(
             mlp=len(state["decoder.layers.0.linear1.weight"]),
             hidden=len(state["ffn1.layers.0.weight"]),
         )
-    except KeyError as error:
+    except (KeyError, IndexError, TypeError) as error:
         raise WeightsError(
-            f"expected a ZUTIS checkpoint with its decoder, found no {error} among {len(state)} keys. "
+            f"expected a ZUTIS checkpoint with its decoder, found none under {error} among {len(state)} keys. "
             "Check that the file is a whole ZUTIS model."
         ) from error
     with torch.device("meta"):  # weights are not drawn only to be replaced

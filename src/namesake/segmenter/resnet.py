@@ -118,10 +118,12 @@ def sizes_of(state: Mapping[str, Tensor]) -> tuple[int, tuple[int, ...], tuple[i
     try:
         stem = state["conv1.weight"].shape[0]
         blocks = [{int(key.split(".")[1]) for key in state if key.startswith(f"layer{n}.")} for n in (1, 2, 3, 4)]
-        hidden = tuple(state[f"layer{n}.0.conv3.weight"].shape[0] for n in (1, 2, 3, 4))
-    except KeyError as error:
+        hidden, inner, _, _ = zip(*(state[f"layer{n}.0.conv3.weight"].shape for n in (1, 2, 3, 4)), strict=True)
+        if any(wide != REDUCTION * narrow for wide, narrow in zip(hidden, inner, strict=True)):
+            raise ValueError(f"conv3 with {inner} inputs and {hidden} outputs")
+    except (KeyError, IndexError, ValueError) as error:
         raise WeightsError(
-            f"expected the weights of a ResNet with bottleneck blocks (conv1, bn1, layer1 to layer4), found no "
+            f"expected the weights of a ResNet with bottleneck blocks (conv1, bn1, layer1 to layer4), found none under "
             f"{error}. Give a ResNet-50 or another bottleneck ResNet as the backbone."
         ) from error
     return stem, hidden, tuple(len(block) for block in blocks)

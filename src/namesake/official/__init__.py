@@ -1,0 +1,9 @@
+"""Published checkpoints in; our networks, or run folders that every verb takes, out.
+
+What the authors of SelfMask, NamedMask (with its experts and ReCo+) and ZUTIS published, in their own layouts. How a
+network computes is its own folder's matter; here files are told apart, checked and given names.
+"""
+
+from namesake.official.load import KINDS, Kind, kind_of, load_official
+
+__all__ = ["KINDS", "Kind", "kind_of", "load_official"]

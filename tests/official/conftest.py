@@ -1,0 +1,47 @@
+"""Checkpoints in the published layouts, as small as these allow, with random weights."""
+
+import torch
+from torch import Tensor, nn
+
+from namesake.masks import SelfMask, SelfMaskConfig
+from namesake.masks.saliency import official_state
+from namesake.segmenter import DeepLab, DeepLabConfig, QuerySegmenter, QuerySegmenterConfig
+from namesake.segmenter.clip_vit import ClipVitConfig
+
+BACKBONE = DeepLabConfig(stem=8, hidden_sizes=(8, 16, 16, 32), depths=(1, 2, 1, 1))
+CLIP = ClipVitConfig(dim=64, depth=1, heads=1, mlp=32, patch=8, grid=4, joint=10)
+
+
+def drawn(network: nn.Module) -> dict[str, Tensor]:
+    """The network's weights, normalisation's among them, drawn so that outputs differ from place to place."""
+    generator = torch.Generator().manual_seed(5)
+    state = network.state_dict()
+    for key, value in state.items():
+        if value.is_floating_point():
+            noise = torch.randn(value.shape, generator=generator)
+            spread = 1 / max(1, value[0].numel()) ** 0.5 if value.ndim > 1 else 0.1
+            around = 1.0 if key.endswith("running_var") else value if value.ndim == 1 else 0.0
+            state[key] = (noise * spread).abs() + around if key.endswith("running_var") else noise * spread + around
+    return state
+
+
+def namedmask_state(labels: int) -> dict[str, Tensor]:
+    torch.manual_seed(0)
+    return drawn(DeepLab(labels, config=BACKBONE))
+
+
+def zutis_state(patch: int = 8) -> dict[str, Tensor]:
+    torch.manual_seed(0)
+    sizes = ClipVitConfig(**{**vars(CLIP), "patch": patch})
+    return drawn(QuerySegmenter(QuerySegmenterConfig(encoder=sizes, queries=7, layers=2, mlp=24, hidden=12)))
+
+
+def selfmask_state(queries: int) -> dict[str, Tensor]:
+    """One number a tensor stands for all of its values, so that a file of it is small."""
+    with torch.device("meta"):
+        shapes = {key: value.shape for key, value in official_state(SelfMask(SelfMaskConfig(queries=queries))).items()}
+    generator = torch.Generator().manual_seed(2)
+    state = {key: (0.02 * torch.randn((), generator=generator)).expand(shape) for key, shape in shapes.items()}
+    for key in ("query_embed", "encoder.patch_embed.proj.weight", "decoder.norm.weight"):
+        state[key] = 0.3 * torch.randn(shapes[key], generator=generator)
+    return state
