@@ -59,3 +59,18 @@ def test_say__nothing_when_all_is_well(capsys: pytest.CaptureFixture[str]):
     notes = take_notes(found, found, names=2, asked=1, weak_margin=0.05)
     say(notes, Names(("dog", "cat")), asked=1, images=2, contested=0, rule="last")
     assert capsys.readouterr().err == ""
+
+
+def test_say__archives_nearly_the_same(capsys: pytest.CaptureFixture[str]):
+    found = entries_of([[(1, 0.3), (2, 0.29)], [(2, 0.28), (1, 0.27)], [(3, 0.31), (4, 0.3)], [(4, 0.3), (9, 0.2)]])
+    notes = take_notes(found, found, names=4, asked=2, weak_margin=0.5)
+    say(notes, Names(("sofa", "couch", "dog", "cat")), asked=2, images=5, contested=2, rule="best")
+    said = " ".join(capsys.readouterr().err.split())
+    assert "sofa / couch (2), dog / cat (1)" in said
+
+
+def test_say__archives_of_the_whole_collection_are_no_news(capsys: pytest.CaptureFixture[str]):
+    found = entries_of([[(1, 0.3), (2, 0.29)], [(2, 0.28), (1, 0.27)]])
+    notes = take_notes(found, found, names=2, asked=2, weak_margin=0.5)
+    say(notes, Names(("sofa", "dog")), asked=2, images=2, contested=0, rule="best")
+    assert capsys.readouterr().err == ""

@@ -237,3 +237,9 @@ def test_any_text__names_or_a_named_error(text: str):
     assert len({name.casefold() for name in names.names}) == len(names)
     assert all(name == name.strip() and "," not in name for name in names.names)
     assert read_names(", ".join(names.names)).names == names.names or names.names[0].startswith(("#", "~", "/", "."))
+
+
+def test_synonyms_of_a_misspelled_name__nearest_is_suggested(tmp_path: Path):
+    file = write(tmp_path / "names.json", '{"names": ["park bench"], "synonyms": {"parkbench": ["seat"]}}')
+    with pytest.raises(NamesError, match="Did you mean 'park bench'"):
+        read_names(file)

@@ -8,6 +8,7 @@ from jaxtyping import Float32, Int64
 from numpy import ndarray
 
 from namesake.archives.store import Entries
+from namesake.names.doubts import Doubts
 from namesake.progress import note
 from namesake.records import Names
 from namesake.workspace import write_json
@@ -15,6 +16,8 @@ from namesake.workspace import write_json
 FILE = "notes.json"
 PAIRS = 20
 SHOWN = 8
+MOSTLY = 0.5
+"""Share of the smaller archive from which two archives count as nearly the same."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Notes:
         weak: Labels whose best score is below the median of all names' best scores by more than the margin: the
             collection may hold no such image.
         short: Labels with fewer images than asked.
+        found: Images an archive before contested images were settled.
         pairs: Labels that share most images, as (label, label, images), most first.
     """
 
@@ -34,6 +38,7 @@ class Notes:
     best: Float32[ndarray, " names"]
     weak: tuple[int, ...]
     short: tuple[int, ...]
+    found: Int64[ndarray, " names"]
     pairs: tuple[tuple[int, int, int], ...]
 
 
@@ -49,11 +54,19 @@ def take_notes(found: Entries, kept: Entries, *, names: int, asked: int, weak_ma
         best=best,
         weak=tuple(int(label) for label in np.flatnonzero(weak) + 1),
         short=tuple(int(label) for label in np.flatnonzero(sizes < asked) + 1),
+        found=np.bincount(found.archive, minlength=names + 1)[1:],
         pairs=_sharing(found, names),
     )
 
 
-def write_notes(out: Path, notes: Notes, names: Names, *, weak_margin: float) -> None:
+def write_notes(
+    out: Path,
+    notes: Notes,
+    names: Names,
+    *,
+    weak_margin: float,
+    doubts: Doubts = Doubts((), ()),  # noqa: B008
+) -> None:
     """Write `notes.json`: what is doubtful, then one line a name."""
     write_json(
         out / FILE,
@@ -65,6 +78,8 @@ def write_notes(out: Path, notes: Notes, names: Names, *, weak_margin: float) ->
             "share_images": [
                 {"names": [names.names[a - 1], names.names[b - 1]], "images": n} for a, b, n in notes.pairs
             ],
+            "read_alike": [{"names": [a, b], "cosine": cosine} for a, b, cosine in doubts.alike],
+            "unknown_words": list(doubts.unknown),
             "names": [
                 {"label": label, "name": name, "images": int(size), "best_score": _number(best)}
                 for label, (name, size, best) in enumerate(
@@ -86,6 +101,17 @@ def say(notes: Notes, names: Names, *, asked: int, images: int, contested: int, 
     if notes.short:
         sizes = ", ".join(f"{names.names[label - 1]} {notes.sizes[label - 1]}" for label in notes.short[:SHOWN])
         note(f"archives: fewer than {asked} images for: {sizes}{_rest(notes.short)}.")
+    same = [
+        (f"{names.names[a - 1]} / {names.names[b - 1]} ({shared})", a)
+        for a, b, shared in notes.pairs
+        if MOSTLY * images >= min(notes.found[a - 1], notes.found[b - 1]) <= shared / MOSTLY
+    ]
+    if same:
+        pairs = ", ".join(text for text, _ in same[:SHOWN])
+        note(
+            f"archives: nearly the same images (shared) for: {pairs}{_rest(tuple(a for _, a in same))}. "
+            "Training cannot tell these names apart: make one the synonym of the other, or choose other words."
+        )
     if contested > images / 2:
         note(
             f"archives: {contested} of {images} images are listed by several names and treated by the rule {rule!r}; "

@@ -15,7 +15,8 @@ from namesake.archives.store import Entries, open_archives, write_description, w
 from namesake.encoders import load_clip
 from namesake.errors import ConfigError, ImagesError
 from namesake.index import image_sizes, read_embeddings, top_k
-from namesake.names.prompts import embed
+from namesake.names.doubts import NONSENSE, Doubts, find_doubts, say_doubts
+from namesake.names.prompts import TEMPLATES, embed
 from namesake.records import Archives, Index, Names
 from namesake.workspace import stage
 
@@ -56,21 +57,31 @@ def retrieve(
 
     Returns:
         The archives, with counts `names`, `images` (each once), `contested` (images in several archives) and `short`
-        (names with fewer images than asked). `notes.json` holds weak and short names and names that share images,
-        `sheets/` a contact sheet a name.
+        (names with fewer images than asked). `notes.json` holds weak and short names, names that share images, and
+        names that the encoder reads alike or does not know; `sheets/` a contact sheet a name.
 
     Raises:
         ConfigError: An option out of range.
         ImagesError: No archive has an image.
         WeightsError: The encoder cannot be loaded.
     """
-    return write_archives(index, names, embed(names, load_clip(index.encoder, device=device)), config=config, out=out)
+    clip = load_clip(index.encoder, device=device)
+    text, nonsense = embed(names, clip), clip.embed_names([NONSENSE], TEMPLATES)[0]
+    doubts = find_doubts(names.names, text, nonsense=nonsense)
+    say_doubts(doubts, encoder=index.encoder)
+    return write_archives(index, names, text, config=config, out=out, doubts=doubts)
 
 
 def write_archives(
-    index: Index, names: Names, text: Float[ndarray, "names dim"], *, config: ArchivesConfig, out: Path
+    index: Index,
+    names: Names,
+    text: Float[ndarray, "names dim"],
+    *,
+    config: ArchivesConfig,
+    out: Path,
+    doubts: Doubts = Doubts((), ()),  # noqa: B008
 ) -> Archives:
-    """`retrieve` with the names' text embeddings [names, dim] at hand, in label order."""
+    """`retrieve` with the names' text embeddings [names, dim], in label order, and what is doubtful of them at hand."""
     if config.images_per_name < 1:
         raise ConfigError(f"expected images_per_name of 1 or more, found {config.images_per_name}.")
     found = _find(index, text, config)
@@ -90,7 +101,7 @@ def write_archives(
         "short": len(notes.short),
     }
     write_table(out, kept, names, index.images.ids)
-    write_notes(out, notes, names, weak_margin=config.weak_margin)
+    write_notes(out, notes, names, weak_margin=config.weak_margin, doubts=doubts)
     draw_sheets(out, kept, names, index.images, count=config.sheet_images)
     say(notes, names, asked=asked, images=listed, contested=contested, rule=config.contested)
     write_description(out, images=index.images, names=names, counts=counts, models=index.models)

@@ -1,5 +1,6 @@
 """A line, a text file or JSON in; `Names` out, checked word by word. It does not know what the names are used for."""
 
+import difflib
 import json
 import re
 import unicodedata
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from namesake.errors import NamesError
+from namesake.names.doubts import BACKGROUND, say_shared
 from namesake.progress import note
 from namesake.records import Names
 from namesake.workspace import write_json
@@ -15,7 +17,6 @@ from namesake.workspace import write_json
 MOST_NAMES = 65_534
 """Labels are stored in 16 bits; 0 is background and one value means "not sure"."""
 LONGEST = 200
-BACKGROUND = "background"
 NOT_SURE = 255
 FILE_SUFFIXES = {".txt", ".json", ".yaml", ".yml", ".csv", ".names"}
 REORDERING = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -198,7 +199,9 @@ def _from_mapping(content: Any, *, source: str) -> Names:  # noqa: ANN401
     owner = {words[0]: words for _, words in entries if words}
     for name, words in _lists(synonyms, f"{source}: synonyms").items():
         if name not in owner:
-            raise NamesError(f"{source}: there are synonyms for {name!r}, which is not one of the names.")
+            near = difflib.get_close_matches(name, owner, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise NamesError(f"{source}: there are synonyms for {name!r}, which is not one of the names.{hint}")
         owner[name].extend(words)
     nothing = None if background is None else _lists({BACKGROUND: background}, source)[BACKGROUND]
     return _assemble(entries, source=source, background=nothing)
@@ -276,7 +279,7 @@ def _assemble(entries: Iterable[Entry], *, source: str, background: list[str] | 
     if len(names) > MOST_NAMES:
         raise NamesError(f"{source}: {len(names)} names; at most {MOST_NAMES} fit a label map. Use fewer.")
     if background is None:  # else `write_names` wrote it, and it was said when it was first read
-        _note_shared(names, nothing or [BACKGROUND], source)
+        say_shared({name: words for name, words in names.values()}, nothing or [BACKGROUND], source)
     nothing = (nothing or [BACKGROUND]) if background is None else background
     synonyms = tuple(tuple(words) for _, words in names.values())
     return Names(
@@ -284,17 +287,3 @@ def _assemble(entries: Iterable[Entry], *, source: str, background: list[str] | 
         synonyms=synonyms if any(synonyms) else (),
         background=tuple(nothing),
     )
-
-
-def _note_shared(names: Mapping[str, Entry], background: list[str], source: str) -> None:
-    """Say which words stand for two names: allowed, but the two will be hard to tell apart."""
-    owners: dict[str, list[str]] = {word.casefold(): [BACKGROUND] for word in background}
-    for name, words in names.values():
-        for word in (name, *words):
-            owners.setdefault(word.casefold(), []).append(name)
-    shared = {word: which for word, which in owners.items() if len(which) > 1}
-    for word, which in list(shared.items())[:10]:
-        several = " and ".join(repr(name) for name in which)
-        note(f"{source}: {word!r} stands for {several}; they will be hard to tell apart.")
-    if len(shared) > 10:
-        note(f"{source}: {len(shared) - 10} more words stand for several names.")

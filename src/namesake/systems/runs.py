@@ -12,7 +12,7 @@ from namesake.config import override, paths, set_everywhere
 from namesake.encoders.presets import embedded_notice
 from namesake.errors import ConfigError, WorkspaceError
 from namesake.images import open_images
-from namesake.names import read_names, write_names
+from namesake.names import read_names, say_wording, table_of, write_names
 from namesake.progress import note
 from namesake.records import Images, Names
 from namesake.systems.registry import SYSTEMS
@@ -75,6 +75,7 @@ def run(
     }
     with Workspace(folder, overwrite=overwrite, until=until, beside=beside) as workspace:
         _claim(folder, record, words, overwrite=overwrite)
+        _say_names(words)
         _say_embedded(embedded_notice(_texts(chosen)))
         with suppress(StoppedError):
             SYSTEMS[system].function(words, pictures, config=chosen, step=workspace.step)
@@ -98,6 +99,13 @@ def _claim(folder: Path, record: dict[str, Any], names: Names, *, overwrite: boo
             )
         return
     _write(folder, record, names)
+
+
+def _say_names(names: Names) -> None:
+    """The table that the names were resolved to, and what is doubtful about it."""
+    if len(names):
+        note("\n".join(["names:", *table_of(names)]))
+        say_wording(names)
 
 
 def _texts(config: Any) -> list[str]:  # noqa: ANN401

@@ -1,0 +1,156 @@
+"""Names in, what is doubtful about them out, before anything is trained: spelled or read alike, several senses.
+
+Everything here is advice: it changes no name. It knows words and their embeddings, not which encoder made them.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from namesake.progress import note
+from namesake.records import Names
+
+BACKGROUND = "background"
+ALIKE = 0.95
+"""Cosine from which an encoder reads two names as one."""
+NONSENSE = "qxzvkwj"
+"""A word of no language: what an encoder reads in it, it reads in every word that it does not know."""
+BLOCK = 1024
+SHOWN = 8
+
+
+class Pair(NamedTuple):
+    """Two names that are read alike, and the cosine of their embeddings."""
+
+    first: str
+    second: str
+    cosine: float
+
+
+class Doubts(NamedTuple):
+    """What an encoder's texts say of some names.
+
+    Attributes:
+        alike: Pairs of names of different labels, the most alike first.
+        unknown: Names that the encoder reads like a word of no language.
+    """
+
+    alike: tuple[Pair, ...]
+    unknown: tuple[str, ...]
+
+
+def find_doubts(
+    words: Sequence[str],
+    text: Float[ndarray, "words dim"],
+    *,
+    nonsense: Float[ndarray, "dim"] | None = None,
+    labels: Sequence[int] | None = None,
+    least: float = ALIKE,
+) -> Doubts:
+    """Find the words that an encoder cannot tell apart, and those that it does not know.
+
+    Args:
+        words: Names, or the words of names.
+        text: float [words, dim], unit length: the embedding of each.
+        nonsense: Embedding of `NONSENSE`, made in the same way; None leaves unknown words out.
+        labels: Of each word; words of one label may be alike. All differ if None.
+        least: Cosine from which two count as alike.
+
+    Returns:
+        Pairs and unknown words; a word that is unknown is in no pair.
+    """
+    owner = np.arange(len(words)) if labels is None else np.asarray(labels)
+    known = np.ones(len(words), dtype=bool) if nonsense is None else text @ nonsense < 1 - 1e-4
+    pairs = []
+    for start in range(0, len(words), BLOCK):
+        cosines = text[start : start + BLOCK] @ text.T
+        for row, other in np.argwhere(cosines >= least).tolist():
+            first = row + start
+            if first < other and owner[first] != owner[other] and known[first] and known[other]:
+                pairs.append(Pair(words[first], words[other], round(min(1.0, float(cosines[row, other])), 4)))
+    pairs.sort(key=lambda pair: (-pair.cosine, pair.first, pair.second))
+    return Doubts(tuple(pairs), tuple(word for word, is_known in zip(words, known, strict=True) if not is_known))
+
+
+def say_doubts(doubts: Doubts, *, encoder: str) -> None:
+    """Say in a line or two on standard error what the encoder cannot tell apart or does not know."""
+    if doubts.unknown:
+        note(
+            f"names: {encoder} has no word for {_some(doubts.unknown)}; it would guess. Use another word, or another "
+            "preset (the embedded models know the words of `namesake world --list-names` only)."
+        )
+    if doubts.alike:
+        pairs = [f"{first} / {second} ({cosine:.2f})" for first, second, cosine in doubts.alike]
+        note(
+            f"names: {encoder} reads these alike: {_some(pairs)}. Make one the synonym of the other, or choose words "
+            "that tell them apart."
+        )
+
+
+def spelled_alike(names: Names) -> tuple[tuple[str, str], ...]:
+    """Pairs of names that differ in an ending for the plural, in "-", "_" or blanks only."""
+    first: dict[str, str] = {}
+    pairs = []
+    for name in names.names:
+        other = first.setdefault(_joined(name), name)
+        if other != name:
+            pairs.append((other, name))
+    plurals = ((first.get(joined + ending), name) for joined, name in first.items() for ending in ("s", "es"))
+    return (*pairs, *((name, plural) for plural, name in plurals if plural is not None))
+
+
+def several_senses(names: Names) -> dict[str, tuple[str, ...]]:
+    """Names that mean several things which can be photographed, with a wording for each; those with synonyms do not."""
+    synonyms = names.synonyms or ((),) * len(names)
+    plain = [name for name, others in zip(names.names, synonyms, strict=True) if not others]
+    return {name: _senses()[name.casefold()] for name in plain if name.casefold() in _senses()}
+
+
+def say_wording(names: Names) -> None:
+    """Say on standard error which names are spelled alike, and which mean several things."""
+    pairs = [f"{first!r} and {second!r}" for first, second in spelled_alike(names)]
+    if pairs:
+        note(f"names: spelled nearly alike, are they one? {_some(pairs)}.")
+    senses = [f"{name} ({' or '.join(wordings)})" for name, wordings in several_senses(names).items()]
+    if senses:
+        note(f"names: with several senses, say which is meant: {_some(senses)}.")
+
+
+def say_shared(words: Mapping[str, Sequence[str]], background: Sequence[str], source: str) -> None:
+    """Say which words stand for two names: allowed, but the two will be hard to tell apart.
+
+    Args:
+        words: For each name its synonyms.
+        background: Words for what is none of the names.
+        source: Where the names were read.
+    """
+    owners: dict[str, list[str]] = {word.casefold(): [BACKGROUND] for word in background}
+    for name, others in words.items():
+        for word in (name, *others):
+            owners.setdefault(word.casefold(), []).append(name)
+    shared = {word: which for word, which in owners.items() if len(which) > 1}
+    for word, which in list(shared.items())[:10]:
+        several = " and ".join(repr(name) for name in which)
+        note(f"{source}: {word!r} stands for {several}; they will be hard to tell apart.")
+    if len(shared) > 10:
+        note(f"{source}: {len(shared) - 10} more words stand for several names.")
+
+
+def _joined(name: str) -> str:
+    return "".join(character for character in name.casefold() if character not in " -_")
+
+
+@cache
+def _senses() -> dict[str, tuple[str, ...]]:
+    lines = files(__package__).joinpath("senses.txt").read_text(encoding="utf-8").splitlines()
+    words = (line.split(":", 1) for line in lines)
+    return {word: tuple(wording.strip() for wording in wordings.split(",")) for word, wordings in words}
+
+
+def _some(items: Sequence[str]) -> str:
+    return ", ".join(items[:SHOWN]) + (f" and {len(items) - SHOWN} more" if len(items) > SHOWN else "")
