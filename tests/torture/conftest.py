@@ -1,0 +1,162 @@
+"""What torture needs: a runner of command lines that can be struck, tiny systems, and one line printed a claim.
+
+The short form runs with all tests. `make torture` sets NAMESAKE_TORTURE=long and prints the claims.
+"""
+
+import hashlib
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+LONG = os.environ.get("NAMESAKE_TORTURE") == "long"
+HERE = Path(__file__).parent
+SYSTEMS = ("namedmask", "zutis", "fmbseg", "selfmask")
+VOLATILE = {"manifest.json", "run.json", "names.json", ".lock"}
+"""Files that hold seconds or the command line, or that carry no result."""
+
+
+class Ended(NamedTuple):
+    """How a command line ended: exit code (-9: killed), standard output and standard error."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Runner:
+    """Runs command lines in forks of one warm process."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, str(HERE / "runner.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def __call__(self, *arguments: str | Path, **fault: str | float) -> Ended:
+        request = {"arguments": [str(argument) for argument in arguments], **fault}
+        self._process.stdin.write(json.dumps(request, default=str) + "\n")
+        self._process.stdin.flush()
+        return Ended(**json.loads(self._process.stdout.readline()))
+
+    def close(self) -> None:
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
+        self._process.wait(timeout=30)
+        self._process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def long() -> bool:
+    """Whether this is the long form."""
+    return LONG
+
+
+@pytest.fixture(scope="session")
+def runner() -> Iterator[Runner]:
+    process = Runner()
+    yield process
+    process.close()
+
+
+def _load(path: Path):
+    spec = importlib.util.spec_from_file_location(f"torture_{path.parent.name}", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+tiny = _load(HERE.parent / "systems" / "conftest.py").tiny
+
+
+@pytest.fixture(scope="session")
+def command(tiny) -> Callable[..., list[str]]:
+    """`command(system, out)`: the arguments of a whole run of seconds."""
+
+    def build(system: str, out: Path, *more: str) -> list[str]:
+        names = [] if system == "selfmask" else ["--names", "car, tree, mug"]
+        pairs = [part for path, value in _config(tiny, system).items() for part in ("--config", f"{path}={value}")]
+        where = ["--preset", "mini", "--images", str(tiny.images), "--out", str(out), "--quiet", "--json"]
+        return ["run", system, *where, *names, *pairs, *more]
+
+    return build
+
+
+def _config(tiny, system: str) -> dict[str, object]:
+    training = {"training.iterations": 9, "training.batch_size": 2, "training.checkpoint_every": 3}
+    archives = {"encoder": tiny.clip, "archives.images_per_name": 6, "saliency.network": tiny.saliency}
+    if system == "namedmask":
+        experts = {"backbone": tiny.resnet, "clip": tiny.clip, "iterations": 3, "batch_size": 2, "crop": 32}
+        return (
+            archives
+            | training
+            | {f"experts.{key}": value for key, value in experts.items()}
+            | {"training.backbone": tiny.resnet, "training.crop": 32, "experts.workers": 0}
+        )
+    if system == "zutis":
+        network = {"training.network.heads": 4, "training.network.queries": 5}
+        return archives | training | network | {"training.clip": tiny.clip, "training.crop": 32, "training.workers": 0}
+    if system == "fmbseg":
+        regions = {"clip": tiny.clip, "masks": tiny.saliency, "side": 64, "more_than": 0}
+        alignment = {"encoder": tiny.dino, "clip": tiny.clip, "side": 64, "iterations": 6, "batch_size": 2}
+        return (
+            {f"regions.{key}": value for key, value in regions.items()}
+            | {f"alignment.{key}": value for key, value in alignment.items()}
+            | {"alignment.workers": 0, "alignment.checkpoint_every": 2}
+        )
+    voting = {"voting.encoders": f"('{tiny.dino}',)", "voting.block": -1}
+    saliency = {"training.encoder": tiny.dino, "training.queries": 3, "training.layers": 1, "training.size": 32}
+    return voting | training | saliency | {"training.workers": 0}
+
+
+@pytest.fixture(scope="session")
+def whole(runner: Runner, command, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[str, str]]:
+    """`whole(system)`: digests of the files of an undisturbed run."""
+    done: dict[str, dict[str, str]] = {}
+
+    def run(system: str) -> dict[str, str]:
+        if system not in done:
+            folder = tmp_path_factory.mktemp("whole") / "run"
+            ended = runner(*command(system, folder))
+            assert ended.code == 0, ended.err
+            done[system] = digests(folder)
+        return done[system]
+
+    return run
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of each file that a run made, by relative path; what carries no result is left out."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in VOLATILE]
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.fixture(scope="session")
+def digest() -> Callable[[Path], dict[str, str]]:
+    return digests
+
+
+@pytest.fixture
+def claim(record_property) -> Callable[[str, str], None]:
+    """`claim(what, figure)`: a line of the summary that `make torture` ends with."""
+
+    def say(what: str, figure: str) -> None:
+        record_property("claim", f"{what}: {figure}")
+
+    return say
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    reports = terminalreporter.getreports("passed")
+    claims = [value for report in reports for key, value in getattr(report, "user_properties", ()) if key == "claim"]
+    if claims and LONG:
+        terminalreporter.section("what holds")
+        for line in claims:
+            terminalreporter.write_line(line)
