@@ -24,7 +24,7 @@ def box(top: int, left: int, height: int, width: int) -> np.ndarray:
 
 
 def truth_of(objects: list[tuple[int, np.ndarray]], *, images: int = 1) -> dict:
-    """COCO annotations; all objects are in the first image. A true area that lies is not believed."""
+    """COCO annotations; all objects are in the first image."""
     return {
         "images": [{"id": n, "file_name": f"{n}.jpg", "height": SIZE[0], "width": SIZE[1]} for n in range(images)],
         "categories": [{"id": 7, "name": "dog"}, {"id": 9, "name": "Cat"}, {"id": 11, "name": "bird"}],
@@ -34,7 +34,7 @@ def truth_of(objects: list[tuple[int, np.ndarray]], *, images: int = 1) -> dict:
                 "image_id": 0,
                 "category_id": category,
                 "segmentation": {"size": list(SIZE), "counts": rle.encode(mask).decode()},
-                "area": 1,
+                "area": int(mask.sum()),
                 "bbox": [0, 0, 1, 1],
                 "iscrowd": 0,
             }
@@ -81,7 +81,7 @@ def test_duplicate__less_sure_costs_nothing_surer_halves() -> None:
 
 
 def test_sizes__by_the_masks_own_pixels() -> None:
-    """20 x 20 is small, 40 x 40 medium, 100 x 100 large; boxes and given areas do not count."""
+    """20 x 20 is small, 40 x 40 medium, 100 x 100 large; boxes do not count."""
     large = box(0, 0, 100, 100)
     found = score([(7, DOG), (7, CAT), (9, large)], [(1, 0.9, DOG), (2, 0.9, large)])
     assert (found.ap_small, found.ap_medium, found.ap_large) == pytest.approx((100, 0, 100))
@@ -149,6 +149,7 @@ def test_evaluate__objects_beside_labels(scenes: Path, colour_segmenter) -> None
     categories = [{"id": number, "name": name} for number, name in benchmark.names.items()]
     truth = {"images": images, "annotations": annotations, "categories": categories}
     (scenes / "instances.json").write_text(json.dumps(truth))
+    benchmark = open_benchmark("folder", scenes)
     segmenter = colour_segmenter(Names(("red", "green")), {1: 1, 2: 2})
     scores = evaluate(segmenter, benchmark, out=scenes.parent / "out")
     assert scores.instances.ap == pytest.approx(100)

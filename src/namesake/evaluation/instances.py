@@ -1,14 +1,12 @@
 """Predicted objects and true ones in; average precision of masks as COCO measures it, in percent (0 to 100), out.
 
-Lin et al., Microsoft COCO, https://arxiv.org/abs/1405.0312, as pycocotools computes it. Sizes are those of the true and
-predicted masks themselves, not of their boxes.
+Lin et al., Microsoft COCO, https://arxiv.org/abs/1405.0312, as pycocotools computes it. The size of a true object is the
+`area` of its annotation, as published; that of a predicted one is the number of its mask's pixels, not its box.
 """
 
 import io
-import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import redirect_stdout
-from pathlib import Path
 from typing import Any, final
 
 import numpy as np
@@ -17,14 +15,14 @@ from numpy import ndarray
 
 from namesake.errors import DataError
 from namesake.evaluation.benchmarks import Benchmark
+from namesake.evaluation.benchmarks.coco import read_annotations, run_length
+from namesake.evaluation.results import Found
 from namesake.evaluation.terms import labels_of
 from namesake.masks import rle
-from namesake.records import Instances, InstanceScores, Names, Prediction
+from namesake.prediction.pieces import pieces
+from namesake.records import InstanceScores, Names, Prediction
 from namesake.shapes import IGNORE
 
-TRUTH = "instances.json"
-MOST_PIECES = 100
-"""Of an image: as many as COCO's measure counts."""
 COMPONENTS = "connected pieces of the label map"
 OBJECTS = "the system's objects"
 
@@ -46,9 +44,15 @@ class InstanceScorer:
     ) -> None:
         self.names, self._labels, self._unsure = names, np.where(labels > len(names), 0, labels), unsure
         self._numbers = {str(image["file_name"]): int(image["id"]) for image in truth["images"]}
+        sizes = {int(image["id"]): (int(image["height"]), int(image["width"])) for image in truth["images"]}
         known = labels_of({int(each["id"]): str(each["name"]) for each in truth["categories"]}, names)
         self._truth = [
-            {**each, "category_id": known[each["category_id"]], "area": _area(each)}
+            {
+                **each,
+                "category_id": known[each["category_id"]],
+                "area": _area(each, *sizes[each["image_id"]]),
+                "iscrowd": int(each.get("iscrowd", 0)),
+            }
             for each in truth["annotations"]
             if known.get(each["category_id"])
         ]
@@ -66,22 +70,31 @@ class InstanceScorer:
         Raises:
             DataError: The truth does not list the image.
         """
-        if image_id not in self._numbers:
-            raise DataError(f"the true objects of {image_id} are not in {TRUTH}; write it for all images.")
         objects = prediction.instances
         if objects is None:
             self._have_objects = False
             objects = pieces(prediction, unsure=self._unsure)
-        height, width = prediction.labels.shape
-        for code, label, score in zip(rle.encode_batch(objects.masks), objects.labels, objects.scores, strict=True):
+        size = list(prediction.labels.shape)
+        codes = ({"size": size, "counts": code} for code in rle.encode_batch(objects.masks))
+        self.add_found(image_id, map(Found, objects.labels, objects.scores, codes))
+
+    def add_found(self, image_id: str, objects: Iterable[Found]) -> None:
+        """Count objects that were found in one image, as codes; their category is the system's label.
+
+        Raises:
+            DataError: The truth does not list the image.
+        """
+        if image_id not in self._numbers:
+            raise DataError(f"the true objects of {image_id} are not in the annotations; write them for all images.")
+        for label, score, code in objects:
             if self._labels[label]:
                 self._found.append(
                     {
                         "image_id": self._numbers[image_id],
                         "category_id": int(self._labels[label]),
                         "score": float(score),
-                        "segmentation": {"size": [height, width], "counts": code},
-                        "area": rle.area(code),
+                        "segmentation": code,
+                        "area": rle.area(code["counts"]),
                         "iscrowd": 0,
                         "id": len(self._found) + 1,
                     }
@@ -100,7 +113,7 @@ class InstanceScorer:
             class_agnostic_ap=agnostic[0],
             class_agnostic_ap50=agnostic[1],
             class_agnostic_ap75=agnostic[2],
-            true_objects=len(self._truth),
+            true_objects=sum(not each["iscrowd"] for each in self._truth),
             found_objects=len(self._found),
             found_as=OBJECTS if self._have_objects else COMPONENTS,
         )
@@ -126,57 +139,17 @@ class InstanceScorer:
         return [float(value) * 100 if value >= 0 else float("nan") for value in scored.stats[:6]]
 
 
-def pieces(prediction: Prediction, *, unsure: int = IGNORE) -> Instances:
-    """The connected pieces (8 neighbours) of each label of a label map, scored by their mean confidence.
-
-    ZUTIS's instance baseline for MaskCLIP (section 4.3) takes a semantic map as mask proposals.
-
-    Args:
-        prediction: Label map and confidence.
-        unsure: Label of pixels that are of no piece, as background is.
-
-    Returns:
-        The largest `MOST_PIECES`, label by label.
-    """
-    from scipy.ndimage import label, mean
-
-    numbered = np.zeros(prediction.labels.shape, dtype=np.int64)
-    labels: list[int] = []
-    for each in np.unique(prediction.labels).tolist():
-        if each not in {0, unsure}:
-            own, count = label(prediction.labels == each, structure=np.ones((3, 3)))
-            numbered = np.where(own, own + len(labels), numbered)
-            labels += [each] * count
-    sizes = np.bincount(numbered.ravel(), minlength=len(labels) + 1)[1:]
-    kept = np.sort(np.argsort(-sizes, kind="stable")[:MOST_PIECES])
-    scores = np.asarray(mean(prediction.confidence, numbered, kept + 1)) if len(kept) else np.zeros(0)
-    return Instances(
-        masks=numbered[None] == kept[:, None, None] + 1,
-        labels=tuple(labels[one] for one in kept),
-        names=tuple(str(labels[one]) for one in kept),
-        scores=tuple(scores.tolist()),
-    )
-
-
-def read_truth(benchmark: Benchmark) -> dict[str, Any] | None:
-    """The true objects of a benchmark, from `instances.json` beside its images' folder; None where there are none.
+def read_truth(benchmark: Benchmark) -> Mapping[str, Any] | None:
+    """The true objects of a benchmark, as COCO annotations; None where there are none.
 
     Raises:
         DataError: The file is damaged.
     """
-    path = Path(benchmark.images.folder).parent / TRUTH
-    if not path.is_file():
-        return None
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if not all(isinstance(content[part], list) for part in ("images", "annotations", "categories")):
-            raise TypeError("images, annotations and categories should be lists")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} holds no COCO annotations ({error}). Write it again.") from error
-    return dict(content)
+    return None if benchmark.objects is None else read_annotations(benchmark.objects).content
 
 
-def _area(annotation: Mapping[str, Any]) -> int:
-    """Pixels of a true mask."""
-    counts = annotation["segmentation"]["counts"]
-    return rle.area(counts.encode() if isinstance(counts, str) else counts)
+def _area(annotation: Mapping[str, Any], height: int, width: int) -> float:
+    """The size of a true object as its annotation gives it; its mask's pixels where it does not."""
+    if "area" in annotation:
+        return float(annotation["area"])
+    return rle.area(run_length(annotation["segmentation"], height, width)["counts"])

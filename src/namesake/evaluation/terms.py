@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +28,13 @@ class Terms(NamedTuple):
     predictions: Int[ndarray, "predictions"]
 
 
-def terms_of(truths: Mapping[int, str], predictions: Mapping[int, str], names: Names) -> Terms:
+def terms_of(
+    truths: Mapping[int, str],
+    predictions: Mapping[int, str],
+    names: Names,
+    *,
+    aliases: Mapping[str, str] = MappingProxyType({}),
+) -> Terms:
     """The labels to score in: background, and those of `names` that the benchmark has.
 
     Every other id is background: of the benchmark, because a system that was not told its name should call it none of
@@ -38,10 +45,12 @@ def terms_of(truths: Mapping[int, str], predictions: Mapping[int, str], names: N
         truths: Name of each id of the benchmark.
         predictions: Name of each id that is predicted.
         names: What is to be scored.
+        aliases: Other words of the benchmark, and the name of it that each counts as; several may count as one.
 
     Raises:
         DataError: The benchmark has none of the names.
     """
+    names, predictions = _in_words_of(truths, names, aliases), _renamed(predictions, truths, aliases)
     found = set(labels_of(truths, names).values()) - {0}
     if not found:
         raise DataError(
@@ -67,6 +76,21 @@ def labels_of(ids: Mapping[int, str], names: Names) -> dict[int, int]:
             labels.setdefault(plain(synonym), label)
     labels[BACKGROUND] = 0
     return {number: labels.get(plain(name), 0) for number, name in ids.items()}
+
+
+def _renamed(ids: Mapping[int, str], truths: Mapping[int, str], aliases: Mapping[str, str]) -> dict[int, str]:
+    """The ids with aliases replaced; a word that is itself a name of the benchmark stays."""
+    words = {plain(word): name for word, name in aliases.items()} | {plain(name): "" for name in truths.values()}
+    return {number: words.get(plain(name)) or name for number, name in ids.items()}
+
+
+def _in_words_of(truths: Mapping[int, str], names: Names, aliases: Mapping[str, str]) -> Names:
+    """The names with aliases replaced, each once; synonyms of names that become one are joined."""
+    joined: dict[str, tuple[str, ...]] = {}
+    renamed = _renamed(dict(enumerate(names.names)), truths, aliases)
+    for place, name in renamed.items():
+        joined[name] = joined.get(name, ()) + (names.synonyms[place] if names.synonyms else ())
+    return replace(names, names=tuple(joined), synonyms=tuple(joined.values()) if names.synonyms else ())
 
 
 def _table(labels: Mapping[int, int]) -> Int[ndarray, "ids"]:

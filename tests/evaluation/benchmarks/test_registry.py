@@ -82,7 +82,7 @@ def broken(scenes: Path, change) -> None:
         (lambda mask: mask.rotate(90, expand=True), r"2\.png is 48 x 40, its image 40 x 48"),
         (lambda mask: mask.convert("RGB"), r"2\.png is a picture in RGB colours"),
         (lambda mask: mask.convert("LA"), r"2\.png is a picture in LA colours"),
-        (lambda mask: mask.point(lambda value: 9 if value == 1 else value), r"2\.png holds the ids 9, which names\."),
+        (lambda mask: mask.point(lambda value: 9 if value == 1 else value), r"2\.png holds the ids 9, which the names"),
     ],
 )
 def test_truth__does_not_fit(scenes, change, message):

@@ -1,0 +1,23 @@
+"""A folder with ground truth in; images, what the label ids mean and a reader of true label maps out.
+
+The only reader of labels in the package. It knows nothing of the systems that are scored. `table` lists
+all benchmarks, `layouts` how they lie on disk, `decode` how their label maps are stored, `names.json` their names.
+"""
+
+from namesake.evaluation.benchmarks.benchmark import BACKGROUND, Benchmark, Measure, plain, size_of
+from namesake.evaluation.benchmarks.ids import read_ids
+from namesake.evaluation.benchmarks.listing import Listing
+from namesake.evaluation.benchmarks.registry import open_benchmark
+from namesake.evaluation.benchmarks.table import BENCHMARKS
+
+__all__ = [
+    "BACKGROUND",
+    "BENCHMARKS",
+    "Benchmark",
+    "Listing",
+    "Measure",
+    "open_benchmark",
+    "plain",
+    "read_ids",
+    "size_of",
+]

@@ -1,0 +1,100 @@
+"""The record of an opened benchmark: images, what the ids of its label maps mean, and how it is scored."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from namesake.errors import DataError
+from namesake.records import Images
+from namesake.shapes import LabelArray
+
+BACKGROUND = "background"
+ROTATED = {5, 6, 7, 8}
+"""EXIF orientations that exchange height and width."""
+Measure = Literal["images", "foreground", "boundary", "sizes"]
+"""Scores beside those of the dataset's table of counts; see `namesake.evaluation.measures`."""
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Images with ground truth.
+
+    Attributes:
+        name: What it is called in results.
+        images: The images, in the order in which they are scored.
+        names: Name of every id that a true label map may hold, "background" among them where there is one.
+        ignore: Id of pixels that do not count.
+        read: Gives the true label map of an image id, unchecked; `truth` checks it.
+        regime: How it is scored, in words, for reports.
+        aliases: Other words for its names, and names that count as one of its names.
+        objects: COCO annotations with the true objects; None where there are none.
+        decode: How a label map is stored, a key of `DECODERS`; predictions on disk are read so too.
+        zero_if_absent: Names that occur neither in truth nor in predictions count as 0 in the mean, as in ImageNet-S,
+            instead of being left out.
+        measures: Scores that belong to it beside those of its table of counts.
+        expected: Number of images of the whole benchmark; None where it may have any.
+    """
+
+    name: str
+    images: Images
+    names: Mapping[int, str]
+    ignore: int
+    read: Callable[[str], LabelArray]
+    regime: str
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    objects: Path | None = None
+    decode: str = "index"
+    zero_if_absent: bool = False
+    measures: tuple[Measure, ...] = ()
+    expected: int | None = None
+
+    def truth(self, image_id: str) -> LabelArray:
+        """The true label map of an image, at its size.
+
+        Raises:
+            DataError: It is missing, no index PNG, of another size than the image, or holds an id without a name.
+        """
+        labels = self.read(image_id)
+        height, width = size_of(self.images.path(image_id))
+        if labels.shape != (height, width):
+            raise DataError(
+                f"the mask of {image_id} is {labels.shape[0]} x {labels.shape[1]}, its image {height} x {width} "
+                "(height x width); write the mask at the image's size."
+            )
+        known = np.zeros(max(*self.names, self.ignore, int(labels.max(initial=0))) + 1, dtype=bool)
+        known[[*self.names, self.ignore]] = True
+        if not known[labels].all():
+            strange = np.unique(labels[~known[labels]]).tolist()
+            raise DataError(
+                f"the mask of {image_id} holds the ids {_some(strange)}, which the names of {self.name} do not list; "
+                f"add them to names.json, or draw these pixels as {self.ignore} so that they do not count."
+            )
+        return labels
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    """(height, width) of an image as it is shown, from its header alone.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    try:
+        with Image.open(path) as picture:
+            rotated = picture.getexif().get(0x0112) in ROTATED
+            return (picture.width, picture.height) if rotated else (picture.height, picture.width)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DataError(f"{path} belongs to a benchmark and cannot be read: {error}.") from error
+
+
+def plain(name: str) -> str:
+    """A name in the form in which names are compared: without case, "-" and "_" as blanks, single blanks."""
+    return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())
+
+
+def _some(numbers: list[int]) -> str:
+    shown = ", ".join(map(str, numbers[:5]))
+    return f"{shown} and {len(numbers) - 5} more" if len(numbers) > 5 else shown

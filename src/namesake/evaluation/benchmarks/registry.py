@@ -1,0 +1,85 @@
+"""A benchmark's name and where it lies in, the opened benchmark out; what there is to open is the table's."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from namesake.errors import DataError
+from namesake.evaluation.benchmarks.benchmark import BACKGROUND, Benchmark
+from namesake.evaluation.benchmarks.ids import published_names
+from namesake.evaluation.benchmarks.layouts import Found, Layout
+from namesake.evaluation.benchmarks.listing import Listing
+from namesake.evaluation.benchmarks.remap import Remapped
+from namesake.evaluation.benchmarks.table import BENCHMARKS
+from namesake.progress import note
+
+
+def open_benchmark(name: str, root: Path) -> Benchmark:
+    """Open a benchmark.
+
+    Args:
+        name: A key of BENCHMARKS.
+        root: Where it lies, as downloaded; `namesake evaluate --benchmark list` says where from.
+
+    Returns:
+        The benchmark; label maps are read when asked for. A part of a benchmark is opened too, and says so.
+
+    Raises:
+        DataError: Unknown name, or something is missing.
+        ImagesError: There are no images.
+    """
+    if name not in BENCHMARKS:
+        raise DataError(f"there is no benchmark {name!r}; known are {', '.join(BENCHMARKS)}.")
+    listing = BENCHMARKS[name]
+    layout, home = _find(name, listing, root)
+    found = layout.open(home)
+    if listing.images is not None and len(found.images) != listing.images:
+        note(f"{name}: {len(found.images)} images in {root}; the whole benchmark has {listing.images}.")
+    return _assemble(name, listing, layout, found, root)
+
+
+def _assemble(name: str, listing: Listing, layout: Layout, found: Found, root: Path) -> Benchmark:
+    if found.names is not None:
+        title = listing.title if name == "world" else "ground truth from a folder"
+        called, ignore = root.resolve().name if name == "folder" else name, found.ignore or 0
+        return Benchmark(called, found.images, found.names, ignore, found.read, title, objects=found.objects)
+    published = published_names(listing.ids)
+    names = {number: BACKGROUND for number in listing.background} | dict(published.names)
+    part = listing.images is not None and len(found.images) != listing.images
+    ignore, *others = listing.ignored
+    return Benchmark(
+        name=name,
+        images=found.images,
+        names=dict(sorted(names.items())),
+        ignore=ignore,
+        read=Remapped(found.read, tuple(others), ignore) if others else found.read,
+        regime=f"{listing.title}{f' (a part: {len(found.images)} of {listing.images})' if part else ''}",
+        aliases=published.aliases,
+        objects=found.objects,
+        decode=layout.decode,
+        zero_if_absent=listing.zero_if_absent,
+        measures=listing.measures,
+        expected=listing.images,
+    )
+
+
+def _find(name: str, listing: Listing, root: Path) -> tuple[Layout, Path]:
+    """The layout of which nothing is missing, and where it begins."""
+    lacking: list[tuple[int, str]] = []
+    for home in (root / folder for folder in listing.homes):
+        for layout in listing.layouts:
+            missing = _missing(home, layout.parts)
+            if not missing:
+                return layout, home
+            lacking.append(
+                (
+                    len(layout.parts) - len(missing),
+                    f"{home} for {', '.join(layout.parts)}; missing: {', '.join(missing)}",
+                )
+            )
+    most = max(count for count, _ in lacking)
+    looked = next(text for count, text in lacking if count == most)
+    raise DataError(f"{name} was looked for in {looked}. It comes from {listing.page}.")
+
+
+def _missing(home: Path, parts: Iterable[str]) -> list[str]:
+    return [part for part in parts if not (home / part).exists()]
