@@ -1,4 +1,5 @@
 from namesake.encoders import diagnose
+from namesake.encoders.doctor import describe_package
 
 
 def test_every_part_of_every_preset_is_found_or_missing_with_a_place_to_get_it() -> None:
@@ -10,3 +11,8 @@ def test_every_part_of_every_preset_is_found_or_missing_with_a_place_to_get_it()
     for subject, state in weights.items():
         assert ": found, " in state or ": missing " in state, subject
         assert ": found, " in state or subject.startswith("mini.") or "https://" in state, subject
+
+
+def test_optional_package__absent_is_no_failure() -> None:
+    assert "pip install" in describe_package("no-such-package-of-namesake")
+    assert describe_package("numpy")[0].isdigit()

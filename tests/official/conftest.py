@@ -1,6 +1,13 @@
 """Checkpoints in the published layouts, as small as these allow, with random weights."""
 
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
 import torch
+from jaxtyping import UInt8
+from numpy import ndarray
 from torch import Tensor, nn
 
 from namesake.masks import SelfMask, SelfMaskConfig
@@ -42,6 +49,22 @@ def selfmask_state(queries: int) -> dict[str, Tensor]:
         shapes = {key: value.shape for key, value in official_state(SelfMask(SelfMaskConfig(queries=queries))).items()}
     generator = torch.Generator().manual_seed(2)
     state = {key: (0.02 * torch.randn((), generator=generator)).expand(shape) for key, shape in shapes.items()}
-    for key in ("query_embed", "encoder.patch_embed.proj.weight", "decoder.norm.weight"):
+    for key in ("query_embed", "encoder.patch_embed.proj.weight", "encoder.norm.weight", "decoder.norm.weight"):
         state[key] = 0.3 * torch.randn(shapes[key], generator=generator)
     return state
+
+
+@pytest.fixture(scope="session")
+def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CLIP with a joint space of 10 that reads "cat", "dog", "red", "park" and "bench"."""
+    file = Path(__file__).parents[1] / "encoders" / "conftest.py"
+    spec = importlib.util.spec_from_file_location("tiny_models", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.write_clip(tmp_path_factory.mktemp("clip") / "clip")
+
+
+@pytest.fixture
+def photo() -> UInt8[ndarray, "48 64 3"]:
+    """Something to look at."""
+    return np.random.default_rng(1).integers(0, 256, (48, 64, 3), dtype=np.uint8)

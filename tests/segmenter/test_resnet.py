@@ -7,6 +7,7 @@ import torch
 
 from namesake.encoders.weights import fill
 from namesake.errors import ConfigError, WeightsError
+from namesake.segmenter.deeplab import DeepLab, DeepLabConfig, with_backbone
 from namesake.segmenter.resnet import ResNet, from_transformers, read_backbone, sizes_of
 
 SIZES = {"stem": 8, "hidden_sizes": (8, 16, 16, 32), "depths": (2, 1, 2, 1)}
@@ -76,3 +77,22 @@ def test_from_transformers__basic_blocks() -> None:
 def test_from_transformers__another_model() -> None:
     with pytest.raises(WeightsError, match=r"vision_model\.post_layernorm"):
         from_transformers({"vision_model.post_layernorm.weight": torch.zeros(1)})
+
+
+def test_dino_resnet__published_file_and_transformers_folder_start_the_same_network(tmp_path: Path) -> None:
+    """`dino_resnet50_pretrain.pth` has torchvision's keys without `fc`; a hub folder has those of transformers."""
+    model = transformers_resnet()
+    model.save_pretrained(tmp_path / "folder")
+    official = from_transformers(model.state_dict())
+    assert {"conv1.weight", "bn1.running_var", "layer2.0.downsample.0.weight", "layer4.0.conv3.weight"} <= set(official)
+    torch.save(official, tmp_path / "dino_resnet50_pretrain.pth")
+    features = []
+    for source in (tmp_path / "folder", tmp_path / "dino_resnet50_pretrain.pth"):
+        state, card = read_backbone(str(source))
+        network = DeepLab(3, config=with_backbone(DeepLabConfig(), state)).eval()
+        network.backbone.load_state_dict(state)
+        assert card.source == str(source)
+        with torch.inference_mode():
+            features.append(network.backbone(torch.linspace(-1, 1, 3 * 40 * 48).view(1, 3, 40, 48)))
+    assert torch.equal(features[0][0], features[1][0])
+    assert torch.equal(features[0][1], features[1][1])

@@ -7,18 +7,29 @@ from namesake.encoders.presets import PRESETS
 from namesake.encoders.sources import find, hub_id, known_model, readable
 
 PACKAGES = ("torch", "transformers", "huggingface_hub", "tokenizers", "safetensors", "numpy", "pillow")
+OPTIONAL = ("onnx", "onnxruntime", "onnxscript")
+"""Wanted by `export --format onnx` alone."""
 
 
 def diagnose() -> dict[str, str]:
     """What there is on this machine, as plain sentences by subject; asks no network and loads no model."""
     report = {"python": platform.python_version()}
     report |= {package: metadata.version(package) for package in PACKAGES}
+    report |= {package: describe_package(package) for package in OPTIONAL}
     report |= describe_devices()
     for preset, models in PRESETS.items():
         for part, source in vars(models).items():
             if source is not None:
                 report[f"{preset}.{part}"] = describe_source(source)
     return report
+
+
+def describe_package(package: str) -> str:
+    """Version of an optional package, or how to get it."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed; for export --format onnx: pip install 'namesake[onnx]'"
 
 
 def describe_devices() -> dict[str, str]:

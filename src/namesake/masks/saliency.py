@@ -29,6 +29,8 @@ from namesake.shapes import ImageBatch
 from namesake.workspace import write_atomically, write_json
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+FOLDER = "saliency"
+"""Where a run keeps its saliency network."""
 MODEL_TYPE = "selfmask"
 ENCODER = "encoder."
 PREPROCESSING = Preprocessing(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), shorter_side=512)
@@ -123,25 +125,33 @@ def load_selfmask(source: str | Path, *, device: str = "auto") -> SelfMask:
     """Load a saliency network for evaluation.
 
     Args:
-        source: `embedded:saliency`, a hub id, a folder that `save_selfmask` wrote, or an official checkpoint file.
+        source: `embedded:saliency`, a hub id, a folder that `save_selfmask` wrote or a run that holds
+            one, or an official checkpoint file.
         device: "auto", "cpu" or "cuda".
 
     Raises:
         WeightsError: It is missing, or does not fit the network.
         ConfigError: The device is not there.
     """
-    where = pick_device(device)
-    found = find(str(source), kind="saliency").path
+    where, source = pick_device(device), _place(source)
+    found = find(source, kind="saliency").path
     if found is not None and found.is_file():
         network = load_official_selfmask(found)
     else:
-        network = _read_folder(fetch(str(source), kind="saliency"))
+        network = _read_folder(fetch(source, kind="saliency"))
     return network.to(where)
 
 
 def read_saliency_card(source: str | Path) -> ModelCard:
     """What a saliency network is and what may be done with it."""
-    return read_card(str(source), folder=find(str(source), kind="saliency").path or Path(str(source)))
+    place = _place(source)
+    return read_card(place, folder=find(place, kind="saliency").path or Path(place))
+
+
+def _place(source: str | Path) -> str:
+    """The same source, or the network's own folder where the source is a run that holds one."""
+    inside = Path(source).expanduser() / FOLDER
+    return str(inside) if (inside / CONFIG).is_file() else str(source)
 
 
 def load_official_selfmask(path_or_state: str | Path | Mapping[str, Any]) -> SelfMask:

@@ -4,6 +4,7 @@ What the authors of SelfMask, NamedMask (with its experts and ReCo+) and ZUTIS p
 network computes is its own folder's matter; here files are told apart, checked and given names.
 """
 
+from namesake.official.convert import convert
 from namesake.official.load import KINDS, Kind, kind_of, load_official
 
-__all__ = ["KINDS", "Kind", "kind_of", "load_official"]
+__all__ = ["KINDS", "Kind", "convert", "kind_of", "load_official"]

@@ -74,17 +74,21 @@ def run(
         "command": " ".join(sys.argv),
     }
     with Workspace(folder, overwrite=overwrite, until=until, beside=beside) as workspace:
-        _claim(folder, record, words, overwrite=overwrite)
+        claim(folder, record, words, overwrite=overwrite)
         _say_names(words)
         _say_embedded(embedded_notice(_texts(chosen)))
         with suppress(StoppedError):
             SYSTEMS[system].function(words, pictures, config=chosen, step=workspace.step)
-        _write(folder, record, words)
+        write_record(folder, record, words)
     return Run(folder, workspace.stages)
 
 
-def _claim(folder: Path, record: dict[str, Any], names: Names, *, overwrite: bool) -> None:
-    """Say what the run is, unless the folder says so already; refuse a run of another system or of other names."""
+def claim(folder: Path, record: dict[str, Any], names: Names, *, overwrite: bool) -> None:
+    """Say what the run is, unless the folder says so already.
+
+    Raises:
+        WorkspaceError: It holds a run of another system or of other names, and `overwrite` is off.
+    """
     path = folder / RECORD
     if path.is_file() and not overwrite:
         try:
@@ -98,7 +102,7 @@ def _claim(folder: Path, record: dict[str, Any], names: Names, *, overwrite: boo
                 f"{folder} holds another run ({held}). Use --overwrite to replace it, or another --out to keep both."
             )
         return
-    _write(folder, record, names)
+    write_record(folder, record, names)
 
 
 def _say_names(names: Names) -> None:
@@ -120,7 +124,8 @@ def _say_embedded(notice: str) -> None:
         note(notice)
 
 
-def _write(folder: Path, record: dict[str, Any], names: Names) -> None:
+def write_record(folder: Path, record: dict[str, Any], names: Names) -> None:
+    """Write `names.json` and `run.json`."""
     write_names(names, folder / "names.json")
     write_json(folder / RECORD, record)
 

@@ -1,0 +1,77 @@
+"""The verb that makes a file which runs without this package: `export`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from namesake.cli.app import JsonOption, QuietOption, RunArgument, app, say
+from namesake.progress import set_quiet
+from namesake.shapes import ImageArray
+
+RENDERED = 4
+
+
+def _pictures(folder: Path | None, count: int) -> list[ImageArray]:
+    """The first images of a folder, or rendered ones."""
+    from tempfile import TemporaryDirectory
+
+    from namesake.images import open_images, read_image
+    from namesake.world import write_world
+
+    if folder is not None:
+        images = open_images(folder)
+        return [read_image(images.path(image_id)) for image_id in images.ids[:count]]
+    with TemporaryDirectory() as place:
+        write_world("unlabelled", Path(place), count=min(count, RENDERED), seed=0, size=96)
+        return _pictures(Path(place), count)
+
+
+@app.command()
+def export(
+    run_folder: RunArgument,
+    *,
+    form: Annotated[
+        Literal["onnx", "torch"], typer.Option("--format", help="onnx (onnxruntime), or torch (torch.export, .pt2).")
+    ] = "onnx",
+    precision: Annotated[
+        Literal["float32", "float16", "int8"], typer.Option(help="Of the weights; int8 computes in float32.")
+    ] = "float32",
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of images to measure on; rendered ones if not given.")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="Images to measure on.")] = 16,
+    out: Annotated[Path | None, typer.Option("--out", help="Where it goes; RUN/export if not given.")] = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Write a program from pixels to labels for images of any size, checked and timed against the run itself.
+
+    Example: namesake export runs/pets --format onnx --precision int8 --images photos/
+    """
+    import dataclasses
+
+    from namesake.segmenter import load_segmenter
+    from namesake.segmenter.export import export_segmenter
+
+    set_quiet(quiet)
+    segmenter = load_segmenter(run_folder, device="cpu")
+    made = export_segmenter(
+        segmenter,
+        _pictures(images, count),
+        out=out or run_folder / "export",
+        format=form,
+        precision=precision,
+    )
+    found, size = made.check, made.file.stat().st_size
+    say(
+        {"file": made.file, "format": form, "precision": precision, "bytes": size, **dataclasses.asdict(found)},
+        as_json=as_json,
+        lines=[
+            f"{made.file}: {size / 1e6:.1f} MB, {form}, {precision}",
+            f"largest difference from the run {found.max_difference:.2g}; the same label on "
+            f"{found.labels_agreement:.2f} % of the pixels of {found.images} images"
+            f"{' (rendered)' if images is None else ''}",
+            f"seconds an image: torch {found.torch_seconds:.3f}, exported {found.exported_seconds:.3f}",
+        ],
+    )

@@ -1,0 +1,102 @@
+"""A segmenter, its exported form and images in; how far the two differ and how long each takes out."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from numpy import ndarray
+from torch import Tensor
+
+from namesake.images.geometry import resize
+from namesake.segmenter.export.program import Program
+from namesake.segmenter.segmenter import Segmenter
+from namesake.shapes import ImageArray
+
+TOLERANCE = 1e-3
+"""Largest difference of logits that a float32 export may have."""
+REPEATS = 3
+
+Exported = Callable[..., Sequence[ndarray]]
+"""Takes the program's inputs as arrays and gives its outputs as arrays."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """How an exported segmenter compares with the original.
+
+    Attributes:
+        max_difference: Largest absolute difference of outputs other than labels, from the original in float32.
+        labels_agreement: Percent of pixels with the label that the segmenter itself gives.
+        torch_seconds: Median time an image of the original network takes in torch.
+        exported_seconds: The same of the exported one in its own runtime, on as many threads.
+        images: How many were looked at, of how many sizes.
+        sizes: Height and width of each size.
+    """
+
+    max_difference: float
+    labels_agreement: float
+    torch_seconds: float
+    exported_seconds: float
+    images: int
+    sizes: tuple[tuple[int, int], ...]
+
+
+def check(segmenter: Segmenter, original: Program, exported: Exported, images: Sequence[ImageArray]) -> Check:
+    """Hold an exported segmenter against the original, on images of at least two sizes.
+
+    Args:
+        segmenter: The original.
+        original: Its program in float32.
+        exported: What a runtime makes of the exported file.
+        images: One or more, RGB; a part of the first one is looked at too.
+    """
+    first = images[0]
+    part = first[: max(1, first.shape[0] * 3 // 4), : max(1, first.shape[1] * 7 // 8)]
+    prepared = [_prepare(image, original) for image in (*images, part)]
+    labels = np.asarray(original.labels)
+    differences, agreements, times = [0.0], [], []
+    for image in prepared:
+        pixels = np.ascontiguousarray(image.transpose(2, 0, 1)[None])
+        arguments = original.arguments(torch.from_numpy(pixels))
+        expected, torch_seconds = timed(lambda given=arguments: _run(original, given))
+        arrays = [argument.numpy() for argument in arguments]
+        found, seconds = timed(lambda given=arrays: exported(*given))
+        compared = [place for place, name in enumerate(original.outputs) if name != "labels"]
+        differences += [float(np.abs(found[place] - expected[place].numpy()).max()) for place in compared]
+        own = segmenter.segment(image, longer_side=max(image.shape)).labels
+        agreements.append(float((labels[found[1][0]] == own).mean()))
+        times.append((torch_seconds, seconds))
+    return Check(
+        max_difference=float(np.max(differences)),
+        labels_agreement=100 * float(np.mean(agreements)),
+        torch_seconds=median(pair[0] for pair in times),
+        exported_seconds=median(pair[1] for pair in times),
+        images=len(prepared),
+        sizes=tuple(dict.fromkeys((image.shape[0], image.shape[1]) for image in prepared)),
+    )
+
+
+@torch.inference_mode()
+def _run(program: Program, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    outputs: tuple[Tensor, ...] = program.module(*arguments)
+    return outputs
+
+
+def timed(work: Callable[[], Sequence[ndarray] | tuple[Tensor, ...]]) -> tuple[Sequence[ndarray | Tensor], float]:
+    """The result of some work, and the seconds that its fastest repetition took."""
+    seconds = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        result = work()
+        seconds.append(time.perf_counter() - start)
+    return result, min(seconds)
+
+
+def _prepare(image: ImageArray, program: Program) -> UInt8[ndarray, "height width 3"]:
+    """The image at a size that the program and the segmenter treat alike."""
+    sides = [max(program.least, round(side / program.multiple) * program.multiple) for side in image.shape[:2]]
+    return image if tuple(sides) == image.shape[:2] else resize(image, height=sides[0], width=sides[1])

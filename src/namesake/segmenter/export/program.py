@@ -1,0 +1,182 @@
+"""A segmenter in, one module from pixels to labels out, in float32, float16 or with weights of 8 bits.
+
+It knows no file format.
+"""
+
+import copy
+from typing import Literal, NamedTuple, final, get_args
+
+import torch
+from jaxtyping import Float, Int, Int8, UInt8
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils import parametrize
+
+from namesake.encoders import Preprocessing
+from namesake.errors import ConfigError
+from namesake.segmenter.classify import compare
+from namesake.segmenter.closed_set import ClosedSet
+from namesake.segmenter.deeplab import DeepLab
+from namesake.segmenter.open_vocabulary import FEWEST_PATCHES, OpenVocabulary
+from namesake.segmenter.query_segmenter import QuerySegmenter
+from namesake.segmenter.segmenter import Segmenter
+
+Precision = Literal["float32", "float16", "int8"]
+"""Of weights and arithmetic; "int8" keeps weights in 8 bits, a scale an output channel, and computes in float32."""
+
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+LONGEST = 8192
+Image = UInt8[Tensor, "1 3 height width"]
+Labels = Int[Tensor, "1 height width"]
+
+
+class Program(NamedTuple):
+    """What is exported.
+
+    Attributes:
+        module: Maps `inputs` to `outputs`.
+        inputs: Their names: an image, and the text embeddings of an open-vocabulary segmenter.
+        outputs: Their names; the first are logits at the network's own resolution, the second are labels of pixels.
+        texts: Embeddings of the segmenter's own words; None where names are part of the network.
+        labels: Label of each of the numbers in the second output.
+        words: What stands for them.
+        least: Smallest side of an image.
+        multiple: Sides that the segmenter itself would resize an image to are multiples of this.
+    """
+
+    module: nn.Module
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    texts: Float[Tensor, "words joint"] | None
+    labels: tuple[int, ...]
+    words: tuple[str, ...]
+    least: int
+    multiple: int
+
+    def arguments(self, image: Image) -> tuple[Tensor, ...]:
+        """What the module takes for an image and the segmenter's own names."""
+        return (image,) if self.texts is None else (image, self.texts)
+
+
+def program_of(segmenter: Segmenter, *, precision: Precision = "float32") -> Program:
+    """The whole way from RGB pixels to labels as one module on the CPU; the segmenter is left as it is.
+
+    Raises:
+        ConfigError: The segmenter is of a kind whose encoders are not its own, or the precision is unknown.
+    """
+    if precision not in PRECISIONS:
+        raise ConfigError(f"precision is {precision!r}; expected one of {', '.join(PRECISIONS)}.")
+    predictor = segmenter.predictor
+    if isinstance(predictor, ClosedSet):
+        network = reduced(predictor.network, precision)
+        names = ("background", *segmenter.names.names)
+        closed = ClosedProgram(network, predictor.preprocessing, precision)
+        return Program(closed, ("image",), ("logits", "labels"), None, tuple(range(len(names))), names, 1, 1)
+    if not isinstance(predictor, OpenVocabulary):
+        raise ConfigError(
+            f"a segmenter of the kind {segmenter.kind!r} works with other people's encoders, which are not exported "
+            "with it; expected one of the kinds deeplab (namedmask) and query (zutis)."
+        )
+    patch = predictor.network.config.encoder.patch
+    temperature = predictor.certainty.temperature
+    return Program(
+        QueryProgram(reduced(predictor.network, precision), predictor.preprocessing, precision, temperature),
+        ("image", "texts"),
+        ("logits", "labels", "mask_probs", "tokens"),
+        predictor.texts.detach().cpu(),
+        predictor.words.labels,
+        predictor.words.words,
+        FEWEST_PATCHES * patch,
+        patch if predictor.inference.fit == "patches" else 1,
+    )
+
+
+@final
+class ClosedProgram(nn.Module):
+    """Image to logits and labels of a network with one logit a label."""
+
+    def __init__(self, network: nn.Module, preprocessing: Preprocessing, precision: Precision) -> None:
+        super().__init__()
+        assert isinstance(network, DeepLab)  # noqa: S101
+        self.network, self.pixels = network, _Pixels(preprocessing, precision)
+
+    def forward(self, image: Image) -> tuple[Float[Tensor, "1 labels rows columns"], Labels]:
+        """Logits at stride 4, and the label of each pixel."""
+        logits = self.network.coarse(self.pixels(image)).float()
+        return logits, _label(logits, image)
+
+
+@final
+class QueryProgram(nn.Module):
+    """Image and text embeddings to calibrated logits, labels (rows of `texts`), mask proposals and tokens."""
+
+    def __init__(self, network: nn.Module, preprocessing: Preprocessing, precision: Precision, scale: float) -> None:
+        super().__init__()
+        assert isinstance(network, QuerySegmenter)  # noqa: S101
+        self.network, self.pixels, self.scale = network, _Pixels(preprocessing, precision), scale
+
+    def forward(
+        self, image: Image, texts: Float[Tensor, "words joint"]
+    ) -> tuple[
+        Float[Tensor, "1 words rows columns"],
+        Labels,
+        Float[Tensor, "1 queries rows columns"],
+        Float[Tensor, "1 rows columns joint"],
+    ]:
+        """Maps have two rows and columns a patch; texts are L2-normalised here."""
+        found = self.network(self.pixels(image))
+        tokens = found.tokens.float()
+        logits = compare(tokens, functional.normalize(texts, dim=1), temperature=self.scale)
+        return logits, _label(logits, image), found.mask_probs.float(), tokens
+
+
+@final
+class _Pixels(nn.Module):
+    """RGB 0 to 255 to the network's input."""
+
+    def __init__(self, preprocessing: Preprocessing, precision: Precision) -> None:
+        super().__init__()
+        self.mean: Tensor
+        self.std: Tensor
+        self.register_buffer("mean", torch.tensor(preprocessing.mean).view(3, 1, 1))
+        self.register_buffer("std", torch.tensor(preprocessing.std).view(3, 1, 1))
+        self.scale = preprocessing.scale
+        self.dtype = torch.float16 if precision == "float16" else torch.float32
+
+    def forward(self, image: Image) -> Float[Tensor, "1 3 height width"]:
+        return ((image.float() * self.scale - self.mean) / self.std).to(self.dtype)
+
+
+def _label(logits: Float[Tensor, "1 labels rows columns"], image: Image) -> Labels:
+    fine = functional.interpolate(logits, size=image.shape[-2:], mode="bilinear", align_corners=False)
+    return fine.argmax(dim=1)
+
+
+def reduced(network: nn.Module, precision: Precision) -> nn.Module:
+    """A copy of a network on the CPU, for evaluation, in another precision."""
+    copied = copy.deepcopy(network).cpu().eval().requires_grad_(False)
+    if precision == "float16":
+        return copied.half()
+    if precision == "int8":
+        for module in [*copied.modules()]:
+            for name, weight in [*module.named_parameters(recurse=False)]:
+                if weight.ndim > 1:
+                    parametrize.register_parametrization(module, name, _Bytes(weight), unsafe=True)
+    return copied
+
+
+@final
+class _Bytes(nn.Module):
+    """Weights in 8 bits with a scale for each output channel, symmetric about 0."""
+
+    def __init__(self, weight: Float[Tensor, "out ..."]) -> None:
+        super().__init__()
+        most = weight.flatten(1).abs().amax(dim=1).clamp(min=1e-12) / 127
+        self.scale: Tensor
+        self.register_buffer("scale", most.view(-1, *(1,) * (weight.ndim - 1)))
+
+    def forward(self, stored: Int8[Tensor, "out ..."]) -> Float[Tensor, "out ..."]:
+        return stored.float() * self.scale
+
+    def right_inverse(self, weight: Float[Tensor, "out ..."]) -> Int8[Tensor, "out ..."]:
+        return (weight / self.scale).round().clamp(-127, 127).to(torch.int8)

@@ -1,0 +1,175 @@
+"""A segmenter and a few images in; `model.onnx` or `model.pt2`, `texts.npy` and `export.json` out, checked."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from numpy import ndarray
+from torch.export import Dim, ExportedProgram
+
+from namesake.errors import ConfigError, ImagesError, WeightsError
+from namesake.segmenter.export.check import TOLERANCE, Check, Exported, check
+from namesake.segmenter.export.program import LONGEST, Precision, Program, program_of
+from namesake.segmenter.segmenter import Segmenter
+from namesake.shapes import ImageArray
+from namesake.workspace import write_atomically, write_json
+
+Format = Literal["onnx", "torch"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+FILES: Mapping[Format, str] = {"onnx": "model.onnx", "torch": "model.pt2"}
+TEXTS, FACTS = "texts.npy", "export.json"
+MEANING = {
+    "image": "uint8 [1, 3, height, width], RGB, 0 to 255; any height and width",
+    "texts": "float32 [words, joint], embeddings of any number of words, background first; texts.npy has the run's own",
+    "logits": "float32 [1, words, rows, columns], of a coarse grid that stands for the whole image",
+    "labels": "int64 [1, height, width], number of the word with the highest logit, counted from 0; see `words`",
+    "mask_probs": "float32 [1, queries, rows, columns], 0 to 1",
+    "tokens": "float32 [1, rows, columns, joint], L2-normalised",
+}
+
+
+@dataclass(frozen=True)
+class Written:
+    """An exported segmenter on disk.
+
+    Attributes:
+        folder: Holds `file`, `export.json` (inputs, outputs, words, measurements) and, for open vocabularies,
+            `texts.npy`.
+        file: The program.
+        check: How it compares with the original.
+    """
+
+    folder: Path
+    file: Path
+    check: Check
+
+
+def export_segmenter(
+    segmenter: Segmenter,
+    images: Sequence[ImageArray],
+    *,
+    out: Path,
+    format: Format = "onnx",  # noqa: A002
+    precision: Precision = "float32",
+) -> Written:
+    """Write a program from pixels to labels for images of any size, and measure it against the segmenter.
+
+    Args:
+        segmenter: Of the kind deeplab or query.
+        images: RGB, one or more, to measure on.
+        out: Folder; made if missing.
+        format: "onnx" (opset of the installed torch) or "torch" (`torch.export.load(file).module()`).
+        precision: See `Precision`.
+
+    Raises:
+        ConfigError: The segmenter is of another kind, an option is unknown, or the ONNX packages are missing.
+        ImagesError: There is no image.
+        WeightsError: The float32 program does not do what the segmenter does.
+    """
+    if format not in FORMATS:
+        raise ConfigError(f"format is {format!r}; expected one of {', '.join(FORMATS)}.")
+    if not images:
+        raise ImagesError("expected images to compare the exported segmenter with the original on, found none.")
+    if format == "onnx":
+        _need_onnx()
+    original, program = program_of(segmenter), program_of(segmenter, precision=precision)
+    traced = trace(program)
+    file = out / FILES[format]
+    with write_atomically(file) as unfinished:
+        (_write_onnx if format == "onnx" else _write_torch)(traced, program, unfinished)
+    if program.texts is not None:
+        with write_atomically(out / TEXTS) as unfinished, unfinished.open("wb") as stream:
+            np.save(stream, program.texts.numpy(), allow_pickle=False)
+    found = check(segmenter, original, (_open_onnx if format == "onnx" else _open_torch)(file), images)
+    written = Written(out, file, found)
+    write_json(out / FACTS, _facts(segmenter, program, written, {"format": format, "precision": precision}))
+    if precision == "float32" and not found.max_difference <= TOLERANCE:
+        raise WeightsError(
+            f"{file} differs from the segmenter by up to {found.max_difference:.2g}, expected {TOLERANCE} at most. "
+            "Do not use it; try the other --format."
+        )
+    return written
+
+
+def trace(program: Program) -> ExportedProgram:
+    """The program as a graph for images of any size, and any number of words."""
+    side = max(64, 2 * program.least)
+    image = torch.zeros((1, 3, side + 8, side + 24), dtype=torch.uint8)
+    sides = {2: Dim.DYNAMIC(min=program.least, max=LONGEST), 3: Dim.DYNAMIC(min=program.least, max=LONGEST)}
+    shapes: tuple[Any, ...] = (sides,) if program.texts is None else (sides, {0: Dim.DYNAMIC(min=2)})
+    return torch.export.export(program.module, program.arguments(image), dynamic_shapes=shapes)
+
+
+def _write_onnx(traced: ExportedProgram, program: Program, path: Path) -> None:
+    made = torch.onnx.export(
+        traced,
+        dynamo=True,
+        input_names=list(program.inputs),
+        output_names=list(program.outputs),
+        verbose=False,
+    )
+    assert made is not None  # noqa: S101
+    made.save(str(path), external_data=False)
+
+
+def _write_torch(traced: ExportedProgram, _program: Program, path: Path) -> None:
+    with path.open("wb") as stream:
+        torch.export.save(traced, stream)  # type: ignore[arg-type]
+
+
+def _open_onnx(file: Path) -> Exported:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    names = [entry.name for entry in session.get_inputs()]
+
+    def run(*arrays: ndarray) -> Sequence[ndarray]:
+        outputs: Sequence[ndarray] = session.run(None, dict(zip(names, arrays, strict=True)))
+        return outputs
+
+    return run
+
+
+def _open_torch(file: Path) -> Exported:
+    module = torch.export.load(file).module()
+
+    def run(*arrays: ndarray) -> Sequence[ndarray]:
+        with torch.inference_mode():
+            return [output.numpy() for output in module(*(torch.from_numpy(array) for array in arrays))]
+
+    return run
+
+
+def _need_onnx() -> None:
+    """Raise unless the packages of the extra are there."""
+    from importlib.util import find_spec
+
+    missing = [package for package in ("onnx", "onnxruntime", "onnxscript") if find_spec(package) is None]
+    if missing:
+        raise ConfigError(
+            f"--format onnx needs {', '.join(missing)}. Install them: pip install 'namesake[onnx]'. "
+            "Or export with --format torch, which needs nothing more."
+        )
+
+
+def _facts(segmenter: Segmenter, program: Program, written: Written, options: Mapping[str, str]) -> dict[str, Any]:
+    words = zip(program.words, program.labels, strict=True)
+    return {
+        "file": written.file.name,
+        **options,
+        "bytes": written.file.stat().st_size,
+        "inputs": {name: MEANING[name] for name in program.inputs},
+        "outputs": {name: MEANING[name] for name in program.outputs},
+        "words": [{"word": word, "label": label} for word, label in words],
+        "names": ["background", *segmenter.names.names],
+        "smallest_side": program.least,
+        "resize_to_multiples_of": program.multiple,
+        "measured": dataclasses.asdict(written.check),
+        "models": [dataclasses.asdict(card) for card in segmenter.settings.models],
+    }
