@@ -98,9 +98,9 @@ TABLES: dict[str, Table] = {
     "encoders": Table(
         "Beyond the paper: other encoders, and masks without SAM",
         (
-            Setting("DINO, SAM (as preset)", "fmbseg", names="topics"),
-            Setting("CLIP, SAM", "fmbseg", mini=("alignment.encoder=embedded:clip",), names="topics"),
-            Setting("DINO, SelfMask (no human mask)", "fmbseg", mini=("regions.masks=embedded:saliency",),
+            Setting("CLIP, SAM (as preset)", "fmbseg", names="topics"),
+            Setting("DINO, SAM", "fmbseg", mini=("alignment.encoder=embedded:dino",), names="topics"),
+            Setting("CLIP, SelfMask (no human mask)", "fmbseg", mini=("regions.masks=embedded:saliency",),
                     names="topics"),
         ),
         topics,

@@ -6,6 +6,9 @@ from typing import Any
 
 from namesake.reproduce.table import Setting, Table
 
+WIDEST = 18
+"""Columns; a table of more is turned round."""
+
 Measured = Mapping[str, Mapping[str, Sequence[float]]]
 """Setting label -> column -> a value a seed."""
 
@@ -43,10 +46,13 @@ def markdown(title: str, table: Table, measured: Measured, *, command: str) -> s
     theirs = list(dict.fromkeys(column for row in rows for column in row["published"]))
     seeds = len(next(iter(next(iter(measured.values())).values())))
     head = ["setting", *(f"{column}, ours" for column in ours), *(f"{column}, published" for column in theirs)]
-    lines = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1)]
-    for row in rows:
-        cells = [_own(row, column) for column in ours] + [_published(row, column) for column in theirs]
-        lines.append("| " + " | ".join([row["setting"], *cells]) + " |")
+    cells = [
+        [row["setting"], *(_own(row, column) for column in ours), *(_published(row, column) for column in theirs)]
+        for row in rows
+    ]
+    grid = [head, *cells] if len(head) <= WIDEST else [list(line) for line in zip(head, *cells, strict=True)]
+    lines = ["| " + " | ".join(line) + " |" for line in grid]
+    lines.insert(1, "|---|" + "---:|" * (len(grid[0]) - 1))
     spread = f"mean and range (highest less lowest, after ±) of {seeds} seeds" if seeds > 1 else "one seed"
     told = f"Ours on the embedded world: {spread}; in brackets the change from the first row."
     return "\n".join([f"## {title}", "", f"`{command}`", "", *lines, "", " ".join([told, table.differs]).strip(), ""])

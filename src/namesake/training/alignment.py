@@ -51,6 +51,8 @@ class AlignmentTrainingConfig:
     """"tsupcon" (paper), "supcon" or "prototype"."""
     scale: float = 1.0
     """Factor on similarities in the loss; paper: 1."""
+    text_weight: float = 1.0
+    """Factor on the patch-text term of the loss; paper: 1."""
     use: Use = "both"
     """Masks that label patches: "both" kinds over each other, "apart", "prompted" or "automatic". Paper: both,
     how is not said."""
@@ -87,23 +89,27 @@ class AlignmentTrainingConfig:
 
 
 MINI_ALIGNMENT = AlignmentTrainingConfig(
-    encoder="embedded:dino",
+    encoder="embedded:clip",
     clip="embedded:clip",
     sentence="templates",
+    text_weight=50.0,
     side=96,
-    batch_size=16,
-    epochs=10,
+    batch_size=8,
+    iterations=600,
     optimiser="adamw",
     learning_rate=1e-3,
     flip=0.5,
-    scale=10.0,
+    scale=4.0,
     inference=AlignedInference(
-        side=96, temperature=10.0, automatic=AutomaticConfig(points_per_side=8, predicted_iou=0.75, stability=0.7)
+        side=96, temperature=4.0, automatic=AutomaticConfig(points_per_side=8, predicted_iou=0.75, stability=0.7)
     ),
     workers=1,
     checkpoint_every=100,
 )
-"""For the embedded world's small images."""
+"""For the embedded world's small images, on scenes of another seed than any that is reported: the embedded DINO's
+patches hardly tell small things apart (mean IoU of things 7, of stuff 55), CLIP's do (27, 73; 28, 66 as they come);
+and 600 updates instead of 240,000 learn the words only if the patch-text term, 27 summands beside 1,100, counts more
+(things 1, stuff 2 at weight 1)."""
 
 
 @stage("segmenter", opens=open_segmenter)
@@ -207,7 +213,14 @@ def _loss(
             x = (batch.image.to(encoder.device).float() * rule.scale - mean) / std
             raw = encoder.patch_features(x).flatten(1, 2)
         found = module(raw).flatten(0, 1)
-        return contrast(found, batch.words.flatten(), prototypes, kind=config.loss, scale=config.scale)
+        return contrast(
+            found,
+            batch.words.flatten(),
+            prototypes,
+            kind=config.loss,
+            scale=config.scale,
+            text_weight=config.text_weight,
+        )
 
     return loss
 
@@ -243,6 +256,7 @@ def _check(config: AlignmentTrainingConfig) -> None:
         "epochs": (config.epochs >= 1 or config.iterations >= 1, "1 or more"),
         "optimiser": (config.optimiser in ("sgd", "adamw"), "sgd or adamw"),
         "loss": (config.loss in ("tsupcon", "supcon", "prototype"), "tsupcon, supcon or prototype"),
+        "text_weight": (config.text_weight > 0, "above 0"),
         "flip": (0 <= config.flip <= 1, "0 to 1"),
     }
     for name, (holds, wanted) in limits.items():

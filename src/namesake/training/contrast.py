@@ -27,6 +27,7 @@ def contrast(
     *,
     kind: Kind = "tsupcon",
     scale: float = 1.0,
+    text_weight: float = 1.0,
     block: int = BLOCK,
 ) -> dict[str, Float[Tensor, ""]]:
     """Draw patches to the text of their label and to each other, and away from all others.
@@ -44,6 +45,7 @@ def contrast(
         texts: Of length 1; not differentiated.
         kind: Which loss.
         scale: Factor on all similarities, an inverse temperature; published: 1.
+        text_weight: Factor on the sum over k in Eq. 1, which has K terms beside n; published: 1.
         block: Patches a block.
 
     Returns:
@@ -70,7 +72,7 @@ def contrast(
         raise ConfigError(f"loss is {kind!r}, expected tsupcon, supcon or prototype.")
     image = _among_patches(z, y, others, len(t), scale).sum()
     total = len(y) + len(t)
-    return {"loss": (text + image) / total, "text": text / (count > 0).sum(), "image": image / len(y)}
+    return {"loss": (text_weight * text + image) / total, "text": text / (count > 0).sum(), "image": image / len(y)}
 
 
 def _among_patches(
