@@ -2,62 +2,120 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from namesake.cli.app import DeviceOption, JsonOption, QuietOption, RunArgument, app, say
+from namesake.cli.app import DeviceOption, JsonOption, QuietOption, app, say
+from namesake.cli.app import RunArgument as RequiredRun
 from namesake.progress import set_quiet
+
+RunArgument = Annotated[Path | None, typer.Argument(help="Folder of a run; none to score --predictions alone.")]
+BenchmarkOption = Annotated[str, typer.Option(help="Which; `list` prints all, with where to get them.")]
+RootOption = Annotated[Path, typer.Option(help="Where the benchmark lies, as downloaded.")]
 
 
 @app.command()
 def evaluate(
-    run_folder: RunArgument,
+    run_folder: RunArgument = None,
     *,
-    benchmark: Annotated[str, typer.Option(help="world, or folder (images/, masks/, names.json).")] = "world",
-    root: Annotated[Path, typer.Option(help="Where the benchmark lies.")] = Path(),
+    benchmark: BenchmarkOption = "world",
+    root: RootOption = Path(),
     names: Annotated[str, typer.Option("--names", help="Score these of the run's names only.")] = "",
-    predictions: Annotated[Path | None, typer.Option(help="Score saved index PNGs instead of predicting.")] = None,
+    predictions: Annotated[
+        Path | None, typer.Option(help="Score these instead: a folder of index PNGs, or COCO results (json).")
+    ] = None,
+    measure: Annotated[
+        list[str] | None, typer.Option(help="images, foreground, boundary or sizes: scores beside the table's.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Where the record goes; in the run if not given.")] = None,
+    prepare: Annotated[bool, typer.Option(help="Make the benchmark's own list of images first (coco20k).")] = False,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Score a run against ground truth; percent are 0 to 100."""
+    """Score a run, or saved predictions of any tool, against ground truth; percent are 0 to 100."""
     from namesake.evaluation import evaluate_run
+    from namesake.evaluation.benchmarks import as_measures, prepare_coco20k
     from namesake.names import read_names
 
     set_quiet(quiet)
+    if benchmark == "list":
+        _list(as_json=as_json)
+        return
+    if prepare:
+        made = prepare_coco20k(benchmark, root)
+        say({"annotations": made}, as_json=as_json, lines=[f"annotations: {made}"])
+        return
     scores = evaluate_run(
         run_folder,
         benchmark=benchmark,
         root=root,
         names=read_names(names) if names else None,
         predictions=predictions,
+        measures=as_measures(measure) if measure else None,
+        out=out,
         device=device,
     )
-    rows = [f"{name:<20} {iou:6.1f}" for name, iou in scores.iou_per_name.items()]
-    objects = scores.instances
-    if objects is not None:
-        rows.append(
-            f"mask AP {objects.ap:.1f}, AP50 {objects.ap50:.1f}, AP75 {objects.ap75:.1f}, "
-            f"class-agnostic AP {objects.class_agnostic_ap:.1f} ({objects.found_as})"
-        )
     whole = dataclasses.asdict(scores)
+    where = out or (run_folder / "evaluation" if run_folder else None)
     say(
-        whole | (whole.pop("instances") or {}),
+        whole | (whole.pop("instances") or {}) | ({"record": where} if where else {}),
         as_json=as_json,
-        lines=[
-            *rows,
-            f"mean IoU over dataset {scores.mean_iou_over_dataset:.1f}, "
-            f"pixel accuracy {scores.pixel_accuracy:.1f}, {scores.images} images",
-        ],
+        lines=[*_lines(scores), *([f"record: {where}"] if where else [])],
     )
 
 
 @app.command()
-def report(run_folder: RunArgument, as_json: JsonOption = False) -> None:
+def report(run_folder: RequiredRun, as_json: JsonOption = False) -> None:
     """Write report/index.html: what was found for each name, masks, predictions, scores, seconds, licences."""
     from namesake.evaluation.report import write_report
 
     page = write_report(run_folder)
     say({"report": page}, as_json=as_json, lines=[f"report: {page}"])
+
+
+def _lines(scores: Any) -> list[str]:  # noqa: ANN401
+    """Scores for a person."""
+    lines = [f"{name:<20} {iou:6.1f}" for name, iou in scores.iou_per_name.items()]
+    objects = scores.instances
+    if objects is not None:
+        lines.append(
+            f"mask AP {objects.ap:.1f}, AP50 {objects.ap50:.1f}, AP75 {objects.ap75:.1f}, "
+            f"class-agnostic AP {objects.class_agnostic_ap:.1f} ({objects.found_as})"
+        )
+    lines += [f"{name.replace('_', ' ')} {value:.1f}" for name, value in scores.measures.items()]
+    lines.append(
+        f"mean IoU over dataset {scores.mean_iou_over_dataset:.1f}, "
+        f"pixel accuracy {scores.pixel_accuracy:.1f}, {scores.images} images"
+    )
+    return [*lines, f"annotation regime: {scores.regime}, tier {scores.tier}"]
+
+
+def _list(*, as_json: bool) -> None:
+    """Print every benchmark with its size, page and licence."""
+    from namesake.evaluation import BENCHMARKS
+
+    known = {
+        name: {
+            "title": each.title,
+            "labels": each.labels,
+            "images": each.images,
+            "page": each.page,
+            "licence": each.licence,
+            "tables": each.tables,
+            "layouts": [layout.parts for layout in each.layouts],
+        }
+        for name, each in BENCHMARKS.items()
+    }
+    lines = [
+        line
+        for name, each in BENCHMARKS.items()
+        for line in (
+            f"{name}: {each.title}",
+            f"    {each.images or 'any number of'} images; used in {', '.join(each.tables) or 'no table'}",
+            f"    from {each.page}; {each.licence}",
+            f"    --root holds {' or '.join(', '.join(layout.parts) for layout in each.layouts)}",
+        )
+    ]
+    say({"benchmarks": known}, as_json=as_json, lines=lines)

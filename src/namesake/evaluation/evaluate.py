@@ -4,23 +4,28 @@ Images stream by; what is kept is one table of counts.
 """
 
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 from jaxtyping import Int
 from numpy import ndarray
 
 from namesake.errors import DataError, ImagesError
-from namesake.evaluation.benchmarks import BACKGROUND, Benchmark, open_benchmark
+from namesake.evaluation.benchmarks import BACKGROUND, Benchmark, Measure, open_benchmark
 from namesake.evaluation.confusion import Confusion, fold
 from namesake.evaluation.instances import InstanceScorer, read_truth
+from namesake.evaluation.measures import Measures
 from namesake.evaluation.predicted import Predicted, predict, read_predictions
+from namesake.evaluation.provenance import Provenance, provenance_of
 from namesake.evaluation.record import Examples, record_of
-from namesake.evaluation.scores import iou_per_label, mean_iou_over_dataset, pixel_accuracy
-from namesake.evaluation.terms import Terms, terms_of
+from namesake.evaluation.scores import Absent, iou_per_label, mean_iou_over_dataset, pixel_accuracy
+from namesake.evaluation.terms import Terms, table_with, terms_of
 from namesake.images import work_ahead
 from namesake.prediction import SegmentsImages
 from namesake.progress import Meter
 from namesake.records import Names, Scores
+from namesake.shapes import LabelArray
 from namesake.workspace import write_json
 
 FOLDER = "evaluation"
@@ -33,6 +38,8 @@ def evaluate(
     names: Names | None = None,
     predictions: Path | None = None,
     out: Path | None = None,
+    measures: Sequence[Measure] | None = None,
+    run: Path | None = None,
 ) -> Scores:
     """Score a segmenter, or predictions on disk, on a benchmark.
 
@@ -40,15 +47,18 @@ def evaluate(
     the system has no name for are background, stuff included, and so are predictions of names that the benchmark does
     not have: it cannot tell whether they are right. A benchmark without background counts a predicted background as
     wrong, and scores the names alone. Pixels predicted as "not sure" are wrong for their true label and no false
-    positives of any. Where the benchmark has true objects (`instances.json`), predicted ones are scored too; the
-    connected pieces of the label map stand for them where the segmenter finds none.
+    positives of any. Names that the benchmark counts as one of its own (`aliases`) are that one. Where the benchmark
+    has true objects, predicted ones are scored too; the connected pieces of the label map stand for them where the
+    segmenter finds none.
 
     Args:
         segmenter: What predicts; None with `predictions`.
         benchmark: Images with ground truth; all of them are scored.
         names: Score these only; any other name counts as background. All that the system knows if None.
-        predictions: A folder to score instead; see `read_predictions`.
+        predictions: A folder or file to score instead; see `read_predictions`.
         out: Folder for `<benchmark>.json` and example pictures; nothing is written if None.
+        measures: Scores beside those of the dataset's table of counts; those that belong to the benchmark if None.
+        run: Folder of the run that made the segmenter or predictions, to say what it knew; None if there is none.
 
     Returns:
         The scores, in percent.
@@ -64,46 +74,69 @@ def evaluate(
         predicted = predict(segmenter, benchmark)
     else:
         raise DataError("expected a segmenter or a folder of predictions to score, found neither.")
-    terms = terms_of(benchmark.names, predicted.ids, predicted.names if names is None else names)
-    truth = None if segmenter is None or predictions is not None else read_truth(benchmark)
-    objects = None
-    if segmenter is not None and truth is not None:
-        objects = InstanceScorer(truth, terms.names, labels=terms.predictions, unsure=predicted.not_sure)
+    asked = predicted.names if names is None else names
+    terms = terms_of(benchmark.names, predicted.ids, asked, aliases=benchmark.aliases)
+    objects = _scorer(benchmark, predicted, terms, given=predictions is not None)
+    if objects is not None and predicted.results is not None:
+        for image_id, found in predicted.results.objects.items():
+            objects.add_found(image_id, found)
+    elif objects is not None and segmenter is not None:
         predicted = predict(segmenter, benchmark, see=objects.add)
     folder = None if out is None else out / benchmark.name
     examples = Examples(benchmark, terms, not_sure=predicted.not_sure, folder=folder)
-    counts = _count(benchmark, predicted, terms, examples)
+    further = Measures(benchmark.measures if measures is None else measures, labels=len(terms.names) + 1)
+    counts = _count(benchmark, predicted, terms, (examples.add, _in_terms(further, benchmark, predicted, terms)))
+    known = Provenance() if run is None else provenance_of(run, benchmark, terms.names)
+    absent: Absent = "zero" if benchmark.zero_if_absent else "left out"
     words = (BACKGROUND, *terms.names.names)
     scores = Scores(
-        mean_iou_over_dataset=mean_iou_over_dataset(counts),
-        iou_per_name=dict(zip(words, iou_per_label(counts).tolist(), strict=True)),
+        mean_iou_over_dataset=mean_iou_over_dataset(counts, absent=absent),
+        iou_per_name=dict(zip(words, iou_per_label(counts, absent=absent).tolist(), strict=True)),
         pixel_accuracy=pixel_accuracy(counts),
         images=len(benchmark.images),
         instances=None if objects is None else objects.scores(),
+        measures=further.scores(),
+        regime=known.regime,
+        tier=known.tier,
     )
     if out is not None:
         facts = {"seconds": round(time.monotonic() - start, 2), "examples": examples.written}
-        write_json(out / f"{benchmark.name}.json", record_of(benchmark, scores, counts, terms) | facts)
+        record = record_of(benchmark, scores, counts, terms) | {"unseen_names": list(known.unseen)} | facts
+        write_json(out / f"{benchmark.name}.json", record)
     return scores
 
 
+def _scorer(benchmark: Benchmark, predicted: Predicted, terms: Terms, *, given: bool) -> InstanceScorer | None:
+    """What scores objects; None where the benchmark has none, or predictions on disk are label maps alone."""
+    truth = None if given and predicted.results is None else read_truth(benchmark)
+    if truth is None:
+        return None
+    return InstanceScorer(
+        truth, terms.names, labels=terms.predictions, unsure=predicted.not_sure, aliases=benchmark.aliases
+    )
+
+
 def evaluate_run(
-    run: Path,
+    run: Path | None,
     *,
     benchmark: str,
     root: Path,
     names: Names | None = None,
     predictions: Path | None = None,
+    measures: Sequence[Measure] | None = None,
+    out: Path | None = None,
     device: str = "auto",
 ) -> Scores:
     """Score the segmenter of a run, and leave the scores in the run for its report.
 
     Args:
-        run: The run folder; `evaluation/<benchmark>.json` is written to it.
-        benchmark: "world" or "folder".
+        run: The run folder; `evaluation/<benchmark>.json` is written to it. None to score predictions alone.
+        benchmark: A key of `BENCHMARKS`.
         root: Where the benchmark lies.
         names: Score these only.
-        predictions: Score the index PNGs in this folder instead of predicting.
+        predictions: Score these instead of predicting; see `read_predictions`.
+        measures: As in `evaluate`.
+        out: Where the record goes instead of the run.
         device: "auto", "cpu" or "cuda".
 
     Returns:
@@ -116,14 +149,35 @@ def evaluate_run(
     from namesake.segmenter import load_segmenter
 
     opened = open_benchmark(benchmark, root)
-    segmenter = None if predictions is not None else load_segmenter(run, device=device)
-    return evaluate(segmenter, opened, names=names, predictions=predictions, out=run / FOLDER)
+    if run is None and predictions is None:
+        raise DataError("expected the folder of a run, or predictions to score; found neither.")
+    segmenter = None if run is None or predictions is not None else load_segmenter(run, device=device)
+    folder = out or (None if run is None else run / FOLDER)
+    return evaluate(segmenter, opened, names=names, predictions=predictions, out=folder, measures=measures, run=run)
+
+
+def _in_terms(
+    measures: Measures, benchmark: Benchmark, predicted: Predicted, terms: Terms
+) -> Callable[[str, LabelArray, LabelArray], None]:
+    """Counts an image in the labels of `terms`, with `labels` for pixels that do not count or are not sure."""
+    names = len(terms.names)
+    truths = table_with(terms.truths, benchmark.ignore, names=names, unsure=names + 1)
+    predictions = table_with(terms.predictions, predicted.not_sure, names=names, unsure=names + 1)
+
+    def add(_: str, truth: LabelArray, prediction: LabelArray) -> None:
+        if measures:
+            measures.add(truths[truth], predictions[prediction])
+
+    return add
 
 
 def _count(
-    benchmark: Benchmark, predicted: Predicted, terms: Terms, examples: Examples
+    benchmark: Benchmark,
+    predicted: Predicted,
+    terms: Terms,
+    see: Sequence[Callable[[str, LabelArray, LabelArray], None]],
 ) -> Int[ndarray, "labels columns"]:
-    """Counts over all images, in the labels of `terms`."""
+    """Counts over all images, in the labels of `terms`; `see` is shown each pair of label maps."""
     confusion = Confusion(
         len(terms.truths), len(terms.predictions), ignore=benchmark.ignore, not_sure=predicted.not_sure
     )
@@ -136,6 +190,19 @@ def _count(
                 confusion.add(truth, prediction)
             except DataError as error:
                 raise DataError(f"{image_id}: {error}") from error
-            examples.add(image_id, truth, prediction)
+            for show in see:
+                show(image_id, truth, prediction)
             meter.advance()
+    _check_ids(confusion, predicted)
     return fold(confusion.counts, truths=terms.truths, predictions=terms.predictions, labels=len(terms.names) + 1)
+
+
+def _check_ids(confusion: Confusion, predicted: Predicted) -> None:
+    """Every id that was predicted has a name."""
+    seen = np.flatnonzero(confusion.counts[:, :-1].any(axis=0))
+    strange = [str(number) for number in seen.tolist() if number not in predicted.ids]
+    if strange:
+        raise DataError(
+            f"the predictions hold the ids {', '.join(strange[:5])}, which have no name; put a names.json (id -> name) "
+            f"beside them, or mark these pixels as {predicted.not_sure} for not sure."
+        )

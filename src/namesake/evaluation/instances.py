@@ -1,12 +1,13 @@
 """Predicted objects and true ones in; average precision of masks as COCO measures it, in percent (0 to 100), out.
 
-Lin et al., Microsoft COCO, https://arxiv.org/abs/1405.0312, as pycocotools computes it. The size of a true object is the
-`area` of its annotation, as published; that of a predicted one is the number of its mask's pixels, not its box.
+Lin et al., Microsoft COCO, https://arxiv.org/abs/1405.0312, as pycocotools computes it. The size of a true object is
+the `area` of its annotation, as published; that of a predicted one is the number of its mask's pixels, not its box.
 """
 
 import io
 from collections.abc import Iterable, Mapping
 from contextlib import redirect_stdout
+from types import MappingProxyType
 from typing import Any, final
 
 import numpy as np
@@ -14,7 +15,7 @@ from jaxtyping import Int
 from numpy import ndarray
 
 from namesake.errors import DataError
-from namesake.evaluation.benchmarks import Benchmark
+from namesake.evaluation.benchmarks import Benchmark, plain
 from namesake.evaluation.benchmarks.coco import read_annotations, run_length
 from namesake.evaluation.results import Found
 from namesake.evaluation.terms import labels_of
@@ -37,15 +38,23 @@ class InstanceScorer:
         names: What is scored; objects of other names are left out on both sides.
         labels: Place in `names`, counted from 1, of each label of the system; 0 or more than there are names for none.
         unsure: The system's label of pixels that it is not sure of.
+        aliases: Other words for names.
     """
 
     def __init__(
-        self, truth: Mapping[str, Any], names: Names, *, labels: Int[ndarray, "labels"], unsure: int = IGNORE
+        self,
+        truth: Mapping[str, Any],
+        names: Names,
+        *,
+        labels: Int[ndarray, "labels"],
+        unsure: int = IGNORE,
+        aliases: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.names, self._labels, self._unsure = names, np.where(labels > len(names), 0, labels), unsure
         self._numbers = {str(image["file_name"]): int(image["id"]) for image in truth["images"]}
         sizes = {int(image["id"]): (int(image["height"]), int(image["width"])) for image in truth["images"]}
-        known = labels_of({int(each["id"]): str(each["name"]) for each in truth["categories"]}, names)
+        categories = {int(each["id"]): str(each["name"]) for each in truth["categories"]}
+        known = labels_of({number: aliases.get(plain(name), name) for number, name in categories.items()}, names)
         self._truth = [
             {
                 **each,

@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 
 from namesake.errors import DataError
 from namesake.evaluation.benchmarks import Benchmark
+from namesake.evaluation.provenance import TRUTH
 from namesake.evaluation.terms import labels_of
 from namesake.records import Names
 from namesake.segmenter import Segmenter, SegmenterFolder, Settings, open_segmenter
@@ -28,7 +29,7 @@ from namesake.training.fit import forget
 from namesake.training.segmenter import train_on
 from namesake.workspace import stage
 
-REGIME = "trained on ground truth"
+REGIME = TRUTH
 
 
 @final

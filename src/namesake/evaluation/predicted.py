@@ -1,18 +1,23 @@
-"""A segmenter or a folder of index PNGs, and a benchmark's images, in; predicted label maps and their meaning out."""
+"""A segmenter or predictions on disk, and a benchmark's images, in; predicted label maps and their meaning out."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from namesake.errors import DataError, ImagesError
-from namesake.evaluation.benchmarks import BACKGROUND, Benchmark, read_ids
+from namesake.evaluation.benchmarks import BACKGROUND, Benchmark, plain, read_ids, size_of
+from namesake.evaluation.benchmarks.decode import DECODERS
+from namesake.evaluation.benchmarks.layouts import OBJECTS
+from namesake.evaluation.results import Results, read_results
 from namesake.images import work_ahead
 from namesake.prediction import SegmentsImages, not_sure, open_predictions, segment_ahead
-from namesake.prediction.export import read_index_png
 from namesake.prediction.folder import CLAIM, LABELS, stems_of
 from namesake.prediction.stream import Skipped
 from namesake.records import Names, Prediction
 from namesake.shapes import LabelArray
+
+PREDICTED_AS = {code: code for code in ("red + 256 green", "binary", "camvid", "red")}
+"""How other programs' predictions are stored, by how the truth is; elsewhere as index PNGs of its ids."""
 
 
 class Predicted(NamedTuple):
@@ -23,12 +28,14 @@ class Predicted(NamedTuple):
         ids: Name of each label, background included.
         not_sure: Label of pixels that nobody is sure of.
         labels: One map an image, made or read when asked for.
+        results: Objects that another tool found, where it says so.
     """
 
     names: Names
     ids: Mapping[int, str]
     not_sure: int
     labels: Iterable[LabelArray]
+    results: Results | None = None
 
 
 def predict(
@@ -44,34 +51,54 @@ def predict(
     return Predicted(names, ids, not_sure(len(names)), _segment(segmenter, benchmark, see))
 
 
-def read_predictions(folder: Path, benchmark: Benchmark) -> Predicted:
-    """Predictions that lie in a folder.
+def read_predictions(path: Path, benchmark: Benchmark) -> Predicted:
+    """Predictions that lie on disk.
 
     Args:
-        folder: Written by `predict_folder`; or any folder with an index PNG of the same stem for each image, whose ids
-            are the benchmark's own unless a `names.json` beside them says otherwise.
+        path: A folder written by `predict_folder`; any folder with an index PNG of the same stem for each image, whose
+            ids are the benchmark's own, stored as its label maps are, unless a `names.json` beside them says
+            otherwise; or a file of COCO results, whose label maps are its objects, surer ones on less sure ones.
         benchmark: Whose images were predicted.
 
     Raises:
         DataError: A prediction is missing; while iterating: one is damaged.
     """
-    if (folder / CLAIM).is_file():
-        names = open_predictions(folder).names
-        ids, unsure = dict(enumerate((BACKGROUND, *names.names))), not_sure(len(names))
+    if path.is_file():
+        return _from_results(read_results(path, benchmark), benchmark)
+    if (path / CLAIM).is_file():
+        names = open_predictions(path).names
+        ids, unsure, decode = dict(enumerate((BACKGROUND, *names.names))), not_sure(len(names)), "index"
         stems = {image_id: PurePosixPath(LABELS, stem) for image_id, stem in stems_of(benchmark.images.ids).items()}
     else:
-        own = folder / "names.json"
+        own = path / "names.json"
         ids, unsure = read_ids(own) if own.is_file() else (dict(benchmark.names), benchmark.ignore)
-        names = Names(tuple(dict.fromkeys(ids.values())))
+        decode = "index" if own.is_file() else PREDICTED_AS.get(benchmark.decode, "index")
+        names = Names(tuple(name for name in dict.fromkeys(ids.values()) if plain(name) != BACKGROUND))
         stems = {image_id: PurePosixPath(image_id).with_suffix("") for image_id in benchmark.images.ids}
-    paths = {image_id: folder / f"{stem}.png" for image_id, stem in stems.items()}
-    missing = [image_id for image_id, path in paths.items() if not path.is_file()]
+    paths = {image_id: path / f"{stem}.png" for image_id, stem in stems.items()}
+    missing = [image_id for image_id, file in paths.items() if not file.is_file()]
     if missing:
         raise DataError(
-            f"{folder} has no prediction for {len(missing)} of {len(paths)} images; first is {missing[0]}, expected "
+            f"{path} has no prediction for {len(missing)} of {len(paths)} images; first is {missing[0]}, expected "
             f"at {paths[missing[0]]}. Predict the benchmark's own folder of images."
         )
-    return Predicted(names, ids, unsure, _read(paths))
+    return Predicted(names, ids, unsure, _read(paths, decode), _objects(path, benchmark))
+
+
+def _objects(folder: Path, benchmark: Benchmark) -> Results | None:
+    """Objects that `predict_folder` left beside its label maps, where the system finds objects."""
+    path = folder / OBJECTS
+    if benchmark.objects is None or not (folder / CLAIM).is_file() or not path.is_file():
+        return None
+    results = read_results(path, benchmark)
+    return results if results.complete else None
+
+
+def _from_results(results: Results, benchmark: Benchmark) -> Predicted:
+    ids = results.categories
+    names = Names(tuple(name for name in dict.fromkeys(ids.values()) if name != BACKGROUND))
+    maps = (results.labels(each, *size_of(benchmark.images.path(each))) for each in benchmark.images.ids)
+    return Predicted(names, ids, not_sure(max(ids)), maps, results)
 
 
 def _segment(
@@ -85,8 +112,8 @@ def _segment(
         yield found.prediction.labels
 
 
-def _read(paths: Mapping[str, Path]) -> Iterator[LabelArray]:
-    for _, labels in work_ahead(lambda image_id: read_index_png(paths[image_id]), paths, ahead=8):
+def _read(paths: Mapping[str, Path], decode: str) -> Iterator[LabelArray]:
+    for _, labels in work_ahead(lambda image_id: DECODERS[decode](paths[image_id]), paths, ahead=8):
         if isinstance(labels, ImagesError):
             raise labels
         yield labels

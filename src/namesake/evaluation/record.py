@@ -13,7 +13,7 @@ from PIL import Image
 from namesake.evaluation.benchmarks import BACKGROUND, Benchmark, plain
 from namesake.evaluation.confusion import Confusion
 from namesake.evaluation.scores import mean_iou_over_dataset
-from namesake.evaluation.terms import Terms
+from namesake.evaluation.terms import Terms, table_with
 from namesake.images import read_image
 from namesake.images.geometry import resize_labels
 from namesake.prediction import contact_sheet, legend
@@ -46,8 +46,9 @@ class Examples:
         count = len(benchmark.images)
         spread = np.linspace(0, count - 1, min(EXAMPLES, count)).round().astype(int).tolist()
         self._chosen = {benchmark.images.ids[place] for place in spread} if folder else set()
-        self._truths = _with_unsure(terms.truths, benchmark.ignore, terms.names)
-        self._predictions = _with_unsure(terms.predictions, not_sure, terms.names)
+        names, unsure = len(terms.names), unsure_label(len(terms.names))
+        self._truths = table_with(terms.truths, benchmark.ignore, names=names, unsure=unsure)
+        self._predictions = table_with(terms.predictions, not_sure, names=names, unsure=unsure)
         self.written: list[dict[str, Any]] = []
 
     def add(self, image_id: str, truth: LabelArray, prediction: LabelArray) -> None:
@@ -78,9 +79,14 @@ def record_of(
     return {
         "benchmark": benchmark.name,
         "regime": benchmark.regime,
+        "annotation_regime": scores.regime,
+        "tier": scores.tier,
         "images": scores.images,
+        "images_of_the_whole_benchmark": benchmark.expected,
+        "absent_names": "count as 0" if benchmark.zero_if_absent else "are left out of the mean",
         "mean_iou_over_dataset": number(scores.mean_iou_over_dataset),
         "pixel_accuracy": number(scores.pixel_accuracy),
+        "measures": {name: number(value) for name, value in scores.measures.items()},
         "instances": None if scores.instances is None else _rounded(scores.instances),
         "iou_per_name": {name: number(iou) for name, iou in scores.iou_per_name.items()},
         "names": list(terms.names.names),
@@ -119,12 +125,3 @@ def _rounded(scores: InstanceScores) -> dict[str, Any]:
 def number(value: float) -> float | None:
     """A percentage as JSON can hold it."""
     return None if math.isnan(value) else round(float(value), 2)
-
-
-def _with_unsure(table: Int[ndarray, "ids"], unsure_id: int, names: Names) -> Int[ndarray, "ids_and_unsure"]:
-    """The new label of each id, "not sure" included, as pictures show it."""
-    unsure = unsure_label(len(names))
-    full = np.zeros(max(len(table), unsure_id + 1), dtype=np.int32)
-    full[: len(table)] = np.where(table > len(names), unsure, table)
-    full[unsure_id] = unsure
-    return full

@@ -15,8 +15,10 @@ from namesake.errors import DataError
 from namesake.evaluation.benchmarks import BACKGROUND, Benchmark
 from namesake.evaluation.benchmarks.coco import read_annotations, run_length
 from namesake.masks import rle
-from namesake.prediction.objects import SEGMENTS_INFO
 from namesake.shapes import LabelArray
+
+NO_OBJECTS = "finds no objects"
+"""Words in the description of a file that `predict` wrote for a system without objects."""
 
 
 class Found(NamedTuple):
@@ -32,8 +34,8 @@ class Results(NamedTuple):
 
     Attributes:
         categories: Name of each category id, background (0) among them.
-        objects: By the benchmark's image id, least sure first.
-        complete: Whether these are the system's objects, and not one segment a name and image.
+        objects: By the benchmark's image id, least sure first, of equally sure ones the largest.
+        complete: Whether these are the system's objects, and not areas of its label map.
     """
 
     categories: Mapping[int, str]
@@ -77,8 +79,8 @@ def read_results(path: Path, benchmark: Benchmark) -> Results:
         ) from error
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
-    ordered = {image_id: sorted(found, key=lambda each: each.score) for image_id, found in objects.items()}
-    segments = own and SEGMENTS_INFO in str(content.get("info", ""))
+    ordered = {image_id: sorted(found, key=_order) for image_id, found in objects.items()}
+    segments = own and NO_OBJECTS in str(content.get("info", ""))
     return Results({0: BACKGROUND} | categories, ordered, complete=not segments)
 
 
@@ -106,3 +108,7 @@ def _found(
     except DataError as error:
         raise DataError(f"entry {place}, image {image_id}: {error}") from error
     return image_id, Found(int(each["category_id"]), float(each["score"]), code)
+
+
+def _order(found: Found) -> tuple[float, int]:
+    return found.score, -rle.area(found.code["counts"])

@@ -1,4 +1,4 @@
-"""Counts of label pairs, or pairs of masks, in; scores in percent (0 to 100) out. Each says how it averages.
+"""Counts of label pairs in; scores in percent (0 to 100) out. Each says how it averages.
 
 Counts are those of `Confusion`: int64 [labels, labels + 1], rows true, columns predicted, the last column "not sure".
 """
@@ -9,9 +9,6 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
-
-from namesake.errors import DataError
-from namesake.shapes import MaskArray
 
 Counts = Int[ndarray, "labels columns"]
 Absent = Literal["left out", "zero"]
@@ -56,78 +53,6 @@ def pixel_accuracy(counts: Counts) -> float:
     return 100 * float(np.trace(counts[:, : len(counts)])) / total if total else float("nan")
 
 
-def mask_iou(prediction: MaskArray, truth: MaskArray) -> float:
-    """Intersection over union of two masks in percent; 100 where both are empty."""
-    _check_sizes(prediction, truth)
-    union = np.count_nonzero(prediction | truth)
-    return float(100 * np.count_nonzero(prediction & truth) / union) if union else 100.0
-
-
-def f_beta(prediction: MaskArray, truth: MaskArray, *, beta_squared: float = 0.3) -> float:
-    """Weighted harmonic mean of precision and recall over the pixels of a mask, in percent.
-
-    Args:
-        prediction: The mask found.
-        truth: The true mask, of the same size.
-        beta_squared: Weight of recall; 0.3 is usual for saliency (Achanta et al., CVPR 2009, Eq. 9). Published numbers
-            of SelfMask took 0.3 for beta itself: 0.09 here.
-
-    Returns:
-        0 where the two have no pixel in common, 100 where both are empty.
-    """
-    _check_sizes(prediction, truth)
-    common = np.count_nonzero(prediction & truth)
-    weighted = np.count_nonzero(prediction) + beta_squared * np.count_nonzero(truth)
-    return float(100 * (1 + beta_squared) * common / weighted) if weighted else 100.0
-
-
-def boundary_f(prediction: MaskArray, truth: MaskArray, *, tolerance: float | None = None) -> float:
-    """How well the outline of a mask follows the true one: F1 of outline pixels that lie near the other outline.
-
-    Martin et al. (PAMI 2004) as used for masks by Perazzi et al. (CVPR 2016, section 3), with distances instead of a
-    one-to-one matching. An outline is the pixels of a mask that touch, across an edge, a pixel outside of it; the
-    picture's border is no outline.
-
-    Args:
-        prediction: The mask found.
-        truth: The true mask, of the same size.
-        tolerance: Largest Euclidean distance in pixels that counts as near; 0.75 percent of the diagonal, rounded up,
-            if None.
-
-    Returns:
-        Percent; 100 where neither has an outline, 0 where only one has.
-    """
-    from scipy.ndimage import distance_transform_edt
-
-    _check_sizes(prediction, truth)
-    near = np.ceil(0.0075 * np.hypot(*truth.shape)) if tolerance is None else tolerance
-    found, wanted = _outline(prediction), _outline(truth)
-    if not found.any() or not wanted.any():
-        return 100.0 if found.any() == wanted.any() else 0.0
-    precision = np.mean(distance_transform_edt(~wanted)[found] <= near)
-    recall = np.mean(distance_transform_edt(~found)[wanted] <= near)
-    return float(200 * precision * recall / (precision + recall)) if precision + recall else 0.0
-
-
-def _outline(mask: MaskArray) -> MaskArray:
-    """Pixels of the mask with a neighbour, across an edge and within the picture, that is outside the mask."""
-    outline = np.zeros_like(mask)
-    across, down = mask[:, 1:] != mask[:, :-1], mask[1:] != mask[:-1]
-    outline[:, 1:] |= across
-    outline[:, :-1] |= across
-    outline[1:] |= down
-    outline[:-1] |= down
-    outline &= mask
-    return outline
-
-
 def _mean(values: Float[ndarray, "n"]) -> float:
     values = values[~np.isnan(values)]
     return float(values.mean()) if values.size else float("nan")
-
-
-def _check_sizes(prediction: MaskArray, truth: MaskArray) -> None:
-    if prediction.shape != truth.shape:
-        raise DataError(
-            f"a mask of {prediction.shape} and a true mask of {truth.shape} do not fit; predict at the image's size."
-        )

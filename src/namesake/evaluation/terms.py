@@ -100,6 +100,16 @@ def _table(labels: Mapping[int, int]) -> Int[ndarray, "ids"]:
     return table
 
 
+def table_with(
+    table: Int[ndarray, "ids"], unsure_id: int, *, names: int, unsure: int
+) -> Int[ndarray, "ids_and_unsure"]:
+    """A table of labels by id in which `unsure_id`, and labels beyond the number of names, become `unsure`."""
+    full = np.zeros(max(len(table), unsure_id + 1), dtype=np.int32)
+    full[: len(table)] = np.where(table > names, unsure, table)
+    full[unsure_id] = unsure
+    return full
+
+
 def _only(names: Names, labels: Collection[int]) -> Names:
     """The names with these labels, in their order."""
     kept = [label - 1 for label in sorted(labels)]

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import get_args
 
-from namesake.errors import DataError
-from namesake.evaluation.benchmarks.benchmark import BACKGROUND, Benchmark
+from namesake.errors import ConfigError, DataError
+from namesake.evaluation.benchmarks.benchmark import BACKGROUND, Benchmark, Measure
+from namesake.evaluation.benchmarks.coco import write_subset
 from namesake.evaluation.benchmarks.ids import published_names
 from namesake.evaluation.benchmarks.layouts import Found, Layout
 from namesake.evaluation.benchmarks.listing import Listing
 from namesake.evaluation.benchmarks.remap import Remapped
-from namesake.evaluation.benchmarks.table import BENCHMARKS
+from namesake.evaluation.benchmarks.table import BENCHMARKS, COCO_LIST
 from namesake.progress import note
 
 
@@ -83,3 +85,42 @@ def _find(name: str, listing: Listing, root: Path) -> tuple[Layout, Path]:
 
 def _missing(home: Path, parts: Iterable[str]) -> list[str]:
     return [part for part in parts if not (home / part).exists()]
+
+
+def as_measures(words: Iterable[str]) -> tuple[Measure, ...]:
+    """Measures by name.
+
+    Raises:
+        ConfigError: There is no such measure.
+    """
+    known = {str(each): each for each in get_args(Measure)}
+    unknown = [word for word in words if word not in known]
+    if unknown:
+        raise ConfigError(f"there is no measure {unknown[0]!r}; known are {', '.join(known)}.")
+    return tuple(known[word] for word in words)
+
+
+def prepare_coco20k(name: str, root: Path) -> Path:
+    """Write the annotations of COCO-20K from those of train2014; see `write_subset`.
+
+    Args:
+        name: The benchmark that was asked for.
+        root: Holds `annotations/instances_train2014.json`, and the published list as `coco_20k_filenames.txt` if known.
+
+    Returns:
+        The file.
+
+    Raises:
+        DataError: Another benchmark was asked for, or the annotations are missing.
+    """
+    if name != "coco20k":
+        raise DataError(f"{name} needs no preparation; coco20k does.")
+    listed, out = root / "coco_20k_filenames.txt", root / COCO_LIST
+    count = write_subset(
+        root / "annotations" / "instances_train2014.json",
+        out,
+        count=BENCHMARKS[name].images or 0,
+        listed=listed if listed.is_file() else None,
+    )
+    note(f"{count} images in {out}" + ("" if listed.is_file() else f", by our own rule: {listed} is not there"))
+    return out

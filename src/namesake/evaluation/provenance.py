@@ -1,0 +1,98 @@
+"""A run folder and a benchmark in; what the run knew of the benchmark, and of human masks, out.
+
+It is read off the manifests of the run's stages, which say what each stage was given, and not off what the run claims.
+
+NamedMask (section 2) names the regimes: "zero-shot transfer" knows neither the names nor images of the benchmark while
+it trains, "name-only" its names, "name-and-image" unlabelled images of it too. Tier S: no human mask had a part in any
+model; M: class-agnostic masks that people helped to draw (SAM); "none": ground truth itself.
+"""
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from namesake.evaluation.benchmarks import Benchmark, plain
+from namesake.records import Names
+from namesake.workspace import MANIFEST, describe, read_manifest
+
+ZERO_SHOT, NAME_ONLY, NAME_AND_IMAGE = "zero-shot transfer", "name-only", "name-and-image"
+IMAGE_ONLY, TRUTH, UNKNOWN = "image-only", "trained on ground truth", "unknown"
+BUILDS = "build_"
+"""Functions of stages that only put a segmenter together begin so: what they are given is used, not trained on."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a run knew.
+
+    Attributes:
+        regime: Of annotation; "unknown" where there is no run to ask.
+        tier: Of its masks.
+        unseen: Names that are scored and that no stage was trained with.
+    """
+
+    regime: str = UNKNOWN
+    tier: str = UNKNOWN
+    unseen: tuple[str, ...] = ()
+
+
+def provenance_of(run: Path, benchmark: Benchmark, names: Names) -> Provenance:
+    """What a run knew of a benchmark.
+
+    Args:
+        run: Its folder; a folder without manifests says nothing.
+        benchmark: What it is scored on.
+        names: The names that are scored.
+    """
+    manifests = list(_manifests(run))
+    if _read(run / "segmenter" / "config.json").get("regime") == TRUTH:
+        return Provenance(TRUTH, "none")
+    if not manifests:
+        return Provenance()
+    trained = [each for each in manifests if not str(each.get("function", "")).startswith(BUILDS)]
+    words = {plain(benchmark.aliases.get(word, word)) for each in trained for word in _names(each)}
+    unseen = tuple(name for name in names.names if plain(name) not in words)
+    knew_names, knew_images = len(unseen) < len(names), _saw_images(run, manifests, benchmark)
+    regimes = {(False, False): ZERO_SHOT, (True, False): NAME_ONLY, (False, True): IMAGE_ONLY}
+    tier = "M" if any(each.get("tier") == "M" for each in manifests) else "S"
+    return Provenance(regimes.get((knew_names, knew_images), NAME_AND_IMAGE), tier, unseen)
+
+
+def _manifests(run: Path) -> Iterator[Mapping[str, Any]]:
+    """Of the stages that made the segmenter, not of its predictions."""
+    for path in sorted([*run.glob(f"*/{MANIFEST}"), *run.glob(f"*/*/{MANIFEST}")]):
+        manifest = read_manifest(path.parent)
+        if manifest is not None and manifest["stage"] != "predictions":
+            yield manifest
+
+
+def _names(manifest: Mapping[str, Any]) -> Iterator[str]:
+    """Names, and words that mean the same, among a stage's inputs."""
+    for given in manifest.get("inputs", ()):
+        if isinstance(given, Mapping) and "names" in given:
+            yield from given["names"]
+            yield from (word for words in given.get("synonyms", ()) for word in words)
+
+
+def _saw_images(run: Path, manifests: Collection[Mapping[str, Any]], benchmark: Benchmark) -> bool:
+    """Whether a stage read the benchmark's own images, or others of the folder that it was downloaded to."""
+    scored = describe(benchmark.images)["images"]
+    inputs = [given for each in manifests for given in each.get("inputs", ()) if isinstance(given, Mapping)]
+    if any(given.get("images") == scored for given in inputs):
+        return True
+    read = _read(run / "run.json").get("images")
+    home = Path(benchmark.images.folder).resolve().parent
+    return bool(read) and "images" in {key for given in inputs for key in given} and _within(Path(str(read)), home)
+
+
+def _within(path: Path, home: Path) -> bool:
+    return path.resolve().is_relative_to(home)
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return {}
