@@ -205,6 +205,9 @@ class Scores:
         pixel_accuracy: Share of counted pixels with the right label.
         images: Number of images scored.
         instances: Scores of objects, where the benchmark has true ones.
+        measures: Further scores that the benchmark is judged by, by name.
+        regime: What the run knew of the benchmark: "zero-shot transfer", "name-only", "name-and-image", ...
+        tier: Which human masks had a part in it: "S" none, "M" SAM-type ones; "none" where it learned from truth.
     """
 
     mean_iou_over_dataset: float
@@ -212,3 +215,6 @@ class Scores:
     pixel_accuracy: float
     images: int
     instances: InstanceScores | None = None
+    measures: Mapping[str, float] = field(default_factory=dict)
+    regime: str = "unknown"
+    tier: str = "unknown"
