@@ -21,11 +21,14 @@ class Names:
         names: One display name a label, unique after case folding.
         synonyms: For each name, further words that mean the same; may be empty tuples.
         background: Words for what is none of the names ("background", "sky", ...), for systems that use them.
+        against: For each name, context words: what it could be mistaken for (of "crane": "tower crane"). Images that
+            are more like one of them are kept out of the name's archive.
     """
 
     names: tuple[str, ...]
     synonyms: tuple[tuple[str, ...], ...] = ()
     background: tuple[str, ...] = ("background",)
+    against: tuple[tuple[str, ...], ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)

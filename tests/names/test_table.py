@@ -11,3 +11,8 @@ def test_table__many_names_are_counted():
     lines = table_of(Names(tuple(f"name {number}" for number in range(1, 101))))
     assert len(lines) == 42
     assert lines[40:] == ["   40  name 40", "       and 60 more"]
+
+
+def test_table__context_words():
+    names = Names(("crane", "dog"), (("crane bird",), ()), against=(("tower crane", "derrick"), ()))
+    assert table_of(names)[1:] == ["    1  crane = crane bird, not tower crane, derrick", "    2  dog"]

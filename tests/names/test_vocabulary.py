@@ -243,3 +243,23 @@ def test_synonyms_of_a_misspelled_name__nearest_is_suggested(tmp_path: Path):
     file = write(tmp_path / "names.json", '{"names": ["park bench"], "synonyms": {"parkbench": ["seat"]}}')
     with pytest.raises(NamesError, match="Did you mean 'park bench'"):
         read_names(file)
+
+
+def test_read_names__context_words_say_what_a_name_is_not(tmp_path: Path) -> None:
+    lines = "crane, crane bird, - tower crane, -derrick\ndog\n"
+    names = read_names(lines)
+    assert (names.names, names.synonyms) == (("crane", "dog"), (("crane bird",), ()))
+    assert names.against == (("tower crane", "derrick"), ())
+    write_names(names, tmp_path / "names.json")
+    assert read_names(tmp_path / "names.json") == names
+
+
+def test_read_names__context_word_without_a_name() -> None:
+    with pytest.raises(NamesError, match="without a name"):
+        read_names("dog, - tower crane")
+
+
+def test_read_names__context_words_of_a_name_that_is_not_there(tmp_path: Path) -> None:
+    file = write(tmp_path / "names.json", '{"names": ["dog"], "against": {"crane": ["tower crane"]}}')
+    with pytest.raises(NamesError, match="context words for 'crane'"):
+        read_names(file)

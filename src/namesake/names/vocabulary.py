@@ -17,6 +17,8 @@ from namesake.workspace import write_json
 MOST_NAMES = 65_534
 """Labels are stored in 16 bits; 0 is background and one value means "not sure"."""
 LONGEST = 200
+AGAINST = "-"
+"""Begins a context word, which says what the name is not."""
 NOT_SURE = 255
 FILE_SUFFIXES = {".txt", ".json", ".yaml", ".yml", ".csv", ".names"}
 REORDERING = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -32,8 +34,9 @@ def read_names(text_or_path: str | Path | Sequence[str]) -> Names:
     """Read the names to segment.
 
     Accepted, in this order: a file that exists; a text with line breaks, read as such a file; a comma list.
-    In a text file a line is `name` or `name, synonym, synonym`, blank lines and lines that begin with `#` are passed
-    over, and the line that begins with `background` gives the words for what is none of the names. JSON and YAML hold
+    In a text file a line is `name` or `name, synonym, - context word` (what it is not: `crane, crane bird, - tower
+    crane`), blank lines and lines that begin with `#` are passed over, and the line that begins with `background` gives
+    the words for what is none of the names. JSON and YAML hold
     a list of such lines, `{id: line}` (0 background, ids without gaps; 255 is left out), `{prompt: name}`, or any of
     them under the key "names" (with "synonyms" and "background" beside it: what `write_names` writes). Spelling,
     slashes and upper case stay as they are; runs of blanks become one.
@@ -69,12 +72,15 @@ def write_names(names: Names, path: Path) -> None:
     Raises:
         WorkspaceError: The file cannot be written.
     """
-    synonyms = dict(zip(names.names, names.synonyms, strict=True)) if names.synonyms else {}
+    synonyms, against = (
+        dict(zip(names.names, words, strict=True)) if words else {} for words in (names.synonyms, names.against)
+    )
     write_json(
         path,
         {
             "names": {str(label): name for label, name in enumerate(names.names, start=1)},
             "synonyms": {name: list(words) for name, words in synonyms.items() if words},
+            "against": {name: list(words) for name, words in against.items() if words},
             "background": list(names.background),
         },
     )
@@ -185,9 +191,11 @@ def _clean(word: str, where: str) -> str:
 
 def _from_mapping(content: Any, *, source: str) -> Names:  # noqa: ANN401
     synonyms: Any = {}
+    against: Any = {}
     background: Any = None
     if isinstance(content, Mapping) and isinstance(content.get("names"), (list, Mapping)):
-        synonyms, background, content = content.get("synonyms") or {}, content.get("background"), content["names"]
+        synonyms, against = content.get("synonyms") or {}, content.get("against") or {}
+        background, content = content.get("background"), content["names"]
     if isinstance(content, list):
         places = [f"item {number}" for number in range(1, len(content) + 1)]
         entries = [(where, _text_words(line, where)) for where, line in zip(places, content, strict=True)]
@@ -197,12 +205,13 @@ def _from_mapping(content: Any, *, source: str) -> Names:  # noqa: ANN401
     else:
         raise NamesError(f"{source}: expected a list of names, {{id: name}} or {{prompt: name}}.")
     owner = {words[0]: words for _, words in entries if words}
-    for name, words in _lists(synonyms, f"{source}: synonyms").items():
-        if name not in owner:
-            near = difflib.get_close_matches(name, owner, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise NamesError(f"{source}: there are synonyms for {name!r}, which is not one of the names.{hint}")
-        owner[name].extend(words)
+    for kind, lists, mark in (("synonyms", synonyms, ""), ("context words", against, AGAINST)):
+        for name, words in _lists(lists, f"{source}: {kind}").items():
+            if name not in owner:
+                near = difflib.get_close_matches(name, owner, n=1)
+                hint = f" Did you mean {near[0]!r}?" if near else ""
+                raise NamesError(f"{source}: there are {kind} for {name!r}, which is not one of the names.{hint}")
+            owner[name].extend(mark + word for word in words)
     nothing = None if background is None else _lists({BACKGROUND: background}, source)[BACKGROUND]
     return _assemble(entries, source=source, background=nothing)
 
@@ -266,6 +275,8 @@ def _assemble(entries: Iterable[Entry], *, source: str, background: list[str] | 
             nothing += [word for word in words if word not in nothing]
             continue
         key = words[0].casefold()
+        if key.startswith(AGAINST):
+            raise NamesError(f"{source}: {words[0]!r} in {where} is a context word without a name; put it after one.")
         if key in names:
             raise NamesError(
                 f"{source}: {words[0]!r} in {where} is the same as {names[key][0]!r} in {found[key]}; "
@@ -278,12 +289,18 @@ def _assemble(entries: Iterable[Entry], *, source: str, background: list[str] | 
         raise NamesError(f'{source}: expected at least one name, found none. For example: "dog, cat, park bench".')
     if len(names) > MOST_NAMES:
         raise NamesError(f"{source}: {len(names)} names; at most {MOST_NAMES} fit a label map. Use fewer.")
+    marked = [[word for word in words if word.startswith(AGAINST)] for _, words in names.values()]
+    against = tuple(tuple(word.removeprefix(AGAINST).strip() for word in words) for words in marked)
+    synonyms = tuple(
+        tuple(word for word in words if word not in out) for (_, words), out in zip(names.values(), marked, strict=True)
+    )
     if background is None:  # else `write_names` wrote it, and it was said when it was first read
-        say_shared({name: words for name, words in names.values()}, nothing or [BACKGROUND], source)
+        meant = zip((name for name, _ in names.values()), synonyms, strict=True)
+        say_shared(dict(meant), nothing or [BACKGROUND], source)
     nothing = (nothing or [BACKGROUND]) if background is None else background
-    synonyms = tuple(tuple(words) for _, words in names.values())
     return Names(
         names=tuple(name for name, _ in names.values()),
         synonyms=synonyms if any(synonyms) else (),
         background=tuple(nothing),
+        against=against if any(against) else (),
     )
