@@ -240,3 +240,18 @@ def test_not_a_clip(tiny: Tiny, tmp_path: Path) -> None:
     (folder / "config.json").write_text(json.dumps({"model_type": "bert"}))
     with pytest.raises(WeightsError, match=r"expected a model of type clip or siglip, found 'bert'"):
         load_clip(str(folder), device="cpu")
+
+
+def test_patches_and_keys__those_of_the_last_attention(tiny: Tiny) -> None:
+    clip = load_clip(str(tiny("clip")), device="cpu")
+    image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    seen: list[Tensor] = []
+    hook = clip.model.vision_model.encoder.layers[-1].self_attn.k_proj.register_forward_hook(
+        lambda *given: seen.append(given[2])
+    )
+    with torch.inference_mode():
+        clip.model.vision_model(pixel_values=clip.preprocessing.normalise([image]))
+    hook.remove()
+    patches, keys = clip.patches_and_keys([image])
+    assert torch.allclose(keys.flatten(1, 2), seen[0][:, 1:], atol=1e-5)
+    assert torch.equal(patches, clip.dense([image]))

@@ -42,6 +42,18 @@ def test_decide__threshold_makes_background() -> None:
     assert found.confidence[0, 1] == pytest.approx(1 - 1 / (1 + np.exp(-0.1)), abs=1e-6)
 
 
+@pytest.mark.parametrize("band_bytes", [1, 2**25])
+def test_decide__attention_of_another_resolution(band_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(classify, "BAND_BYTES", band_bytes)
+    x, attention = logits(3, 4, 5), logits(3, 2, 7, seed=1).sigmoid()
+    found = classify.decide(x, height=9, width=11, attention=attention)
+    both = [functional.interpolate(y[None], size=(9, 11), mode="bilinear")[0] for y in (x, attention)]
+    fine = (both[0] * both[1]).softmax(0)
+    assert np.allclose(found.confidence, fine.max(0).values, atol=1e-5)
+    chosen = fine.gather(0, torch.from_numpy(found.labels.astype(np.int64))[None])[0]
+    assert np.allclose(chosen, fine.max(0).values, atol=1e-5)
+
+
 def test_decide__words_that_share_a_label() -> None:
     """Two background words: the best word decides, the confidence counts both."""
     x = torch.tensor([2.0, 1.9, 2.1, 0.0]).view(4, 1, 1)

@@ -184,3 +184,20 @@ def test_saliency_clip__missing_network_is_said_when_built(clip_source: str, tmp
             NAMES, clip=clip_source, saliency=str(tmp_path / "no.pt"), out=tmp_path / "run", device="cpu"
         )
     assert not (tmp_path / "run").exists()
+
+
+def test_maskclip__denoised_and_smoothed(clip_source: str, tmp_path: Path) -> None:
+    from namesake.segmenter.refine import drop_absent, smooth_unsure
+
+    options = {"threshold": None, "temperature": 20.0, "denoise": 0.4, "smooth": 0.9}
+    build_maskclip(NAMES, clip=clip_source, **options, out=tmp_path, templates=["{}"], device="cpu")
+    image = picture(24, 32)
+    found = load_segmenter(tmp_path, device="cpu").segment(image)
+    clip = load_clip(clip_source, device="cpu")
+    texts = torch.from_numpy(clip.embed_texts(["background", "red", "cat", "dog"]))
+    with torch.inference_mode():
+        patches, keys = clip.patches_and_keys([image])
+        logits = drop_absent(20 * torch.einsum("brcd,wd->bwrc", patches, texts), threshold=0.4)
+        logits = smooth_unsure(logits, keys, threshold=0.9)
+    fine = torch.nn.functional.interpolate(logits, size=(24, 32), mode="bilinear")[0]
+    assert np.array_equal(found.labels, torch.tensor([0, 0, 1, 2])[fine.argmax(0)].numpy())

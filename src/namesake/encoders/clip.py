@@ -153,6 +153,24 @@ class Clip:
             features = path(self.model, x.to(self.device))
         return normalize(features.float(), dim=-1).reshape(len(x), rows, columns, self.dim)
 
+    @torch.no_grad()
+    def patches_and_keys(
+        self, images: Sequence[ImageArray], size: int | None = None
+    ) -> tuple[PatchFeatures, Float[Tensor, "batch rows columns width"]]:
+        """As `dense`, and with it each patch's key in the last attention before the joint space.
+
+        MaskCLIP (Zhou et al. 2022, section 3.3, "key smoothing").
+
+        Raises:
+            ImagesError: There is no image, or they differ in size.
+        """
+        x = self.preprocessing.fit_patches(images, patch=self.patch_size, size=size)
+        rows, columns = self._grid(x)
+        path = clip_keys if self.model.config.model_type == "clip" else siglip_keys
+        with arithmetic(self.device, precision=self.precision):
+            keys = path(self.model, x.to(self.device))
+        return self.patch_features(x), keys.float().reshape(len(x), rows, columns, -1)
+
     def _grid(self, x: ImageBatch) -> tuple[int, int]:
         """Rows and columns of patches."""
         rows, columns = (side // self.patch_size for side in x.shape[-2:])
@@ -228,6 +246,21 @@ def _siglip_values(head: Any, tokens: Joint, *, mlp: bool) -> Joint:  # noqa: AN
     values: Tensor = linear(tokens, attention.in_proj_weight[2 * width :], attention.in_proj_bias[2 * width :])
     values = attention.out_proj(values)
     return values + head.mlp(head.layernorm(values)) if mlp else values
+
+
+def clip_keys(model: Any, x: ImageBatch) -> Float[Tensor, "batch patches width"]:  # noqa: ANN401
+    """Keys of the patches in CLIP's last block."""
+    tokens, last = _before_last_block(model, x)
+    keys: Tensor = last.self_attn.k_proj(last.layer_norm1(tokens[:, 1:]))
+    return keys
+
+
+def siglip_keys(model: Any, x: ImageBatch) -> Float[Tensor, "batch patches width"]:  # noqa: ANN401
+    """Keys of the patches in SigLIP's pooling head."""
+    tokens = model.vision_model(pixel_values=x, interpolate_pos_encoding=True).last_hidden_state
+    attention, width = model.vision_model.head.attention, model.vision_model.head.attention.embed_dim
+    keys = slice(width, 2 * width)
+    return linear(tokens, attention.in_proj_weight[keys], attention.in_proj_bias[keys])
 
 
 def load_clip(source: str, *, device: str = "auto", precision: Precision = "no") -> Clip:

@@ -41,6 +41,8 @@ def build_maskclip(
     threshold: float | None = 0.25,
     temperature: float = 100.0,
     size: int | None = None,
+    denoise: float = 0.0,
+    smooth: float = 0.0,
     templates: Sequence[str] = TEMPLATES,
     device: str = "auto",
 ) -> SegmenterFolder:
@@ -54,6 +56,8 @@ def build_maskclip(
             VOC2012's training set); None to give them to the names' background words instead (ZUTIS's comparison).
         temperature: Scale of the cosines in the softmax; the published CLIPs' is 100.
         size: Shorter side that images are resized to; None keeps theirs.
+        denoise: Leave out words that are nowhere in the image surer than this (prompt denoising); 0 leaves none out.
+        smooth: Let patches that are no surer than this take over what like patches say (key smoothing); 0: none.
         templates: Prompts that a name's text embedding is averaged over.
         device: "auto", "cpu" or "cuda".
 
@@ -69,6 +73,7 @@ def build_maskclip(
         texts = np.concatenate([encoder.embed_names(names.background, templates), texts])
         labels = [0] * len(names.background) + labels
     facts = {"clip": clip, "labels": labels, "temperature": temperature, "threshold": threshold, "size": size}
+    facts |= {"denoise": denoise, "smooth": smooth}
     return _write(MASKCLIP, names, texts, facts, models=(encoder.card,), out=out)
 
 

@@ -18,6 +18,7 @@ from namesake.masks import BilateralSolver, SelfMask, detect, load_selfmask
 from namesake.masks.bilateral import PUBLISHED
 from namesake.records import Prediction
 from namesake.segmenter.classify import compare, decide, name_mask
+from namesake.segmenter.refine import drop_absent, smooth_unsure
 from namesake.segmenter.settings import CONFIG, WEIGHTS, Settings, read_weights
 from namesake.shapes import ImageArray
 
@@ -40,6 +41,8 @@ class MaskClip:
         temperature: Scale of the cosines in the softmax.
         threshold: Pixels whose highest probability is lower become background; None for no threshold.
         size: Shorter side that images are resized to; None keeps theirs.
+        denoise: Words whose highest probability in the image is lower are left out; 0 leaves none out.
+        smooth: Patches whose highest probability is lower take over what like patches say; 0 leaves all as they are.
     """
 
     def __init__(
@@ -51,17 +54,31 @@ class MaskClip:
         temperature: float,
         threshold: float | None,
         size: int | None,
+        denoise: float = 0.0,
+        smooth: float = 0.0,
     ) -> None:
         self.clip, self.texts, self.labels = clip, texts.to(clip.device), tuple(labels)
         self.temperature, self.threshold, self.size = temperature, threshold, size
+        self.denoise, self.smooth = denoise, smooth
 
     @torch.inference_mode()
     def predict(self, images: Sequence[ImageArray], *, height: int, width: int) -> list[Prediction]:
         """Label maps of height x width, from bilinearly upsampled cosines."""
-        logits = compare(self.clip.dense(images, self.size), self.texts, temperature=self.temperature)
+        logits = self._logits(images)
         return [
             decide(each, height=height, width=width, labels=self.labels, threshold=self.threshold) for each in logits
         ]
+
+    def _logits(self, images: Sequence[ImageArray]) -> Float[Tensor, "batch words rows columns"]:
+        """Logits of patches, refined where that is wanted."""
+        if self.smooth:
+            patches, keys = self.clip.patches_and_keys(images, self.size)
+        else:
+            patches = self.clip.dense(images, self.size)
+        logits = compare(patches, self.texts, temperature=self.temperature)
+        if self.denoise:
+            logits = drop_absent(logits, threshold=self.denoise)
+        return smooth_unsure(logits, keys, threshold=self.smooth) if self.smooth else logits
 
     def weights(self) -> dict[str, Tensor]:
         """The text embeddings."""
@@ -121,6 +138,8 @@ def open_maskclip(settings: Settings, folder: Path, device: torch.device) -> Mas
         temperature=facts["temperature"],
         threshold=facts["threshold"],
         size=facts["size"],
+        denoise=facts.get("denoise", 0.0),
+        smooth=facts.get("smooth", 0.0),
     )
 
 

@@ -6,7 +6,11 @@ and ZUTIS compare with it.
 1. Text embeddings of the names, each the mean of 85 prompts.
 2. At every patch, the cosine of each name with the value features of CLIP's last block, brought to the image's size;
    pixels whose best probability is low are background (NamedMask, section 4.4), or those that the background words win
-   (ZUTIS).
+   (ZUTIS). Optionally words that are sure of no patch are left out (prompt denoising), and unsure patches take over
+   what patches with like keys say (key smoothing; MaskCLIP, section 3.3).
+
+The form on a ResNet (v and c projections of CLIP's attention pooling) is left out: transformers has no class for
+CLIP's ResNets, and nothing here loads them. The forms on ViT and on SigLIP are there.
 
 Published: VOC2012 29.1, COCO 5.3, CoCA 3.1, Cityscapes objects 6.1 (NamedMask, Tables 5 and 6, ResNet-50, threshold);
 COCO 20.6, CoCA 20.2 (ZUTIS, ViT-B/16, background words). Seconds, no training.
@@ -33,6 +37,10 @@ class Config:
     """Scale of the cosines in the softmax."""
     size: int | None = None
     """Shorter side that images are brought to; none keeps theirs."""
+    denoise: float = 0.0
+    """Leave out words that are nowhere surer than this; 0: none. MaskCLIP: 0.5."""
+    smooth: float = 0.0
+    """Smooth patches that are no surer than this; 0: none, above 1: all. MaskCLIP: all."""
     device: str = "auto"
 
 
@@ -54,6 +62,8 @@ def maskclip(
         threshold=config.threshold,
         temperature=config.temperature,
         size=config.size,
+        denoise=config.denoise,
+        smooth=config.smooth,
         device=config.device,
     )
     return segmenter

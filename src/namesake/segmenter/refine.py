@@ -1,0 +1,49 @@
+"""Logits of patches for words in, the same without words that are nowhere or smoothed over like patches out.
+
+MaskCLIP, https://arxiv.org/abs/2112.01071, section 3.3, "prompt denoising" and "key smoothing"; as its published code
+applies them. Knows no network.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import normalize
+
+Logits = Float[Tensor, "batch words rows columns"]
+
+NOWHERE = -1e4
+"""Logit of a word that is not in the image: a probability of 0, and still finite when upsampled."""
+
+
+def drop_absent(logits: Logits, *, threshold: float) -> Logits:
+    """Take away the words that are sure of no patch of the image (prompt denoising).
+
+    Args:
+        logits: Their softmax over words is the probability.
+        threshold: A word whose highest probability in the image is lower goes; the paper's is 0.5.
+
+    Returns:
+        Logits with those words at -10,000 everywhere. Where all go, all are equally likely.
+    """
+    surest = logits.float().softmax(dim=1).amax(dim=(2, 3), keepdim=True)
+    return logits.masked_fill(surest < threshold, NOWHERE)
+
+
+def smooth_unsure(logits: Logits, keys: Float[Tensor, "batch rows columns width"], *, threshold: float) -> Logits:
+    """Give unsure patches the opinions of all patches, weighted by the likeness of their keys (key smoothing).
+
+    Args:
+        logits: Their softmax over words is the probability.
+        keys: Of the same patches, of any length.
+        threshold: Patches whose highest probability is lower are smoothed; above 1, all are (the paper's equation).
+
+    Returns:
+        Logits whose softmax is the smoothed probability, normalised; negative cosines count as none.
+    """
+    probabilities = logits.float().softmax(dim=1)
+    unit = normalize(keys.float().flatten(1, 2), dim=-1)
+    likeness = (unit @ unit.transpose(1, 2)).clamp(min=0)
+    mixed = probabilities.flatten(2) @ likeness
+    mixed = (mixed / mixed.sum(dim=1, keepdim=True)).unflatten(2, probabilities.shape[2:])
+    unsure = probabilities.amax(dim=1, keepdim=True) < threshold
+    return torch.where(unsure, mixed, probabilities).clamp(min=torch.finfo(torch.float32).tiny).log()
