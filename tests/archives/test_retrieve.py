@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from namesake.archives import ArchivesConfig, open_archives, retrieve, rows, unique_images, write_archives
 from namesake.encoders import Clip
 from namesake.errors import ConfigError, ImagesError
 from namesake.images import open_images
-from namesake.index import build_index
+from namesake.index import build_index, read_embeddings
 from namesake.names import TEMPLATES
 from namesake.records import Archives, Index, Names
 from namesake.workspace import Workspace
@@ -203,3 +204,51 @@ def test_opened_elsewhere__archives_survive_a_move(plain: Index, angles: Angles,
     shutil.move(tmp_path / "out", tmp_path / "moved")
     assert table(open_archives(tmp_path / "moved"))[0] == ("dog", 1, "000.png", 1)
     assert open_archives(tmp_path / "moved").images == made.images
+
+
+def test_against__images_more_like_a_context_word_are_left_out(plain: Index, angles: Angles, tmp_path: Path):
+    archives = write_archives(
+        plain,
+        Names(("crane", "dog"), against=(("tower crane",), ())),
+        angles([40, 40]),
+        config=ArchivesConfig(images_per_name=4),
+        out=tmp_path / "out",
+        against=[angles([63]), np.zeros((0, 2))],
+    )
+    assert table(archives)[:4] == [
+        ("crane", 1, "004.png", 2),
+        ("crane", 2, "003.png", 2),
+        ("crane", 3, "005.png", 2),
+        ("crane", 4, "002.png", 2),
+    ]
+    assert {row[2] for row in table(archives) if row[0] == "crane"} == {"004.png", "003.png", "005.png", "002.png"}
+    assert "006.png" in {row[2] for row in table(archives) if row[0] == "dog"}
+
+
+def test_against__context_words_of_the_names_file(plain: Index, clip: Clip, tmp_path: Path):
+    """Whatever the tiny random CLIP says, no image of the archive is more like the context word than like the name."""
+    images = open_images(plain.images.folder)
+    index = build_index(images, encoder=clip.card.source, out=tmp_path / "own", device="cpu")
+    names = Names(("dog", "bench"), against=(("red cat",), ()))
+    made = retrieve(index, names, config=ArchivesConfig(images_per_name=9), device="cpu", out=tmp_path / "out")
+    other = clip.embed_names(["red cat"], TEMPLATES)[0]
+    for row in rows(made).to_pylist():
+        place = index.images.ids.index(row["image_id"])
+        assert row["name"] == "bench" or (read_embeddings(index, [place]) @ other)[0] <= row["score"] + 1e-5
+
+
+def test_faces__images_with_one_are_replaced_by_the_next(plain: Index, angles: Angles, tmp_path: Path):
+    from skimage.data import astronaut
+
+    Image.fromarray(astronaut()[:256, 96:352]).save(plain.images.path("004.png"))
+    options = {"images_per_name": 2, "faces": "namesake.archives.looks:cascade_faces"}
+    archives = build(plain, Names(("dog",)), angles([42]), tmp_path / "out", **options)
+    assert [row[2] for row in table(archives)] == ["005.png", "003.png"]
+
+
+def test_like_hashes__near_copies_are_replaced_by_the_next(plain: Index, angles: Angles, tmp_path: Path):
+    noise = np.random.default_rng(0).integers(0, 256, (2, 40, 40, 3), dtype=np.uint8)
+    for row, picture in ((4, noise[0]), (5, noise[0] // 2 + 60), (3, noise[1])):
+        Image.fromarray(picture).save(plain.images.path(f"00{row}.png"))
+    archives = build(plain, Names(("dog",)), angles([43]), tmp_path / "out", images_per_name=2, like_hashes=6)
+    assert [row[2] for row in table(archives)] == ["004.png", "003.png"]

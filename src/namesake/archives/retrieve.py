@@ -1,14 +1,16 @@
 """An index and names in, an archive of the most similar images for each name out. It knows no masks and no labels."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int64
 from numpy import ndarray
 
 from namesake.archives.cleaning import first_of_near_duplicates, large_enough
 from namesake.archives.contest import Contested, settle
+from namesake.archives.looks import Look, first_of_like_hashes, look_at
 from namesake.archives.notes import say, take_notes, write_notes
 from namesake.archives.sheets import draw_sheets
 from namesake.archives.store import Entries, open_archives, write_description, write_table
@@ -33,6 +35,11 @@ class ArchivesConfig:
     """Leave out images with a side of fewer original pixels; 0 keeps all (paper)."""
     near_duplicates: float = 1.0
     """Leave out images whose cosine with a better one of the same archive is above this; 1 keeps all (paper)."""
+    like_hashes: int = -1
+    """Leave out images whose perceptual hash differs from a better one's in so many of 64 bits or fewer; -1: none."""
+    faces: str = ""
+    """Leave out images with a face; a detector as `module:function`, such as namesake.archives.looks:cascade_faces.
+    NamedMask's archives for ImageNet-S: RetinaFace. "" keeps all."""
     weak_margin: float = 0.05
     """Report a name as weak when its best cosine is below the median over names by more than this."""
     sheet_images: int = 24
@@ -51,7 +58,8 @@ def retrieve(
     Args:
         index: Embeddings of the collection; its encoder's text side embeds the names.
         names: The names, with synonyms if there are any.
-        config: Size and cleaning. With `min_side` or `near_duplicates`, twice `images_per_name` are looked at.
+        config: Size and cleaning. Where anything may be left out, twice `images_per_name` are looked at. Of a name
+            with context words, images that are more like one of these are always left out.
         device: "auto", "cpu" or "cuda".
         out: The stage's folder.
 
@@ -67,9 +75,10 @@ def retrieve(
     """
     clip = load_clip(index.encoder, device=device)
     text, nonsense = embed(names, clip), clip.embed_names([NONSENSE], TEMPLATES)[0]
+    against = [clip.embed_names(words, TEMPLATES) for words in names.against]
     doubts = find_doubts(names.names, text, nonsense=nonsense)
     say_doubts(doubts, encoder=index.encoder)
-    return write_archives(index, names, text, config=config, out=out, doubts=doubts)
+    return write_archives(index, names, text, config=config, out=out, doubts=doubts, against=against)
 
 
 def write_archives(
@@ -80,11 +89,15 @@ def write_archives(
     config: ArchivesConfig,
     out: Path,
     doubts: Doubts = Doubts((), ()),  # noqa: B008
+    against: Sequence[Float[ndarray, "words dim"]] = (),
 ) -> Archives:
-    """`retrieve` with the names' text embeddings [names, dim], in label order, and what is doubtful of them at hand."""
+    """`retrieve` with the names' text embeddings [names, dim], in label order, and what is doubtful of them at hand.
+
+    `against` holds the embeddings of each name's context words; nothing for names without any.
+    """
     if config.images_per_name < 1:
         raise ConfigError(f"expected images_per_name of 1 or more, found {config.images_per_name}.")
-    found = _find(index, text, config)
+    found = _find(index, text, config, against)
     kept, contested = settle(found, config.contested)
     listed = len(np.unique(found.row))
     if not len(kept.row):
@@ -108,18 +121,47 @@ def write_archives(
     return open_archives(out)
 
 
-def _find(index: Index, text: Float[ndarray, "names dim"], config: ArchivesConfig) -> Entries:
+def _find(
+    index: Index,
+    text: Float[ndarray, "names dim"],
+    config: ArchivesConfig,
+    against: Sequence[Float[ndarray, "words dim"]],
+) -> Entries:
     """The best images of each name, cleaned, in label order."""
-    cleaning = config.min_side > 0 or config.near_duplicates < 1
+    looks = config.faces != "" or config.like_hashes >= 0
+    cleaning = looks or config.min_side > 0 or config.near_duplicates < 1 or any(map(len, against))
     scores, rows = top_k(index, text, config.images_per_name * (2 if cleaning else 1))
     keep = np.ones(rows.shape, dtype=np.bool_)
     if config.min_side > 0:
         keep = large_enough(image_sizes(index)[rows.ravel()], min_side=config.min_side).reshape(rows.shape)
-    if config.near_duplicates < 1:
-        for kept, own in zip(keep, rows, strict=True):
-            of_size = np.flatnonzero(kept)
-            embeddings = read_embeddings(index, own[of_size])
-            kept[of_size] = first_of_near_duplicates(embeddings, threshold=config.near_duplicates)
+    for name, others in enumerate(against):
+        if len(others):
+            keep[name] &= (read_embeddings(index, rows[name]) @ others.T).max(axis=1) <= scores[name]
+    seen = look_at(index.images, _ids(index, rows[keep]), faces=config.faces) if looks else {}
+    for kept, own in zip(keep, rows, strict=True):
+        _clean(kept, own, index, seen, config)
     keep &= np.cumsum(keep, axis=1) <= config.images_per_name
     archive = np.broadcast_to(np.arange(1, len(text) + 1)[:, None], rows.shape)[keep]
     return Entries(archive=archive, row=rows[keep], score=scores[keep], label=archive)
+
+
+def _clean(
+    kept: Bool[ndarray, " images"],
+    rows: Int64[ndarray, " images"],
+    index: Index,
+    seen: Mapping[str, Look],
+    config: ArchivesConfig,
+) -> None:
+    """Leave out, of one name's images that are still kept, those with a face and those nearly equal to a better one."""
+    if seen:
+        kept[kept] = [not seen[image_id].face for image_id in _ids(index, rows[kept])]
+    if config.near_duplicates < 1:
+        embeddings = read_embeddings(index, rows[kept])
+        kept[kept] = first_of_near_duplicates(embeddings, threshold=config.near_duplicates)
+    if config.like_hashes >= 0:
+        hashes = np.array([seen[image_id].hash for image_id in _ids(index, rows[kept])], dtype=np.uint64)
+        kept[kept] = first_of_like_hashes(hashes, distance=config.like_hashes)
+
+
+def _ids(index: Index, rows: Int64[ndarray, " images"]) -> list[str]:
+    return [index.images.ids[row] for row in rows]
