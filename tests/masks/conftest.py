@@ -106,3 +106,9 @@ def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_sam(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SAM of 32 pixels, patch 8, whose answers are random."""
     return _models_of_encoder_tests().write_sam(tmp_path_factory.mktemp("sam") / "sam")
+
+
+@pytest.fixture(scope="session")
+def tiny_dino(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A DINO of a few weights, patch 8."""
+    return _models_of_encoder_tests().write_dino(tmp_path_factory.mktemp("dino") / "dino", "vit")

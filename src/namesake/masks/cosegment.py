@@ -94,11 +94,13 @@ def eliminate_contexts(
 
     Args:
         features: Of any length.
-        references: One `reference_embedding` a context; with none, every weight is 1.
+        references: One `reference_embedding` a context; with none, of whatever length, every weight is 1.
 
     Returns:
         Weights from 0.27 (one identical context) or its powers to 0.73 or its powers.
     """
+    if not len(references):
+        return features.new_ones(features.shape[:3])
     cosines = normalize(features.float(), dim=-1) @ normalize(references.float(), dim=-1).T
     return (1 - torch.sigmoid(cosines)).prod(dim=-1)
 
@@ -112,10 +114,13 @@ def context_references(
         archives: Features and weights (`language_attention`, or ones) of each context's images; taken one at a time.
             The published order is tree, sky, building, road, person.
         published: As `find_seeds` takes it.
+
+    Returns:
+        One vector a context; [0, 0] for no context.
     """
     found: list[Tensor] = []
     for features, weights in archives:
         done = torch.stack(found) if found else features.new_zeros((0, features.shape[-1]))
         remaining = weights * eliminate_contexts(features, done)
         found.append(reference_embedding(features, remaining, published=published))
-    return torch.stack(found)
+    return torch.stack(found) if found else torch.zeros(0, 0)

@@ -6,7 +6,7 @@ code's seeds and references.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import final
 
@@ -77,7 +77,13 @@ class References(Artifact):
 def with_contexts(names: Names, contexts: Sequence[str]) -> Names:
     """The names, followed by the contexts that are none of them: an archive is needed for each."""
     others = tuple(context for context in contexts if context not in names.names)
-    return Names((*names.names, *others), (*names.synonyms, *((),) * len(others)) if names.synonyms else ())
+    none = ((),) * len(others)
+    return replace(
+        names,
+        names=(*names.names, *others),
+        synonyms=(*names.synonyms, *none) if names.synonyms else (),
+        against=(*names.against, *none) if names.against else (),
+    )
 
 
 def open_references(folder: Path) -> References:

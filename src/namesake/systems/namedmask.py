@@ -6,25 +6,29 @@ https://arxiv.org/abs/2209.11228. Names and unlabelled images in, a DeepLabv3+ o
 1. Embed the unlabelled images with CLIP (section 3.2, "Dynamic archive construction").
 2. For each name, the archive of images whose embeddings lie closest to its text embedding (Eq. 1).
 3. A class-agnostic saliency mask for every archive image, from SelfMask, refined by a bilateral solver
-   ("Mask generation"; section 4.2).
+   ("Mask generation"; section 4.2). Optionally, only what the image's name explains of it (section 5, limitation 3).
 4. Experts: a segmenter for each name (or group of names), trained on its own archive, redraws that archive's masks
    ("Mask refinement through category experts"; Tables 1 and 2).
 5. One segmenter for all names, cross-entropy on the archives with copy-paste ("Training NamedMask"; Table 3).
+
+Names that join a run later (section 5, limitation 1) get their own steps 2 to 4; only step 5 sees all names again.
 
 Published (Tables 5-9, mean IoU): VOC2012 59.2, COCO 27.7, CoCA 27.3, Cityscapes objects 18.2, ImageNet-S 50/300/919
 47.5 / 32.8 / 22.9; one A100. Where paper and released code differ, the code's values are the defaults.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from namesake.archives import ArchivesConfig, retrieve
-from namesake.index import build_index
+from namesake.archives import ArchivesConfig, join_archives, retrieve
+from namesake.index import adopt_embeddings, build_index
 from namesake.masks import SaliencyConfig, saliency_masks
+from namesake.masks.guided import GuideConfig, keep_named
+from namesake.masks.join import join_masks
 from namesake.masks.regions import MINI_REGIONS
 from namesake.masks.stuff import StuffConfig, redraw_stuff
-from namesake.records import Images, Names
+from namesake.records import Archives, Images, Index, Names, PseudoMasks
 from namesake.segmenter import SegmenterFolder
 from namesake.training import (
     MINI_EXPERTS,
@@ -51,6 +55,10 @@ class Config:
     """Step 4: 5,000 updates of 8 images for each name; 0 updates leave the step out."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
     """Step 5: 20,000 updates of 16 images."""
+    embeddings: str = ""
+    """Folder of embeddings that clip-retrieval made of the images with `encoder`, instead of step 1 (LAION route)."""
+    guide: GuideConfig = field(default_factory=GuideConfig)
+    """After step 3, keep of each mask only what the image's name explains; off without a CLIP (paper)."""
     stuff: StuffConfig = field(default_factory=StuffConfig)
     """Names of stuff, whose masks are drawn by FMbSeg's first stage instead; paper: none."""
     device: str = "auto"
@@ -70,17 +78,40 @@ PRESETS: dict[str, Config] = {
 
 
 def namedmask(
-    names: Names, images: Images, *, config: Config = Config(), step: Callable[..., Any] = run_now
+    names: Names,
+    images: Images,
+    *,
+    config: Config = Config(),
+    step: Callable[..., Any] = run_now,
+    added: Sequence[tuple[Names, Callable[..., Any]]] = (),
 ) -> SegmenterFolder:
-    """Names and unlabelled images to a segmenter; the steps are those of the module's docstring."""
-    index = step(build_index, images, encoder=config.encoder, device=config.device)
+    """Names and unlabelled images to a segmenter; the steps are those of the module's docstring.
+
+    `added` are names that joined later, each part with the step that makes its own archives, masks and experts.
+    """
+    if config.embeddings:
+        index = step(adopt_embeddings, images, embeddings=config.embeddings, encoder=config.encoder)
+    else:
+        index = step(build_index, images, encoder=config.encoder, device=config.device)
+    archives, masks = _label(index, names, config=config, step=step)
+    if added:
+        more = [_label(index, part, config=config, step=own) for part, own in added]
+        archives = step(join_archives, archives, *(joining for joining, _ in more))
+        masks = step(join_masks, archives, masks, *(joining for _, joining in more))
+    trained: SegmenterFolder = step(
+        train_segmenter, archives, masks, archives.names, config=config.training, device=config.device
+    )
+    return trained
+
+
+def _label(index: Index, names: Names, *, config: Config, step: Callable[..., Any]) -> tuple[Archives, PseudoMasks]:
+    """Steps 2 to 4."""
     archives = step(retrieve, index, names, config=config.archives, device=config.device)
     masks = step(saliency_masks, archives, config=config.saliency, device=config.device)
+    if config.guide.clip:
+        masks = step(keep_named, masks, archives, config=config.guide, device=config.device)
     if config.experts.iterations:
         masks = step(relabel_with_experts, masks, archives, config=config.experts, device=config.device)
     if config.stuff.names:
         masks = step(redraw_stuff, masks, archives, config=config.stuff, device=config.device)
-    trained: SegmenterFolder = step(
-        train_segmenter, archives, masks, names, config=config.training, device=config.device
-    )
-    return trained
+    return archives, masks

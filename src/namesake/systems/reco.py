@@ -57,6 +57,9 @@ PRESETS: dict[str, Config] = {
     "mini": Config(
         encoder="embedded:clip",
         references=ReferencesConfig(encoder="embedded:dino", clip="embedded:clip", side=96),
+        # the pair that was best on 30 scenes of another seed
+        temperature=30.0,
+        threshold=0.7,
     ),
 }
 

@@ -8,14 +8,15 @@ from namesake.systems import fmbseg, maskclip, namedmask, reco, saliency_clip, s
 
 
 class System(NamedTuple):
-    """A system's function, and its configuration for each preset."""
+    """A system's function, its configuration for each preset, and whether names may join its runs later."""
 
     function: Callable[..., Artifact]
     presets: Mapping[str, Any]
+    adds: bool = False
 
 
 SYSTEMS: dict[str, System] = {
-    "namedmask": System(namedmask.namedmask, namedmask.PRESETS),
+    "namedmask": System(namedmask.namedmask, namedmask.PRESETS, adds=True),
     "zutis": System(zutis.zutis, zutis.PRESETS),
     "fmbseg": System(fmbseg.fmbseg, fmbseg.PRESETS),
     "selfmask": System(selfmask.selfmask, selfmask.PRESETS),

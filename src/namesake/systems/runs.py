@@ -3,18 +3,18 @@
 import dataclasses
 import json
 import sys
-from contextlib import suppress
-from functools import cache
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from namesake.config import override, paths, set_everywhere
-from namesake.encoders.presets import embedded_notice
+from namesake.archives.join import join_names
+from namesake.config import override, set_everywhere
 from namesake.errors import ConfigError, WorkspaceError
 from namesake.images import open_images
-from namesake.names import read_names, say_wording, table_of, write_names
-from namesake.progress import note
+from namesake.names import read_names, write_names
 from namesake.records import Images, Names
+from namesake.systems.adding import ADDED, make_room, parts_of, read_record
+from namesake.systems.notices import say_before
 from namesake.systems.registry import SYSTEMS
 from namesake.workspace import StoppedError, Workspace, write_json
 
@@ -47,7 +47,8 @@ def run(
 
     Args:
         system: A key of SYSTEMS.
-        names: Names, a comma list, or a file of names; None for systems that need none (selfmask).
+        names: Names, a comma list, or a file of names; None for systems that need none (selfmask). More names than
+            the run in `out` has join it, where the system allows: see `adding`.
         images: A folder of unlabelled images.
         out: The run folder.
         preset: "mini" (embedded models) or "paper" (the published ones).
@@ -74,13 +75,21 @@ def run(
         "command": " ".join(sys.argv),
     }
     with Workspace(folder, overwrite=overwrite, until=until, beside=beside) as workspace:
+        found = read_record(folder / RECORD) if SYSTEMS[system].adds and not overwrite else {}
+        first, *later = parts = parts_of(found, words)
+        words = join_names(parts)
+        record |= {"names": list(words.names), "parts": [len(part) for part in parts]}
+        if found.get("system") == system and later:
+            make_room(folder, found, parts)
+            write_record(folder, record, words)
         claim(folder, record, words, overwrite=overwrite)
-        _say_names(words)
-        _say_embedded(embedded_notice(_texts(chosen)))
-        with suppress(StoppedError):
-            SYSTEMS[system].function(words, pictures, config=chosen, step=workspace.step)
+        say_before(words, chosen)
+        with suppress(StoppedError), ExitStack() as stack:
+            more = [stack.enter_context(Workspace(folder / ADDED / f"{n:02d}")) for n in range(1, len(parts))]
+            added = {"added": [(part, own.step) for part, own in zip(later, more, strict=True)]} if later else {}
+            SYSTEMS[system].function(first, pictures, config=chosen, step=workspace.step, **added)
         write_record(folder, record, words)
-    return Run(folder, workspace.stages)
+    return Run(folder, [*workspace.stages, *(stage for own in more for stage in own.stages)])
 
 
 def claim(folder: Path, record: dict[str, Any], names: Names, *, overwrite: bool) -> None:
@@ -103,25 +112,6 @@ def claim(folder: Path, record: dict[str, Any], names: Names, *, overwrite: bool
             )
         return
     write_record(folder, record, names)
-
-
-def _say_names(names: Names) -> None:
-    """The table that the names were resolved to, and what is doubtful about it."""
-    if len(names):
-        note("\n".join(["names:", *table_of(names)]))
-        say_wording(names)
-
-
-def _texts(config: Any) -> list[str]:  # noqa: ANN401
-    values = paths(config).values()
-    return [str(part) for value in values for part in (value if isinstance(value, tuple) else (value,))]
-
-
-@cache
-def _say_embedded(notice: str) -> None:
-    """Once a process."""
-    if notice:
-        note(notice)
 
 
 def write_record(folder: Path, record: dict[str, Any], names: Names) -> None:

@@ -1,0 +1,131 @@
+"""Archives with their masks in; the masks with only what each image's name explains out. It opens no ground truth.
+
+A thing that often appears with another (a rider with a motorbike) is in the other's saliency masks: NamedMask,
+https://arxiv.org/abs/2209.11228, section 5, third limitation, where this remedy is proposed and not tried. The dense
+scores are those of MaskCLIP, https://arxiv.org/abs/2112.01071, section 3.2.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from namesake.archives import unique_images
+from namesake.encoders import Clip, load_clip
+from namesake.errors import ConfigError, ImagesError
+from namesake.images import read_ahead
+from namesake.masks import rle
+from namesake.masks.store import MaskLookup, MaskWriter, count_masks, open_masks
+from namesake.names.prompts import TEMPLATES
+from namesake.names.words import words_of
+from namesake.progress import track
+from namesake.records import Archives, Names, PseudoMask, PseudoMasks
+from namesake.workspace import stage
+
+
+@dataclass(frozen=True)
+class GuideConfig:
+    """What counts as explained by another word."""
+
+    clip: str = ""
+    """CLIP of the dense scores; "" leaves all masks as they are (paper)."""
+    size: int | None = None
+    """Shorter side that images are brought to; None keeps theirs."""
+    share: float = 0.15
+    """Another word takes part only where it is the likeliest one on so large a share of the mask."""
+    keep: float = 0.25
+    """A mask of which less than this share would remain is left whole."""
+    shard_size: int = 1000
+    """Images a shard."""
+
+
+@stage("masks/guided", opens=open_masks)
+def keep_named(
+    masks: PseudoMasks, archives: Archives, *, config: GuideConfig, out: Path, device: str = "auto"
+) -> PseudoMasks:
+    """Take away from each mask what other words explain better than the image's own name.
+
+    Args:
+        masks: One an image.
+        archives: The images, their labels, and all names with their synonyms, background and context words.
+        config: How.
+        out: The stage's folder; finished shards in it are kept.
+        device: "auto", "cpu" or "cuda".
+
+    Returns:
+        The masks in the order of image ids. Counts as `saliency_masks` has them.
+
+    Raises:
+        ConfigError: A share is outside 0 to 1.
+        WeightsError: The CLIP is missing.
+    """
+    if not (0 <= config.share <= 1 and 0 <= config.keep <= 1):
+        raise ConfigError(f"guide: expected share and keep of 0 to 1, found {config.share} and {config.keep}.")
+    clip = load_clip(config.clip, device=device)
+    with MaskWriter(out, config.shard_size) as writer:
+        todo = list(writer.resume(list(unique_images(archives))))
+        for image_id, mask in track(_masks(todo, MaskLookup(masks), archives, clip, config), what="guiding"):
+            if mask is None:
+                writer.skip(image_id, "unreadable, or without a mask before")
+            else:
+                writer.write(mask)
+    return PseudoMasks(out, counts=count_masks(out), models=tuple(dict.fromkeys((*masks.models, clip.card))))
+
+
+def explained(
+    mask: Bool[Tensor, "height width"],
+    cosines: Float[Tensor, "words rows columns"],
+    own: Bool[Tensor, "words"],
+    *,
+    share: float,
+    keep: float,
+) -> Bool[Tensor, "height width"]:
+    """The part of a mask on which the name's words are likelier than those of anything else that is there.
+
+    Args:
+        mask: Of the salient object.
+        cosines: Of patches with words, at any resolution.
+        own: Which words stand for the name.
+        share: Another word is taken to be there when it is the likeliest of all on so large a share of the mask.
+        keep: If less than this share of the mask would remain, all of it does.
+    """
+    fine = interpolate(cosines[None].float(), size=mask.shape, mode="bilinear", align_corners=False)[0]
+    best = fine[:, mask].argmax(dim=0)
+    shares = torch.bincount(best, minlength=len(own)) / max(1, int(mask.sum()))
+    there = (shares >= share) & ~own
+    if not there.any():
+        return mask
+    remaining = mask & (fine[own].amax(dim=0) >= fine[there].amax(dim=0))
+    return remaining if remaining.sum() >= keep * mask.sum() else mask
+
+
+def _masks(
+    todo: list[str], kept: MaskLookup, archives: Archives, clip: Clip, config: GuideConfig
+) -> Iterator[tuple[str, PseudoMask | None]]:
+    """The new mask of each image in order; None where there is none."""
+    words, owner, texts = _words(archives.names, clip)
+    labels = unique_images(archives)
+    for image_id, image in read_ahead(archives.images, todo):
+        if isinstance(image, ImagesError) or image_id not in kept:
+            yield image_id, None
+            continue
+        label, found = labels[image_id], kept[image_id]
+        context = archives.names.against[label - 1] if archives.names.against else ()
+        rows = [row for row, word in enumerate(words) if owner[row] is not None or word in context]
+        own = torch.tensor([owner[row] == label for row in rows], device=clip.device)
+        cosines = torch.einsum("rcd,wd->wrc", clip.dense([image], config.size)[0], texts[rows])
+        mask = torch.from_numpy(rle.decode(found.rle, found.height, found.width)).to(clip.device)
+        remaining = explained(mask, cosines, own, share=config.share, keep=config.keep)
+        yield image_id, replace(found, rle=rle.encode(remaining.cpu().numpy()))
+
+
+def _words(names: Names, clip: Clip) -> tuple[tuple[str, ...], tuple[int | None, ...], Float[Tensor, "words dim"]]:
+    """All words, the label of each (0 for background words, None for context words), and their text embeddings."""
+    words, labels = words_of(names)
+    context = tuple(dict.fromkeys(word for some in names.against for word in some if word not in words))
+    texts = torch.from_numpy(clip.embed_names((*words, *context), TEMPLATES)).to(clip.device)
+    return (*words, *context), (*labels, *(None for _ in context)), texts

@@ -1,0 +1,82 @@
+"""A run folder and the names wanted now in; what the run has, part by part, and what is to be added to it out.
+
+Names that join a run later get archives, masks and experts of their own; those of earlier names stay as they are.
+"""
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from namesake.errors import WorkspaceError
+from namesake.progress import note
+from namesake.records import Names
+
+ADDED, EARLIER, JOINED, SEGMENTER = "added", "earlier", "joined", "segmenter"
+
+
+def parts_of(found: dict[str, Any], wanted: Names) -> list[Names]:
+    """The names wanted, in the parts in which a run has got them; new ones are a last part.
+
+    Args:
+        found: What `run.json` says: `names`, and with names added before `parts`, how many each part has.
+        wanted: All names, in any order.
+
+    Returns:
+        One part where the run has other names than a part of those wanted: it is no extension then.
+    """
+    held, sizes = list(found.get("names", ())), list(found.get("parts", ()) or [len(found.get("names", ()))])
+    if not held or not {*held} <= {*wanted.names} or sum(sizes) != len(held):
+        return [wanted]
+    new = [name for name in wanted.names if name not in held]
+    starts = [sum(sizes[:part]) for part in range(len(sizes))]
+    parts = [held[start : start + size] for start, size in zip(starts, sizes, strict=True)]
+    return [_some(wanted, part) for part in (*parts, new) if part]
+
+
+def make_room(folder: Path, found: dict[str, Any], parts: Sequence[Names]) -> None:
+    """Where names are new, move the segmenter of the earlier ones to `earlier/`, and say what will be kept.
+
+    Raises:
+        WorkspaceError: The folder cannot be written.
+    """
+    before = len(found.get("names", ()))
+    if before == sum(map(len, parts)):
+        return
+    note(
+        f"{folder}: {', '.join(parts[-1].names)} join {before} names, whose archives, masks and experts are kept; "
+        f"the segmenter is trained anew, the one before goes to {EARLIER}/{before}-names."
+    )
+    try:
+        shutil.rmtree(folder / JOINED, ignore_errors=True)
+        if (folder / SEGMENTER).exists():
+            kept = folder / EARLIER / f"{before}-names"
+            shutil.rmtree(kept, ignore_errors=True)
+            kept.parent.mkdir(exist_ok=True)
+            (folder / SEGMENTER).rename(kept)
+    except OSError as error:
+        raise WorkspaceError(f"cannot write to {folder}: {error.strerror or error}.") from error
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """What `run.json` says; nothing where it is missing or damaged."""
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def _some(names: Names, chosen: Sequence[str]) -> Names:
+    places = [names.names.index(name) for name in chosen]
+    return Names(
+        tuple(chosen),
+        synonyms=_rows(names.synonyms, places),
+        background=names.background,
+        against=_rows(names.against, places),
+    )
+
+
+def _rows(words: tuple[tuple[str, ...], ...], places: Sequence[int]) -> tuple[tuple[str, ...], ...]:
+    chosen = tuple(words[place] for place in places) if words else ()
+    return chosen if any(chosen) else ()

@@ -1,0 +1,78 @@
+"""Embeddings of another tool become an index: same rows, images by their ids here, sizes where they are known."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from namesake.errors import DataError
+from namesake.images import open_images
+from namesake.index import adopt_embeddings, image_sizes, read_embeddings, top_k
+from namesake.workspace import Workspace
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Five images in img2dataset's shard folders."""
+    folder = tmp_path / "photos"
+    for number in range(5):
+        path = folder / f"{number // 3:05d}" / f"{number:09d}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8 + number, 8)).save(path)
+    return folder
+
+
+def embed(photos: Path, out: Path, *, elsewhere: str = "/data/laion") -> np.ndarray:
+    """Two shards of random embeddings, with paths as they were on another machine."""
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(5, 4)).astype(np.float32)
+    ids = open_images(photos).ids
+    for number, rows in enumerate((slice(0, 3), slice(3, 5))):
+        for part in ("img_emb", "metadata"):
+            (out / part).mkdir(parents=True, exist_ok=True)
+        np.save(out / "img_emb" / f"img_emb_{number}.npy", vectors[rows])
+        columns = {
+            "image_path": [f"{elsewhere}/{image_id}" for image_id in ids[rows]],
+            "caption": ["x"] * len(ids[rows]),
+        }
+        pq.write_table(pa.table(columns), out / "metadata" / f"metadata_{number}.parquet")
+    return vectors
+
+
+def test_adopt__same_rows_with_the_ids_of_here(photos: Path, tmp_path: Path) -> None:
+    vectors = embed(photos, tmp_path / "embeddings")
+    images = open_images(photos)
+    for reused in (False, True):
+        with Workspace(tmp_path / "run") as workspace:
+            index = workspace.step(
+                adopt_embeddings, images, embeddings=str(tmp_path / "embeddings"), encoder="some/clip"
+            )
+        assert workspace.stages[0]["reused"] is reused
+    assert (index.images.ids, index.images.folder, index.encoder, index.dim) == (images.ids, photos, "some/clip", 4)
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    assert np.allclose(read_embeddings(index, range(5)), unit, atol=1e-6)
+    assert top_k(index, unit[[3]], 1)[1].tolist() == [[3]]
+
+
+def test_adopt__sizes_where_they_are_known(photos: Path, tmp_path: Path) -> None:
+    embed(photos, tmp_path / "embeddings")
+    for number, widths in enumerate(([8, 9, 10], [11, 12])):
+        file = tmp_path / "embeddings" / "metadata" / f"metadata_{number}.parquet"
+        table = pq.read_table(file, partitioning=None)
+        table = table.append_column("width", pa.array(widths)).append_column("height", pa.array([8] * len(widths)))
+        pq.write_table(table, file)
+    options = {"embeddings": str(tmp_path / "embeddings"), "encoder": "some/clip"}
+    index = adopt_embeddings(open_images(photos), **options, out=tmp_path / "out")
+    assert image_sizes(index).tolist() == [[8, 8], [8, 9], [8, 10], [8, 11], [8, 12]]
+
+
+def test_adopt__rows_of_other_images(photos: Path, tmp_path: Path) -> None:
+    embed(photos, tmp_path / "embeddings")
+    (photos / "00001" / "000000004.jpg").unlink()
+    with pytest.raises(DataError, match="1 of 5 rows"):
+        adopt_embeddings(
+            open_images(photos), embeddings=str(tmp_path / "embeddings"), encoder="some/clip", out=tmp_path / "out"
+        )

@@ -1,0 +1,89 @@
+"""Names that join a run: what was made for the earlier ones is the same file as before, and all are segmented."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+import namesake
+from namesake.archives import open_archives, unique_images
+from namesake.errors import WorkspaceError
+from namesake.masks import MaskLookup, open_masks
+from namesake.records import Names
+from namesake.systems.adding import parts_of
+
+pytestmark = pytest.mark.slow
+
+KEPT = ("index", "archives", "masks/saliency", "masks/experts")
+
+
+def run(tiny, out: Path, names: str, **more) -> list[dict]:
+    options = tiny.options(out)
+    overrides = [part for part in options if "=" in part]
+    done = namesake.run(
+        "namedmask", names=names, images=tiny.images, out=out, preset="mini", config=tuple(overrides), **more
+    )
+    return done.stages
+
+
+def digests(folder: Path) -> dict[str, str]:
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.fixture(scope="module")
+def extended(tiny, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict, list[dict]]:
+    """A run with a name added: its folder, digests of the kept stages before, and the stages of the second call."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    run(tiny, folder, "car, tree, mug")
+    before = {stage: digests(folder / stage) for stage in KEPT}
+    return folder, before, run(tiny, folder, "dog, car, tree, mug")
+
+
+def test_adding__earlier_stages_are_not_touched(extended) -> None:
+    folder, before, stages = extended
+    assert {stage: digests(folder / stage) for stage in KEPT} == before
+    reused = {stage["name"]: stage["reused"] for stage in stages[: len(KEPT)]}
+    assert reused == dict.fromkeys(KEPT, True)
+    assert (folder / "added" / "01" / "masks" / "experts" / "manifest.json").is_file()
+
+
+def test_adding__joined_masks_hold_the_earlier_codes(extended) -> None:
+    folder, _, _ = extended
+    earlier, joined = (MaskLookup(open_masks(folder / part)) for part in ("masks/experts", "joined/masks"))
+    assert all(joined[image_id] == earlier[image_id] for image_id in earlier)
+    labels = unique_images(open_archives(folder / "joined" / "archives"))
+    assert set(labels.values()) == {1, 2, 3, 4}
+    assert all(joined[image_id].label == label for image_id, label in labels.items())
+
+
+def test_adding__the_segmenter_knows_all_names_and_the_one_before_is_kept(extended) -> None:
+    folder, _, _ = extended
+    assert namesake.load(folder).names.names == ("car", "tree", "mug", "dog")
+    assert namesake.load(folder / "earlier" / "3-names").names.names == ("car", "tree", "mug")
+    record = json.loads((folder / "run.json").read_text())
+    assert (record["names"], record["parts"]) == (["car", "tree", "mug", "dog"], [3, 1])
+
+
+def test_adding__again_reuses_everything(tiny, extended) -> None:
+    folder, _, _ = extended
+    assert all(stage["reused"] for stage in run(tiny, folder, "car, tree, mug, dog"))
+
+
+def test_adding__fewer_names_are_another_run(tiny, extended) -> None:
+    folder, _, _ = extended
+    with pytest.raises(WorkspaceError, match="names"):
+        run(tiny, folder, "car, tree")
+
+
+def test_parts__new_names_are_the_last_part() -> None:
+    wanted = Names(("d", "b", "a", "c"), (("dd",), (), (), ()), against=((), ("x",), (), ()))
+    found = {"names": ["a", "b", "c"], "parts": [2, 1]}
+    assert parts_of(found, wanted) == [
+        Names(("a", "b"), against=((), ("x",))),
+        Names(("c",)),
+        Names(("d",), (("dd",),)),
+    ]
+    assert parts_of({"names": ["a"]}, Names(("a",))) == [Names(("a",))]
+    assert parts_of({"names": ["a", "z"]}, wanted) == parts_of({}, wanted) == [wanted]
