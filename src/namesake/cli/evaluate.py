@@ -1,4 +1,4 @@
-"""Verbs that say how good a run is: `evaluate`, `report`."""
+"""Verbs that say how good a run is: `evaluate`, `trust`, `report`."""
 
 import dataclasses
 from pathlib import Path
@@ -63,6 +63,50 @@ def evaluate(
         whole | (whole.pop("instances") or {}) | ({"record": where} if where else {}),
         as_json=as_json,
         lines=[*_lines(scores), *([f"record: {where}"] if where else [])],
+    )
+
+
+@app.command()
+def trust(
+    run_folder: RequiredRun,
+    *,
+    images: Annotated[Path | None, typer.Option(help="Folder of images, without labels.")] = None,
+    other: Annotated[Path | None, typer.Option(help="Run to compare with; mirrored images if not given.")] = None,
+    benchmark: Annotated[str, typer.Option(help="Measure on it how well trust ranks by true IoU.")] = "",
+    root: RootOption = Path(),
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Say from predictions alone which names and images of a run to trust, and which images to look at first."""
+    from namesake.errors import ConfigError
+    from namesake.evaluation import open_benchmark
+    from namesake.evaluation.trust import MIRRORED
+    from namesake.evaluation.trust_run import FOLDER, RECORD, trust_run
+    from namesake.images import open_images
+    from namesake.segmenter import load_segmenter
+
+    set_quiet(quiet)
+    if (images is None) == (not benchmark):
+        raise ConfigError("expected either --images, or --benchmark with --root; found both or neither.")
+    found, quality = trust_run(
+        load_segmenter(run_folder, device=device),
+        open_benchmark(benchmark, root) if images is None else open_images(images),
+        out=run_folder / FOLDER,
+        other=None if other is None else load_segmenter(other, device=device),
+        against=MIRRORED if other is None else str(other),
+    )
+    ranked = {} if quality is None else dataclasses.asdict(quality)
+    least = sorted(found.names, key=lambda each: each.trust)
+    say(
+        found.as_record() | {"rank_quality": ranked or None, "record": run_folder / FOLDER / RECORD},
+        as_json=as_json,
+        lines=[
+            *(f"{each.name:<20} {each.trust:6.1f}  in {each.images} images" for each in least),
+            *(f"Spearman of {name.replace('_', ' ')} {value:.2f}" for name, value in ranked.items()),
+            f"look first at {', '.join(found.look_first(5))}",
+            f"record: {run_folder / FOLDER / RECORD}",
+        ],
     )
 
 

@@ -1,0 +1,263 @@
+"""Two predictions of each image in, how far each name and each image can be trusted out. No truth has a part in it.
+
+The two come from one system and the mirrored image, or from two systems: where they differ, one is wrong. What is kept
+is one table of counts, and two numbers an image.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple, final
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
+
+from namesake.errors import DataError
+from namesake.evaluation.confusion import Confusion
+from namesake.evaluation.measures import image_iou
+from namesake.evaluation.scores import iou_per_label
+from namesake.evaluation.terms import labels_of, table_with
+from namesake.prediction import SegmentsImages, not_sure, segment_ahead
+from namesake.prediction.stream import Skipped
+from namesake.records import Images, Names, Prediction
+from namesake.shapes import ImageArray, LabelArray
+
+MIRRORED = "the mirrored image"
+TAKEN = 12
+"""Pairs of names that are kept, those with most pixels."""
+
+
+@dataclass(frozen=True)
+class NameTrust:
+    """What predictions say of one name.
+
+    Attributes:
+        name: Which.
+        images: Number of images in which it was found.
+        confidence: Mean confidence of its pixels, in percent; NaN where it was not found.
+        agreement: IoU of its pixels in the two predictions, over all images, in percent; NaN where neither has any.
+        trust: Their product, in percent; 0 where it was not found.
+    """
+
+    name: str
+    images: int
+    confidence: float
+    agreement: float
+    trust: float
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Pixels that the first prediction gives to one name and the second to another, or the other way round."""
+
+    first: str
+    second: str
+    pixels: int
+
+
+@dataclass(frozen=True)
+class Trust:
+    """How far to trust a system on a collection of images.
+
+    Attributes:
+        against: What the second prediction is of.
+        names: In label order.
+        taken: Pairs of names that take pixels from each other, most first.
+        images: Ids, in the order that they were predicted in.
+        confidence: Of each image, the mean confidence of its named pixels (of all where none is named), in percent.
+        agreement: Of each image, the mean IoU of the two predictions over the labels in either, in percent.
+    """
+
+    against: str
+    names: tuple[NameTrust, ...]
+    taken: tuple[Taken, ...]
+    images: tuple[str, ...]
+    confidence: Float[ndarray, "images"]
+    agreement: Float[ndarray, "images"]
+
+    @property
+    def trust(self) -> Float[ndarray, "images"]:
+        """Of each image, confidence times agreement, in percent."""
+        return self.confidence * self.agreement / 100
+
+    def look_first(self, count: int) -> list[str]:
+        """The images that are trusted least, least first."""
+        return [self.images[place] for place in np.argsort(self.trust, kind="stable")[:count]]
+
+    def missing(self) -> list[str]:
+        """Names that were found in no image."""
+        return [each.name for each in self.names if not each.images]
+
+    def as_record(self, *, images: int = 50) -> dict[str, Any]:
+        """The same in JSON's words, with the images trusted least."""
+        places = {image_id: place for place, image_id in enumerate(self.images)}
+        first = [
+            {"image": each, "confidence": self.confidence[places[each]], "agreement": self.agreement[places[each]]}
+            for each in self.look_first(images)
+        ]
+        return {
+            "against": self.against,
+            "images": len(self.images),
+            "names": [asdict(each) for each in self.names],
+            "not_found": self.missing(),
+            "taken": [asdict(each) for each in self.taken],
+            "look_first": first,
+        }
+
+
+class Viewed(NamedTuple):
+    """One image and what was predicted for it."""
+
+    image_id: str
+    prediction: Prediction
+
+
+@final
+class Mirrored:
+    """A segmenter that sees every image mirrored, and mirrors its answer back."""
+
+    def __init__(self, segmenter: SegmentsImages) -> None:
+        self._segmenter = segmenter
+
+    @property
+    def names(self) -> Names:
+        """What the labels mean."""
+        return self._segmenter.names
+
+    def segment_many(self, images: Sequence[ImageArray]) -> list[Prediction]:
+        """A prediction for each image, at its size."""
+        found = self._segmenter.segment_many([np.ascontiguousarray(image[:, ::-1]) for image in images])
+        return [Prediction(each.labels[:, ::-1], each.confidence[:, ::-1]) for each in found]
+
+
+def views(segmenter: SegmentsImages, images: Images) -> Iterator[Viewed]:
+    """Predictions of all images that can be read, in order."""
+    for found in segment_ahead(segmenter, images):
+        if not isinstance(found, Skipped):
+            yield Viewed(found.image_id, found.prediction)
+
+
+def measure_trust(
+    first: Iterable[Viewed], second: Iterable[Viewed], names: Names, *, others: Names | None = None, against: str
+) -> Trust:
+    """Compare two predictions of the same images.
+
+    Args:
+        first: Of the system that is asked about, such as `views(segmenter, images)`.
+        second: Of the same images in the same order, such as `views(Mirrored(segmenter), images)`.
+        names: What the labels of the first mean.
+        others: What the labels of the second mean, if that is something else; names that only one has are background.
+        against: What the second is of, in words.
+
+    Raises:
+        DataError: The two are not of the same images.
+    """
+    counter = _Counter(names, others or names)
+    for one, two in zip(first, second, strict=True):
+        if one.image_id != two.image_id:
+            raise DataError(
+                f"predictions of {one.image_id} and of {two.image_id} cannot be compared; predict the same."
+            )
+        counter.add(one, two.prediction.labels)
+    return counter.trust(against)
+
+
+class _Counter:
+    """What is kept while images pass."""
+
+    def __init__(self, names: Names, others: Names) -> None:
+        self.names, self.labels = names, len(names) + 1
+        own = np.arange(self.labels)
+        same = np.array(list(labels_of(dict(enumerate(("background", *others.names))), names).values()))
+        self._first = table_with(own, not_sure(len(names)), names=len(names), unsure=self.labels)
+        self._second = table_with(same, not_sure(len(others)), names=len(names), unsure=self.labels)
+        self._confusion = Confusion(self.labels + 1, ignore=self.labels + 1, not_sure=self.labels + 1)
+        self._confidence = np.zeros(self.labels + 1)
+        self._found = np.zeros(self.labels + 1, dtype=np.int64)
+        self._images: list[tuple[str, float, float]] = []
+
+    def add(self, one: Viewed, other: LabelArray) -> None:
+        """Count one image."""
+        first, second = self._first[one.prediction.labels], self._second[other]
+        confidence = one.prediction.confidence
+        self._confusion.add(first, second)
+        sums = np.bincount(first.ravel(), weights=confidence.ravel(), minlength=self.labels + 1)
+        pixels = np.bincount(first.ravel(), minlength=self.labels + 1)
+        self._confidence += sums
+        self._found += pixels > 0
+        named = slice(1, self.labels) if pixels[1 : self.labels].any() else slice(None)
+        sure = 100 * float(sums[named].sum() / pixels[named].sum())
+        self._images.append((one.image_id, sure, image_iou(first, second, labels=self.labels + 1)))
+
+    def trust(self, against: str) -> Trust:
+        """What was counted."""
+        counts = self._confusion.counts[:, :-1]
+        pixels = counts.sum(axis=1)
+        agreement = iou_per_label(counts)
+        with np.errstate(invalid="ignore"):
+            confidence = 100 * self._confidence / pixels
+        product = np.nan_to_num(confidence * agreement / 100)
+        found = tuple(
+            NameTrust(
+                name, int(self._found[each]), float(confidence[each]), float(agreement[each]), float(product[each])
+            )
+            for each, name in enumerate(self.names.names, start=1)
+        )
+        ids, sure, agreed = zip(*self._images, strict=True) if self._images else ((), (), ())
+        return Trust(against, found, _taken(counts, self.names), ids, np.array(sure), np.array(agreed))
+
+
+def _taken(counts: Int[ndarray, "labels labels"], names: Names) -> tuple[Taken, ...]:
+    """The pairs of labels that differ in most pixels."""
+    words = ("background", *names.names, "not sure")
+    both = np.triu(counts + counts.T, k=1)
+    order = np.argsort(-both, axis=None, kind="stable")[:TAKEN]
+    pairs = [divmod(int(place), len(both)) for place in order]
+    return tuple(Taken(words[row], words[column], int(both[row, column])) for row, column in pairs if both[row, column])
+
+
+@dataclass(frozen=True)
+class RankQuality:
+    """Spearman's rank correlation, -1 to 1, of what is known without truth with the true IoU; NaN below three values.
+
+    Attributes:
+        names_by_confidence: Of names.
+        names_by_agreement: Of names.
+        names_by_trust: Of names.
+        images_by_confidence: Of images.
+        images_by_agreement: Of images.
+        images_by_trust: Of images.
+    """
+
+    names_by_confidence: float
+    names_by_agreement: float
+    names_by_trust: float
+    images_by_confidence: float
+    images_by_agreement: float
+    images_by_trust: float
+
+
+def rank_quality(trust: Trust, *, iou_per_name: Mapping[str, float], iou_per_image: Mapping[str, float]) -> RankQuality:
+    """How well trust ranks names and images by their true IoU; names and images without a true IoU are left out.
+
+    Args:
+        trust: Measured without truth.
+        iou_per_name: True IoU over the data set.
+        iou_per_image: True mean IoU within each image.
+    """
+    names = np.array([iou_per_name.get(each.name, np.nan) for each in trust.names])
+    images = np.array([iou_per_image.get(each, np.nan) for each in trust.images])
+    of_names = [[getattr(each, kind) for each in trust.names] for kind in ("confidence", "agreement", "trust")]
+    by_name = [_spearman(np.nan_to_num(np.array(values)), names) for values in of_names]
+    by_image = [_spearman(values, images) for values in (trust.confidence, trust.agreement, trust.trust)]
+    return RankQuality(*by_name, *by_image)
+
+
+def _spearman(values: Float[ndarray, "n"], truth: Float[ndarray, "n"]) -> float:
+    from scipy.stats import spearmanr
+
+    known = ~np.isnan(truth)
+    values, truth = values[known], truth[known]
+    if len(truth) < 3 or np.ptp(values) == 0 or np.ptp(truth) == 0:
+        return float("nan")
+    return float(spearmanr(values, truth).statistic)

@@ -1,0 +1,137 @@
+"""A run and images in; `trust/trust.json` and pictures of the images to look at first, for the report, out.
+
+With a benchmark, how well trust ranks names and images by their true IoU is measured too, and kept apart from it.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from namesake.errors import ConfigError
+from namesake.evaluation.benchmarks import BACKGROUND, Benchmark
+from namesake.evaluation.confusion import Confusion
+from namesake.evaluation.measures import image_iou
+from namesake.evaluation.scores import iou_per_label
+from namesake.evaluation.terms import table_with, terms_of
+from namesake.evaluation.trust import (
+    MIRRORED,
+    Mirrored,
+    RankQuality,
+    Trust,
+    Viewed,
+    measure_trust,
+    rank_quality,
+    views,
+)
+from namesake.images import read_image
+from namesake.prediction import SegmentsImages, not_sure, overlay
+from namesake.prediction.draw import fitted
+from namesake.progress import track
+from namesake.records import Images, Names
+from namesake.workspace import write_atomically, write_json
+
+FOLDER, RECORD = "trust", "trust.json"
+SHOWN, SIDE = 8, 320
+
+
+def trust_run(
+    segmenter: SegmentsImages,
+    images: Images | Benchmark,
+    *,
+    out: Path,
+    other: SegmentsImages | None = None,
+    against: str = MIRRORED,
+) -> tuple[Trust, RankQuality | None]:
+    """Measure how far a segmenter can be trusted on images, and write it down.
+
+    Args:
+        segmenter: Whose predictions.
+        images: Any images; or a benchmark, with whose truth the ranking is measured.
+        out: Folder for `trust.json` and the pictures.
+        other: A second system to compare with; the same with mirrored images if None.
+        against: What the second is, in words.
+
+    Returns:
+        The trust, and with a benchmark, how well it ranks.
+
+    Raises:
+        ConfigError: The other system has none of the names.
+        DataError: A true label map is malformed.
+    """
+    names = segmenter.names
+    if other is not None and not {name.casefold() for name in names.names} & {
+        name.casefold() for name in other.names.names
+    }:
+        raise ConfigError(
+            f"the two systems share no name: {', '.join(names.names[:5])}; compare two with the same names."
+        )
+    pictures = images.images if isinstance(images, Benchmark) else images
+    truth = _Truth(images, names) if isinstance(images, Benchmark) else None
+    first: Iterable[Viewed] = views(segmenter, pictures)
+    first = first if truth is None else truth.watch(first)
+    second = views(other or Mirrored(segmenter), pictures)
+    counted = track(first, what="trust", total=len(pictures))
+    trust = measure_trust(counted, second, names, others=None if other is None else other.names, against=against)
+    quality = None if truth is None else truth.quality(trust)
+    record: dict[str, Any] = trust.as_record() | {"rank_quality": None if quality is None else asdict(quality)}
+    record["pictures"] = _draw(segmenter, pictures, trust.look_first(SHOWN), out)
+    write_json(out / RECORD, _finite(record))
+    return trust, quality
+
+
+class _Truth:
+    """Compares predictions that pass with the truth."""
+
+    def __init__(self, benchmark: Benchmark, names: Names) -> None:
+        self._benchmark = benchmark
+        ids = dict(enumerate((BACKGROUND, *names.names)))
+        terms = terms_of(benchmark.names, ids, names, aliases=benchmark.aliases)
+        self._names, self._labels = terms.names, len(terms.names) + 1
+        scored = len(terms.names)
+        self._truths = table_with(terms.truths, benchmark.ignore, names=scored, unsure=self._labels)
+        self._predictions = table_with(terms.predictions, not_sure(len(names)), names=scored, unsure=self._labels)
+        self._confusion = Confusion(self._labels, ignore=self._labels, not_sure=self._labels)
+        self._ious: dict[str, float] = {}
+
+    def watch(self, predictions: Iterable[Viewed]) -> Iterator[Viewed]:
+        """The same predictions."""
+        for each in predictions:
+            truth = self._truths[self._benchmark.truth(each.image_id)]
+            predicted = self._predictions[each.prediction.labels]
+            self._confusion.add(truth, predicted)
+            self._ious[each.image_id] = image_iou(truth, predicted, labels=self._labels)
+            yield each
+
+    def quality(self, trust: Trust) -> RankQuality:
+        """How well trust ranks."""
+        ious = iou_per_label(self._confusion.counts)[1:].tolist()
+        by_name = dict(zip(self._names.names, ious, strict=True))
+        return rank_quality(trust, iou_per_name=by_name, iou_per_image=self._ious)
+
+
+def _draw(segmenter: SegmentsImages, images: Images, chosen: list[str], out: Path) -> list[dict[str, str]]:
+    """Pictures of these images with what was predicted, one at a time."""
+    drawn = []
+    for place, image_id in enumerate(chosen):
+        image = read_image(images.path(image_id))
+        painted = overlay(image, segmenter.segment_many([image])[0].labels, segmenter.names)
+        path = out / f"{place:02d}.jpg"
+        with write_atomically(path) as unfinished:
+            Image.fromarray(fitted(painted, side=SIDE)).save(unfinished, format="JPEG", quality=85)
+        drawn.append({"image": image_id, "file": path.name})
+    return drawn
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401
+    """The same with None for what is not a number, and two decimals."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    if isinstance(value, float):
+        return round(float(value), 4) if np.isfinite(value) else None
+    return value
