@@ -5,6 +5,7 @@ from typing import Any
 
 from namesake.errors import DataError, WorkspaceError
 from namesake.evaluation.report import run_folder, sections
+from namesake.evaluation.report.trust import trust
 from namesake.workspace import write_atomically
 
 PAGE = Path("report", "index.html")
@@ -48,6 +49,7 @@ def write_report(run: Path, *, benchmark: str | None = None) -> Path:
             "archives": sections.archives(run),
             "masks": sections.masks(run),
             "evaluations": [sections.evaluation(run, record) for record in evaluations.values()],
+            "trust": trust(run),
             "predictions": [] if evaluations else sections.predictions(run),
         }
     )
