@@ -3,6 +3,6 @@
 A leaf: it only reads what the stages left, and nothing reads what it writes.
 """
 
-from namesake.evaluation.report.report import write_report
+from namesake.evaluation.report.report import render_report, write_report
 
-__all__ = ["write_report"]
+__all__ = ["render_report", "write_report"]

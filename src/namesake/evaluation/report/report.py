@@ -12,7 +12,23 @@ PAGE = Path("report", "index.html")
 
 
 def write_report(run: Path, *, benchmark: str | None = None) -> Path:
-    """Write the page.
+    """Write the page that `render_report` gives into the run.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        WorkspaceError: The folder holds no run, or cannot be written.
+        DataError: It was not evaluated on `benchmark`.
+    """
+    page = render_report(run, benchmark=benchmark)
+    with write_atomically(run / PAGE) as unfinished:
+        unfinished.write_text(page, encoding="utf-8")
+    return run / PAGE
+
+
+def render_report(run: Path, *, benchmark: str | None = None) -> str:
+    """The page as text; nothing is written.
 
     It shows what ran, the stages with counts and seconds, each name's archive, pseudo-masks from the best score to the
     worst, and, where the run was evaluated, scores, confusions and predictions beside the truth; then the models'
@@ -23,11 +39,8 @@ def write_report(run: Path, *, benchmark: str | None = None) -> Path:
         run: The run folder, finished or not.
         benchmark: Show this evaluation only, by its name in `evaluation/`; all of them if None.
 
-    Returns:
-        The page's path.
-
     Raises:
-        WorkspaceError: The folder holds no run, or cannot be written.
+        WorkspaceError: The folder holds no run.
         DataError: It was not evaluated on `benchmark`.
     """
     stages = run_folder.read_stages(run)
@@ -39,7 +52,7 @@ def write_report(run: Path, *, benchmark: str | None = None) -> Path:
             known = ", ".join(evaluations) or "nothing"
             raise DataError(f"{run} was not evaluated on {benchmark!r}; it was on {known}. Run `evaluate` first.")
         evaluations = {benchmark: evaluations[benchmark]}
-    page = _render(
+    return _render(
         {
             "run": run.resolve().name,
             "about": run_folder.read_about(run),
@@ -53,9 +66,6 @@ def write_report(run: Path, *, benchmark: str | None = None) -> Path:
             "predictions": [] if evaluations else sections.predictions(run),
         }
     )
-    with write_atomically(run / PAGE) as unfinished:
-        unfinished.write_text(page, encoding="utf-8")
-    return run / PAGE
 
 
 def _render(content: dict[str, Any]) -> str:

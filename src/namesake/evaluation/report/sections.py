@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 from PIL import Image
 
@@ -97,19 +97,30 @@ def archives(run: Path) -> ArchivesSection | None:
 
 def masks(run: Path) -> MasksSection | None:
     """The last masks that the run made; None where there are none."""
-    present = [run / "masks" / kind for kind in MASK_FOLDERS if any((run / "masks" / kind).glob("*.parquet"))]
-    if not present:
+    opened = masks_of(run)
+    if opened is None:
         return None
-    opened = open_masks(present[0])
-    ids, scores = _scores(opened)
+    ids, scores, _ = _scores(opened)
     order = np.argsort(-scores, kind="stable")
     spread = np.linspace(0, len(order) - 1, min(MASKS_SHOWN, len(order))).round().astype(int)
     chosen = lookup(opened, [ids[place] for place in order[spread]])
     names, images = _names(run), Path(str(read_json(run / "run.json").get("images", "")))
-    found = [_masked(mask, images, names) for mask in chosen]
+    found = [mask_figure(mask, images, names) for mask in chosen]
     figures = [each for each in found if each is not None]
     quartiles = np.quantile(scores, [0, 0.25, 0.5, 0.75, 1]).tolist() if len(scores) else []
-    return MasksSection(figures, present[0].name, len(ids), len(found) - len(figures), quartiles)
+    return MasksSection(figures, opened.folder.name, len(ids), len(found) - len(figures), quartiles)
+
+
+def masks_of(run: Path) -> PseudoMasks | None:
+    """The last masks that the run made; None where there are none."""
+    present = [run / "masks" / kind for kind in MASK_FOLDERS if any((run / "masks" / kind).glob("*.parquet"))]
+    return open_masks(present[0]) if present else None
+
+
+def masks_by_score(masks: PseudoMasks, *, label: int) -> list[str]:
+    """The images with a mask of this label, from the best score to the worst."""
+    ids, scores, labels = _scores(masks)
+    return [ids[place] for place in np.argsort(-scores, kind="stable") if labels[place] == label]
 
 
 def evaluation(run: Path, record: Mapping[str, Any]) -> EvaluationSection:
@@ -140,7 +151,7 @@ def figure(picture: Picture, *, caption: str, detail: str = "", quality: int = 8
     return Figure(source, width=picture.shape[1], height=picture.shape[0], caption=caption, detail=detail)
 
 
-def _masked(mask: PseudoMask, images: Path, names: Sequence[str]) -> Figure | None:
+def mask_figure(mask: PseudoMask, images: Path, names: Sequence[str]) -> Figure | None:
     """A mask on its image; None where the image is gone or has changed."""
     try:
         image = read_image(images / mask.image_id)
@@ -155,13 +166,15 @@ def _masked(mask: PseudoMask, images: Path, names: Sequence[str]) -> Figure | No
     return figure(shown, caption=name, detail=f"score {mask.score:.3f}")
 
 
-def _scores(masks: PseudoMasks) -> tuple[list[str], Float[ndarray, "masks"]]:
-    """Image id and score of every mask, without reading the masks."""
+def _scores(masks: PseudoMasks) -> tuple[list[str], Float[ndarray, "masks"], Int[ndarray, "masks"]]:
+    """Image id, score and label of every mask, without reading the masks."""
     import pyarrow.parquet as pq
 
-    tables = [pq.read_table(path, columns=["image_id", "score"]) for path in sorted(masks.folder.glob("*.parquet"))]
+    columns = ["image_id", "score", "label"]
+    tables = [pq.read_table(path, columns=columns) for path in sorted(masks.folder.glob("*.parquet"))]
     ids = [image_id for table in tables for image_id in table["image_id"].to_pylist()]
-    return ids, np.concatenate([table["score"].to_numpy() for table in tables]).astype(np.float64)
+    scores, labels = (np.concatenate([table[column].to_numpy() for table in tables]) for column in columns[1:])
+    return ids, scores.astype(np.float64), labels.astype(np.int64)
 
 
 def _names(run: Path) -> tuple[str, ...]:

@@ -1,0 +1,240 @@
+"""Segmenters and run folders in, the web page out: what is where, and which function answers which click."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.data_classes import ImageData
+
+from namesake.app import look
+from namesake.app.browse import Browser
+from namesake.app.look import View, Viewer
+from namesake.errors import ImagesError, NamesakeError
+from namesake.images import read_image
+from namesake.shapes import ImageArray
+
+WAITING = 32
+"""Requests in the queue; further ones are told to come back later."""
+KEPT_SECONDS = 1800
+"""Age at which uploads and files for download are deleted."""
+VIEWS: tuple[View, ...] = ("areas", "objects", "confidence")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One run on the page."""
+
+    title: str
+    viewer: Viewer
+    browser: Browser
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What visitors may send, and where it is kept.
+
+    Attributes:
+        pixels: Of a picture.
+        folder: Of uploads and files for download.
+    """
+
+    pixels: int
+    folder: Path
+
+
+class PictureInput(gr.Image):
+    """A picture as the file that was sent: our own reader decodes it, which knows the limits and names the fault."""
+
+    is_template = True
+
+    def preprocess(self, payload: ImageData | None) -> str | None:
+        """The file's path."""
+        return payload.path if payload else None
+
+
+def build_page(subjects: Sequence[Subject], limits: Limits) -> gr.Blocks:
+    """The page of one or two runs."""
+    names = " and ".join(subject.title for subject in subjects)
+    with gr.Blocks(title=f"namesake: {names}", analytics_enabled=False, delete_cache=(60, KEPT_SECONDS)) as page:
+        gr.HTML(_head(subjects), elem_classes="head")
+        with gr.Tab("Segment"):
+            _segment_tab(subjects, limits)
+        with gr.Tab("Learned from"):
+            _browse_tab(subjects)
+        with gr.Tab("Report") as tab:
+            _report_tab(subjects, tab)
+    return page.queue(max_size=WAITING, api_open=False, default_concurrency_limit=1)
+
+
+def _segment_tab(subjects: Sequence[Subject], limits: Limits) -> None:
+    with gr.Row():
+        with gr.Column(scale=2, min_width=300):
+            picture = PictureInput(
+                label="Picture",
+                type="filepath",
+                sources=["upload", "clipboard"],
+                buttons=[],
+                height=300,
+                elem_id="picture",
+            )
+            examples = [image for subject in subjects[:1] for image in subject.browser.examples()]
+            gallery = gr.Gallery(
+                examples,
+                label="Or pick one",
+                columns=4,
+                height="auto",
+                allow_preview=False,
+                buttons=[],
+                interactive=False,
+                visible=bool(examples),
+                object_fit="cover",
+                elem_id="examples",
+            )
+            words = _words(subjects)
+            button = gr.Button("Segment", variant="primary", elem_id="segment")
+        with gr.Column(scale=5, min_width=320):
+            with gr.Row():
+                view = gr.Radio(list(VIEWS), value="areas", label="Show", elem_id="view")
+                least = gr.Slider(
+                    0, 100, value=0, step=1, label="Least confidence, percent (below it: not sure)", elem_id="least"
+                )
+            with gr.Row():
+                outputs = [part for number, subject in enumerate(subjects) for part in _result(subject, number)]
+    shown = _answer(subjects, limits)
+    inputs = [picture, *words, view, least]
+    ask = {"fn": shown, "inputs": inputs, "outputs": outputs, "concurrency_id": "network", "api_visibility": "private"}
+    gr.on([button.click, picture.upload, *(part.submit for part in words if isinstance(part, gr.Textbox))], **ask)
+    gr.on([view.input, least.release], show_progress="hidden", **ask)
+    gallery.select(_pick(examples), outputs=picture, api_visibility="private").success(**ask)
+
+
+def _words(subjects: Sequence[Subject]) -> tuple[gr.Textbox, gr.CheckboxGroup]:
+    """Where names are typed, for runs that take any, and ticked, for those that know theirs only."""
+    opened = [subject for subject in subjects if subject.viewer.takes_names]
+    closed = [subject for subject in subjects if not subject.viewer.takes_names]
+    own = list(dict.fromkeys(name for each in opened for name in each.viewer.segmenter.names.names))
+    known = list(dict.fromkeys(name for each in closed for name in each.viewer.segmenter.names.names))
+    of = f" ({opened[0].title})" if opened and closed else ""
+    typed = gr.Textbox(
+        ", ".join(own) if opened else "",
+        label=f"Names, with commas between them{of}",
+        placeholder="dog, cat, park bench",
+        lines=2,
+        max_lines=6,
+        max_length=look.LONGEST_TEXT,
+        visible=bool(opened),
+        elem_id="names",
+    )
+    of = f" ({closed[0].title})" if opened and closed else ""
+    ticked = gr.CheckboxGroup(known, value=known, label=f"Names to show{of}", visible=bool(closed), elem_id="ticks")
+    return typed, ticked
+
+
+def _result(subject: Subject, number: int) -> tuple[Any, ...]:
+    """The column of one run: picture, legend, and two files."""
+    with gr.Column(min_width=300):
+        title = gr.HTML(f'<div class="run-title">{escape(subject.title)}</div>')
+        image = gr.Image(
+            label="Result", interactive=False, format="png", buttons=["fullscreen"], elem_id=f"result-{number}"
+        )
+        legend = gr.HTML("<p>Drop a picture, or pick one.</p>", elem_id=f"legend-{number}", padding=True)
+        with gr.Row():
+            index = gr.DownloadButton("Index PNG", size="sm", interactive=False, elem_id=f"png-{number}")
+            coco = gr.DownloadButton("COCO json", size="sm", interactive=False, elem_id=f"coco-{number}")
+    title.elem_id = f"title-{number}"
+    return image, legend, index, coco
+
+
+def _answer(subjects: Sequence[Subject], limits: Limits) -> Callable[..., list[Any]]:
+    """The function that fills every run's column."""
+
+    def answer(path: str | None, typed: str, ticked: list[str], view: View, least: float) -> list[Any]:
+        try:
+            if not path:
+                raise ImagesError("there is no picture yet. Drop one, or pick one.")
+            image = read_image(Path(path), max_pixels=limits.pixels)
+            return [
+                part
+                for subject in subjects
+                for part in _shown(subject, image, Path(path).name, (typed, ticked, view, least), limits.folder)
+            ]
+        except NamesakeError as error:
+            raise gr.Error(escape(str(error)), duration=12, print_exception=False) from error
+
+    return answer
+
+
+def _shown(
+    subject: Subject, image: ImageArray, name: str, asked: tuple[str, list[str], View, float], folder: Path
+) -> list[Any]:
+    typed, ticked, view, least = asked
+    found = subject.viewer.find(image, typed=typed or "", ticked=ticked or []).surer_than(float(least) / 100)
+    index, coco = look.files(found, name=name, folder=folder)
+    return [
+        look.picture(image, found, view),
+        look.legend(found, view),
+        gr.DownloadButton(value=str(index), interactive=True),
+        gr.DownloadButton(value=str(coco), interactive=True),
+    ]
+
+
+def _pick(examples: Sequence[ImageArray]) -> Callable[[gr.SelectData], ImageArray]:
+    def pick(event: gr.SelectData) -> ImageArray:
+        if not isinstance(event.index, int) or not 0 <= event.index < len(examples):
+            raise gr.Error("There is no such picture.", print_exception=False)
+        return examples[event.index]
+
+    return pick
+
+
+def _browse_tab(subjects: Sequence[Subject]) -> None:
+    titles = [subject.title for subject in subjects]
+    first = list(subjects[0].browser.names)
+    with gr.Row():
+        run = gr.Dropdown(
+            titles, value=titles[0], type="index", label="Run", visible=len(titles) > 1, elem_id="browse-run"
+        )
+        name = gr.Dropdown(first, value=first[0] if first else None, label="Name", elem_id="browse-name")
+        number = gr.Number(1, minimum=1, precision=0, step=1, label="Page of masks", elem_id="browse-page")
+    gr.HTML("<h3>Its archive: the images nearest to the name, best first</h3>")
+    sheet = gr.Image(label="Contact sheet", interactive=False, buttons=["fullscreen"], elem_id="sheet")
+    gr.HTML("<h3>Its pseudo-masks, from the best score to the worst</h3>")
+    masks = gr.HTML("<p>Choose a name.</p>", elem_id="masks")
+
+    def names_of(chosen: int) -> gr.Dropdown:
+        known = list(subjects[chosen or 0].browser.names)
+        return gr.Dropdown(known, value=known[0] if known else None)
+
+    def browse(chosen: int, name: str | None, page: float | None) -> tuple[Any, str]:
+        browser = subjects[chosen or 0].browser
+        try:
+            return browser.sheet(name or ""), browser.masks(name or "", int(page or 1))
+        except NamesakeError as error:
+            raise gr.Error(escape(str(error)), print_exception=False) from error
+
+    run.change(names_of, run, name, api_visibility="private")
+    gr.on([name.change, number.change], browse, [run, name, number], [sheet, masks], api_visibility="private")
+    gr.on(None, browse, [run, name, number], [sheet, masks], api_visibility="private")
+
+
+def _report_tab(subjects: Sequence[Subject], tab: gr.Tab) -> None:
+    titles = [subject.title for subject in subjects]
+    run = gr.Radio(titles, value=titles[0], type="index", label="Run", visible=len(titles) > 1, elem_id="report-run")
+    shown = gr.HTML("<p>Opening the report …</p>", elem_id="report")
+
+    def report(chosen: int) -> str:
+        return subjects[chosen or 0].browser.report()
+
+    gr.on([tab.select, run.change], report, run, shown, api_visibility="private")
+
+
+def _head(subjects: Sequence[Subject]) -> str:
+    words = " beside ".join(escape(subject.title) for subject in subjects)
+    kinds = "; ".join(
+        f"{escape(subject.title)} {'takes any names' if subject.viewer.takes_names else 'knows its own names'}"
+        for subject in subjects
+    )
+    return f"<h1>namesake: {words}</h1><p>{kinds}. Pictures stay on this machine.</p>"

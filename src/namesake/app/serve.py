@@ -1,0 +1,189 @@
+"""Run folders in, a web server on this machine out. It asks nothing of any other machine."""
+
+import hmac
+import ipaddress
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from namesake.app.look import Viewer
+from namesake.errors import ConfigError
+from namesake.progress import note
+from namesake.segmenter import load_segmenter
+
+MOST_CONNECTIONS = 400
+
+
+@dataclass(frozen=True)
+class ServeConfig:
+    """How the page is served.
+
+    Attributes:
+        host: Address to listen on; other machines reach the page only on one that is not this machine's own.
+        port: 0 for any that is free.
+        password: Asked of visitors, whatever user name they give; "" for none.
+        upload_megabytes: Of one picture's file.
+        megapixels: Of one picture.
+        device: "auto", "cpu" or "cuda".
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 7860
+    password: str = ""
+    upload_megabytes: float = 20
+    megapixels: float = 24
+    device: str = "auto"
+
+
+def serve(runs: Sequence[Path], *, config: ServeConfig = ServeConfig(), ready: Callable[[str], None]) -> None:  # noqa: B008
+    """Serve the page of one run, or of two side by side, until interrupted.
+
+    Args:
+        runs: One or two run folders.
+        config: How.
+        ready: Called with the address once visitors may come.
+
+    Raises:
+        ConfigError: gradio is missing, the address is taken, or there are more than two runs.
+        WeightsError: A run holds no segmenter.
+    """
+    import uvicorn
+
+    with listening(config) as (sock, address), private_folder() as folder:
+        app = build_app(runs, config=config, folder=folder)
+        if not is_loopback(config.host) and not config.password:
+            note(f"anyone who reaches {address} may use this page; --password asks them for one.")
+        settings = uvicorn.Config(
+            app, log_level="warning", limit_concurrency=MOST_CONNECTIONS, timeout_keep_alive=20, server_header=False
+        )
+        ready(address)
+        uvicorn.Server(settings).run(sockets=[sock])
+
+
+def build_app(runs: Sequence[Path], *, config: ServeConfig, folder: Path) -> Any:  # noqa: ANN401
+    """The web application: the page, behind its guard.
+
+    Args:
+        runs: One or two run folders.
+        config: How it is served.
+        folder: For uploads and files for download; the only one that is reachable.
+
+    Returns:
+        An ASGI application.
+
+    Raises:
+        ConfigError, WeightsError: As in `serve`.
+    """
+    if not 1 <= len(runs) <= 2:
+        raise ConfigError(f"expected one run, or two to compare, found {len(runs)}.")
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["GRADIO_TEMP_DIR"] = str(folder)
+    try:
+        import gradio as gr
+    except ImportError as error:
+        raise ConfigError("the web page needs gradio: pip install 'namesake[app]'.") from error
+    from fastapi import FastAPI
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+    from namesake.app.browse import Browser
+    from namesake.app.guard import Guard
+    from namesake.app.page import Limits, Subject, build_page
+
+    _refuse_downloads()
+    viewers = [Viewer(load_segmenter(run, device=config.device)) for run in runs]
+    subjects = [
+        Subject(title, viewer, Browser(run)) for title, viewer, run in zip(_titles(runs), viewers, runs, strict=True)
+    ]
+    page = build_page(subjects, Limits(int(config.megapixels * 1e6), folder))
+    upload_bytes = int(config.upload_megabytes * 2**20)
+    app = gr.mount_gradio_app(
+        FastAPI(docs_url=None, redoc_url=None, openapi_url=None),
+        page,
+        path="/",
+        auth=(lambda _, given: hmac.compare_digest(given.encode(), config.password.encode()))
+        if config.password
+        else None,
+        auth_message="Any user name, and the password of this page.",
+        max_file_size=upload_bytes,
+        show_error=True,
+        footer_links=[],
+        run_history=False,
+        ssr_mode=False,
+        theme=_theme(),
+        css=(Path(__file__).parent / "style.css").read_text(encoding="utf-8"),
+    )
+    page.has_launched = True  # from here on paths that visitors send must lie in `folder`
+    guarded = Guard(app, files=folder, upload_bytes=upload_bytes)
+    hosts = ["127.0.0.1", "localhost", "[::1]", config.host] if is_loopback(config.host) else ["*"]
+    return TrustedHostMiddleware(guarded, allowed_hosts=hosts)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@contextmanager
+def listening(config: ServeConfig) -> Iterator[tuple[socket.socket, str]]:
+    """A socket that listens, and the address for a browser.
+
+    Raises:
+        ConfigError: The address is taken, or not one of this machine.
+    """
+    try:
+        family, _, _, _, where = socket.getaddrinfo(config.host, config.port, type=socket.SOCK_STREAM)[0]
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(where)
+        sock.listen(128)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot listen on {config.host}:{config.port} ({error.strerror}). Choose another --port, or 0 for any."
+        ) from error
+    host = f"[{config.host}]" if ":" in config.host else config.host
+    with sock:
+        yield sock, f"http://{host}:{sock.getsockname()[1]}"
+
+
+@contextmanager
+def private_folder() -> Iterator[Path]:
+    """A new folder that only this user may read, removed at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="namesake-serve-")).resolve()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _titles(runs: Sequence[Path]) -> list[str]:
+    titles = [run.resolve().name for run in runs]
+    return (
+        titles if len(set(titles)) == len(titles) else [f"{title} ({place})" for place, title in enumerate(titles, 1)]
+    )
+
+
+def _theme() -> Any:  # noqa: ANN401
+    """The plain theme in fonts that every machine has."""
+    import gradio as gr
+
+    fonts, mono = ("system-ui", "sans-serif"), ("ui-monospace", "monospace")
+    return gr.themes.Default(primary_hue="blue", neutral_hue="slate", font=fonts, font_mono=mono)
+
+
+def _refuse_downloads() -> None:
+    """Addresses that visitors send in place of files are not fetched."""
+    from gradio import processing_utils
+
+    async def refuse(url: str, cache_dir: str) -> str:
+        raise ConfigError(f"pictures are uploaded, not fetched from an address ({url[:60]}, {Path(cache_dir).name}).")
+
+    processing_utils.async_ssrf_protected_download = refuse
