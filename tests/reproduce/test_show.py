@@ -1,9 +1,10 @@
 """Rows and pages: means, ranges and changes are those of the values; what was not published stays empty."""
 
+from namesake.evaluation.benchmarks import BENCHMARKS
 from namesake.reproduce.papers import PAPERS, TITLES
-from namesake.reproduce.record import page_of
+from namesake.reproduce.record import number, page_of
 from namesake.reproduce.show import markdown, rows_of
-from namesake.reproduce.table import Setting, Table
+from namesake.reproduce.table import Outcome, Setting, Table
 from namesake.systems import SYSTEMS, configure
 
 TABLE = Table(
@@ -15,7 +16,10 @@ TABLE = Table(
     ),
     lambda _: {},
 )
-MEASURED = {"plain": {"mIoU": [20.0, 22.0]}, "better": {"mIoU": [25.0, 24.0]}}
+MEASURED = {
+    "plain": Outcome({"mIoU": [20.0, 22.0]}, "name-only", "S"),
+    "better": Outcome({"mIoU": [25.0, 24.0]}, "name-only", "M"),
+}
 
 
 def test_rows__means_ranges_and_changes() -> None:
@@ -28,14 +32,14 @@ def test_rows__means_ranges_and_changes() -> None:
 
 def test_markdown__a_line_a_setting() -> None:
     page = markdown("Table 1: Cats", TABLE, MEASURED, command="namesake reproduce cats --table 1")
-    assert "| better | 24.5 ± 1.0 (+3.5) | 52.5 (+2.5) |" in page
-    assert "| quoted |  | 10.0 (-40.0) |" in page
+    assert "| better | name-only, M | 24.5 ± 1.0 (+3.5) | 52.5 (+2.5) |" in page
+    assert "| quoted |  |  | 10.0 (-40.0) |" in page
     assert "`namesake reproduce cats --table 1`" in page
 
 
 def test_page__in_the_order_of_the_paper() -> None:
-    values = {setting.label: {"all": [1.0]} for setting in PAPERS["namedmask"]["3"].settings}
-    other = {setting.label: {"mIoU": [1.0]} for setting in PAPERS["namedmask"]["figure-3"].settings}
+    values = {setting.label: {"values": {"all": [1.0]}} for setting in PAPERS["namedmask"]["3"].settings}
+    other = {setting.label: {"values": {"mIoU": [1.0]}} for setting in PAPERS["namedmask"]["figure-3"].settings}
     page = page_of("namedmask", {"figure-3": other, "3": values})
     assert page.index("## Table 3: ") < page.index("## Figure 3: ")
 
@@ -51,3 +55,19 @@ def test_papers__settings_are_valid_configurations() -> None:
                     configure(setting.system, preset="paper", config=setting.config)
                     mini = setting.config if setting.mini is None else setting.mini
                     configure(setting.system, preset="mini", config=mini)
+
+
+def test_number__of_every_kind_of_key() -> None:
+    assert [number(key) for key in ("3", "figure-3", "supplementary-1", "supplementary-figure-2", "remedies")] == [
+        "Table 3",
+        "Figure 3",
+        "Supplementary table 1",
+        "Supplementary figure 2",
+        "Remedies",
+    ]
+
+
+def test_benchmarks__are_known() -> None:
+    for tables in PAPERS.values():
+        for table in tables.values():
+            assert set(table.benchmarks.values()) <= BENCHMARKS.keys()

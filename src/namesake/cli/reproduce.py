@@ -14,19 +14,23 @@ def reproduce(
     paper: Annotated[str, typer.Argument(help="namedmask, zutis or fmbseg.")],
     *,
     table: Annotated[str, typer.Option(help="1, 2, ..., figure-3, ...; `list` prints what there is, `all` runs it.")],
+    preset: Annotated[str, typer.Option(help="mini (the embedded world), or paper (real benchmarks).")] = "mini",
+    root: Annotated[
+        Path | None, typer.Option(help="For real benchmarks: a folder of each by its key, and images/ without labels.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Worlds and runs; shared by all tables, and kept.")] = Path("reproduce"),
     results: Annotated[Path | None, typer.Option(help="Folder of the page; results/ in --out if not given.")] = None,
-    seeds: Annotated[int, typer.Option(help="Seeds 0 to this less one, each with a world of its own.")] = 3,
+    seeds: Annotated[int, typer.Option(help="Seeds 0 to this less one, each with runs of its own.")] = 3,
     jobs: Annotated[int, typer.Option(help="Seeds measured at a time.")] = 1,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Run a paper's table or figure on the embedded world and print it beside what was published.
+    """Run a paper's table or figure and print it beside what was published.
 
     Example: namesake reproduce namedmask --table 3
     """
-    from namesake.reproduce import PAPERS
+    from namesake.reproduce import PAPERS, Scale
     from namesake.reproduce import reproduce as run_table
 
     set_quiet(quiet)
@@ -34,8 +38,8 @@ def reproduce(
         known = {key: one.title for key, one in PAPERS.get(paper, {}).items()}
         say({"tables": known}, as_json=as_json, lines=[f"{key:<24} {title}" for key, title in known.items()])
         return
-    rows: list[dict[str, object]] = []
+    scale, rows = Scale(preset, root, device), list[dict[str, object]]()
     for key in PAPERS.get(paper, {}) if table == "all" else (table,):
-        found, page = run_table(paper, key, out=out, results=results, seeds=range(seeds), jobs=jobs, device=device)
+        found, page = run_table(paper, key, out=out, results=results, seeds=range(seeds), scale=scale, jobs=jobs)
         rows += [{"table": key, **row} for row in found]
     say({"rows": rows, "page": page}, as_json=as_json, lines=[page.read_text(encoding="utf-8"), f"page: {page}"])

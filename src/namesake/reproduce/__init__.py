@@ -2,5 +2,6 @@
 
 from namesake.reproduce.papers import PAPERS
 from namesake.reproduce.record import reproduce
+from namesake.reproduce.run import Scale
 
-__all__ = ["PAPERS", "reproduce"]
+__all__ = ["PAPERS", "Scale", "reproduce"]

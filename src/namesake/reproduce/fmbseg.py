@@ -18,8 +18,8 @@ BASE = Setting(
     "Stage 2 (base)", "fmbseg", names="topics", published=on_sets(67.73, 85.65, 42.72, 57.63, 29.88, 28.37, 16.25)
 )
 BENCHMARKS = {
-    "PV-21": "voc2012", "PV-20": "voc2012-20", "PC-59": "pascal-context-59", "CO-80": "coco2017",
-    "CS-171": "coco-stuff-171", "City": "cityscapes", "ADE": "ade20k",
+    "PV-21": "voc2012", "PV-20": "voc2012-20", "PC-59": "pascal-context", "CO-80": "coco2017",
+    "CS-171": "coco-stuff", "City": "cityscapes", "ADE": "ade20k",
 }  # fmt: skip
 
 
@@ -69,7 +69,7 @@ TABLES: dict[str, Table] = {
         ),
         topics,
         columns=EVERY,
-        benchmarks={"CS-171": "coco-stuff-171"},
+        benchmarks={"CS-171": "coco-stuff"},
     ),
     "appendix-2": Table(
         "Share of the masks of stage 1.2",

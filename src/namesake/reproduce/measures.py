@@ -1,5 +1,6 @@
 """A run and the place of its benchmark in, values by column out. Every value is percent unless its column says else."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from namesake.evaluation.confusion import Confusion, fold
 from namesake.evaluation.instances import read_truth
 from namesake.evaluation.mask_quality import mask_iou_per_name
 from namesake.evaluation.scores import iou_per_label, mean_iou_over_dataset
+from namesake.evaluation.sizes import SIZES
 from namesake.evaluation.terms import terms_of
 from namesake.images import read_image
 from namesake.masks.store import open_masks
@@ -44,6 +46,13 @@ def semantic(trial: Trial) -> Values:
     """Mean IoU over the dataset."""
     scores = evaluate(segmenter_of(trial), benchmark_of(trial))
     return {"mIoU": scores.mean_iou_over_dataset, "pixel accuracy": scores.pixel_accuracy}
+
+
+def sized(trial: Trial) -> Values:
+    """Mean IoU over the dataset, and of objects by their share of the image (small to large), as in ImageNet-S."""
+    scores = evaluate(segmenter_of(trial), benchmark_of(trial), measures=("sizes",))
+    by_size = [scores.measures[f"mean_iou_{size}_objects"] for size in SIZES]
+    return {"mIoU": scores.mean_iou_over_dataset, **dict(zip(("S", "MS", "ML", "L"), by_size, strict=True))}
 
 
 def topics(trial: Trial) -> Values:
@@ -91,8 +100,8 @@ def by_objects(trial: Trial) -> Values:
     """Mean IoU on images with one true object, with several, and on all (NamedMask, Table 3)."""
     benchmark = benchmark_of(trial)
     counts = _objects_per_image(benchmark)
-    single = [image_id for image_id in benchmark.images.ids if counts.get(image_id, 0) == 1]
-    several = [image_id for image_id in benchmark.images.ids if counts.get(image_id, 0) > 1]
+    single = [image_id for image_id in benchmark.images.ids if counts[image_id] == 1]
+    several = [image_id for image_id in benchmark.images.ids if counts[image_id] > 1]
     return {
         column: evaluate(segmenter_of(trial), _only(benchmark, ids)).mean_iou_over_dataset
         for column, ids in (("single obj.", single), ("multi-obj.", several), ("all", list(benchmark.images.ids)))
@@ -105,7 +114,7 @@ def masks(trial: Trial) -> Values:
         raise DataError("this table needs the truth of the unlabelled images; give --root a set that has it.")
     made = open_masks(trial.run / trial.setting.facts["masks"])
     names = trial.place.names[trial.setting.names]
-    found = mask_iou_per_name(made, names, open_benchmark(trial.place.benchmark, trial.place.truth))
+    found = mask_iou_per_name(made, names, open_benchmark(*trial.place.truth))
     return {"avg. IoU": float(np.mean(list(found.values()))), **found}
 
 
@@ -145,16 +154,12 @@ def _by_kind(iou: Mapping[str, float], trial: Trial) -> Values:
     return {"mIoU": float(np.nanmean(kinds["things"] + kinds["stuff"])), **means}
 
 
-def _objects_per_image(benchmark: Benchmark) -> dict[str, int]:
+def _objects_per_image(benchmark: Benchmark) -> Counter[str]:
     truth = read_truth(benchmark)
     if truth is None:
         raise DataError("this table needs a benchmark with true objects (instances.json).")
     files = {image["id"]: image["file_name"] for image in truth["images"]}
-    counts: dict[str, int] = {}
-    for annotation in truth["annotations"]:
-        file = files[annotation["image_id"]]
-        counts[file] = counts.get(file, 0) + 1
-    return counts
+    return Counter(files[annotation["image_id"]] for annotation in truth["annotations"])
 
 
 def _only(benchmark: Benchmark, ids: list[str]) -> Benchmark:

@@ -1,4 +1,4 @@
-"""A table and a place in, a value for each setting, seed and column out. Finished runs and values are not redone."""
+"""A table in, values for each setting, seed and column out. Finished runs and values are not redone."""
 
 import hashlib
 import json
@@ -6,20 +6,34 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from namesake import systems
 from namesake.errors import ConfigError
-from namesake.images import open_images
+from namesake.evaluation.provenance import Provenance, provenance_of
 from namesake.progress import note
-from namesake.records import Names
+from namesake.reproduce.measures import benchmark_of
 from namesake.reproduce.papers import PAPERS
-from namesake.reproduce.table import Place, Setting, Table, Trial, Values
+from namesake.reproduce.places import mini_place, real_place
+from namesake.reproduce.table import Outcome, Place, Setting, Table, Trial, Values
 from namesake.workspace import read_manifest, write_json
-from namesake.world import SEEN_NAMES, STUFF, UNSEEN_NAMES, write_world
 
-UNLABELLED, SCENES, UNSEEN = 1_500, 200, 150
-"""Images of the embedded world: without labels, with truth, and of names that no segmenter was trained on."""
+
+class Scale(NamedTuple):
+    """Of what size a reproduction is.
+
+    Attributes:
+        preset: "mini" for the embedded world, else that of the systems' configurations.
+        root: Benchmarks and unlabelled images; unused at mini scale.
+        device: "auto", "cpu" or "cuda".
+    """
+
+    preset: str = "mini"
+    root: Path | None = None
+    device: str = "auto"
+
+
+MINI_SCALE = Scale()
 
 
 def find_table(paper: str, table: str) -> Table:
@@ -36,69 +50,66 @@ def find_table(paper: str, table: str) -> Table:
 
 
 def measure_table(
-    paper: str, table: str, *, out: Path, seeds: Sequence[int], jobs: int = 1, device: str = "auto"
-) -> dict[str, dict[str, list[float]]]:
-    """Measure a table on the embedded world, once a seed.
+    paper: str, table: str, *, out: Path, seeds: Sequence[int], scale: Scale = MINI_SCALE, jobs: int = 1
+) -> dict[str, Outcome]:
+    """Measure a table, once a seed.
 
     Args:
         paper: A key of PAPERS.
         table: A key of its tables.
         out: Folder of worlds and runs, kept between calls and shared by all tables.
-        seeds: Each has a world of its own.
+        seeds: At mini scale each has a world of its own.
+        scale: Embedded world or real benchmarks.
         jobs: Seeds measured at a time, each in a process of its own.
-        device: "auto", "cpu" or "cuda".
 
     Returns:
-        For each setting by its label, the values of each column, one a seed.
+        What each setting that is run came to, by its label.
+
+    Raises:
+        ConfigError: There is no such table, or real benchmarks are asked for without a root.
     """
     find_table(paper, table)
-    tasks = [(paper, table, out, seed, device) for seed in seeds]
+    if scale.preset != "mini" and scale.root is None:
+        raise ConfigError(f"the preset {scale.preset} needs --root, the folder of benchmarks and unlabelled images.")
+    tasks = [(paper, table, out / f"seed-{seed}", seed, scale) for seed in seeds]
     if jobs == 1 or len(seeds) == 1:
         measured = [_measure_seed(*task) for task in tasks]
     else:
         with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
             measured = [future.result() for future in [pool.submit(_measure_seed, *task) for task in tasks]]
     return {
-        label: {column: [values[label][column] for values in measured] for column in measured[0][label]}
-        for label in measured[0]
+        label: Outcome(
+            {column: [each[label][0][column] for each in measured] for column in values}, known.regime, known.tier
+        )
+        for label, (values, known) in measured[0].items()
     }
 
 
-def _measure_seed(paper: str, table: str, out: Path, seed: int, device: str) -> dict[str, Values]:
-    """Values of every setting that is run."""
+def _measure_seed(
+    paper: str, table: str, folder: Path, seed: int, scale: Scale
+) -> dict[str, tuple[Values, Provenance]]:
+    """Values of every setting that is run, and what its run knew."""
     wanted = PAPERS[paper][table]
-    place = mini_place(out / f"seed-{seed}", seed=seed, device=device)
     ours = [setting for setting in wanted.settings if setting.system]
-    return {setting.label: _measure(setting, wanted, place, f"{paper}-{table}") for setting in ours}
+    what = f"{paper}-{table}"
+    if scale.preset == "mini" or scale.root is None:
+        place = mini_place(folder, seed=seed, device=scale.device)
+        return {setting.label: _measure(setting, wanted, place, what) for setting in ours}
+    found: dict[str, tuple[Values, Provenance]] = {}
+    for column, benchmark in wanted.benchmarks.items():
+        place = real_place(benchmark, scale.root, folder, preset=scale.preset, seed=seed, device=scale.device)
+        for setting in ours:
+            values, known = _measure(setting, wanted, place, what)
+            if len(wanted.benchmarks) > 1:
+                values = {column: next(iter(values.values()))}
+            found[setting.label] = (found.get(setting.label, ({}, known))[0] | values, known)
+    return found
 
 
-def mini_place(folder: Path, *, seed: int, device: str) -> Place:
-    """The embedded world of a seed, rendered where it is missing."""
-    world = folder / "world"
-    write_world("unlabelled", world / "unlabelled", count=UNLABELLED, seed=seed, truth=True)
-    write_world("scenes", world / "scenes", count=SCENES, seed=seed, names=SEEN_NAMES)
-    write_world("scenes", world / "unseen", count=UNSEEN, seed=seed + 1_000, names=UNSEEN_NAMES)
-    return Place(
-        benchmark="world",
-        roots={"things": world / "scenes", "unseen": world / "unseen"},
-        images=open_images(world / "unlabelled" / "images"),
-        truth=world / "unlabelled",
-        names={
-            "things": Names(SEEN_NAMES),
-            "topics": Names((*SEEN_NAMES, *STUFF), background=()),
-            "unseen": Names(UNSEEN_NAMES),
-            "unseen topics": Names((*UNSEEN_NAMES, *STUFF), background=()),
-        },
-        preset="mini",
-        seed=seed,
-        device=device,
-        runs=folder / "runs",
-    )
-
-
-def _measure(setting: Setting, table: Table, place: Place, what: str) -> Values:
+def _measure(setting: Setting, table: Table, place: Place, what: str) -> tuple[Values, Provenance]:
     """Run a setting and measure it, unless the same run was measured so before."""
-    config = setting.mini if setting.mini is not None and place.preset == "mini" else setting.config
+    mini = place.preset == "mini" and setting.mini is not None
+    config = setting.mini if mini and setting.mini is not None else setting.config
     identity = json.dumps([setting.system, setting.names, setting.until, config])
     folder = place.runs / f"{setting.system.replace('+', '-')}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
     note(f"== {what}, seed {place.seed}: {setting.label}")
@@ -114,15 +125,15 @@ def _measure(setting: Setting, table: Table, place: Place, what: str) -> Values:
         until=setting.until,
         beside=place.runs,
     )
+    trial = Trial(setting, folder, place)
+    known = provenance_of(folder, benchmark_of(trial), place.names[setting.asked or setting.names])
     last = (read_manifest(folder / done.stages[-1]["name"]) or {})["key"]
     path = folder / "measured" / f"{what}-{_slug(setting.label)}.json"
-    if path.is_file():
-        held: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if held["key"] == last:
-            return dict(held["values"])
-    values = table.measure(Trial(setting, folder, place))
-    write_json(path, {"key": last, "values": values})
-    return values
+    held = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if held.get("key") != last:
+        held = {"key": last, "values": table.measure(trial)}
+        write_json(path, held)
+    return dict(held["values"]), known
 
 
 def _slug(label: str) -> str:

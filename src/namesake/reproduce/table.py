@@ -1,6 +1,6 @@
 """What a table of a paper consists of: its settings, what is measured of each, and what was published. Runs nothing."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -19,7 +19,7 @@ class Place(NamedTuple):
         benchmark: Key of the benchmark; "world" at mini scale.
         roots: Where it lies: images of things, and of things that are kept from every training ("unseen").
         images: The unlabelled images.
-        truth: A folder with the truth of those images, where it is known.
+        truth: Key and place of a benchmark whose images are among those, where there is one.
         names: By vocabulary.
         preset: Of the systems' configurations.
         seed: Of everything random.
@@ -30,7 +30,7 @@ class Place(NamedTuple):
     benchmark: str
     roots: Mapping[str, Path]
     images: Images
-    truth: Path | None
+    truth: tuple[str, Path] | None
     names: Mapping[Vocabulary, Names]
     preset: str
     seed: int
@@ -73,6 +73,20 @@ class Setting:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
+class Outcome(NamedTuple):
+    """What a setting came to, over all seeds.
+
+    Attributes:
+        values: A value a seed, by column.
+        regime: What the run knew of the benchmark.
+        tier: Which human masks had a part in it.
+    """
+
+    values: Mapping[str, Sequence[float]]
+    regime: str = ""
+    tier: str = ""
+
+
 class Trial(NamedTuple):
     """A setting that was run: what a measure looks at."""
 
@@ -90,7 +104,8 @@ class Table:
         settings: Its rows; the first that is run is what the others are compared with.
         measure: Values of a run.
         columns: Of what is measured, in order; (): all.
-        benchmarks: Those of the paper, by the columns under which its values are published.
+        benchmarks: Those of the paper, by the columns under which its values are published. Where there are several,
+            the first value that is measured on each is ours of its column.
         differs: What is measured differently here, in words.
     """
 
