@@ -1,4 +1,4 @@
-"""A run folder in, a web page on this machine out: segment a picture, look at what the run learned from, compare two runs.
+"""Run folders in, a web page on this machine out: segment a picture, see what a run learned from, compare two runs.
 
 `look` and `browse` say what is shown, `page` lays it out, `guard` decides what may be asked for, `serve` starts it.
 """

@@ -1,4 +1,4 @@
-"""A run folder in; what it learned from out, name by name: contact sheets, pseudo-masks, its report. It writes nothing."""
+"""A run folder in; what it learned from out, name by name, and its report. It writes nothing."""
 
 from html import escape
 from pathlib import Path
@@ -34,7 +34,7 @@ class Browser:
         self.images = Path(str(read_json(run / "run.json").get("images", "")))
 
     def examples(self) -> list[ImageArray]:
-        """The best pictures of some names' archives, so that there is something to try; those that are gone left out."""
+        """The best pictures of some names' archives, as something to try; those that are gone are left out."""
         if not (self.run / "archives" / "manifest.json").is_file():
             return []
         import pyarrow.compute as pc

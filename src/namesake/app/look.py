@@ -131,7 +131,7 @@ def picture(image: ImageArray, found: Found, view: View) -> Picture:
     """
     prediction = found.prediction
     height, width = image.shape[:2]
-    scale = min(max(max(height, width), SMALLEST), LARGEST) / max(height, width)
+    scale = min(max(height, width, SMALLEST), LARGEST) / max(height, width)
     size = {"height": max(1, round(height * scale)), "width": max(1, round(width * scale))}
     shown = resize(image, **size, method="bilinear")
     if view == "confidence":

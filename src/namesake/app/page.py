@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.data_classes import ImageData
 
 from namesake.app import look
 from namesake.app.browse import Browser
@@ -45,16 +44,6 @@ class Limits:
     folder: Path
 
 
-class PictureInput(gr.Image):
-    """A picture as the file that was sent: our own reader decodes it, which knows the limits and names the fault."""
-
-    is_template = True
-
-    def preprocess(self, payload: ImageData | None) -> str | None:
-        """The file's path."""
-        return payload.path if payload else None
-
-
 def build_page(subjects: Sequence[Subject], limits: Limits) -> gr.Blocks:
     """The page of one or two runs."""
     names = " and ".join(subject.title for subject in subjects)
@@ -72,7 +61,7 @@ def build_page(subjects: Sequence[Subject], limits: Limits) -> gr.Blocks:
 def _segment_tab(subjects: Sequence[Subject], limits: Limits) -> None:
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
-            picture = PictureInput(
+            picture = gr.Image(
                 label="Picture",
                 type="filepath",
                 sources=["upload", "clipboard"],
@@ -80,6 +69,7 @@ def _segment_tab(subjects: Sequence[Subject], limits: Limits) -> None:
                 height=300,
                 elem_id="picture",
             )
+            picture.preprocess = _file_of  # our own reader decodes it: it knows the limits and names the fault
             examples = [image for subject in subjects[:1] for image in subject.browser.examples()]
             gallery = gr.Gallery(
                 examples,
@@ -109,6 +99,11 @@ def _segment_tab(subjects: Sequence[Subject], limits: Limits) -> None:
     gr.on([button.click, picture.upload, *(part.submit for part in words if isinstance(part, gr.Textbox))], **ask)
     gr.on([view.input, least.release], show_progress="hidden", **ask)
     gallery.select(_pick(examples), outputs=picture, api_visibility="private").success(**ask)
+
+
+def _file_of(sent: Any) -> str | None:  # noqa: ANN401
+    """The file that a visitor sent, as it came."""
+    return sent.path if sent else None
 
 
 def _words(subjects: Sequence[Subject]) -> tuple[gr.Textbox, gr.CheckboxGroup]:
