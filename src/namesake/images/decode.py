@@ -1,4 +1,7 @@
-"""An image file or its bytes in, an RGB array out, or `ImagesError` with the reason; knows no folder and no network."""
+"""An image file or its bytes in, an RGB array out, or `ImagesError` with the reason; knows no folder and no network.
+
+A path may lead through a tar or a table, as if that were a folder.
+"""
 
 import io
 import re
@@ -13,6 +16,7 @@ from numpy import ndarray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from namesake.errors import ImagesError
+from namesake.images.containers import read_member
 from namesake.shapes import ImageArray
 
 MAX_PIXELS = 178_956_970
@@ -22,7 +26,7 @@ FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "PPM", "GIF")
 SIXTEEN_BIT_FORMATS = {"PNG", "PPM"}
 
 
-def read_image(path_or_bytes: Path | bytes, *, max_pixels: int = MAX_PIXELS) -> ImageArray:
+def read_image(path_or_bytes: Path | bytes, *, name: str = "", max_pixels: int = MAX_PIXELS) -> ImageArray:
     """Decode an image.
 
     The EXIF orientation is applied; of an animation or a multi-page file the first picture is taken; transparent
@@ -32,6 +36,7 @@ def read_image(path_or_bytes: Path | bytes, *, max_pixels: int = MAX_PIXELS) -> 
 
     Args:
         path_or_bytes: The file, or its content.
+        name: What to call it in messages; the file's name if empty.
         max_pixels: Refuse images with more pixels than that, before decoding them. Above the default, Pillow's own
             limit (`PIL.Image.MAX_IMAGE_PIXELS`) holds too.
 
@@ -42,8 +47,8 @@ def read_image(path_or_bytes: Path | bytes, *, max_pixels: int = MAX_PIXELS) -> 
         ImagesError: Nothing there, empty, truncated, not an image of a known format, or too large; the message begins
             with the file's name and says why.
     """
-    name = "the image" if isinstance(path_or_bytes, bytes) else Path(path_or_bytes).name
-    content = path_or_bytes if isinstance(path_or_bytes, bytes) else _read(Path(path_or_bytes))
+    name = name or ("the image" if isinstance(path_or_bytes, bytes) else Path(path_or_bytes).name)
+    content = path_or_bytes if isinstance(path_or_bytes, bytes) else read_content(Path(path_or_bytes))
     if not content:
         raise ImagesError(f"{name}: the file is empty.")
     _mute_pillow()
@@ -62,9 +67,16 @@ def read_image(path_or_bytes: Path | bytes, *, max_pixels: int = MAX_PIXELS) -> 
         raise ImagesError(f"{name}: cannot be decoded: {str(error) or type(error).__name__}.") from error
 
 
-def _read(path: Path) -> bytes:
+def read_content(path: Path) -> bytes:
+    """Bytes of an image file, or of what a path names within a tar or a table.
+
+    Raises:
+        ImagesError: It cannot be read.
+    """
     try:
         return path.read_bytes()
+    except NotADirectoryError:
+        return read_member(path)
     except OSError as error:
         raise ImagesError(f"{path.name}: cannot be read: {error.strerror}.") from error
 

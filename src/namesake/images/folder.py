@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from namesake.errors import ImagesError
+from namesake.images.containers import PARQUET, is_container, list_members, lists_other_files
 from namesake.progress import note
 from namesake.records import Images
 
@@ -13,14 +14,15 @@ SHOWN = 5
 
 
 def open_images(folder: Path) -> Images:
-    """List a folder's images, sub-folders included.
+    """List a folder's images; sub-folders, tar shards and parquet tables (of bytes, paths or URLs) included.
 
     Files and folders whose names begin with a dot are passed over. Links are followed to files within the folder only;
     links that leave it or lead nowhere, links to folders, what is no regular file, and names that are not UTF-8 are
     left out and listed once on standard error.
 
     Args:
-        folder: Where the images lie; may itself be a link.
+        folder: Where the images lie; may itself be a link, a tar or a table. Tables within a folder that list
+            the files of a tar of the same name or files beside them are passed over.
 
     Returns:
         The images; an id is the path relative to `folder` with "/", and ids are sorted by code point.
@@ -31,16 +33,16 @@ def open_images(folder: Path) -> Images:
     folder = Path(folder).absolute()
     if not folder.exists():
         raise ImagesError(f"expected a folder with images at {folder}, found nothing. Check the path.")
-    if not folder.is_dir():
+    if not folder.is_dir() and not is_container(folder.name):
         raise ImagesError(f"expected a folder with images, found the file {folder}. Give the folder that it lies in.")
     ids: list[str] = []
     left_out: list[str] = []
     others: dict[str, int] = {}
-    for path, reason in _walk(folder):
+    for path, reason in _walk(folder) if folder.is_dir() else list_members(folder):
         extension = PurePosixPath(path).suffix[1:].lower()
         if reason:
             left_out.append(f"{path!r} ({reason})")
-        elif extension in EXTENSIONS:
+        elif extension in EXTENSIONS or (folder / path).parent.suffix.lower() == PARQUET:
             ids.append(path)
         else:
             others[extension] = others.get(extension, 0) + 1
@@ -71,8 +73,12 @@ def _walk(folder: Path) -> Iterator[tuple[str, str]]:
                 continue
             if entry.is_dir(follow_symlinks=False):
                 pending.append(path)
-            else:
-                yield path, _reason_against(entry, home)
+                continue
+            reason = _reason_against(entry, home)
+            if reason or not is_container(entry.name):
+                yield path, reason
+            elif not lists_other_files(Path(entry.path)):
+                yield from ((f"{path}/{member}", why) for member, why in list_members(Path(entry.path)))
 
 
 def _reason_against(entry: os.DirEntry[str], home: Path) -> str:
