@@ -15,7 +15,9 @@ ON_THE_WAY = {STARTED, "checkpoint.pt", "metrics.jsonl"}
 
 
 @pytest.mark.parametrize("system", ["namedmask", "zutis", "fmbseg", "selfmask"])
-def test_kill__random_moments(system: str, long: bool, runner, command, whole, digest, claim, tmp_path: Path):
+def test_kill__random_moments(  # noqa: PLR0917
+    system: str, long: bool, runner, command, whole, digest, claim, tmp_path: Path
+):
     if not long and system != "namedmask":
         pytest.skip("one system is killed in the short form; make torture kills all")
     wanted, moments = whole(system), 50 if long else 4
