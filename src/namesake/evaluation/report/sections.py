@@ -32,7 +32,7 @@ SHEETS_SHOWN, SHEET_WIDTH, SHEET_QUALITY = 40, 600, 70
 MASKS_SHOWN, MASK_SIDE = 24, 176
 PREDICTIONS_SHOWN, PREDICTION_WIDTH = 12, 480
 EXAMPLE_WIDTH = 720
-MASK_FOLDERS = ("experts", "saliency", "voted")
+MASK_FOLDERS = ("experts", "guided", "saliency", "voted")
 """Below `masks/`, the last made first."""
 
 
