@@ -8,8 +8,8 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "namesake"
 ORDER = [
     {"shapes", "errors"},
-    {"progress", "records", "config"},
-    {"workspace"},
+    {"progress", "records", "config", "processes"},
+    {"workspace", "engines"},
     {"names", "images"},
     {"encoders", "world"},
     {"index"},
@@ -21,6 +21,7 @@ ORDER = [
     {"evaluation"},
     {"systems"},
     {"demo", "official", "reproduce"},
+    {"app"},
     {"cli"},
     {"__main__"},
 ]

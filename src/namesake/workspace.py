@@ -9,6 +9,7 @@ import dataclasses
 import fcntl
 import hashlib
 import importlib.metadata
+import inspect
 import json
 import os
 import platform
@@ -24,6 +25,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from namesake.errors import WorkspaceError
+from namesake.processes import alone, joining, launched
 from namesake.progress import note
 from namesake.records import Artifact, Images
 
@@ -31,17 +33,29 @@ Made = TypeVar("Made", bound=Artifact)
 MANIFEST = "manifest.json"
 STARTED = "started.json"
 LOCK = ".lock"
-EXECUTION = frozenset({"device", "workers", "threads"})
+EXECUTION = frozenset({"device", "workers", "threads", "engine"})
 """Options that say how a stage is computed, not what: they may change between two runs of the same command."""
+POLL_SECONDS = 0.2
 VERSIONED = ("namesake", "torch", "transformers", "numpy")
 
 
-def stage(folder: str, *, opens: Callable[[Path], Made]) -> Callable[[Callable[..., Made]], Callable[..., Made]]:
-    """Mark a function as a stage whose artifact lies in `folder` of a run and is read back by `opens(path)`."""
+def stage(
+    folder: str, *, opens: Callable[[Path], Made], together: bool = False, grows: bool = False
+) -> Callable[[Callable[..., Made]], Callable[..., Made]]:
+    """Mark a function as a stage whose artifact lies in `folder` of a run and is read back by `opens(path)`.
+
+    Args:
+        folder: Relative to the run's.
+        opens: Reads the artifact.
+        together: All processes of a launch work on it; other stages are the first one's, and the rest wait.
+        grows: What it made of some images is kept when more of them are there, and only the new ones are added.
+    """
 
     def mark(function: Callable[..., Made]) -> Callable[..., Made]:
         function.folder = folder  # type: ignore[attr-defined]
         function.opens = opens  # type: ignore[attr-defined]
+        function.together = together  # type: ignore[attr-defined]
+        function.grows = grows  # type: ignore[attr-defined]
         return function
 
     return mark
@@ -57,6 +71,8 @@ def run_now(function: Callable[..., Made], *inputs: Any, **options: Any) -> Made
 def write_atomically(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; on leaving without an error it takes the place of `path`.
 
+    Of several processes launched together only the first one's files stay.
+
     Raises:
         WorkspaceError: The disk is full or the folder cannot be written; what lay at `path` before is still there.
     """
@@ -64,15 +80,24 @@ def write_atomically(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield unfinished
-        unfinished.replace(path)
+        if launched()[0] == 0:
+            unfinished.replace(path)
     except OSError as error:
-        raise WorkspaceError(
-            f"cannot write {path}: {error.strerror or error}. Free space or choose another --out; "
-            "what was finished before is kept."
-        ) from error
+        raise WorkspaceError(_cannot_write(path, error.strerror or str(error))) from error
+    except Exception as error:  # libraries wrap the system's error in their own
+        if "os error" not in str(error) and "unexpected pos" not in str(error):
+            raise
+        raise WorkspaceError(_cannot_write(path, str(error))) from error
     finally:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
+
+
+def _cannot_write(path: Path, reason: str) -> str:
+    return (
+        f"cannot write {path}: {reason}. Free space or choose another --out; what was finished before is kept, and the "
+        "same command goes on from there."
+    )
 
 
 def write_json(path: Path, content: Any) -> None:  # noqa: ANN401
@@ -91,7 +116,7 @@ def describe(value: Any) -> Any:  # noqa: ANN401
         manifest = read_manifest(value.folder)
         return {"artifact": manifest["key"] if manifest else str(value.folder)}
     if isinstance(value, Images):
-        listing = [[image_id, value.path(image_id).stat().st_size] for image_id in value.ids]
+        listing = [[image_id, _size(value.path(image_id))] for image_id in value.ids]
         return {"images": _digest(listing), "count": len(value.ids)}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
@@ -100,6 +125,14 @@ def describe(value: Any) -> Any:  # noqa: ANN401
     if isinstance(value, (list, tuple)):
         return [describe(item) for item in value]
     return str(value) if isinstance(value, Path) else value
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file; of a path that leads through a file (a tar, a table), those of that file."""
+    try:
+        return path.stat().st_size
+    except NotADirectoryError:
+        return _size(path.parent)
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
@@ -127,19 +160,31 @@ class Workspace:
         overwrite: Replace stages made with other inputs or options, instead of refusing.
         until: Stop, with `stopped` set, before the first stage that comes after the stage folder of this name.
         beside: A folder of other runs; a stage that one of them made of the same inputs and options is linked in.
+        engine: Where stages that can be cut into parts are computed: "local", "ray" or "ray:N" (N workers).
+        append: Keep what a growing stage made of fewer images; later stages of other inputs are replaced.
 
     Raises:
         WorkspaceError: Another process writes to the folder, or it is not a run's folder.
     """
 
     def __init__(
-        self, folder: Path, *, overwrite: bool = False, until: str | None = None, beside: Path | None = None
+        self,
+        folder: Path,
+        *,
+        overwrite: bool = False,
+        until: str | None = None,
+        beside: Path | None = None,
+        engine: str = "local",
+        append: bool = False,
     ) -> None:
         self.folder, self.overwrite, self.until, self.beside = folder, overwrite, until, beside
+        self.engine, self.append = engine, append
         self.stages: list[dict[str, Any]] = []
         self._reached = False
 
     def __enter__(self) -> "Workspace":
+        if launched()[0]:
+            return self  # the first process holds the folder
         _refuse_foreign(self.folder)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -158,10 +203,13 @@ class Workspace:
         self._lock.truncate(0)
         self._lock.write(f"process {os.getpid()} on {socket.gethostname()}")
         self._lock.flush()
+        _held.add(self._lock)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        self._lock.close()
+        if not launched()[0]:
+            _held.discard(self._lock)
+            self._lock.close()
 
     def step(self, function: Callable[..., Made], *inputs: Any, **options: Any) -> Made:  # noqa: ANN401
         """Open the stage's artifact if the same inputs and options made it, else make it (resuming what was begun).
@@ -175,22 +223,27 @@ class Workspace:
             raise StoppedError
         self._reached = self._reached or name.split("/", maxsplit=1)[0] == self.until
         out = self.folder / name
+        if self.engine != "local" and "engine" in inspect.signature(function).parameters:
+            options["engine"] = self.engine
         wanted = {"function": function.__name__, "inputs": describe(inputs), "config": describe(options)}
         key, start = _digest(wanted), time.monotonic()
-        reused = self._is_done(out, key, wanted) or self._borrow(out, name, key)
+        if launched()[0]:
+            return _follow(lambda: function(*inputs, out=out, **options), function, out, key)
+        reused = self._is_done(out, key, wanted, grows=function.grows) or self._borrow(out, name, key)
         if reused:
             made: Made = function.opens(out)  # type: ignore[attr-defined]
         else:
             _sweep(out)
             write_json(out / STARTED, {"key": key, **wanted})
-            made = function(*inputs, out=out, **options)
+            with alone(not function.together):  # type: ignore[attr-defined]
+                made = function(*inputs, out=out, **options)
             _write_manifest(out, {"stage": name, "key": key, **wanted}, made, time.monotonic() - start)
         seconds = time.monotonic() - start
         self.stages.append({"name": name, "seconds": round(seconds, 2), "reused": reused, "counts": dict(made.counts)})
         note(f"{name}: {'reused' if reused else f'{seconds:.1f} s'}  {_counts_line(made.counts)}".rstrip())
         return made
 
-    def _is_done(self, out: Path, key: str, wanted: Mapping[str, Any]) -> bool:
+    def _is_done(self, out: Path, key: str, wanted: Mapping[str, Any], *, grows: bool) -> bool:
         """Whether `out` holds the finished stage; makes room when it holds another one that may be replaced."""
         manifest = read_manifest(out)
         if manifest is not None and manifest["key"] == key:
@@ -198,7 +251,10 @@ class Workspace:
         begun = manifest or _read_started(out)
         if begun is None or begun["key"] == key:
             return False
-        if not self.overwrite:
+        if self.append and grows and all(begun.get(part) == wanted[part] for part in ("function", "config")):
+            (out / MANIFEST).unlink(missing_ok=True)
+            return False
+        if not self.overwrite and not self.append:
             raise WorkspaceError(
                 f"{out} holds the same stage from other inputs or options: {_difference(begun, wanted)}. "
                 "Use --overwrite to replace it, or another --out to keep both."
@@ -217,6 +273,32 @@ class Workspace:
                 linked.rename(out)
                 return True
         return False
+
+
+_held: set[Any] = set()
+
+
+def _let_go() -> None:
+    """In a forked child: it must not keep a folder locked when its parent was killed."""
+    for lock in _held:
+        lock.close()
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_let_go)
+
+
+def _follow(join: Callable[[], Made], function: Callable[..., Made], out: Path, key: str) -> Made:
+    """In a further process of a launch: join in what all do together, wait for what the first does alone."""
+    joined = not function.together  # type: ignore[attr-defined]
+    while (read_manifest(out) or {}).get("key") != key:
+        if not joined and (_read_started(out) or {}).get("key") == key:
+            with joining():
+                join()
+            joined = True
+        time.sleep(POLL_SECONDS)
+    opened: Made = function.opens(out)  # type: ignore[attr-defined]
+    return opened
 
 
 class StoppedError(Exception):

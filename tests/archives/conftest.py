@@ -46,6 +46,7 @@ def index_of(tmp_path: Path) -> Callable[..., Index]:
             card=ModelCard("Made up", "made up", "MIT"),
             dim=embeddings.shape[1],
             skipped=0,
+            shards=1,
         )
         return open_index(folder)
 

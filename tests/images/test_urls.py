@@ -75,7 +75,7 @@ class Store(MemoryFileSystem):
 
     @classmethod
     def _strip_protocol(cls, path: str) -> str:
-        return "/" + path.split("://")[-1].lstrip("/")
+        return "/" + path.rsplit("://", maxsplit=1)[-1].lstrip("/")
 
 
 def test_store__through_fsspec():

@@ -1,5 +1,9 @@
 """A training that was killed and started again ends with the same weights as one that was not."""
 
+import json
+import multiprocessing
+import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -29,9 +33,17 @@ def error_of_sum(module: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tenso
     return {"loss": (module(batch["numbers"]) - batch["sum"]).square().mean()}
 
 
-def train(out: Path, *, killed_at: int | None = None, iterations: int = ITERATIONS, width: int = 8, workers: int = 0):
+def train(
+    out: Path,
+    *,
+    killed_at: int | None = None,
+    iterations: int = ITERATIONS,
+    width: int = 8,
+    workers: int = 0,
+    dropout: float = 0.1,
+):
     torch.manual_seed(0)
-    module = nn.Sequential(nn.Linear(4, width), nn.Dropout(0.1), nn.Linear(width, 1))
+    module = nn.Sequential(nn.Linear(4, width), nn.Dropout(dropout), nn.Linear(width, 1))
 
     def after(iteration: int) -> None:
         if iteration == killed_at:
@@ -121,3 +133,41 @@ def test_fit__loss_not_finite(tmp_path: Path):
             rate=lambda _: 1.0,
             workers=0,
         )
+
+
+def train_shared(number: int, out: Path, port: int) -> None:
+    """One of two processes that share every batch of 8; without dropout, whose noise they draw apart."""
+    os.environ |= {"RANK": str(number), "LOCAL_RANK": str(number), "WORLD_SIZE": "2"}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "ACCELERATE_USE_CPU": "true"}
+    train(out, dropout=0.0)
+    torch.distributed.destroy_process_group()
+
+
+def test_fit__two_processes_share_a_batch(tmp_path: Path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    context = multiprocessing.get_context("fork")
+    both = [context.Process(target=train_shared, args=(number, tmp_path / "two", port)) for number in (0, 1)]
+    for process in both:
+        process.start()
+    alone = train(tmp_path / "one", dropout=0.0)
+    for process in both:
+        process.join(timeout=120)
+    assert [process.exitcode for process in both] == [0, 0]
+    curves = [losses(tmp_path / "one"), losses(tmp_path / "two")]
+    assert len(curves[0]) == len(curves[1]) == ITERATIONS // 20
+    assert curves[0] == pytest.approx(curves[1], abs=1e-4)
+    saved = torch.load(tmp_path / "two" / "checkpoint.pt", weights_only=True)["module"]
+    for name, value in alone.state_dict().items():
+        torch.testing.assert_close(saved[name], value, atol=1e-4, rtol=1e-3)
+
+
+def losses(out: Path) -> list[float]:
+    return [json.loads(line)["loss"] for line in (out / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_fit__batch_that_cannot_be_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    with pytest.raises(ConfigError, match="8 cannot be shared by 3"):
+        train(tmp_path)

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from namesake.errors import NamesakeError
+from namesake.processes import launched
 
 app = typer.Typer(
     name="namesake",
@@ -27,6 +28,12 @@ ConfigOption = Annotated[
     list[str], typer.Option("--config", help="path=value, such as training.iterations=500; repeatable.")
 ]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace stages that other options made.")]
+AppendOption = Annotated[
+    bool, typer.Option("--append", help="The folder got more images: embed only these, and redo what follows.")
+]
+EngineOption = Annotated[
+    str, typer.Option("--engine", help="local, ray, or ray:N (N workers); index and masks are shared out.")
+]
 SeedOption = Annotated[int | None, typer.Option("--seed", help="Of everything random.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 JsonOption = Annotated[
@@ -53,6 +60,8 @@ def main() -> None:
 
 def say(result: dict[str, Any], *, as_json: bool, lines: list[str]) -> None:
     """Print a verb's result: one JSON object, with null for what is not a number, or lines for a person."""
+    if launched()[0]:
+        return  # the first process of a launch speaks for all
     typer.echo(json.dumps(_finite(result), default=str, allow_nan=False) if as_json else "\n".join(lines))
 
 

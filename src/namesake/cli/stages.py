@@ -6,8 +6,10 @@ from typing import Annotated
 import typer
 
 from namesake.cli.app import (
+    AppendOption,
     ConfigOption,
     DeviceOption,
+    EngineOption,
     ImagesOption,
     JsonOption,
     NamesOption,
@@ -20,6 +22,7 @@ from namesake.cli.app import (
     app,
     say,
 )
+from namesake.processes import launched
 from namesake.progress import set_quiet
 
 
@@ -33,6 +36,8 @@ def run(
     preset: PresetOption = "paper",
     config: ConfigOption = [],  # noqa: B006
     overwrite: OverwriteOption = False,
+    append: AppendOption = False,
+    engine: EngineOption = "local",
     seed: SeedOption = None,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
@@ -50,6 +55,8 @@ def run(
         preset=preset,
         config=config,
         overwrite=overwrite,
+        append=append,
+        engine=engine,
         seed=seed,
         device=device,
         as_json=as_json,
@@ -66,6 +73,8 @@ def _run(
     preset: str,
     config: list[str],
     overwrite: bool,
+    append: bool,
+    engine: str,
     seed: int | None,
     device: str,
     as_json: bool,
@@ -75,7 +84,7 @@ def _run(
     from namesake import systems
     from namesake.workspace import peak_rss_mb
 
-    set_quiet(quiet)
+    set_quiet(quiet or launched()[0] > 0)
     done = systems.run(
         system,
         names=names or None,
@@ -86,6 +95,8 @@ def _run(
         seed=seed,
         device=device,
         overwrite=overwrite,
+        append=append,
+        engine=engine,
         until=until,
     )
     lines = [
@@ -110,6 +121,8 @@ def _stage_verb(verb: str, folder: str, help_text: str) -> None:
         preset: PresetOption = "paper",
         config: ConfigOption = [],  # noqa: B006
         overwrite: OverwriteOption = False,
+        append: AppendOption = False,
+        engine: EngineOption = "local",
         seed: SeedOption = None,
         device: DeviceOption = "auto",
         as_json: JsonOption = False,
@@ -123,6 +136,8 @@ def _stage_verb(verb: str, folder: str, help_text: str) -> None:
             preset=preset,
             config=config,
             overwrite=overwrite,
+            append=append,
+            engine=engine,
             seed=seed,
             device=device,
             as_json=as_json,

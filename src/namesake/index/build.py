@@ -8,16 +8,28 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
 from namesake.encoders import Clip, load_clip
+from namesake.engines import Part, Work, spread
 from namesake.errors import ConfigError, DataError, ImagesError, WeightsError
 from namesake.images import read_image, work_ahead
-from namesake.index.layout import IMAGE, Shard, open_index, open_rows, shard_paths, write_description
+from namesake.images.decode import read_content
+from namesake.index.layout import (
+    DESCRIPTION,
+    IMAGE,
+    Shard,
+    find_shards,
+    open_index,
+    open_rows,
+    read_column,
+    shard_paths,
+    write_description,
+)
 from namesake.progress import Meter
 from namesake.records import Images, Index
 from namesake.shapes import ImageArray
@@ -50,7 +62,7 @@ class _Rows:
     pending: list[ImageArray] = field(default_factory=list)
 
 
-@stage("index", opens=open_index)
+@stage("index", opens=open_index, grows=True)
 def build_index(
     images: Images,
     *,
@@ -59,6 +71,7 @@ def build_index(
     batch_size: int = 32,
     shard_size: int = 10_000,
     device: str = "auto",
+    engine: str = "local",
 ) -> Index:
     """Embed every image with CLIP's image encoder.
 
@@ -68,10 +81,12 @@ def build_index(
     Args:
         images: The unlabelled images.
         encoder: Source of the CLIP.
-        out: The stage's folder; finished shards in it are kept.
+        out: The stage's folder; finished shards in it are kept. Where a finished index of fewer images lies in it, its
+            shards stay as they are, and further ones hold what is new.
         batch_size: Images an encoder step; a batch never spans two shards.
         shard_size: Ids a shard.
         device: "auto", "cpu" or "cuda".
+        engine: "local", "ray" or "ray:N"; see `engines.spread`.
 
     Returns:
         The index, with counts `images` and `skipped`; `skipped.jsonl` lists id and reason of unreadable images.
@@ -79,8 +94,14 @@ def build_index(
     Raises:
         ImagesError: Not one image can be read.
         WeightsError: The encoder cannot be loaded, or gives something else than numbers.
-        ConfigError: A size below 1, or the device is not there.
+        ConfigError: A size below 1, the device is not there, or images of an index in `out` are gone.
     """
+    if engine != "local":
+        plan = _plan(images, out, batch_size, shard_size)
+        missing = [(number, ids) for number, ids, paths in plan if not _is_done(paths, ids)]
+        arguments: dict[str, Any] = {"images": images, "encoder": encoder, "out": out, "batch_size": batch_size}
+        arguments |= {"shard_size": shard_size, "device": device}
+        spread(engine, _open_worker, arguments, missing, what="embedding images")
     return write_index(
         images,
         load_clip(encoder, device=device),
@@ -95,19 +116,13 @@ def write_index(
     images: Images, clip: Clip, *, encoder: str, out: Path, batch_size: int = 32, shard_size: int = 10_000
 ) -> Index:
     """`build_index` with a CLIP that is loaded already; `encoder` is the source to load it from again."""
-    if batch_size < 1 or shard_size < 1:
-        raise ConfigError(f"expected batch_size and shard_size of 1 or more, found {batch_size} and {shard_size}.")
-    slices = [images.ids[first : first + shard_size] for first in range(0, len(images), shard_size)]
-    if not slices:
-        raise ImagesError(f"expected images in {images.folder}, found none.")
-    paths = [shard_paths(out, number, shards=len(slices)) for number in range(len(slices))]
-    for folder in {path.parent for path in paths[0]}:
-        folder.mkdir(parents=True, exist_ok=True)
-    missing = [number for number, ids in enumerate(slices) if not _is_done(paths[number], ids)]
-    done = len(images) - sum(len(slices[number]) for number in missing)
+    plan = _plan(images, out, batch_size, shard_size)
+    paths = [paths for _, _, paths in plan]
+    missing = [(number, ids) for number, ids, _ in plan if not _is_done(paths[number], ids)]
+    done = len(images) - sum(len(ids) for _, ids in missing)
     with Meter("embedding images", total=len(images), done=done) as meter, ThreadPoolExecutor(1) as writer:
         writing: Future[None] | None = None
-        for rows in _embed(images, clip, [(number, slices[number]) for number in missing], batch_size, meter):
+        for rows in _embed(images, clip, missing, batch_size, meter):
             if writing is not None:
                 writing.result()  # at most one finished shard waits in memory
             writing = writer.submit(_write_shard, paths[rows.number], rows)
@@ -116,8 +131,58 @@ def write_index(
     skipped = _write_skipped(out, paths)
     if skipped == len(images):
         raise ImagesError(_none_readable(images, out))
-    write_description(out, images=images.folder, encoder=encoder, card=clip.card, dim=clip.dim, skipped=skipped)
+    write_description(
+        out,
+        images=images.folder,
+        encoder=encoder,
+        card=clip.card,
+        dim=clip.dim,
+        skipped=skipped,
+        shards=len(plan),
+    )
     return open_index(out)
+
+
+def _plan(images: Images, out: Path, batch_size: int, shard_size: int) -> list[tuple[int, tuple[str, ...], Shard]]:
+    """Number, ids and files of each shard: first those of an index that was finished here, then what is new."""
+    if batch_size < 1 or shard_size < 1:
+        raise ConfigError(f"expected batch_size and shard_size of 1 or more, found {batch_size} and {shard_size}.")
+    kept = _finished(out)
+    known = {image_id for ids, _ in kept for image_id in ids}
+    gone = known.difference(images.ids)
+    if gone:
+        raise ConfigError(
+            f"{len(gone)} images of the index in {out} are no longer in {images.folder} ({min(gone)!r}). "
+            "Images can be added to an index, not removed: use --overwrite to make it again."
+        )
+    new = [image_id for image_id in images.ids if image_id not in known]
+    slices = [tuple(new[first : first + shard_size]) for first in range(0, len(new), shard_size)]
+    if not kept and not slices:
+        raise ImagesError(f"expected images in {images.folder}, found none.")
+    count = len(kept) + len(slices)
+    further = [(ids, shard_paths(out, number, shards=count)) for number, ids in enumerate(slices, start=len(kept))]
+    return [(number, ids, paths) for number, (ids, paths) in enumerate(kept + further)]
+
+
+def _finished(out: Path) -> list[tuple[tuple[str, ...], Shard]]:
+    """Ids and files of the shards of an index that was finished in `out`."""
+    try:
+        count = int(json.loads((out / DESCRIPTION).read_text(encoding="utf-8"))["shards"])
+        return [(_ids_of(paths[1]), paths) for paths in find_shards(out)[:count]]
+    except (OSError, ValueError, KeyError, TypeError, DataError):
+        return []  # not there, or damaged from outside: made again
+
+
+def _open_worker(*, images: Images, encoder: str, out: Path, batch_size: int, shard_size: int, device: str) -> Work:
+    """What embeds one shard after another, with the encoder in memory."""
+    clip = load_clip(encoder, device=device)
+    plan = _plan(images, out, batch_size, shard_size)
+
+    def work(part: Part) -> None:
+        for rows in _embed(images, clip, [part], batch_size, Meter("", total=None)):
+            _write_shard(plan[rows.number][2], rows)
+
+    return work
 
 
 def _embed(
@@ -126,9 +191,11 @@ def _embed(
     """Embed the missing shards one after the other; reading goes on across their borders."""
 
     def read(image_id: str) -> _Read:
-        image = read_image(images.path(image_id))
+        path = images.path(image_id)
+        content = read_content(path)
+        image = read_image(content, name=path.name)
         shaped = clip.preprocessing.shape(image)  # here, so that large images shrink before they wait
-        return _Read(image.shape[0], image.shape[1], images.path(image_id).stat().st_size, shaped)
+        return _Read(image.shape[0], image.shape[1], len(content), shaped)
 
     results = work_ahead(read, (image_id for _, ids in shards for image_id in ids), ahead=2 * batch_size)
     for number, ids in shards:
@@ -186,17 +253,22 @@ def _write_shard(paths: Shard, rows: _Rows) -> None:
         pq.write_table(pa.table(rows.metadata, schema=schema), unfinished)
 
 
-def _is_done(paths: Shard, ids: tuple[str, ...]) -> bool:
-    """Whether both files of a shard are there and of exactly these ids."""
+def _ids_of(metadata: Path) -> tuple[str, ...]:
+    """All ids that a shard covers, readable or not."""
     import pyarrow.parquet as pq
 
+    table = pq.read_table(metadata, columns=[IMAGE], partitioning=None)
+    skipped = [image_id for image_id, _ in json.loads(table.schema.metadata[SKIPPED_KEY])]
+    return (*table.column(IMAGE).to_pylist(), *skipped)
+
+
+def _is_done(paths: Shard, ids: tuple[str, ...]) -> bool:
+    """Whether both files of a shard are there and of exactly these ids."""
     if not all(path.is_file() for path in paths):
         return False
     try:
-        table = pq.read_table(paths[1], columns=[IMAGE], partitioning=None)
-        found = table.column(IMAGE).to_pylist()
-        skipped = [image_id for image_id, _ in json.loads(table.schema.metadata[SKIPPED_KEY])]
-        return len(open_rows(paths[0])) == len(found) and sorted(found + skipped) == sorted(ids)
+        rows = len(read_column(paths[1], IMAGE))
+        return len(open_rows(paths[0])) == rows and sorted(_ids_of(paths[1])) == sorted(ids)
     except (OSError, ValueError, KeyError, TypeError, DataError):
         return False  # damaged from outside: made again
 

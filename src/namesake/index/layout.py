@@ -76,8 +76,10 @@ def read_column(path: Path, column: str) -> list[Any]:
         raise DataError(f"{path}: cannot read the column {column!r}: {error}.") from error
 
 
-def write_description(folder: Path, *, images: Path, encoder: str, card: ModelCard, dim: int, skipped: int) -> None:
-    """Write what the shards do not say: whose images, which encoder."""
+def write_description(
+    folder: Path, *, images: Path, encoder: str, card: ModelCard, dim: int, skipped: int, shards: int
+) -> None:
+    """Write what the shards do not say: whose images, which encoder, and how many shards are finished."""
     write_json(
         folder / DESCRIPTION,
         {
@@ -85,6 +87,7 @@ def write_description(folder: Path, *, images: Path, encoder: str, card: ModelCa
             "encoder": encoder,
             "dim": dim,
             "skipped": skipped,
+            "shards": shards,
             "model": {"name": card.name, "source": card.source, "licence": card.licence, "tier": card.tier},
         },
     )

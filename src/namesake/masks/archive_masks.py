@@ -5,20 +5,21 @@ and writing overlap; images of one size go through the network together. It know
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from namesake.archives import unique_images
+from namesake.engines import Part, Work, spread
 from namesake.errors import ConfigError, ImagesError
 from namesake.images import read_image, work_ahead
 from namesake.masks import rle
 from namesake.masks.bilateral import PUBLISHED
 from namesake.masks.detect import Detection, finish, input_side, propose_all, shrink
 from namesake.masks.saliency import SelfMask, load_selfmask, read_saliency_card
-from namesake.masks.store import MaskWriter, count_masks, open_masks
+from namesake.masks.store import MaskWriter, count_masks, missing_shards, open_masks
 from namesake.progress import track
 from namesake.records import Archives, Images, PseudoMask, PseudoMasks
 from namesake.shapes import ImageArray
@@ -57,7 +58,12 @@ class _Read(NamedTuple):
 
 @stage("masks/saliency", opens=open_masks)
 def saliency_masks(
-    archives: Archives, *, config: SaliencyConfig = SaliencyConfig(), out: Path, device: str = "auto"
+    archives: Archives,
+    *,
+    config: SaliencyConfig = SaliencyConfig(),
+    out: Path,
+    device: str = "auto",
+    engine: str = "local",
 ) -> PseudoMasks:
     """Find the salient object of every archive image, and give it the image's label.
 
@@ -66,6 +72,7 @@ def saliency_masks(
         config: Network, solver and sizes.
         out: The stage's folder; finished shards in it are kept.
         device: "auto", "cpu" or "cuda".
+        engine: "local", "ray" or "ray:N"; see `engines.spread`.
 
     Returns:
         The masks in the order of image ids, with counts `masks`, `empty` (of these, without a pixel) and `skipped`
@@ -79,21 +86,40 @@ def saliency_masks(
     if min(config.batch_size, config.workers, config.shard_size) < 1:
         raise ConfigError(f"saliency: expected batch_size, workers and shard_size of 1 or more, found {config}.")
     labels = unique_images(archives)
+    if engine != "local":
+        parts = missing_shards(out, list(labels), config.shard_size)
+        arguments = {"images": archives.images, "labels": labels, "config": config, "out": out, "device": device}
+        spread(engine, _open_worker, arguments, parts, what="saliency masks")
     with MaskWriter(out, config.shard_size) as writer:
         todo = writer.resume(list(labels))
         if todo:
             network = load_selfmask(config.network, device=device)
             outcomes = _outcomes(network, archives.images, todo, labels, config)
             done = len(labels) - len(todo)
-            for image_id, outcome in track(outcomes, what="saliency masks", total=len(labels), done=done):
-                if isinstance(outcome, PseudoMask):
-                    writer.write(outcome)
-                else:
-                    writer.skip(image_id, str(outcome))
+            _fill(writer, track(outcomes, what="saliency masks", total=len(labels), done=done))
     counts = count_masks(out)
     if not counts["masks"]:
         raise ImagesError(f"none of the {len(labels)} archive images in {archives.images.folder} can be read.")
     return PseudoMasks(out, counts=counts, models=(read_saliency_card(config.network),))
+
+
+def _fill(writer: MaskWriter, outcomes: Iterable[tuple[str, Outcome]]) -> None:
+    for image_id, outcome in outcomes:
+        if isinstance(outcome, PseudoMask):
+            writer.write(outcome)
+        else:
+            writer.skip(image_id, str(outcome))
+
+
+def _open_worker(images: Images, labels: Mapping[str, int], config: SaliencyConfig, out: Path, device: str) -> Work:
+    """What writes one shard after another, with the network in memory."""
+    network = load_selfmask(config.network, device=device)
+
+    def work(part: Part) -> None:
+        with MaskWriter(out, config.shard_size, only=part[0]) as writer:
+            _fill(writer, _outcomes(network, images, part[1], labels, config))
+
+    return work
 
 
 def _outcomes(

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -18,12 +18,13 @@ from numpy import ndarray
 
 from namesake.encoders.cards import read_card
 from namesake.encoders.sources import find
+from namesake.engines import Part, Work, spread
 from namesake.errors import DataError, ImagesError
 from namesake.images import read_ahead
 from namesake.images.geometry import resize_labels
 from namesake.masks import rle
 from namesake.masks.regions import RegionNamer, Regions, RegionsConfig, load_region_namer, paint
-from namesake.masks.store import MaskLookup, MaskWriter, read_skipped
+from namesake.masks.store import MaskLookup, MaskWriter, missing_shards, read_skipped
 from namesake.names.doubts import find_doubts, say_doubts
 from namesake.names.words import words_of
 from namesake.progress import track
@@ -82,6 +83,7 @@ def label_regions(
     config: RegionsConfig = PUBLISHED,
     shown: Mapping[str, tuple[str, ...]] | None = None,
     device: str = "auto",
+    engine: str = "local",
     workers: int = 2,
     shard_size: int = 500,
 ) -> RegionLabels:
@@ -95,6 +97,7 @@ def label_regions(
         shown: For each image id the names that it is known to show: nothing has to be detected then
             (semi-supervised). Images that are not in it show nothing.
         device: "auto", "cpu" or "cuda".
+        engine: "local", "ray" or "ray:N"; see `engines.spread`.
         workers: Threads that read images.
         shard_size: Images a shard.
 
@@ -109,6 +112,11 @@ def label_regions(
     """
     words, labels = words_of(names)
     known = None if shown is None else _rows_of(shown, words)
+    if engine != "local":
+        missing = {part for kind in KINDS for part in missing_shards(out / kind, images.ids, shard_size)}
+        arguments: dict[str, Any] = {"images": images, "words": words, "shown": known, "config": config, "out": out}
+        arguments |= {"shard_size": shard_size, "device": device}
+        spread(engine, _open_worker, arguments, sorted(missing), what="naming regions")
     with MaskWriter(out / KINDS[0], shard_size) as prompted, MaskWriter(out / KINDS[1], shard_size) as automatic:
         todo = _resume(prompted, automatic, images)
         if todo:
@@ -191,6 +199,29 @@ def label_maps(labels: RegionLabels, kind: Kind, *, nothing: int = 255) -> Itera
     table = MaskLookup(labels.masks(kind))
     for image_id in table:
         yield image_id, label_map(table.several(image_id), labels.labels, nothing=nothing)
+
+
+def _open_worker(
+    *,
+    images: Images,
+    words: tuple[str, ...],
+    shown: Mapping[str, Int[ndarray, "present"]] | None,
+    config: RegionsConfig,
+    out: Path,
+    shard_size: int,
+    device: str,
+) -> Work:
+    """What writes one shard of both kinds after another, with the models in memory."""
+    namer = load_region_namer(words, config, device=device)
+
+    def work(part: Part) -> None:
+        writers = [MaskWriter(out / kind, shard_size, only=part[0]) for kind in KINDS]
+        for image_id, image in read_ahead(images, part[1]):
+            _write(image_id, image, namer, shown, (writers[0], writers[1]))
+        for writer in writers:
+            writer.close()
+
+    return work
 
 
 def _resume(prompted: MaskWriter, automatic: MaskWriter, images: Images) -> list[str]:

@@ -31,11 +31,12 @@ class MaskWriter:
     Args:
         out: Folder of the shards.
         shard_size: Image ids a shard covers, with or without a mask.
+        only: Write the shard of this number and leave all others alone; any shard may be the next one if None.
     """
 
-    def __init__(self, out: Path, shard_size: int = 1000) -> None:
-        self.out, self.shard_size = out, shard_size
-        self._shard = self._images = 0
+    def __init__(self, out: Path, shard_size: int = 1000, *, only: int | None = None) -> None:
+        self.out, self.shard_size, self._only = out, shard_size, only
+        self._shard, self._images = only or 0, 0
         self._rows: list[PseudoMask] = []
         self._skipped: list[tuple[str, str]] = []
 
@@ -82,6 +83,8 @@ class MaskWriter:
         """Write the last, shorter shard and the list of skipped images."""
         if self._rows or self._skipped:
             self._flush()
+        if self._only is not None:
+            return
         for left_over in _shards(self.out)[self._shard :]:
             left_over.unlink()
         skipped = read_skipped(self.out)
@@ -111,6 +114,12 @@ class MaskWriter:
             pq.write_table(table, unfinished, row_group_size=ROWS_TOGETHER, compression="zstd")
         self._shard += 1
         self._images, self._rows, self._skipped = 0, [], []
+
+
+def missing_shards(out: Path, ids: Sequence[str], shard_size: int) -> list[tuple[int, tuple[str, ...]]]:
+    """Number and image ids of each shard that is not there yet."""
+    stretches = enumerate(ids[first : first + shard_size] for first in range(0, len(ids), shard_size))
+    return [(number, tuple(some)) for number, some in stretches if not _there(out, number, ids, shard_size)]
 
 
 def open_masks(folder: Path) -> PseudoMasks:
@@ -239,6 +248,13 @@ def _covers(path: Path, ids: Sequence[str], shard: int, shard_size: int) -> bool
         return False
     found, skipped = list(dict.fromkeys(_ids_of(path))), {image_id for image_id, _ in _skipped_of(path)}
     return len(found) + len(skipped) == len(stretch) and found == [each for each in stretch if each not in skipped]
+
+
+def _there(out: Path, number: int, ids: Sequence[str], shard_size: int) -> bool:
+    try:
+        return _covers(out / SHARD.format(number), ids, number, shard_size)
+    except DataError:
+        return False
 
 
 @contextmanager

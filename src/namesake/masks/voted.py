@@ -4,7 +4,7 @@ Shin, Albanie, Xie, "Unsupervised Salient Object Detection with Spectral Cluster
 https://arxiv.org/abs/2203.12614, sections 3.2 and 3.3: the masks that a saliency network is trained on.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -16,12 +16,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from namesake.encoders import Dino, load_dino
+from namesake.engines import Part, Work, spread
 from namesake.errors import ConfigError, ImagesError
 from namesake.images import read_image, work_ahead
 from namesake.images.geometry import resize_labels, resize_longer_side
 from namesake.masks import rle
 from namesake.masks.spectral import candidate_masks
-from namesake.masks.store import MaskWriter, count_masks, open_masks
+from namesake.masks.store import MaskWriter, count_masks, missing_shards, open_masks
 from namesake.masks.vote import vote
 from namesake.progress import track
 from namesake.records import Images, PseudoMask, PseudoMasks
@@ -69,7 +70,12 @@ class _Read(NamedTuple):
 
 @stage("masks/voted", opens=open_masks)
 def voted_masks(
-    images: Images, *, config: VotingConfig = VotingConfig(), out: Path, device: str = "auto"
+    images: Images,
+    *,
+    config: VotingConfig = VotingConfig(),
+    out: Path,
+    device: str = "auto",
+    engine: str = "local",
 ) -> PseudoMasks:
     """Cluster each image's patches by every encoder, and keep the candidate that agrees best with the others.
 
@@ -80,6 +86,7 @@ def voted_masks(
         config: Encoders and clustering.
         out: The stage's folder; finished shards in it are kept.
         device: "auto", "cpu" or "cuda".
+        engine: "local", "ray" or "ray:N"; see `engines.spread`.
 
     Returns:
         One mask an image, label 0, `score` the mean IoU of the winner with the other candidates; counts `masks`,
@@ -91,19 +98,38 @@ def voted_masks(
         ConfigError: An option is out of range.
     """
     _check(config)
+    if engine != "local":
+        parts = missing_shards(out, images.ids, config.shard_size)
+        arguments = {"images": images, "config": config, "out": out, "device": device}
+        spread(engine, _open_worker, arguments, parts, what="voting")
     with MaskWriter(out, config.shard_size) as writer:
         todo = writer.resume(images.ids)
         encoders = [load_dino(source, device=device) for source in config.encoders]
         outcomes = _outcomes(encoders, images, todo, config)
-        for image_id, outcome in track(outcomes, what="voting", total=len(images), done=len(images) - len(todo)):
-            if isinstance(outcome, PseudoMask):
-                writer.write(outcome)
-            else:
-                writer.skip(image_id, str(outcome))
+        _fill(writer, track(outcomes, what="voting", total=len(images), done=len(images) - len(todo)))
     counts = count_masks(out)
     if not counts["masks"]:
         raise ImagesError(f"none of the {len(images)} images in {images.folder} can be read.")
     return PseudoMasks(out, counts=counts, models=tuple(encoder.card for encoder in encoders))
+
+
+def _fill(writer: MaskWriter, outcomes: Iterable[tuple[str, PseudoMask | ImagesError]]) -> None:
+    for image_id, outcome in outcomes:
+        if isinstance(outcome, PseudoMask):
+            writer.write(outcome)
+        else:
+            writer.skip(image_id, str(outcome))
+
+
+def _open_worker(images: Images, config: VotingConfig, out: Path, device: str) -> Work:
+    """What writes one shard after another, with the encoders in memory."""
+    encoders = [load_dino(source, device=device) for source in config.encoders]
+
+    def work(part: Part) -> None:
+        with MaskWriter(out, config.shard_size, only=part[0]) as writer:
+            _fill(writer, _outcomes(encoders, images, part[1], config))
+
+    return work
 
 
 @torch.inference_mode()

@@ -42,6 +42,8 @@ def run(
     overwrite: bool = False,
     until: str | None = None,
     beside: Path | None = None,
+    engine: str = "local",
+    append: bool = False,
 ) -> Run:
     """Run a system; an interrupted or finished run of the same kind in `out` is continued, not redone.
 
@@ -58,6 +60,8 @@ def run(
         overwrite: Replace stages that other options made.
         until: Stop after the stage whose folder has this name ("index", "archives", "masks", "segmenter").
         beside: A folder of other runs, whose stages from the same inputs and options are linked in, not redone.
+        engine: Where images are embedded and masked: "local", "ray" or "ray:N" (N workers); see `engines`.
+        append: The folder got more images: embed only these, and redo what follows.
 
     Raises:
         NamesakeError: An unknown system, preset or option, or what the stages raise; what was finished before stays.
@@ -74,7 +78,8 @@ def run(
         "images": str(pictures.folder),
         "command": " ".join(sys.argv),
     }
-    with Workspace(folder, overwrite=overwrite, until=until, beside=beside) as workspace:
+    execution: dict[str, Any] = {"engine": engine, "append": append}
+    with Workspace(folder, overwrite=overwrite, until=until, beside=beside, **execution) as workspace:
         found = read_record(folder / RECORD) if SYSTEMS[system].adds and not overwrite else {}
         first, *later = parts = parts_of(found, words)
         words = join_names(parts)

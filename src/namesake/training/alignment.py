@@ -112,7 +112,7 @@ and 600 updates instead of 240,000 learn the words only if the patch-text term, 
 (things 1, stuff 2 at weight 1)."""
 
 
-@stage("segmenter", opens=open_segmenter)
+@stage("segmenter", opens=open_segmenter, together=True)
 def train_alignment(
     images: Images,
     labels: RegionLabels,

@@ -1,12 +1,13 @@
 """The training loop: a module, samples by number and a loss go in, the trained module comes out; it knows no system.
 
 Everything random in a step is a function of the seed and the step's number, so a run that was killed and started again
-ends with the same weights as one that was not.
+ends with the same weights as one that was not. Processes launched together share each batch and average gradients.
 """
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +17,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader, Dataset
 
+from namesake.encoders.devices import pick_device
 from namesake.errors import ConfigError, WeightsError
+from namesake.processes import leave, sharing
 from namesake.progress import Meter
 from namesake.workspace import write_atomically
 
@@ -63,7 +66,10 @@ def fit(
         workers: Processes that prepare samples; 0 prepares them in this one.
         threads: Cores that share an operation on the CPU, 0 for all; a small network is faster with one.
         checkpoint_every: Updates between two checkpoints.
-        device: "auto", "cpu" or "cuda"; several processes started by `accelerate launch` share the batch.
+        device: "auto", "cpu" or "cuda". Processes started by `accelerate launch` or torchrun take equal parts of each
+            batch; the mean of their losses is what one process would compute where the loss is a mean over samples.
+            Normalisation layers see the whole batch on GPUs (SyncBatchNorm); on CPUs, where torch has no such layer,
+            each process its own part, and the first one's running averages are kept.
         collate: How samples become a batch; torch's default if None.
         after_step: Called with the iteration after each update (averaging a teacher).
         what: Words for the progress bar.
@@ -73,46 +79,44 @@ def fit(
         result, calls `forget`.
 
     Raises:
-        ConfigError: The loss is not a finite number.
+        ConfigError: The loss is not a finite number, or the batch cannot be shared evenly.
         WeightsError: The checkpoint belongs to another network.
     """
-    from accelerate import Accelerator
+    from accelerate.utils import send_to_device
 
-    accelerator = Accelerator(cpu=device == "cpu" or not torch.cuda.is_available(), split_batches=True)
+    number, count = sharing()
+    place = _join(device, batch_size) if count > 1 else pick_device(device)
+    if count > 1 and place.type == "cuda":
+        module = nn.SyncBatchNorm.convert_sync_batchnorm(module)
+    module.to(place).train()
     start = _resume(module, optimisers, out)
     base_rates = [
         [group.setdefault("initial_lr", group["lr"]) for group in optimiser.param_groups] for optimiser in optimisers
     ]
-    trained, loader, *stepped = accelerator.prepare(
-        module,
-        _loader(
-            samples, range(start * batch_size, iterations * batch_size), batch_size, workers=workers, collate=collate
-        ),
-        *optimisers,
-    )
-    trained.train()
+    order = _part(range(start * batch_size, iterations * batch_size), batch_size, number, count)
+    loader = _loader(samples, order, batch_size // count, workers=workers, collate=collate)
     with _threads(threads), Meter(what, total=iterations, done=start) as meter, _Metrics(out, keep=start) as metrics:
         for iteration, batch in zip(range(start, iterations), loader, strict=False):
-            torch.manual_seed(seed * 1_000_003 + iteration)
+            torch.manual_seed(seed * 1_000_003 + iteration + (number << 40))
             for optimiser, rates in zip(optimisers, base_rates, strict=True):
                 for group, base in zip(optimiser.param_groups, rates, strict=True):
                     group["lr"] = base * rate(iteration)
-            with torch.autocast(accelerator.device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
-                parts = loss(trained, batch)
-            accelerator.backward(parts["loss"])
-            for optimiser in stepped:
+            with torch.autocast(place.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
+                parts = loss(module, send_to_device(batch, place))
+            parts["loss"].backward()
+            _average([weight.grad for weight in module.parameters() if weight.grad is not None], count)
+            for optimiser in optimisers:
                 optimiser.step()
                 optimiser.zero_grad(set_to_none=True)
             if after_step is not None:
                 after_step(iteration)
             done = iteration + 1
             if done % LOG_EVERY == 0 or done == iterations:
-                meter.detail = metrics.write(done, parts)
-            if done % checkpoint_every == 0 and done < iterations and accelerator.is_main_process:
+                meter.detail = metrics.write(done, parts, count)
+            if number == 0 and (done == iterations or done % checkpoint_every == 0):
                 _save(module, optimisers, done, out)
             meter.advance()
-        if start < iterations and accelerator.is_main_process:
-            _save(module, optimisers, iterations, out)
+    leave()
     return module
 
 
@@ -128,7 +132,37 @@ def hold_floor(optimiser: Optimizer, floor: float) -> None:
 
 def forget(out: Path) -> None:
     """Delete the checkpoint of a training whose result is saved."""
-    (out / CHECKPOINT).unlink(missing_ok=True)
+    if sharing()[0] == 0:
+        (out / CHECKPOINT).unlink(missing_ok=True)
+
+
+def _join(device: str, batch_size: int) -> torch.device:
+    """Meet the other processes of the launch; the device that is this one's."""
+    from accelerate import PartialState
+
+    count = sharing()[1]
+    if batch_size % count:
+        raise ConfigError(f"a batch of {batch_size} cannot be shared by {count} processes; take a multiple of {count}.")
+    state = PartialState(cpu=pick_device(device).type == "cpu")
+    return torch.device(state.device)
+
+
+def _part(order: range, batch_size: int, number: int, count: int) -> Sequence[int]:
+    """The samples of one process: its stretch of each batch."""
+    if count == 1:
+        return order
+    share = batch_size // count
+    starts = range(order.start + number * share, order.stop, batch_size)
+    return [sample for start in starts for sample in range(start, start + share)]
+
+
+def _average(tensors: Sequence[Tensor], count: int) -> None:
+    """Replace tensors by their mean over all processes, in one message."""
+    if count > 1 and tensors:
+        flat = torch.cat([tensor.detach().flatten() for tensor in tensors])
+        torch.distributed.all_reduce(flat)
+        for tensor, mean in zip(tensors, (flat / count).split([each.numel() for each in tensors]), strict=True):
+            tensor.copy_(mean.view_as(tensor))
 
 
 @contextmanager
@@ -142,7 +176,7 @@ def _threads(count: int) -> Iterator[None]:
 
 
 def _loader(
-    samples: Dataset[Any], order: Sized, batch_size: int, *, workers: int, collate: Callable[..., Any] | None
+    samples: Dataset[Any], order: Sequence[int], batch_size: int, *, workers: int, collate: Callable[..., Any] | None
 ) -> DataLoader[Any]:
     """Batches of the samples that `order` lists, in that order."""
     return DataLoader(
@@ -163,8 +197,8 @@ def _save(module: nn.Module, optimisers: Sequence[Optimizer], iteration: int, ou
         "module": module.state_dict(),
         "optimisers": [optimiser.state_dict() for optimiser in optimisers],
     }
-    with write_atomically(out / CHECKPOINT) as unfinished:
-        torch.save(state, unfinished)
+    with write_atomically(out / CHECKPOINT) as unfinished, unfinished.open("wb") as file:
+        torch.save(state, file)
 
 
 def _resume(module: nn.Module, optimisers: Sequence[Optimizer], out: Path) -> int:
@@ -196,15 +230,17 @@ class _Metrics:
         kept = [line for line in lines if _iteration_of(line) <= self._keep]
         with write_atomically(self._path) as unfinished:
             unfinished.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
-        self._file = self._path.open("a", encoding="utf-8")
+        self._file = (self._path if sharing()[0] == 0 else Path(os.devnull)).open("a", encoding="utf-8")
         return self
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def write(self, iteration: int, parts: Mapping[str, Tensor]) -> str:
-        """Append one line; returns it in words for the progress bar."""
-        values = {name: float(value.detach()) for name, value in parts.items()}
+    def write(self, iteration: int, parts: Mapping[str, Tensor], count: int) -> str:
+        """Append one line, means over `count` processes; returns it in words for the progress bar."""
+        means = [value.detach().float().clone() for value in parts.values()]
+        _average(means, count)
+        values = {name: float(mean) for name, mean in zip(parts, means, strict=True)}
         if not math.isfinite(values["loss"]):
             raise ConfigError(
                 f"the loss is {values['loss']} after {iteration} updates, expected a finite number. "

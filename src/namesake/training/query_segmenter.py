@@ -14,6 +14,7 @@ from torch.optim import AdamW
 
 from namesake.encoders import Clip, Preprocessing, load_clip
 from namesake.errors import DataError
+from namesake.processes import refuse_sharing
 from namesake.records import Archives, Names, PseudoMasks
 from namesake.segmenter import Segmenter, SegmenterFolder, Settings, open_segmenter
 from namesake.segmenter.open_vocabulary import KIND, OpenVocabulary, architecture_of
@@ -32,7 +33,7 @@ from namesake.training.self_training import find_own_objects
 from namesake.workspace import stage
 
 
-@stage("segmenter", opens=open_segmenter)
+@stage("segmenter", opens=open_segmenter, together=True)
 def train_query_segmenter(
     archives: Archives,
     masks: PseudoMasks,
@@ -61,6 +62,8 @@ def train_query_segmenter(
         ConfigError: A value is out of range, or the loss is not finite.
     """
     check(config)
+    if config.rounds:
+        refuse_sharing("training in rounds")
     examples = read_examples(archives, masks)
     if examples.label.max() > len(names):
         raise DataError(f"the archives have the label {examples.label.max()}, but there are {len(names)} names.")

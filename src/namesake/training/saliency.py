@@ -99,7 +99,7 @@ def open_saliency(folder: Path) -> SaliencyModel:
     return SaliencyModel(folder, counts=manifest.get("counts", {}), models=models or (read_saliency_card(folder),))
 
 
-@stage("saliency", opens=open_saliency)
+@stage("saliency", opens=open_saliency, together=True)
 def train_saliency(
     images: Images,
     masks: PseudoMasks,

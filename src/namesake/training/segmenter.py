@@ -91,7 +91,7 @@ MINI_TRAINING = TrainingConfig(
 """For the embedded world's small images, on two CPU cores in about two minutes."""
 
 
-@stage("segmenter", opens=open_segmenter)
+@stage("segmenter", opens=open_segmenter, together=True)
 def train_segmenter(
     archives: Archives,
     masks: PseudoMasks,

@@ -1,0 +1,105 @@
+"""Work cut into parts that write files of their own in, done by the processes of a Ray cluster; it knows no stage.
+
+A worker is opened once in each process (it loads the models) and then does one part after another. A part that was lost
+with its process is done again by another; parts whose files are there are not asked for at all, so that the same
+command goes on where it was killed. All processes see the same files.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from namesake.errors import ConfigError
+from namesake.progress import Meter
+
+Part = tuple[int, tuple[str, ...]]
+"""Number of a shard and the ids that it covers."""
+Work = Callable[[Part], None]
+
+
+def spread(
+    engine: str, open_worker: Callable[..., Work], arguments: Mapping[str, Any], parts: Sequence[Part], *, what: str
+) -> None:
+    """Do all parts, in any order.
+
+    Results are those of one process byte for byte: a part computes the same whoever does it, with as many threads as
+    torch has here. On CPUs, start with OMP_NUM_THREADS=1 to have one core a worker.
+
+    Args:
+        engine: "ray" (a worker for each GPU of the cluster, or each core where there is none) or "ray:N" (N workers).
+            An address in RAY_ADDRESS is joined, else a cluster is started on this machine.
+        open_worker: Called in every process with `arguments`; a function of a module, not a lambda.
+        arguments: Records and settings by keyword, `device` among them; they are copied to every process.
+        parts: What is missing.
+        what: Words for the progress bar.
+
+    Raises:
+        ConfigError: No such engine, or Ray is not installed.
+        NamesakeError: What the work raised.
+    """
+    name, _, number = engine.partition(":")
+    if name != "ray" or (number and not (number.isdecimal() and int(number))):
+        raise ConfigError(f"engine: expected local, ray or ray:N (N workers), found {engine!r}.")
+    if not parts:
+        return
+    ray = _start_ray()
+    gpus = int(ray.cluster_resources().get("GPU", 0)) if arguments["device"] != "cpu" else 0
+    count = int(number or gpus or ray.cluster_resources().get("CPU", 1))
+    actor = ray.remote(
+        num_cpus=0 if number else 1, num_gpus=min(1.0, gpus / count), max_restarts=-1, max_task_retries=-1
+    )(_Worker)
+    workers = [actor.remote(open_worker, arguments, _threads()) for _ in range(min(count, len(parts)))]
+    try:
+        _hand_out(ray, workers, parts, what)
+    finally:
+        for worker in workers:
+            ray.kill(worker)
+
+
+class _Worker:
+    """An actor: models in memory, one part after another."""
+
+    def __init__(self, open_worker: Callable[..., Work], arguments: Mapping[str, Any], threads: int) -> None:
+        import torch
+
+        torch.set_num_threads(threads)
+        self._work = open_worker(**arguments)
+
+    def do(self, part: Part) -> int:
+        """Do a part; returns how many ids it has."""
+        self._work(part)
+        return len(part[1])
+
+
+def _hand_out(ray: Any, workers: Sequence[Any], parts: Sequence[Part], what: str) -> None:  # noqa: ANN401
+    """Give every worker a part, and the next one whenever it is done."""
+    left = list(reversed(parts))
+    busy = {worker.do.remote(left.pop()): worker for worker in workers}
+    with Meter(what, total=sum(len(ids) for _, ids in parts)) as meter:
+        while busy:
+            (done,), _ = ray.wait(list(busy), num_returns=1)
+            worker = busy.pop(done)
+            try:
+                meter.advance(ray.get(done))
+            except ray.exceptions.RayTaskError as error:
+                raise error.cause from None
+            if left:
+                busy[worker.do.remote(left.pop())] = worker
+
+
+def _start_ray() -> Any:  # noqa: ANN401
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        import ray
+    except ImportError as error:
+        raise ConfigError("engine=ray needs Ray: pip install 'namesake[ray]'.") from error
+    if not ray.is_initialized():
+        ray.init(log_to_driver=False, include_dashboard=False, logging_level="error")
+    return ray
+
+
+def _threads() -> int:
+    import torch
+
+    return torch.get_num_threads()
