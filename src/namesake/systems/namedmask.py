@@ -66,6 +66,11 @@ class Config:
 
 PRESETS: dict[str, Config] = {
     "paper": Config(),
+    # for its 919 names; 30 groups for 300 (section 4.2, Table 2)
+    "imagenet-s": Config(
+        experts=ExpertsConfig(iterations=10_000, batch_size=16, groups=90),
+        training=TrainingConfig(iterations=80_000, longer_side=1024),
+    ),
     "mini": Config(
         encoder="embedded:clip",
         archives=ArchivesConfig(images_per_name=50),

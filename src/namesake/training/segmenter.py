@@ -46,6 +46,8 @@ class TrainingConfig:
     """Strength of the changes of colours, greys and blur; code: 1."""
     copy_paste_max: int = 2
     """Most images a sample, 1 for no copy-paste; paper: 2."""
+    longer_side: int = 2048
+    """Larger images are shrunk to this side when the segmenter is used; paper: none, and 1024 for ImageNet-S."""
     learning_rate: float = 5e-4
     """Of the head; paper: 5e-4."""
     backbone_factor: float = 0.1
@@ -129,6 +131,7 @@ def train_segmenter(
         kind=KIND,
         names=names,
         architecture=architecture_of(network),
+        longer_side=config.longer_side,
         models=tuple(dict.fromkeys((*archives.models, *masks.models, card))),
     )
     where = next(network.parameters()).device
@@ -240,6 +243,7 @@ def _check(config: TrainingConfig) -> None:
         "iterations": (config.iterations >= 1, "1 or more"),
         "batch_size": (config.batch_size >= 2, "2 or more, because the network normalises over the batch"),
         "crop": (config.crop >= 16, "16 pixels or more"),
+        "longer_side": (config.longer_side >= 16, "16 pixels or more"),
         "copy_paste_max": (config.copy_paste_max >= 1, "1 (no copy-paste) or more"),
         "scale": (0 < low <= high, "two numbers above 0, the lower one first"),
     }
