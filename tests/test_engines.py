@@ -1,0 +1,129 @@
+"""Ray with two real workers does what one process does, to the byte, and goes on when one of them is killed."""
+
+import importlib.util
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from namesake.archives import ArchivesConfig, retrieve
+from namesake.engines import Part, Work, spread
+from namesake.errors import ConfigError, ImagesError
+from namesake.images import open_images
+from namesake.index import build_index
+from namesake.masks import SaliencyConfig, VotingConfig, saliency_masks, voted_masks
+from namesake.masks.region_labels import label_regions
+from namesake.masks.regions import RegionsConfig
+from namesake.records import Names
+from namesake.workspace import write_atomically
+
+ray = pytest.importorskip("ray", reason="the extra [ray] is not installed")
+
+PARTS = [(number, tuple(f"{number}-{place}" for place in range(3))) for number in range(6)]
+
+
+def _load(name: str) -> ModuleType:
+    file = Path(__file__).parent / name / "conftest.py"
+    spec = importlib.util.spec_from_file_location(f"engines_{name}", file)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+tiny = _load("systems").tiny
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    here = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path]), "OMP_NUM_THREADS": "1"}
+    os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
+    ray.init(
+        num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error", runtime_env={"env_vars": here}
+    )
+    yield
+    ray.shutdown()
+
+
+def open_writer(*, out: Path, device: str, fatal: int = -1, wrong: int = -1) -> Work:
+    """What writes a file a part; the first time, the process dies at part `fatal`."""
+
+    def work(part: Part) -> None:
+        number, ids = part
+        if number == wrong:
+            raise ImagesError(f"part {number} cannot be read on {device}.")
+        died = out / "died"
+        if number == fatal and not died.exists():
+            died.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(0.05)
+        (out / f"by-{os.getpid()}").touch()
+        with write_atomically(out / f"{number}.txt") as unfinished:
+            unfinished.write_text(" ".join(ids))
+
+    return work
+
+
+def written(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in folder.glob("*.txt")}
+
+
+WANTED = {f"{number}.txt": " ".join(ids) for number, ids in PARTS}
+
+
+@pytest.mark.slow
+def test_ray__all_parts_by_two_workers(cluster: None, tmp_path: Path):
+    spread("ray:2", open_writer, {"out": tmp_path, "device": "cpu"}, PARTS, what="writing")
+    assert written(tmp_path) == WANTED
+    assert len(list(tmp_path.glob("by-*"))) == 2
+
+
+@pytest.mark.slow
+def test_ray__worker_killed_in_the_middle(cluster: None, tmp_path: Path):
+    spread("ray:2", open_writer, {"out": tmp_path, "device": "cpu", "fatal": 3}, PARTS, what="writing")
+    assert (tmp_path / "died").exists()
+    assert written(tmp_path) == WANTED
+
+
+@pytest.mark.slow
+def test_ray__error_of_the_work(cluster: None, tmp_path: Path):
+    with pytest.raises(ImagesError, match="part 2 cannot be read"):
+        spread("ray:2", open_writer, {"out": tmp_path, "device": "cpu", "wrong": 2}, PARTS, what="writing")
+
+
+@pytest.mark.slow
+def test_ray__stages_to_the_byte(cluster: None, tiny, tmp_path: Path):
+    images = open_images(tiny.images)
+    voting = VotingConfig(encoders=(str(tiny.dino),), shard_size=5)
+    saliency = SaliencyConfig(network=str(tiny.saliency), shard_size=4)
+    regions = RegionsConfig(clip=str(tiny.clip), masks=str(tiny.saliency), side=64, more_than=0)
+    for engine in ("local", "ray:2"):
+        how, out = {"engine": engine, "device": "cpu"}, tmp_path / engine
+        index = build_index(images, encoder=str(tiny.clip), out=out / "index", batch_size=4, shard_size=6, **how)
+        archives = retrieve(index, Names(("car", "tree")), config=ArchivesConfig(images_per_name=6), out=tmp_path / "archives")
+        saliency_masks(archives, config=saliency, out=out / "saliency", **how)
+        voted_masks(images, config=voting, out=out / "voted", **how)
+        label_regions(images, Names(("car", "tree")), config=regions, out=out / "regions", shard_size=7, **how)
+    local = content(tmp_path / "local")
+    assert sum(path.endswith((".npy", ".parquet")) for path in local) >= 2 * 4 + 2 + 4 + 2 * 3
+    assert content(tmp_path / "ray:2") == local
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("engine", ["dask", "ray:0", "ray:x", "ray:-1", ""])
+def test_engine__unknown(engine: str, tmp_path: Path):
+    with pytest.raises(ConfigError, match="expected local, ray or ray:N"):
+        spread(engine, open_writer, {"out": tmp_path, "device": "cpu"}, PARTS, what="writing")
+
+
+def test_engine__nothing_missing_starts_nothing(tmp_path: Path):
+    spread("ray", open_writer, {"out": tmp_path, "device": "cpu"}, [], what="writing")
+    assert list(tmp_path.iterdir()) == []
