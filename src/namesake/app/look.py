@@ -15,6 +15,8 @@ from threading import Lock
 from typing import Any, Literal, NamedTuple, final
 
 import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
 
 from namesake.errors import NamesError
 from namesake.images.geometry import resize, resize_labels
@@ -191,27 +193,29 @@ def _annotations(found: Found) -> Iterator[dict[str, Any]]:
 
 
 def _area_rows(found: Found) -> str:
+    """Names with their share of the picture and mean confidence; then the rest of the picture, and absent names."""
     labels, confidence, unsure = found.prediction.labels, found.prediction.confidence, not_sure(len(found.names))
-    colours, words = palette(len(found.names) + 1), ("background", *found.names.names)
-    rows = []
+    colours, rows, last = palette(len(found.names) + 1), [], []
     for label, pixels in zip(*np.unique(labels, return_counts=True), strict=True):
-        share = f"{pixels / labels.size:.1%}"
-        if label == unsure:
-            rows.append(_row(np.array(UNSURE_COLOUR), "not sure", share, ""))
+        share, sure = f"{pixels / labels.size:.1%}", f"sure {confidence[labels == label].mean():.0%}"
+        if label == 0:
+            last.append(_row(None, "background", share, sure))
+        elif label == unsure:
+            last.append(_row(UNSURE_COLOUR, "not sure", share, ""))
         else:
-            rows.append(_row(colours[label], words[label], share, f"sure {confidence[labels == label].mean():.0%}"))
+            rows.append(_row(colours[label], found.names.names[label - 1], share, sure))
     absent = [name for label, name in enumerate(found.names.names, start=1) if label not in labels]
     rest = f"<p>Not found: {escape(', '.join(absent[:40]))}{' …' if len(absent) > 40 else ''}</p>" if absent else ""
-    return _table(rows) + rest
+    return _table([*rows, *last]) + rest
 
 
 def _table(rows: Sequence[str]) -> str:
     return f'<table class="legend">{"".join(rows)}</table>' if rows else ""
 
 
-def _row(colour: Sequence[int] | LabelArray, name: str, share: str, sure: str) -> str:
-    swatch = f'<span class="swatch" style="background: rgb({", ".join(str(int(part)) for part in colour)})"></span>'
-    return f"<tr><td>{swatch}{escape(name)}</td><td>{share}</td><td>{sure}</td></tr>"
+def _row(colour: Sequence[int] | ndarray | None, name: str, share: str, sure: str) -> str:
+    style = "" if colour is None else f' style="background: rgb({", ".join(str(int(part)) for part in colour)})"'
+    return f'<tr><td><span class="swatch"{style}></span>{escape(name)}</td><td>{share}</td><td>{sure}</td></tr>'
 
 
 class _Objects(NamedTuple):
@@ -262,7 +266,7 @@ def _chosen(objects: Instances, stays: Sequence[bool]) -> Instances:
     return Instances(objects.masks[places], labels, names, scores)
 
 
-def _viridis(values: np.ndarray) -> Picture:
+def _viridis(values: Float[ndarray, "height width"]) -> Picture:
     import matplotlib as mpl
 
     return np.asarray(mpl.colormaps["viridis"](values, bytes=True)[..., :3])

@@ -70,7 +70,7 @@ def _segment_tab(subjects: Sequence[Subject], limits: Limits) -> None:
                 elem_id="picture",
             )
             picture.preprocess = _file_of  # our own reader decodes it: it knows the limits and names the fault
-            examples = [image for subject in subjects[:1] for image in subject.browser.examples()]
+            examples = next((found for subject in subjects if (found := subject.browser.examples())), [])
             gallery = gr.Gallery(
                 examples,
                 label="Or pick one",
@@ -88,9 +88,7 @@ def _segment_tab(subjects: Sequence[Subject], limits: Limits) -> None:
         with gr.Column(scale=5, min_width=320):
             with gr.Row():
                 view = gr.Radio(list(VIEWS), value="areas", label="Show", elem_id="view")
-                least = gr.Slider(
-                    0, 100, value=0, step=1, label="Least confidence, percent (below it: not sure)", elem_id="least"
-                )
+                least = gr.Slider(0, 100, value=0, step=1, label="Not sure below (percent)", elem_id="least")
             with gr.Row():
                 outputs = [part for number, subject in enumerate(subjects) for part in _result(subject, number)]
     shown = _answer(subjects, limits)
@@ -131,15 +129,17 @@ def _words(subjects: Sequence[Subject]) -> tuple[gr.Textbox, gr.CheckboxGroup]:
 def _result(subject: Subject, number: int) -> tuple[Any, ...]:
     """The column of one run: picture, legend, and two files."""
     with gr.Column(min_width=300):
-        title = gr.HTML(f'<div class="run-title">{escape(subject.title)}</div>')
         image = gr.Image(
-            label="Result", interactive=False, format="png", buttons=["fullscreen"], elem_id=f"result-{number}"
+            label=subject.title,
+            interactive=False,
+            format="png",
+            buttons=["fullscreen"],
+            elem_id=f"result-{number}",
         )
         legend = gr.HTML("<p>Drop a picture, or pick one.</p>", elem_id=f"legend-{number}", padding=True)
         with gr.Row():
             index = gr.DownloadButton("Index PNG", size="sm", interactive=False, elem_id=f"png-{number}")
             coco = gr.DownloadButton("COCO json", size="sm", interactive=False, elem_id=f"coco-{number}")
-    title.elem_id = f"title-{number}"
     return image, legend, index, coco
 
 
@@ -228,8 +228,6 @@ def _report_tab(subjects: Sequence[Subject], tab: gr.Tab) -> None:
 
 def _head(subjects: Sequence[Subject]) -> str:
     words = " beside ".join(escape(subject.title) for subject in subjects)
-    kinds = "; ".join(
-        f"{escape(subject.title)} {'takes any names' if subject.viewer.takes_names else 'knows its own names'}"
-        for subject in subjects
-    )
-    return f"<h1>namesake: {words}</h1><p>{kinds}. Pictures stay on this machine.</p>"
+    open_ = [escape(subject.title) for subject in subjects if subject.viewer.takes_names]
+    takes = f"Type any names for {' and '.join(open_)}. " if open_ else ""
+    return f"<h1>{words}</h1><p>{takes}Pictures stay on the machine that serves this page.</p>"
