@@ -4,7 +4,7 @@ PYTHON  := $(VENV)/bin/python
 STAMP   := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test torture lint bench clean
+.PHONY: help demo test browser torture lint bench clean
 
 help:   ## say what can be made
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -19,6 +19,9 @@ demo: $(STAMP)  ## the whole way on the embedded world: names and unlabelled ima
 
 test: $(STAMP)  ## all tests
 	$(PYTHON) -m pytest -q -n auto --dist loadscope
+
+browser:  ## a Chromium for the tests of the web page, from Debian's packages, where there is none
+	command -v chromium >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium >/dev/null)
 
 torture: $(STAMP)  ## kills, full disks, broken images, fuzzed files, hostile input: one line a claim
 	NAMESAKE_TORTURE=long OMP_NUM_THREADS=1 $(PYTHON) -m pytest -q -n 2 --dist loadgroup tests/torture
