@@ -4,6 +4,7 @@ A segmenter is a folder with `config.json` and `model.safetensors`, and opens wi
 segments is its kind: another kind is another entry of `KINDS`.
 """
 
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,12 +21,13 @@ from namesake.images import read_image
 from namesake.images.geometry import resize_longer_side
 from namesake.names import read_names
 from namesake.records import Artifact, Names, Prediction
-from namesake.segmenter import aligned, closed_set, named_regions, open_vocabulary, reference_maps, training_free
+from namesake.segmenter import aligned, closed_set, hub, named_regions, open_vocabulary, reference_maps, training_free
+from namesake.segmenter.card import write_card
 from namesake.segmenter.open_vocabulary import OpenVocabulary
 from namesake.segmenter.settings import CONFIG, Settings, read_settings, write_settings, write_weights
 from namesake.segmenter.tiles import predict_tiled
 from namesake.shapes import ImageArray
-from namesake.workspace import read_manifest
+from namesake.workspace import read_manifest, write_atomically
 
 FOLDER = "segmenter"
 
@@ -86,6 +88,7 @@ class Segmenter:
         device: Where it computes.
         precision: "no" for float32, or autocast of the network to "bf16" or "fp16".
         key: Of what made it; other weights have another one. "" where no stage did.
+        folder: That it was loaded from, if it was.
         tile: Images with a longer side than this are segmented in tiles of it, at their own resolution, instead of
             being shrunk; None for no tiles.
 
@@ -102,11 +105,13 @@ class Segmenter:
         precision: Precision = "no",
         tile: int | None = None,
         key: str = "",
+        folder: Path | None = None,
     ) -> None:
         if tile is not None and (tile < 1 or not isinstance(predictor, OpenVocabulary)):
             raise ConfigError(f"tile is {tile}; expected a side of 1 or more, and a segmenter of the kind query.")
         self.predictor, self.settings = predictor, settings
         self.device, self.precision, self.tile, self.key = device, precision, tile, key
+        self.folder = folder
 
     @property
     def names(self) -> Names:
@@ -154,7 +159,13 @@ class Segmenter:
 
     def _with(self, predictor: Predictor, settings: Settings) -> "Segmenter":
         return Segmenter(
-            predictor, settings, device=self.device, precision=self.precision, tile=self.tile, key=self.key
+            predictor,
+            settings,
+            device=self.device,
+            precision=self.precision,
+            tile=self.tile,
+            key=self.key,
+            folder=self.folder if settings.names == self.settings.names else None,
         )
 
     def segment(
@@ -221,6 +232,48 @@ class Segmenter:
         write_settings(self.settings, folder)
         return open_segmenter(folder)
 
+    def save_pretrained(self, folder: Path | str, *, source: str | None = None) -> SegmenterFolder:
+        """As `save`, with a model card: names, regime, tier, licences of what it was made from, scores of its run, use.
+
+        Args:
+            folder: Made if missing; `from_pretrained(folder)` opens it.
+            source: What the card says it is loaded from; the folder if None.
+
+        Raises:
+            DataError: A record of the run that it was loaded from is damaged.
+        """
+        where = Path(folder)
+        made = self.save(where)
+        run = self.folder.parent if self.folder is not None and self.folder.name == FOLDER else None
+        card = write_card(self.settings, title=where.resolve().name, source=source or str(folder), run=run)
+        with write_atomically(where / hub.CARD) as unfinished:
+            unfinished.write_text(card, encoding="utf-8")
+        return made
+
+    def push_to_hub(self, repository: str, *, private: bool = False) -> str:
+        """Publish it, with its model card, on the Hugging Face hub; the token is that of `hf auth login` or HF_TOKEN.
+
+        Args:
+            repository: `org/name`; made where there is none. `namesake.load("hf-hub:org/name")` opens it.
+            private: Whether a new repository is.
+
+        Returns:
+            Address of the commit.
+
+        Raises:
+            WeightsError: The hub refuses or cannot be reached.
+        """
+        name = repository.removeprefix(hub.PREFIX)
+        with tempfile.TemporaryDirectory() as parent:
+            folder = Path(parent) / name.rpartition("/")[2]
+            self.save_pretrained(folder, source=f"{hub.PREFIX}{name}")
+            return hub.upload(folder, name, private=private)
+
+    @classmethod
+    def from_pretrained(cls, source: Path | str, *, device: str = "auto") -> "Segmenter":
+        """Open a folder that `save_pretrained` wrote, a run, or `hf-hub:org/name`; see `load_segmenter`."""
+        return load_segmenter(source, device=device)
+
 
 def as_image(image: str | Path | Image.Image | ImageArray) -> ImageArray:
     """An image as RGB uint8 [height, width, 3].
@@ -250,7 +303,7 @@ def load_segmenter(
     """Make a segmenter ready.
 
     Args:
-        folder: Of the segmenter, or of the run that holds it.
+        folder: Of the segmenter, or of the run that holds it; or `hf-hub:org/name`, which is fetched from the hub.
         device: "auto", "cpu" or "cuda".
         precision: "no", "bf16" or "fp16"; see `Segmenter`.
         tile: Side of tiles for images beyond memory; see `Segmenter`.
@@ -258,7 +311,7 @@ def load_segmenter(
     Raises:
         WeightsError: There is none, or it is damaged or of an unknown kind.
     """
-    where = _find(Path(folder))
+    where = _find(hub.download(str(folder)) if str(folder).startswith(hub.PREFIX) else Path(folder))
     settings = read_settings(where)
     if settings.kind not in KINDS:
         raise WeightsError(
@@ -268,7 +321,7 @@ def load_segmenter(
     chosen = pick_device(device)
     predictor = KINDS[settings.kind](settings, where, chosen)
     key = str((read_manifest(where) or {}).get("key", ""))
-    return Segmenter(predictor, settings, device=chosen, precision=precision, tile=tile, key=key)
+    return Segmenter(predictor, settings, device=chosen, precision=precision, tile=tile, key=key, folder=where)
 
 
 def open_segmenter(folder: Path) -> SegmenterFolder:

@@ -161,7 +161,7 @@ def reduced(network: nn.Module, precision: Precision) -> nn.Module:
         for module in [*copied.modules()]:
             for name, weight in [*module.named_parameters(recurse=False)]:
                 if weight.ndim > 1:
-                    parametrize.register_parametrization(module, name, _Bytes(weight), unsafe=True)
+                    parametrize.register_parametrization(module, name, _Bytes(), unsafe=True)
     return copied
 
 
@@ -169,14 +169,12 @@ def reduced(network: nn.Module, precision: Precision) -> nn.Module:
 class _Bytes(nn.Module):
     """Weights in 8 bits with a scale for each output channel, symmetric about 0."""
 
-    def __init__(self, weight: Float[Tensor, "out ..."]) -> None:
-        super().__init__()
+    def forward(self, stored: Int8[Tensor, "out ..."], scale: Float[Tensor, "out ..."]) -> Float[Tensor, "out ..."]:
+        return stored.float() * scale
+
+    def right_inverse(
+        self, weight: Float[Tensor, "out ..."]
+    ) -> tuple[Int8[Tensor, "out ..."], Float[Tensor, "out ..."]]:
         most = weight.flatten(1).abs().amax(dim=1).clamp(min=1e-12) / 127
-        self.scale: Tensor
-        self.register_buffer("scale", most.view(-1, *(1,) * (weight.ndim - 1)))
-
-    def forward(self, stored: Int8[Tensor, "out ..."]) -> Float[Tensor, "out ..."]:
-        return stored.float() * self.scale
-
-    def right_inverse(self, weight: Float[Tensor, "out ..."]) -> Int8[Tensor, "out ..."]:
-        return (weight / self.scale).round().clamp(-127, 127).to(torch.int8)
+        scale = most.view(-1, *(1,) * (weight.ndim - 1))
+        return (weight / scale).round().clamp(-127, 127).to(torch.int8), scale
