@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from namesake.cli import app
 
 VERBS = ("world", "run", "index", "archive", "mask", "train", "predict", "evaluate", "report", "demo", "doctor", "find")
-VERBS += ("convert", "export")
+VERBS += ("convert", "export", "label")
 
 
 def namesake(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

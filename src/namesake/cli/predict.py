@@ -1,6 +1,5 @@
 """Verbs that use a run on images: `predict`."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -12,7 +11,9 @@ from namesake.progress import set_quiet
 @app.command()
 def predict(
     run_folder: RunArgument,
-    images: Annotated[Path, typer.Argument(help="Folder of images.")],
+    images: Annotated[
+        list[str], typer.Argument(help="Images, folders, globs (photos/*.jpg), one video file, or camera:0.")
+    ],
     *,
     out: OutOption,
     names: Annotated[
@@ -25,6 +26,8 @@ def predict(
     unsure: Annotated[
         bool, typer.Option(help="Label 255 where the run is less sure than it should be (zutis).")
     ] = False,
+    every: Annotated[int, typer.Option(help="Of a video, segment every n-th frame.")] = 1,
+    frames: Annotated[int | None, typer.Option(help="Of a video or camera, segment at most so many frames.")] = None,
     precision: Annotated[
         Literal["no", "bf16", "fp16"], typer.Option(help="no, bf16 or fp16: arithmetic of the network.")
     ] = "no",
@@ -32,21 +35,25 @@ def predict(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Segment a folder of images: index PNGs, overlays and COCO json at the original sizes."""
+    """Segment images: index PNGs, overlays with legend and outlines, and COCO json at the original sizes.
+
+    Example: namesake predict runs/pets photos/ "more/**/*.jpg" --out masks/
+    """
     import time
 
-    from namesake.images import open_images
-    from namesake.prediction import predict_folder
+    from namesake.prediction import open_source, predict_folder
     from namesake.segmenter import load_segmenter
 
     set_quiet(quiet)
     start = time.monotonic()
+    source = open_source(images, out=out, every=every, most=frames)
     segmenter = load_segmenter(run_folder, device=device, precision=precision, tile=tile)
     segmenter = segmenter.with_names(names) if names else segmenter
     made = predict_folder(
         segmenter.with_unsure() if unsure else segmenter,
-        open_images(images),
+        source.images,
         out=out,
+        whole_folder=source.whole_folder,
         instances=instances,
         source=f"{segmenter.key}{' unsure' if unsure else ''}",
     )

@@ -1,23 +1,32 @@
 """A segmenter and images go in; index PNGs, overlays and COCO json at the original sizes come out.
 
-`predict_folder` streams a folder of any length, `draw` paints label maps for people, `export` writes them for programs.
+`predict_folder` streams a folder of any length, `draw` paints label maps for people, `write_dataset` makes of them a
+dataset in every format of `export`.
 """
 
+from namesake.prediction.dataset import DatasetConfig, LabelledFolder, refuse_foreign, write_dataset
 from namesake.prediction.draw import contact_sheet, legend, overlay
-from namesake.prediction.folder import Predictions, open_predictions, predict_folder
+from namesake.prediction.folder import Predictions, open_predictions, predict_folder, predict_images
 from namesake.prediction.palette import palette
+from namesake.prediction.sources import open_source
 from namesake.prediction.stream import SegmentsImages, segment_ahead
 from namesake.shapes import not_sure
 
 __all__ = [
+    "DatasetConfig",
+    "LabelledFolder",
     "Predictions",
     "SegmentsImages",
     "contact_sheet",
     "legend",
     "not_sure",
     "open_predictions",
+    "open_source",
     "overlay",
     "palette",
     "predict_folder",
+    "predict_images",
+    "refuse_foreign",
     "segment_ahead",
+    "write_dataset",
 ]

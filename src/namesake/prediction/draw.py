@@ -6,6 +6,7 @@ that font lacks appear as boxes.
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Int, UInt8, UInt32
@@ -14,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from namesake.images.geometry import resize
 from namesake.prediction.palette import palette
-from namesake.records import Names
+from namesake.records import Instances, Names
 from namesake.shapes import IGNORE, ImageArray, LabelArray, not_sure
 
 Colour = tuple[int, int, int]
@@ -31,14 +32,22 @@ NARROWEST = 320
 """Overlays of narrower pictures are enlarged by a whole factor, so that outlines and legend can be read."""
 
 
-def blend(image: ImageArray, labels: LabelArray, *, unsure: int = IGNORE, opacity: float = 0.45) -> ImageArray:
-    """The picture with every label's colour laid over its pixels, and an outline around each area.
+def blend(
+    image: ImageArray,
+    labels: LabelArray,
+    *,
+    unsure: int = IGNORE,
+    opacity: float = 0.45,
+    objects: Int[ndarray, "height width"] | None = None,
+) -> ImageArray:
+    """The picture with every label's colour laid over its pixels, and an outline around each area and each object.
 
     Args:
         image: RGB.
         labels: At the image's size; 0 stays as it is.
         unsure: Label of pixels that are not sure; they are hatched.
         opacity: Of the colour, 0 to 1.
+        objects: The number of the object that a pixel is of, 0 for none; objects get a white line.
 
     Returns:
         RGB of the image's size.
@@ -53,26 +62,42 @@ def blend(image: ImageArray, labels: LabelArray, *, unsure: int = IGNORE, opacit
         stripes = np.add.outer(np.arange(labels.shape[0]), np.arange(labels.shape[1])) % 8 < 3
         layer[hatched & stripes] = _packed(np.array([[*UNSURE_COLOUR, round(255 * opacity)]]))
     layer[outer] = _packed(np.array([[*OUTLINE, 255]]))
+    if objects is not None:
+        layer[_next_to_change(objects) & (objects > 0)] = _packed(np.array([[*INK, 255]]))
     below = Image.fromarray(image).convert("RGBA")
     below.alpha_composite(Image.fromarray(layer.view(np.uint8).reshape(*layer.shape, 4)))
     return np.array(below.convert("RGB"))
 
 
-def overlay(image: ImageArray, labels: LabelArray, names: Names) -> Picture:
+def overlay(image: ImageArray, labels: LabelArray, names: Names, *, instances: Instances | None = None) -> Picture:
     """`blend` with a legend of the names that occur on a panel below; narrow pictures are enlarged.
 
     Args:
         image: RGB.
         labels: At the image's size; 0 = background, 1..K = names, 255 (65535 with more than 254 names) = not sure.
         names: The names, in label order.
+        instances: Objects to outline, if the system finds them.
 
     Returns:
         RGB; a whole multiple of the image's width, and higher by the legend.
     """
     factor = max(1, -(-NARROWEST // image.shape[1]))
-    enlarged, enlarged_labels = (each.repeat(factor, axis=0).repeat(factor, axis=1) for each in (image, labels))
-    picture = blend(enlarged, enlarged_labels, unsure=not_sure(len(names)))
+    enlarged, enlarged_labels = _enlarge(image, factor), _enlarge(labels, factor)
+    objects = None if instances is None else _enlarge(number_objects(instances, labels.shape), factor)
+    picture = blend(enlarged, enlarged_labels, unsure=not_sure(len(names)), objects=objects)
     return np.concatenate([picture, legend(entries(labels, names), width=picture.shape[1])])
+
+
+def number_objects(instances: Instances, shape: tuple[int, ...]) -> Int[ndarray, "height width"]:
+    """The number of the object, from 1, that each pixel is of; of several the surest has it, 0 where there is none."""
+    numbers = np.zeros(shape, dtype=np.int32)
+    for place in np.argsort(instances.scores, kind="stable").tolist():
+        numbers[instances.masks[place]] = place + 1
+    return numbers
+
+
+def _enlarge(picture: Any, factor: int) -> Any:  # noqa: ANN401
+    return picture.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
 def entries(labels: LabelArray, names: Names) -> list[tuple[str, Colour]]:

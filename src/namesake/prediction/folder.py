@@ -10,7 +10,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -19,17 +19,21 @@ from PIL import Image
 
 from namesake.errors import ImagesError, WorkspaceError
 from namesake.prediction.draw import Picture, overlay
-from namesake.prediction.export.coco import annotation
+from namesake.prediction.export.coco import annotation, write_objects
 from namesake.prediction.export.index_png import encode_index_png
 from namesake.prediction.objects import ObjectsFile
 from namesake.prediction.stream import Segmented, SegmentsImages, Skipped, segment_ahead
 from namesake.progress import Meter
 from namesake.records import Artifact, Images, ModelCard, Names, Prediction
+from namesake.segmenter import SegmenterFolder, load_segmenter
 from namesake.shapes import not_sure
 from namesake.workspace import LOCK, STARTED, read_manifest, stage, write_atomically, write_json
 
 CLAIM = "predictions.json"
 SKIPPED = "skipped.jsonl"
+COCO = "instances.json"
+FRAMES = "frames"
+"""Of a video, which may lie in the folder before its predictions do."""
 LABELS, OVERLAYS, CONFIDENCE = "labels", "overlays", "confidence"
 BEHIND = 8  # images with their predictions in memory behind the network
 
@@ -85,6 +89,7 @@ def predict_folder(
     overlays: bool = True,
     confidence: bool = False,
     source: str = "",
+    whole_folder: bool = True,
     workers: int = 2,
 ) -> Predictions:
     """Segment every image and write what was found.
@@ -102,6 +107,7 @@ def predict_folder(
         overlays: Write `overlays/`.
         confidence: Write `confidence/`.
         source: Where the segmenter comes from, for the check that a folder begun is the same work.
+        whole_folder: The images are all those of their folder, so that `out` may not lie in it.
         workers: Threads that read, and as many that encode.
 
     Returns:
@@ -112,7 +118,11 @@ def predict_folder(
         WorkspaceError: `out` holds other work or files of the user, lies within the images, or cannot be written.
     """
     settings = _Settings(segmenter.names, instances, overlays, confidence)
-    _claim(out, images, settings, source)
+    if not len(images):
+        raise ImagesError(f"there are no images in {images.folder}; give a folder that holds some.")
+    if whole_folder:
+        _refuse_within(out, images)
+    _claim(out, settings, source)
     stems = stems_of(images.ids)
     labelled = {image_id for image_id in images.ids if (out / LABELS / f"{stems[image_id]}.png").is_file()}
     skipped: dict[str, str] = {}
@@ -128,7 +138,12 @@ def predict_folder(
                 meter.advance()
         _write_skipped(out, images, skipped)
         if objects is not None:
-            objects.write_coco(images.ids, segmenter.names)
+            write_objects(
+                out / COCO,
+                names=segmenter.names,
+                images=[(i, image_id) for i, image_id in enumerate(images.ids, start=1) if image_id in objects.images],
+                line_of=lambda number: objects.read(images.ids[number - 1]),
+            )
     return Predictions(
         out, counts={"images": len(images) - len(skipped), "skipped": len(skipped)}, names=segmenter.names
     )
@@ -141,20 +156,21 @@ def stems_of(ids: Sequence[str]) -> dict[str, str]:
     return {image_id: stem if counts[stem] == 1 else image_id for image_id, stem in stems.items()}
 
 
-def _claim(out: Path, images: Images, settings: _Settings, source: str) -> None:
-    """Mark `out` as the place of this work, or find that it is marked so already."""
-    if not len(images):
-        raise ImagesError(f"there are no images in {images.folder}; give a folder that holds some.")
+def _refuse_within(out: Path, images: Images) -> None:
     if out.resolve().is_relative_to(images.folder.resolve()):
         raise WorkspaceError(
             f"{out} lies within the images in {images.folder}, where the next run would find overlays as images. "
             "Choose an --out outside of it."
         )
+
+
+def _claim(out: Path, settings: _Settings, source: str) -> None:
+    """Mark `out` as the place of this work, or find that it is marked so already."""
     claim: dict[str, Any] = settings._asdict() | {"source": source}
     claim |= {"names": list(settings.names.names), "background": list(settings.names.background)}
     path = out / CLAIM
     found = _read_claim(path)
-    if found is None and out.exists() and {entry.name for entry in out.iterdir()} - {LOCK, STARTED}:
+    if found is None and out.exists() and {entry.name for entry in out.iterdir()} - {LOCK, STARTED, FRAMES}:
         raise WorkspaceError(f"{out} is not empty and holds no predictions; --out wants a new folder.")
     if found is not None and found != claim:
         changed = ", ".join(key for key in claim if found.get(key) != claim[key])
@@ -198,7 +214,9 @@ def _encode(found: Segmented, stem: str, settings: _Settings) -> _Encoded:
     image_id, image, prediction = found
     names, labels, files = settings.names, prediction.labels, []
     if settings.overlays:
-        files.append((Path(OVERLAYS, f"{stem}.jpg"), _jpeg(overlay(image, labels, names))))
+        files.append(
+            (Path(OVERLAYS, f"{stem}.jpg"), _jpeg(overlay(image, labels, names, instances=prediction.instances)))
+        )
     if settings.confidence:
         files.append((Path(CONFIDENCE, f"{stem}.png"), _grey_png(prediction)))
     files.append((Path(LABELS, f"{stem}.png"), encode_index_png(labels, names=len(names))))
@@ -259,3 +277,25 @@ def _write_skipped(out: Path, images: Images, skipped: Mapping[str, str]) -> Non
         raise ImagesError(f"none of {len(images)} images in {images.folder} can be read; {first}: {reason}")
     lines = [json.dumps({"image": image_id, "reason": why}, ensure_ascii=False) for image_id, why in skipped.items()]
     _write_bytes(out / SKIPPED, "".join(line + "\n" for line in lines).encode())
+
+
+@stage("predictions", opens=open_predictions)
+def predict_images(
+    segmenter: SegmenterFolder, images: Images, *, names: Names | None = None, out: Path, device: str = "auto"
+) -> Predictions:
+    """`predict_folder` of a segmenter on disk, with everything that a dataset is made of.
+
+    Args:
+        segmenter: Of a run.
+        images: What to segment.
+        names: Segment these instead of its own, where it is open-vocabulary.
+        out: The stage's folder.
+        device: "auto", "cpu" or "cuda".
+
+    Raises:
+        NamesakeError: As `load_segmenter`, `with_names` and `predict_folder` have it.
+    """
+    loaded = load_segmenter(segmenter.folder, device=device)
+    chosen = loaded if names is None else loaded.with_names(names)
+    made = predict_folder(chosen, images, out=out, confidence=True, source=loaded.key)
+    return replace(made, models=segmenter.models)

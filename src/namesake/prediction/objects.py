@@ -1,22 +1,15 @@
-"""The objects of one image after another in, appended to `instances.jsonl`; all of them out as `instances.json`."""
+"""The objects of one image after another in, appended to `instances.jsonl`; those of any image out again."""
 
 import json
-from collections.abc import Collection, Iterator, KeysView, Sequence
+from collections.abc import Collection, Iterator, KeysView
 from os import SEEK_END
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from namesake.errors import WorkspaceError
-from namesake.prediction.export.coco import write_coco
-from namesake.records import Names
 
-LINES, COCO = "instances.jsonl", "instances.json"
-SEGMENTS_INFO = (
-    "The system finds no objects: each annotation is all pixels of one name in one image, with their mean confidence "
-    "as its score. Do not count them as instances."
-)
-INFO = {"instances": "Each annotation is one object with the system's score.", "segments": SEGMENTS_INFO}
+LINES = "instances.jsonl"
 
 
 class ObjectsFile:
@@ -36,6 +29,7 @@ class ObjectsFile:
 
     def __enter__(self) -> "ObjectsFile":
         path = self._folder / LINES
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
         self._file = path.open("r+b")
         end = 0
@@ -67,32 +61,8 @@ class ObjectsFile:
             reason = f"cannot write {self._folder / LINES}: {error.strerror}. Free space, then run the same again."
             raise WorkspaceError(reason) from error
 
-    def write_coco(self, ids: Sequence[str], names: Names) -> None:
-        """Write `instances.json` with the objects of `ids`, in their order; the id of an image is its place there."""
-        kinds = {self._read(image_id)["kind"] for image_id in ids if image_id in self.images}
-        info = " ".join(text for kind, text in INFO.items() if kind in kinds)
-        write_coco(
-            self._folder / COCO,
-            names=names,
-            images=self._images(ids),
-            annotations=self._annotations(ids),
-            info={"description": info},
-        )
-
-    def _images(self, ids: Sequence[str]) -> Iterator[dict[str, Any]]:
-        for number, image_id in enumerate(ids, start=1):
-            if image_id in self.images:
-                line = self._read(image_id)
-                yield {"id": number, "file_name": image_id, "height": line["height"], "width": line["width"]}
-
-    def _annotations(self, ids: Sequence[str]) -> Iterator[dict[str, Any]]:
-        found = 0
-        for number, image_id in enumerate(ids, start=1):
-            for annotation in self._read(image_id)["annotations"] if image_id in self.images else ():
-                found += 1
-                yield {"id": found, "image_id": number, **annotation}
-
-    def _read(self, image_id: str) -> dict[str, Any]:
+    def read(self, image_id: str) -> dict[str, Any]:
+        """The line of one image."""
         self._file.seek(self._places[image_id])
         return dict(json.loads(self._file.readline()))
 

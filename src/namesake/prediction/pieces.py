@@ -8,7 +8,7 @@ from jaxtyping import Int
 from numpy import ndarray
 
 from namesake.records import Instances, Prediction
-from namesake.shapes import IGNORE, LabelArray, MaskArray
+from namesake.shapes import IGNORE, MaskArray
 
 MOST_PIECES = 100
 """Of an image: as many as COCO's measure counts."""

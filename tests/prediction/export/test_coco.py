@@ -44,3 +44,33 @@ def test_write__streamed_json(tmp_path, count):
         "images": images,
         "annotations": annotations,
     }
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools with numpy 2
+def test_export__read_by_pycocotools(dataset, masks_of, capsys):
+    from pycocotools.coco import COCO
+
+    for split in ("train", "val"):
+        coco = COCO(dataset.folder / "annotations" / f"instances_{split}.json")
+        by_file = {image["file_name"]: number for number, image in coco.imgs.items()}
+        assert sorted(by_file) == list(dataset.ids[split])
+        for image in (image for image in dataset.read() if image.split == split):
+            found = coco.loadAnns(coco.getAnnIds(imgIds=[by_file[image.file]]))
+            assert [each["category_id"] for each in found] == [each["category_id"] for each in image.annotations]
+            for each, mask in zip(found, masks_of(image), strict=True):
+                assert np.array_equal(coco.annToMask(each).astype(bool), mask)
+                assert (each["area"], each["iscrowd"]) == (mask.sum(), 0)
+                assert 0 <= each["score"] <= 1
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_export__read_by_supervision(dataset, masks_of):
+    supervision = pytest.importorskip("supervision")
+    folder = dataset.folder / "images" / "train"
+    read = supervision.DetectionDataset.from_coco(
+        str(folder), str(dataset.folder / "annotations" / "instances_train.json"), force_masks=True
+    )
+    assert read.classes == list(dataset.names.names)
+    for image in (image for image in dataset.read() if image.split == "train" and image.annotations):
+        found = read.annotations[str(folder / image.file)]
+        assert np.array_equal(found.mask, masks_of(image))

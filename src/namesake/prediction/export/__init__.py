@@ -1,6 +1,40 @@
-"""Label maps and objects go in; files that other programs read as they are come out: index PNG and COCO json."""
+"""Label maps and objects go in; files that other programs read as they are come out, one file of code a format.
 
-from namesake.prediction.export.coco import annotation, write_coco
+`EXPORTS` are the formats of a whole dataset: each takes it and says what it wrote and what the format could not hold.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from namesake.prediction.export.coco import annotation, export_coco, write_coco, write_objects
+from namesake.prediction.export.dataset import Dataset, LabelledImage
 from namesake.prediction.export.index_png import encode_index_png, read_index_png, write_index_png
+from namesake.prediction.export.label_studio import export_label_studio
+from namesake.prediction.export.lightly_train import export_lightly_train
+from namesake.prediction.export.memory import to_fiftyone, to_supervision
+from namesake.prediction.export.ultralytics import export_ultralytics
+from namesake.prediction.export.voc import export_voc
+from namesake.prediction.export.yolo import export_yolo
 
-__all__ = ["annotation", "encode_index_png", "read_index_png", "write_coco", "write_index_png"]
+EXPORTS: dict[str, Callable[[Dataset], dict[str, Any]]] = {
+    "ultralytics": export_ultralytics,
+    "lightly_train": export_lightly_train,
+    "coco": export_coco,
+    "yolo": export_yolo,
+    "voc": export_voc,
+    "label_studio": export_label_studio,
+}
+
+__all__ = [
+    "EXPORTS",
+    "Dataset",
+    "LabelledImage",
+    "annotation",
+    "encode_index_png",
+    "read_index_png",
+    "to_fiftyone",
+    "to_supervision",
+    "write_coco",
+    "write_index_png",
+    "write_objects",
+]

@@ -6,16 +6,86 @@ results list.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from namesake.masks import rle
+from namesake.prediction.export.dataset import SPLITS, Dataset
 from namesake.records import Names
 from namesake.shapes import MaskArray
 from namesake.workspace import write_atomically
+
+FOLDER = "annotations"
+SEGMENTS_INFO = (
+    "The system finds no objects: each annotation is all pixels of one name in one image, with their mean confidence "
+    "as its score. Do not count them as instances."
+)
+PIECES_INFO = (
+    "The system finds no objects: each annotation is a connected piece of its label map, with the mean confidence as "
+    "its score."
+)
+INFO = {
+    "instances": "Each annotation is one object with the system's score.",
+    "segments": SEGMENTS_INFO,
+    "pieces": PIECES_INFO,
+}
+Line = Mapping[str, Any]
+"""What is known of the objects of one image: `height`, `width`, `kind` (a key of INFO), `annotations`."""
+
+
+def export_coco(dataset: Dataset) -> dict[str, Any]:
+    """Write `annotations/instances_{train,val}.json`; nothing is lost but what the objects themselves leave out."""
+    annotations = 0
+    for split in SPLITS:
+        ids = dataset.ids[split]
+        annotations += write_objects(
+            dataset.folder / FOLDER / f"instances_{split}.json",
+            names=dataset.names,
+            images=[(number, dataset.image(image_id).file) for number, image_id in enumerate(ids, start=1)],
+            line_of=lambda number, ids=ids: dataset.objects.read(ids[number - 1]),  # type: ignore[misc]
+        )
+    return {"path": FOLDER, "annotations": annotations}
+
+
+def write_objects(
+    path: Path, *, names: Names, images: Iterable[tuple[int, str]], line_of: Callable[[int], Line]
+) -> int:
+    """Write a COCO file of the objects of some images.
+
+    Args:
+        path: The file.
+        names: Become the categories.
+        images: Id and file name each.
+        line_of: Gives the objects of the image of an id; asked twice.
+
+    Returns:
+        How many objects there are.
+    """
+    numbered = list(images)
+    kinds = {line_of(number)["kind"] for number, _ in numbered}
+    count = sum(len(line_of(number)["annotations"]) for number, _ in numbered)
+    write_coco(
+        path,
+        names=names,
+        images=(
+            {"id": number, "file_name": name, "height": line_of(number)["height"], "width": line_of(number)["width"]}
+            for number, name in numbered
+        ),
+        annotations=_numbered(numbered, line_of),
+        info={"description": " ".join(text for kind, text in INFO.items() if kind in kinds)},
+    )
+    return count
+
+
+def _numbered(images: Iterable[tuple[int, str]], line_of: Callable[[int], Line]) -> Iterator[Line]:
+    found = 0
+    for number, _ in images:
+        for each in line_of(number)["annotations"]:
+            found += 1
+            yield {"id": found, "image_id": number, **each}
 
 
 def annotation(mask: MaskArray, *, label: int, score: float) -> dict[str, Any]:

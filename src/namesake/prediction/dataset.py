@@ -1,0 +1,248 @@
+"""Predictions of a folder of images in; a dataset that others train on as it is, in every format, out.
+
+Images are settled one after the other, each done when its label map exists; killed work goes on behind the last one
+done and ends in the same bytes. Nothing here knows which system predicted.
+"""
+
+import dataclasses
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Int
+from numpy import ndarray
+from PIL import Image
+
+from namesake.errors import ConfigError, DataError, WorkspaceError
+from namesake.images import read_image
+from namesake.prediction.export import EXPORTS, annotation, read_index_png, write_index_png
+from namesake.prediction.export.coco import FOLDER as ANNOTATIONS
+from namesake.prediction.export.dataset import IMAGES, MASKS, SPLITS, Dataset
+from namesake.prediction.folder import CONFIDENCE, LABELS, Predictions, stems_of
+from namesake.prediction.objects import ObjectsFile
+from namesake.prediction.pieces import find_pieces
+from namesake.prediction.unsure import Confidence, least_confidence, mark_unsure
+from namesake.progress import track
+from namesake.records import Artifact, Images, Names, Prediction
+from namesake.shapes import LabelArray, not_sure
+from namesake.workspace import LOCK, write_atomically, write_json
+
+CLAIM = "dataset.json"
+RUN = "run"
+"""Folder of the run behind a dataset, in the dataset's."""
+TREE = (IMAGES, MASKS, CONFIDENCE, ANNOTATIONS, "labels", "voc", "label_studio")
+ORIENTATION, TURNED = 0x0112, range(2, 9)
+
+
+@dataclass(frozen=True)
+class DatasetConfig:
+    """How predictions become a dataset."""
+
+    unsure: float = 0.1
+    """Share of each label's pixels, the least sure ones, that become "not sure"; 0 leaves all as they are."""
+    validation: float = 0.2
+    """Share of the images in the split `val`; at least one where there are two."""
+    seed: int = 0
+    """Of the split."""
+
+
+@dataclass(frozen=True)
+class LabelledFolder(Artifact):
+    """A dataset on disk; counts `images`, `labelled` (with a name somewhere), `skipped` (unreadable), `train`, `val`.
+
+    Attributes:
+        names: What its labels mean.
+        exports: For each format what was written, and what it could not hold.
+        unsure_pixels: Share of all pixels that are "not sure".
+    """
+
+    names: Names = Names(())
+    exports: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    unsure_pixels: float = 0.0
+
+
+def write_dataset(
+    predictions: Predictions,
+    images: Images,
+    *,
+    out: Path,
+    config: DatasetConfig = DatasetConfig(),
+    overwrite: bool = False,
+) -> LabelledFolder:
+    """Write `images/`, `masks/`, `confidence/` and all of EXPORTS.
+
+    Labels of little confidence become "not sure" (see `unsure.least_confidence`). Objects are those of the system, or
+    the connected pieces of the label map where it finds none. Images are copied; those that a tag turns are written
+    upright as PNG, since not every reader turns them.
+
+    Args:
+        predictions: Made by `predict_folder` with its confidence and instances.
+        images: What was predicted.
+        out: The dataset's folder: new, or one in which this same work was begun.
+        config: How.
+        overwrite: Replace a dataset that other settings made.
+
+    Raises:
+        ConfigError: A share is out of range.
+        DataError: Nothing was labelled: no image shows any of the names.
+        WorkspaceError: `out` holds other work or files of the user, or cannot be written.
+    """
+    if not (0 <= config.unsure < 1 and 0 <= config.validation < 1):
+        raise ConfigError(f"unsure and validation are shares from 0 to below 1, found {config}.")
+    stems = stems_of(images.ids)
+    ids = [each for each in images.ids if (predictions.folder / LABELS / f"{stems[each]}.png").is_file()]
+    splits = split_of(ids, config)
+    claim = {"names": list(predictions.names.names), **dataclasses.asdict(config), "images": len(ids)}
+    _claim(out, claim, overwrite=overwrite)
+    least = least_confidence(_maps(predictions, [stems[each] for each in ids]), predictions.names, config.unsure)
+    done = {each for each in ids if (out / MASKS / splits[each] / f"{stems[each]}.png").is_file()}
+    with ObjectsFile(predictions.folder, done=ids) as found, ObjectsFile(out / ANNOTATIONS, done=done) as objects:
+        for image_id in track(ids, what="dataset"):
+            if image_id not in done or image_id not in objects.images:
+                settled = _settle(predictions, stems[image_id], found.read(image_id), least)
+                _write(out, images.path(image_id), settled, splits[image_id], objects)
+        by_split = {split: tuple(each for each in ids if splits[each] == split) for split in SPLITS}
+        return _export(Dataset(out, predictions.names, by_split, objects), claim, predictions, least)
+
+
+def refuse_foreign(out: Path) -> None:
+    """Refuse a folder that holds files of the user; to be asked before work begins in it.
+
+    Raises:
+        WorkspaceError: It is no folder, or holds what is no dataset of ours.
+    """
+    if out.exists() and not out.is_dir():
+        raise WorkspaceError(f"{out} is a file; --out wants a folder.")
+    if out.is_dir() and any(out.iterdir()) and not (out / CLAIM).is_file() and not (out / RUN / LOCK).is_file():
+        raise WorkspaceError(f"{out} is not empty and holds no dataset of namesake; --out wants a new folder.")
+
+
+def split_of(ids: Sequence[str], config: DatasetConfig) -> dict[str, str]:
+    """The split of each image: those whose hashes with the seed are smallest are `val`, so order does not matter."""
+    count = max(round(config.validation * len(ids)), min(1, len(ids) - 1) if config.validation else 0)
+    order = sorted(ids, key=lambda image_id: hashlib.sha256(f"{config.seed}/{image_id}".encode()).digest())
+    chosen = set(order[:count])
+    return {image_id: SPLITS[image_id in chosen] for image_id in ids}
+
+
+def _claim(out: Path, claim: dict[str, Any], *, overwrite: bool) -> None:
+    """Mark `out` as the place of this work, or find that it is marked so already."""
+    refuse_foreign(out)
+    try:
+        found = json.loads((out / CLAIM).read_text(encoding="utf-8"))
+        changed = [key for key in claim if found.get(key) != claim[key]]
+    except FileNotFoundError:
+        changed = []
+    except (ValueError, AttributeError):
+        changed = ["damaged"]
+    if changed and not overwrite:
+        raise WorkspaceError(
+            f"{out} holds a dataset with other settings ({', '.join(changed)}). Use --overwrite, or another --out."
+        )
+    for folder in TREE if changed else ():
+        shutil.rmtree(out / folder, ignore_errors=True)
+    if changed or not (out / CLAIM).is_file():
+        write_json(out / CLAIM, claim)
+
+
+def _maps(predictions: Predictions, stems: Sequence[str]) -> Iterator[tuple[LabelArray, Confidence]]:
+    for stem in stems:
+        yield _read(predictions, stem)
+
+
+def _read(predictions: Predictions, stem: str) -> tuple[LabelArray, Confidence]:
+    labels = read_index_png(predictions.folder / LABELS / f"{stem}.png").astype(np.int32)
+    return labels, read_index_png(predictions.folder / CONFIDENCE / f"{stem}.png").astype(np.uint8)
+
+
+class _Settled(NamedTuple):
+    """What is written of one image."""
+
+    stem: str
+    labels: LabelArray
+    confidence: Confidence
+    names: Names
+    line: dict[str, Any]
+
+
+def _settle(predictions: Predictions, stem: str, line: dict[str, Any], least: Int[ndarray, "labels"]) -> _Settled:
+    """The label map with what is not sure, and the line of the image's objects."""
+    names = predictions.names
+    labels, confidence = _read(predictions, stem)
+    labels = mark_unsure(labels, confidence, least, names=names)
+    unsure = not_sure(len(names))
+    if line["kind"] != "instances":
+        found = find_pieces(Prediction(labels, (confidence / 255).astype(np.float32)), unsure=unsure)
+        pieces = [
+            annotation(mask, label=label, score=score)
+            for mask, label, score in zip(found.masks(), found.labels, found.scores, strict=True)
+        ]
+        line |= {"kind": "pieces", "annotations": pieces, "left_out": found.left_out}
+    line |= {
+        "labelled": bool(((labels > 0) & (labels != unsure)).any()),
+        "unsure_pixels": int(np.count_nonzero(labels == unsure)),
+    }
+    return _Settled(stem, labels, confidence, names, line)
+
+
+def _write(out: Path, source: Path, settled: _Settled, split: str, objects: ObjectsFile) -> None:
+    """Write the files of one image; its label map, the mark that it is done, comes last."""
+    turned = _is_turned(source)
+    suffix = ".png" if turned else source.suffix
+    with write_atomically(out / IMAGES / split / f"{settled.stem}{suffix}") as unfinished:
+        if turned:
+            Image.fromarray(read_image(source)).save(unfinished, format="PNG")
+        else:
+            shutil.copyfile(source, unfinished)
+    with write_atomically(out / CONFIDENCE / f"{settled.stem}.png") as unfinished:
+        Image.fromarray(settled.confidence).save(unfinished, format="PNG")
+    objects.append(settled.line | {"split": split, "stem": settled.stem, "suffix": suffix})
+    write_index_png(out / MASKS / split / f"{settled.stem}.png", settled.labels, names=len(settled.names))
+
+
+def _is_turned(source: Path) -> bool:
+    """Whether a tag says that the picture is to be turned."""
+    try:
+        with Image.open(source) as picture:
+            return picture.getexif().get(ORIENTATION) in TURNED
+    except Exception:  # a broken tag says nothing; the picture itself was read before
+        return False
+
+
+def _export(
+    dataset: Dataset, claim: Mapping[str, Any], predictions: Predictions, least: Int[ndarray, "labels"]
+) -> LabelledFolder:
+    """Write all formats, then what was written."""
+    sums = {"labelled": 0, "unsure_pixels": 0, "left_out": 0, "pixels": 0}
+    for image_id in (each for split in SPLITS for each in dataset.ids[split]):
+        line = dataset.objects.read(image_id)
+        sums["pixels"] += line["height"] * line["width"]
+        for key in ("labelled", "unsure_pixels", "left_out"):
+            sums[key] += int(line.get(key, 0))
+    images = {split: len(dataset.ids[split]) for split in SPLITS}
+    total = sum(images.values())
+    if not sums["labelled"]:
+        raise DataError(
+            f"nothing was labelled: none of {total} images shows any of {', '.join(dataset.names.names[:8])} as far as "
+            "the segmenter is sure. Look at the archives' contact sheets, use other names, or a smaller --unsure."
+        )
+    exports = {name: export(dataset) for name, export in track(EXPORTS.items(), what="formats")}
+    exports = {
+        "index_png": {"path": MASKS, "files": total},
+        "confidence": {"path": CONFIDENCE, "files": total},
+    } | exports
+    exports["coco"]["pieces_left_out"] = sums["left_out"]
+    skipped = predictions.counts.get("skipped", 0)
+    counts = {"images": total + skipped, "labelled": sums["labelled"], "skipped": skipped, **images}
+    unsure_pixels = round(sums["unsure_pixels"] / max(1, sums["pixels"]), 4)
+    limits = dict(zip(("background", *dataset.names.names), np.round(least / 255, 4).tolist(), strict=True))
+    facts = {"counts": counts, "unsure_pixels": unsure_pixels, "least_confidence": limits, "exports": exports}
+    write_json(dataset.folder / CLAIM, {**claim, **facts})
+    return LabelledFolder(
+        dataset.folder, counts, predictions.models, dataset.names, exports=exports, unsure_pixels=unsure_pixels
+    )

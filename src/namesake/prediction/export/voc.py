@@ -1,0 +1,79 @@
+"""A dataset in, the pair of class and object masks that VOC and CVAT ("Segmentation mask 1.1") read out."""
+
+import io
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from namesake.prediction.export.dataset import Dataset, LabelledImage
+from namesake.prediction.export.index_png import encode_index_png
+from namesake.prediction.palette import palette
+from namesake.shapes import IGNORE, LabelArray, not_sure
+from namesake.workspace import write_atomically
+
+FOLDER = "voc"
+UNSURE_COLOUR = (224, 224, 192)
+MOST_OBJECTS = 254
+"""Numbers that an 8-bit map has beside 0 and 255."""
+
+
+def export_voc(dataset: Dataset) -> dict[str, Any]:
+    """Write `voc/`: SegmentationClass, SegmentationObject, ImageSets/Segmentation/default.txt and labelmap.txt.
+
+    Class masks hold the labels in VOC's palette (colours without one beyond 254 names), 255 where not sure. Object
+    masks number the objects of an image from 1 and hold 0 elsewhere; CVAT takes an object's class from the class mask,
+    so an object has only the pixels of its own label there, and of two objects the surer has a pixel.
+
+    Returns:
+        `objects`; `objects_lost` (no pixel left, or more than 254 in an image); `pixels_lost` of all objects.
+    """
+    kept = lost = pixels = 0
+    stems = []
+    for image in dataset.read():
+        labels = dataset.labels(image)
+        numbers, found = _number(image, labels)
+        kept, lost = kept + found, lost + len(image.annotations) - found
+        pixels += sum(each["area"] for each in image.annotations) - int(np.count_nonzero(numbers))
+        _write(dataset, f"SegmentationClass/{image.stem}.png", _class_png(labels, names=len(dataset.names)))
+        _write(dataset, f"SegmentationObject/{image.stem}.png", encode_index_png(numbers, names=MOST_OBJECTS))
+        stems.append(image.stem)
+    _write(dataset, "ImageSets/Segmentation/default.txt", "".join(f"{stem}\n" for stem in sorted(stems)).encode())
+    _write(dataset, "labelmap.txt", "\n".join([*_label_map(dataset), ""]).encode())
+    return {"path": FOLDER, "objects": kept, "objects_lost": lost, "pixels_lost": pixels}
+
+
+def _number(image: LabelledImage, labels: LabelArray) -> tuple[LabelArray, int]:
+    """The object map of an image, and how many objects it has; numbers follow the order of the annotations."""
+    order = sorted(range(len(image.annotations)), key=lambda place: image.annotations[place]["score"])
+    numbers = np.zeros(labels.shape, dtype=np.int32)
+    for place in order:
+        each = image.annotations[place]
+        numbers[image.mask(each) & (labels == each["category_id"])] = place + 1
+    seen = np.unique(numbers[numbers > 0])[:MOST_OBJECTS]
+    table = np.zeros(len(order) + 1, dtype=np.int32)
+    table[seen] = np.arange(1, len(seen) + 1)
+    return table[numbers], len(seen)
+
+
+def _class_png(labels: LabelArray, *, names: int) -> bytes:
+    if not_sure(names) == IGNORE:
+        return encode_index_png(labels, names=names)
+    colours = np.concatenate([palette(names + 1), np.array([UNSURE_COLOUR], dtype=np.uint8)])
+    content = io.BytesIO()
+    Image.fromarray(colours[np.minimum(labels, names + 1)]).save(content, format="PNG")
+    return content.getvalue()
+
+
+def _label_map(dataset: Dataset) -> list[str]:
+    """Lines `name:red,green,blue::`; colons, which end a name, become underscores."""
+    colours = [*map(tuple, palette(len(dataset.names) + 1).tolist()), UNSURE_COLOUR]
+    unsure = "ignored" if "ignored" not in dataset.names.names else "not sure"
+    names = ("background", *(name.replace(":", "_") for name in dataset.names.names), unsure)
+    lines = [f"{name}:{red},{green},{blue}::" for name, (red, green, blue) in zip(names, colours, strict=True)]
+    return ["# label:color_rgb:parts:actions", *lines]
+
+
+def _write(dataset: Dataset, path: str, content: bytes) -> None:
+    with write_atomically(dataset.folder / FOLDER / path) as unfinished:
+        unfinished.write_bytes(content)

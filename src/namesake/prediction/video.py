@@ -1,0 +1,89 @@
+"""A video file or a camera in, its frames as a folder of images out; PyAV decodes, imported when it is needed."""
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from namesake.errors import ConfigError, ImagesError, WorkspaceError
+from namesake.images import open_images
+from namesake.progress import track
+from namesake.records import Images
+from namesake.shapes import ImageArray
+from namesake.workspace import write_atomically, write_json
+
+VIDEO_EXTENSIONS = ("mp4", "mov", "mkv", "avi", "webm", "m4v", "mpg", "mpeg")
+CAMERA = "camera:"
+DONE = "frames.json"
+QUALITY = 95
+
+
+def write_frames(source: str | Path, out: Path, *, every: int = 1, most: int | None = None) -> Images:
+    """Write frames as `out/<number>.jpg`, numbered from 0 as in the source; frames that are there are kept.
+
+    Args:
+        source: A video file, or `camera:0` for the first camera of the machine.
+        out: The folder of the frames.
+        every: Take every n-th frame.
+        most: Take at most so many; None for all of a file.
+
+    Returns:
+        The frames.
+
+    Raises:
+        ConfigError: PyAV is not installed, `every` is below 1, or a camera has no `most`.
+        ImagesError: The source cannot be opened or has no frame.
+        WorkspaceError: `out` holds frames of another source.
+    """
+    text = str(source)
+    if every < 1 or (most is None and text.startswith(CAMERA)) or (most is not None and most < 1):
+        raise ConfigError(
+            f"every and frames are 1 or more, and a camera needs a number of frames; found {every}, {most}."
+        )
+    claim = {"source": text, "every": every, "most": most}
+    found = _read(out / DONE)
+    if found and {key: found.get(key) for key in claim} != claim:
+        raise WorkspaceError(f"{out} holds frames of {found.get('source')}. Choose another --out.")
+    if found is None or not found.get("frames"):
+        write_json(out / DONE, claim)
+        count = 0
+        for number, image in track(_decode(text, every=every, most=most), what="frames", total=most):
+            count += 1
+            path = out / f"{number:08}.jpg"
+            if not path.is_file() or text.startswith(CAMERA):
+                with write_atomically(path) as unfinished:
+                    Image.fromarray(image).save(unfinished, format="JPEG", quality=QUALITY)
+        if not count:
+            raise ImagesError(f"{text} holds no frame that can be decoded.")
+        write_json(out / DONE, claim | {"frames": count})
+    return open_images(out)
+
+
+def _decode(source: str, *, every: int, most: int | None) -> Iterator[tuple[int, ImageArray]]:
+    """Number and picture of the frames that are taken; one frame is in memory."""
+    try:
+        import av
+    except ImportError as error:
+        raise ConfigError(
+            "reading a video needs PyAV, which is not installed: pip install 'namesake[video]'."
+        ) from error
+    device = f"/dev/video{source.removeprefix(CAMERA)}" if source.startswith(CAMERA) else None
+    try:
+        with closing(av.open(device, format="v4l2") if device else av.open(source)) as container:
+            for number, frame in enumerate(container.decode(video=0)):
+                if most is not None and number >= most * every:
+                    return
+                if number % every == 0:
+                    yield number, frame.to_ndarray(format="rgb24")
+    except (av.FFmpegError, OSError, IndexError, ValueError) as error:
+        raise ImagesError(f"{source} cannot be read as a video: {error}.") from error
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
