@@ -30,7 +30,7 @@ def main() -> None:
     """Measure at small scale and print the plan."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--share", type=int, default=100_000, help="1/share of the images is simulated")
-    parser.add_argument("--embedded", type=float, default=1_500, help="images a second of one GPU (ViT-L/14-336, bf16)")
+    parser.add_argument("--embedded", type=float, default=1_000, help="images a second of one GPU (ViT-L/14-336, bf16)")
     parser.add_argument("--gpus", type=int, default=64)
     parser.add_argument("--gpu-dollars", type=float, default=2.0, help="an hour of one GPU")
     parser.add_argument("--image-bytes", type=int, default=40_000, help="a stored image, shorter side 256 to 384")

@@ -22,6 +22,7 @@ from namesake.masks.regions import RegionsConfig
 from namesake.records import Names
 from namesake.workspace import write_atomically
 
+os.environ.setdefault("RAY_raylet_start_wait_time_s", "300")
 ray = pytest.importorskip("ray", reason="the extra [ray] is not installed")
 
 PARTS = [(number, tuple(f"{number}-{place}" for place in range(3))) for number in range(6)]
@@ -41,11 +42,12 @@ tiny = _load("systems").tiny
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
-    here = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path]), "OMP_NUM_THREADS": "1"}
-    os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
-    ray.init(
-        num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error", runtime_env={"env_vars": here}
-    )
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+        patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
     yield
     ray.shutdown()
 
@@ -105,7 +107,9 @@ def test_ray__stages_to_the_byte(cluster: None, tiny, tmp_path: Path):
     for engine in ("local", "ray:2"):
         how, out = {"engine": engine, "device": "cpu"}, tmp_path / engine
         index = build_index(images, encoder=str(tiny.clip), out=out / "index", batch_size=4, shard_size=6, **how)
-        archives = retrieve(index, Names(("car", "tree")), config=ArchivesConfig(images_per_name=6), out=tmp_path / "archives")
+        archives = retrieve(
+            index, Names(("car", "tree")), config=ArchivesConfig(images_per_name=6), out=tmp_path / "archives"
+        )
         saliency_masks(archives, config=saliency, out=out / "saliency", **how)
         voted_masks(images, config=voting, out=out / "voted", **how)
         label_regions(images, Names(("car", "tree")), config=regions, out=out / "regions", shard_size=7, **how)

@@ -90,6 +90,7 @@ def _hand_out(ray: Any, workers: Sequence[Any], parts: Sequence[Part], what: str
 def _start_ray() -> Any:  # noqa: ANN401
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")  # slow machines
     try:
         import ray
     except ImportError as error:
