@@ -335,6 +335,7 @@ def _write_manifest(out: Path, head: Mapping[str, Any], made: Artifact, seconds:
             "models": [dataclasses.asdict(card) for card in made.models],
             "tier": tier,
             "seconds": round(seconds, 2),
+            "peak_rss_mb": peak_rss_mb(),
             "versions": {package: _version(package) for package in VERSIONED} | {"python": platform.python_version()},
         },
     )
