@@ -186,3 +186,47 @@ def test_stage__opened_again_instead_of_redone(collection: Images, clip: Clip, t
 
 def test_stage__without_a_workspace(collection: Images, clip: Clip):
     assert run_now(build_index, collection, encoder=clip.card.source, device="cpu").images.ids == READABLE
+
+
+def test_more_images__only_new_ones_are_embedded(collection: Images, clip: Clip, tmp_path: Path):
+    first = Images(collection.folder, collection.ids[::2])
+    write(first, clip, tmp_path)
+    before = content(tmp_path)
+    grown = write(collection, clip, tmp_path)
+    after = content(tmp_path)
+    assert sorted(grown.images.ids) == list(READABLE)
+    assert {name: after[name] for name in before if name.startswith(("img_emb", "metadata"))} == {
+        name: value for name, value in before.items() if name.startswith(("img_emb", "metadata"))
+    }
+    assert len([name for name in after if name.startswith("img_emb")]) == 2 + 2
+    rows = {one: row for row, one in enumerate(grown.images.ids)}
+    whole = write(collection, clip, tmp_path / "whole")
+    found = read_embeddings(grown, [rows[one] for one in READABLE])
+    np.testing.assert_allclose(found, read_embeddings(whole, range(20)), atol=2e-3)
+
+
+def test_more_images__killed_while_growing_ends_with_the_same_bytes(collection: Images, clip: Clip, tmp_path: Path):
+    for out in (tmp_path / "whole", tmp_path / "killed"):
+        write(Images(collection.folder, collection.ids[::2]), clip, out)
+    write(collection, clip, tmp_path / "whole")
+    description = (tmp_path / "killed" / "index.json").read_bytes()
+    write(collection, clip, tmp_path / "killed")
+    (tmp_path / "killed" / "metadata" / "metadata_3.parquet").unlink()
+    (tmp_path / "killed" / "index.json").write_bytes(description)  # what a kill before the end leaves
+    write(collection, clip, tmp_path / "killed")
+    assert content(tmp_path / "killed") == content(tmp_path / "whole")
+
+
+def test_append__by_the_workspace(collection: Images, clip: Clip, tmp_path: Path):
+    options = {"encoder": clip.card.source, "shard_size": 7, "device": "cpu"}
+    few = Images(collection.folder, collection.ids[:9])
+    with Workspace(tmp_path / "run") as workspace:
+        workspace.step(build_index, few, **options)
+    before = (tmp_path / "run" / "index" / "img_emb" / "img_emb_1.npy").stat().st_mtime_ns
+    with Workspace(tmp_path / "run", append=True) as workspace:
+        grown = workspace.step(build_index, collection, **options)
+    assert sorted(grown.images.ids) == list(READABLE)
+    assert (tmp_path / "run" / "index" / "img_emb" / "img_emb_1.npy").stat().st_mtime_ns == before
+    with Workspace(tmp_path / "run") as workspace:
+        workspace.step(build_index, collection, **options)
+    assert workspace.stages[0]["reused"]

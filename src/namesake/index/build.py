@@ -94,7 +94,7 @@ def build_index(
     Raises:
         ImagesError: Not one image can be read.
         WeightsError: The encoder cannot be loaded, or gives something else than numbers.
-        ConfigError: A size below 1, the device is not there, or images of an index in `out` are gone.
+        ConfigError: A size below 1, or the device is not there.
     """
     if engine != "local":
         plan = _plan(images, out, batch_size, shard_size)
@@ -148,13 +148,11 @@ def _plan(images: Images, out: Path, batch_size: int, shard_size: int) -> list[t
     if batch_size < 1 or shard_size < 1:
         raise ConfigError(f"expected batch_size and shard_size of 1 or more, found {batch_size} and {shard_size}.")
     kept = _finished(out)
+    if not {image_id for ids, _ in kept for image_id in ids} <= set(images.ids):  # some are gone: all made again
+        for path in (out / DESCRIPTION, *(path for _, paths in kept for path in paths)):
+            path.unlink(missing_ok=True)
+        kept = []
     known = {image_id for ids, _ in kept for image_id in ids}
-    gone = known.difference(images.ids)
-    if gone:
-        raise ConfigError(
-            f"{len(gone)} images of the index in {out} are no longer in {images.folder} ({min(gone)!r}). "
-            "Images can be added to an index, not removed: use --overwrite to make it again."
-        )
     new = [image_id for image_id in images.ids if image_id not in known]
     slices = [tuple(new[first : first + shard_size]) for first in range(0, len(new), shard_size)]
     if not kept and not slices:
@@ -168,7 +166,7 @@ def _finished(out: Path) -> list[tuple[tuple[str, ...], Shard]]:
     """Ids and files of the shards of an index that was finished in `out`."""
     try:
         count = int(json.loads((out / DESCRIPTION).read_text(encoding="utf-8"))["shards"])
-        return [(_ids_of(paths[1]), paths) for paths in find_shards(out)[:count]]
+        return [(_ids_of(paths[1]), paths) for paths in find_shards(out, below=count)]
     except (OSError, ValueError, KeyError, TypeError, DataError):
         return []  # not there, or damaged from outside: made again
 

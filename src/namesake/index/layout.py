@@ -6,6 +6,7 @@
 import json
 import re
 from collections.abc import Sequence
+from math import inf
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -31,14 +32,14 @@ def shard_paths(folder: Path, number: int, *, shards: int) -> Shard:
     return folder / "img_emb" / f"img_emb_{padded}.npy", folder / "metadata" / f"metadata_{padded}.parquet"
 
 
-def find_shards(folder: Path) -> list[Shard]:
-    """All shards of a folder in the order of their numbers.
+def find_shards(folder: Path, *, below: float = inf) -> list[Shard]:
+    """All shards of a folder whose numbers are below a limit, in the order of their numbers.
 
     Raises:
         DataError: There is none, or an embedding file has no metadata file beside it.
     """
-    embeddings = _numbered(folder / "img_emb", "npy")
-    metadata = _numbered(folder / "metadata", "parquet")
+    embeddings = _numbered(folder / "img_emb", "npy", below)
+    metadata = _numbered(folder / "metadata", "parquet", below)
     if not embeddings:
         raise DataError(f"expected embeddings {folder}/img_emb/img_emb_0.npy (clip-retrieval's layout), found none.")
     if embeddings.keys() != metadata.keys():
@@ -207,9 +208,9 @@ def image_sizes(index: Index) -> Int[ndarray, "rows 2"]:
     return np.asarray(columns, dtype=np.int64).reshape(2, -1).T
 
 
-def _numbered(folder: Path, suffix: str) -> dict[int, Path]:
+def _numbered(folder: Path, suffix: str, below: float) -> dict[int, Path]:
     found = {path: re.fullmatch(rf"{folder.name}_(\d+)\.{suffix}", path.name) for path in folder.glob(f"*.{suffix}")}
-    return {int(match[1]): path for path, match in found.items() if match}
+    return {int(match[1]): path for path, match in found.items() if match and int(match[1]) < below}
 
 
 def _as_id(path: str, known: frozenset[str], folder: Path) -> str:
