@@ -48,7 +48,13 @@ class ArchivesConfig:
 
 @stage("archives", opens=open_archives)
 def retrieve(
-    index: Index, names: Names, *, config: ArchivesConfig = ArchivesConfig(), device: str = "auto", out: Path
+    index: Index,
+    names: Names,
+    *,
+    config: ArchivesConfig = ArchivesConfig(),
+    taken: Sequence[Archives] = (),
+    device: str = "auto",
+    out: Path,
 ) -> Archives:
     """Build an archive for each name: the images whose embedding is closest to the name's text embedding.
 
@@ -60,6 +66,8 @@ def retrieve(
         names: The names, with synonyms if there are any.
         config: Size and cleaning. Where anything may be left out, twice `images_per_name` are looked at. Of a name
             with context words, images that are more like one of these are always left out.
+        taken: Archives of names that were there before; their images are left out, so that no earlier label changes.
+            Four times `images_per_name` are looked at then.
         device: "auto", "cpu" or "cuda".
         out: The stage's folder.
 
@@ -78,7 +86,7 @@ def retrieve(
     against = [clip.embed_names(words, TEMPLATES) for words in names.against]
     doubts = find_doubts(names.names, text, nonsense=nonsense)
     say_doubts(doubts, encoder=index.encoder)
-    return write_archives(index, names, text, config=config, out=out, doubts=doubts, against=against)
+    return write_archives(index, names, text, config=config, out=out, doubts=doubts, against=against, taken=taken)
 
 
 def write_archives(
@@ -90,14 +98,15 @@ def write_archives(
     out: Path,
     doubts: Doubts = Doubts((), ()),  # noqa: B008
     against: Sequence[Float[ndarray, "words dim"]] = (),
+    taken: Sequence[Archives] = (),
 ) -> Archives:
     """`retrieve` with the names' text embeddings [names, dim], in label order, and what is doubtful of them at hand.
 
-    `against` holds the embeddings of each name's context words; nothing for names without any.
+    `against` holds the embeddings of each name's context words: none at all, or one array a name.
     """
     if config.images_per_name < 1:
         raise ConfigError(f"expected images_per_name of 1 or more, found {config.images_per_name}.")
-    found = _find(index, text, config, against)
+    found = _find(index, text, config, against=against, taken=taken)
     kept, contested = settle(found, config.contested)
     listed = len(np.unique(found.row))
     if not len(kept.row):
@@ -125,13 +134,16 @@ def _find(
     index: Index,
     text: Float[ndarray, "names dim"],
     config: ArchivesConfig,
+    *,
     against: Sequence[Float[ndarray, "words dim"]],
+    taken: Sequence[Archives],
 ) -> Entries:
     """The best images of each name, cleaned, in label order."""
     looks = config.faces != "" or config.like_hashes >= 0
     cleaning = looks or config.min_side > 0 or config.near_duplicates < 1 or any(map(len, against))
-    scores, rows = top_k(index, text, config.images_per_name * (2 if cleaning else 1))
-    keep = np.ones(rows.shape, dtype=np.bool_)
+    scores, rows = top_k(index, text, config.images_per_name * (4 if taken else 2 if cleaning else 1))
+    before = {image_id for archives in taken for image_id in archives.images.ids}
+    keep = np.array([image_id not in before for image_id in index.images.ids])[rows]
     if config.min_side > 0:
         keep = large_enough(image_sizes(index)[rows.ravel()], min_side=config.min_side).reshape(rows.shape)
     for name, others in enumerate(against):

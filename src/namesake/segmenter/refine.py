@@ -44,6 +44,6 @@ def smooth_unsure(logits: Logits, keys: Float[Tensor, "batch rows columns width"
     unit = normalize(keys.float().flatten(1, 2), dim=-1)
     likeness = (unit @ unit.transpose(1, 2)).clamp(min=0)
     mixed = probabilities.flatten(2) @ likeness
-    mixed = (mixed / mixed.sum(dim=1, keepdim=True)).unflatten(2, probabilities.shape[2:])
+    mixed = (mixed / mixed.sum(dim=1, keepdim=True)).reshape(probabilities.shape)
     unsure = probabilities.amax(dim=1, keepdim=True) < threshold
     return torch.where(unsure, mixed, probabilities).clamp(min=torch.finfo(torch.float32).tiny).log()

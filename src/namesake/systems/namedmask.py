@@ -100,18 +100,23 @@ def namedmask(
         index = step(build_index, images, encoder=config.encoder, device=config.device)
     archives, masks = _label(index, names, config=config, step=step)
     if added:
-        more = [_label(index, part, config=config, step=own) for part, own in added]
-        archives = step(join_archives, archives, *(joining for joining, _ in more))
-        masks = step(join_masks, archives, masks, *(joining for _, joining in more))
+        parts = [(archives, masks)]
+        for more, own in added:
+            before = tuple(earlier for earlier, _ in parts)
+            parts.append(_label(index, more, config=config, step=own, taken=before))
+        archives = step(join_archives, *(part for part, _ in parts))
+        masks = step(join_masks, archives, *(part for _, part in parts))
     trained: SegmenterFolder = step(
         train_segmenter, archives, masks, archives.names, config=config.training, device=config.device
     )
     return trained
 
 
-def _label(index: Index, names: Names, *, config: Config, step: Callable[..., Any]) -> tuple[Archives, PseudoMasks]:
+def _label(
+    index: Index, names: Names, *, config: Config, step: Callable[..., Any], taken: tuple[Archives, ...] = ()
+) -> tuple[Archives, PseudoMasks]:
     """Steps 2 to 4."""
-    archives = step(retrieve, index, names, config=config.archives, device=config.device)
+    archives = step(retrieve, index, names, config=config.archives, taken=taken, device=config.device)
     masks = step(saliency_masks, archives, config=config.saliency, device=config.device)
     if config.guide.clip:
         masks = step(keep_named, masks, archives, config=config.guide, device=config.device)
