@@ -26,7 +26,12 @@ def isolated_caches(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytes
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of papers' facts, golden outputs and small real sets beside the repository."""
+    """The folder of papers' facts, golden outputs and small real sets beside the repository.
+
+    Its absence skips the test, or fails it where NAMESAKE_REQUIRE_DATA=1 says that it has to be there.
+    """
     if not SHARED.is_dir():
+        if os.environ.get("NAMESAKE_REQUIRE_DATA") == "1":
+            pytest.fail(f"NAMESAKE_REQUIRE_DATA=1, but {SHARED} with golden outputs and real images is not there")
         pytest.skip("the folder shared/ with golden outputs and real images is not beside the repository")
     return SHARED

@@ -1,5 +1,6 @@
 import base64
 import io
+import json
 import re
 from html.parser import HTMLParser
 
@@ -9,7 +10,7 @@ from PIL import Image
 
 from namesake.errors import DataError, WorkspaceError
 from namesake.evaluation import evaluate, open_benchmark
-from namesake.evaluation.report import write_report
+from namesake.evaluation.report import render_report, write_report
 from namesake.images import open_images
 from namesake.prediction import predict_folder
 from namesake.records import Names
@@ -131,6 +132,32 @@ def test_page__predictions_without_truth(run, photos, colour_segmenter):
     page = Page(write_report(run))
     assert "No ground truth was at hand" in page.text
     assert len(page.pictures()) == 2 + 9 + 9
+
+
+def test_page__in_the_order_of_the_flow(run, photos, scenes, colour_segmenter):
+    predict_folder(colour_segmenter(Names(("red", "green")), {1: 1}), photos, out=run / "predictions")
+    evaluated(run, scenes, colour_segmenter)
+    text = Page(write_report(run)).text
+    parts = ("What ran", "Archives:", "Pseudo-masks,", "Spread evenly over the images", "Scores on", "What it cost")
+    assert sorted(parts, key=text.index) == list(parts)
+    assert "No ground truth was at hand" not in text
+
+
+def test_page__what_it_cost(run):
+    text = Page(write_report(run)).text
+    manifests = [json.loads(path.read_text()) for path in run.rglob("manifest.json")]
+    assert f"at most {max(each['peak_rss_mb'] for each in manifests)} MiB of memory" in text
+    assert f"{sum(each['seconds'] for each in manifests):.1f} s of computing" in text
+    index = run / "index" / "manifest.json"
+    index.write_text(json.dumps(json.loads(index.read_text()) | {"seconds": 3725.0}))
+    assert "1 h 2 min of computing" in Page(write_report(run)).text
+
+
+def test_render__writes_nothing(run):
+    before = sorted(run.rglob("*"))
+    page = render_report(run)
+    assert sorted(run.rglob("*")) == before
+    assert write_report(run).read_text() == page
 
 
 def test_page__images_gone(run, photos):

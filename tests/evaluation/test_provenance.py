@@ -1,0 +1,73 @@
+"""Regime and tier from manifests such as stages write them."""
+
+import json
+
+import pytest
+
+from namesake.evaluation import Provenance, open_benchmark, provenance_of
+from namesake.evaluation.provenance import TRUTH
+from namesake.records import Names
+from namesake.workspace import describe
+
+RED_GREEN = Names(("red", "green"))
+
+
+def stage(run, folder, function, *inputs, tier="S"):
+    path = run / folder / "manifest.json"
+    path.parent.mkdir(parents=True)
+    manifest = {"stage": folder, "key": folder, "function": function, "inputs": describe(inputs), "tier": tier}
+    path.write_text(json.dumps(manifest))
+
+
+def other_images(tmp_path, scenes):
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    (folder / "other.png").write_bytes((scenes / "images" / "1.png").read_bytes())
+    from namesake.images import open_images
+
+    return open_images(folder)
+
+
+@pytest.mark.parametrize(
+    ("trained", "own_images", "regime"),
+    [
+        (None, False, "zero-shot transfer"),
+        (Names(("unicorn",)), False, "zero-shot transfer"),
+        (Names(("Red",)), False, "name-only"),
+        (Names(("crimson",), (("red",),)), False, "name-only"),
+        (RED_GREEN, True, "name-and-image"),
+        (None, True, "image-only"),
+    ],
+)
+def test_regime__by_what_stages_were_given(tmp_path, scenes, trained, own_images, regime):
+    benchmark, run = open_benchmark("folder", scenes), tmp_path / "run"
+    stage(run, "index", "build_index", benchmark.images if own_images else other_images(tmp_path, scenes))
+    stage(run, "segmenter", "build_maskclip", RED_GREEN)
+    if trained is not None:
+        stage(run, "archives", "retrieve", trained)
+    assert provenance_of(run, benchmark, RED_GREEN).regime == regime
+
+
+def test_regime__other_images_of_the_benchmarks_folder(tmp_path, scenes):
+    benchmark, run = open_benchmark("folder", scenes), tmp_path / "run"
+    stage(run, "archives", "retrieve", RED_GREEN)
+    stage(run, "index", "build_index", other_images(tmp_path, scenes))
+    (run / "run.json").write_text(json.dumps({"images": str(scenes / "train")}))
+    assert provenance_of(run, benchmark, RED_GREEN).regime == "name-and-image"
+
+
+def test_unseen__names_no_stage_was_trained_with(tmp_path, scenes):
+    run = tmp_path / "run"
+    stage(run, "archives", "retrieve", Names(("red",)), tier="M")
+    found = provenance_of(run, open_benchmark("folder", scenes), RED_GREEN)
+    assert found == Provenance("name-only", "M", ("green",))
+
+
+def test_truth__the_oracle(tmp_path, scenes):
+    (tmp_path / "segmenter").mkdir()
+    (tmp_path / "segmenter" / "config.json").write_text(json.dumps({"regime": TRUTH}))
+    assert provenance_of(tmp_path, open_benchmark("folder", scenes), RED_GREEN) == Provenance(TRUTH, "none")
+
+
+def test_unknown__no_run(tmp_path, scenes):
+    assert provenance_of(tmp_path, open_benchmark("folder", scenes), RED_GREEN) == Provenance()
