@@ -1,13 +1,22 @@
 """A stage counts once its manifest is there; the same inputs reuse it, other ones are refused."""
 
 import json
+import multiprocessing
 import os
+import resource
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from namesake.errors import WorkspaceError
 from namesake.records import Artifact, Images, ModelCard
@@ -213,3 +222,49 @@ def test_step__borrows_from_a_run_beside_it(tmp_path: Path):
         workspace.step(numbers, 4)
     assert made == [3, 4]
     assert (tmp_path / "b" / "numbers" / "numbers.txt").read_text() == "111"
+
+
+def by_numpy(path: Path) -> None:
+    with path.open("wb") as file:
+        np.save(file, np.zeros(5000))
+
+
+def by_parquet(path: Path) -> None:
+    pq.write_table(pa.table({"numbers": np.random.default_rng(0).random(5000)}), path)
+
+
+def by_safetensors(path: Path) -> None:
+    save_file({"weight": torch.zeros(5000)}, path)
+
+
+def by_torch(path: Path) -> None:
+    with path.open("wb") as file:
+        torch.save({"weight": torch.zeros(5000)}, file)
+
+
+def write_without_room(write: Callable[[Path], None], path: Path) -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+    with pytest.raises(WorkspaceError, match="cannot write .*Free space"), write_atomically(path) as unfinished:
+        write(unfinished)
+
+
+@pytest.mark.parametrize("write", [by_numpy, by_parquet, by_safetensors, by_torch])
+def test_write__no_room(write: Callable[[Path], None], tmp_path: Path):
+    (tmp_path / "file").write_text("before")
+    process = multiprocessing.get_context("fork").Process(target=write_without_room, args=(write, tmp_path / "file"))
+    process.start()
+    process.join(timeout=60)
+    assert process.exitcode == 0
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["before"]
+
+
+def test_lock__forked_children_let_go(tmp_path: Path):
+    """A worker that outlives its killed parent must not keep the folder."""
+    context = multiprocessing.get_context("fork")
+    with Workspace(tmp_path / "run"):
+        child = context.Process(target=time.sleep, args=(30,))
+        child.start()
+    with Workspace(tmp_path / "run"):
+        assert child.is_alive()
+        child.kill()
+    child.join()

@@ -82,15 +82,21 @@ def write_atomically(path: Path) -> Iterator[Path]:
         yield unfinished
         if launched()[0] == 0:
             unfinished.replace(path)
-    except OSError as error:
-        raise WorkspaceError(_cannot_write(path, error.strerror or str(error))) from error
-    except Exception as error:  # libraries wrap the system's error in their own
-        if "os error" not in str(error) and "unexpected pos" not in str(error):
+    except Exception as error:
+        reason = _system_error(error)
+        if not reason:
             raise
-        raise WorkspaceError(_cannot_write(path, str(error))) from error
+        raise WorkspaceError(_cannot_write(path, reason)) from error
     finally:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
+
+
+def _system_error(error: BaseException | None) -> str:
+    """What the operating system said, if an error comes from there; libraries wrap it in errors of their own."""
+    while error is not None and not isinstance(error, OSError) and "os error" not in str(error):
+        error = error.__cause__ or error.__context__
+    return "" if error is None else getattr(error, "strerror", None) or str(error)
 
 
 def _cannot_write(path: Path, reason: str) -> str:

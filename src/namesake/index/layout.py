@@ -56,7 +56,7 @@ def open_rows(path: Path) -> Float[ndarray, "rows dim"]:
     """
     try:
         rows = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # a damaged head can raise nearly anything
         raise DataError(f"{path} is not a NumPy array ({error}); make it again.") from error
     if rows.ndim != 2 or rows.dtype not in (np.float16, np.float32):
         raise DataError(f"{path}: expected float16 or float32 [images, dim], found {rows.dtype} {rows.shape}.")

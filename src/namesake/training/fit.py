@@ -18,6 +18,7 @@ from torch.optim import Optimizer
 from torch.utils.data import DataLoader, Dataset
 
 from namesake.encoders.devices import pick_device
+from namesake.encoders.loading import first_line
 from namesake.errors import ConfigError, WeightsError
 from namesake.processes import leave, sharing
 from namesake.progress import Meter
@@ -211,11 +212,11 @@ def _resume(module: nn.Module, optimisers: Sequence[Optimizer], out: Path) -> in
         module.load_state_dict(state["module"])
         for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
-    except (RuntimeError, ValueError, KeyError, EOFError) as error:
+        return int(state["iteration"])
+    except Exception as error:  # torch raises a different one for each kind of damage
         raise WeightsError(
-            f"{path} does not fit this training ({error}). Delete {out} to train from the start."
+            f"{path} does not fit this training ({first_line(error)}). Delete {out} to train from the start."
         ) from error
-    return int(state["iteration"])
 
 
 class _Metrics:
