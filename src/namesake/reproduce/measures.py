@@ -1,5 +1,6 @@
 """A run and the place of its benchmark in, values by column out. Every value is percent unless its column says else."""
 
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -25,6 +26,7 @@ from namesake.segmenter import Segmenter, load_segmenter
 from namesake.segmenter.named_regions import NamedRegions
 from namesake.shapes import not_sure
 
+TIMED = 64
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(20))
 
 
@@ -94,6 +96,18 @@ def told(trial: Trial) -> Values:
         confusion.add(truth, predictor.told(read_image(benchmark.images.path(image_id)), shown[shown > 0]).labels)
     counts = fold(confusion.counts, truths=terms.truths, predictions=terms.predictions, labels=len(names) + 1)
     return _by_kind(dict(zip((BACKGROUND, *names.names), iou_per_label(counts).tolist(), strict=True)), trial)
+
+
+def speed(trial: Trial) -> Values:
+    """As `objects`, with parameters in millions and images a second of processor time, everything included."""
+    segmenter, benchmark = segmenter_of(trial), benchmark_of(trial)
+    images = [read_image(benchmark.images.path(image_id)) for image_id in benchmark.images.ids[:TIMED]]
+    segmenter.segment_many(images[:1])
+    start = time.process_time()
+    segmenter.segment_many(images)
+    rate = len(images) / (time.process_time() - start)
+    size = sum(weight.numel() for weight in segmenter.predictor.weights().values()) / 1e6
+    return {**objects(trial), "images/s": rate, "parameters (M)": size}
 
 
 def by_objects(trial: Trial) -> Values:

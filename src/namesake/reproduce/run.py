@@ -43,9 +43,9 @@ def find_table(paper: str, table: str) -> Table:
         ConfigError: There is none.
     """
     if paper not in PAPERS:
-        raise ConfigError(f"there is no paper {paper!r}; known are {', '.join(PAPERS)}.")
+        raise ConfigError(unknown("paper", paper, PAPERS))
     if table not in PAPERS[paper]:
-        raise ConfigError(f"{paper} has no table {table!r} here; it has {', '.join(PAPERS[paper])}.")
+        raise ConfigError(unknown(f"table of {paper}", table, PAPERS[paper]))
     return PAPERS[paper][table]
 
 
@@ -90,7 +90,8 @@ def _measure_seed(
 ) -> dict[str, tuple[Values, Provenance]]:
     """Values of every setting that is run, and what its run knew."""
     wanted = PAPERS[paper][table]
-    ours = [setting for setting in wanted.settings if setting.system]
+    other = "paper" if scale.preset == "mini" else "mini"
+    ours = [setting for setting in wanted.settings if setting.system and setting.scale != other]
     what = f"{paper}-{table}"
     if scale.preset == "mini" or scale.root is None:
         place = mini_place(folder, seed=seed, device=scale.device)

@@ -21,6 +21,7 @@ def rows_of(table: Table, measured: Mapping[str, Outcome]) -> list[dict[str, Any
     return [
         _row(setting, measured.get(setting.label, Outcome({})), first, measured[first.label])
         for setting in table.settings
+        if setting.label in measured or setting.published
     ]
 
 

@@ -58,6 +58,7 @@ class Setting:
         on: Images that it is measured on: those of the things, or those of unseen things.
         read: Changes how the trained segmenter is read; None reads it as it is.
         facts: What the measure needs to know besides.
+        scale: "paper" or "mini" for a row that is run at that scale only.
     """
 
     label: str
@@ -71,6 +72,7 @@ class Setting:
     on: Literal["things", "unseen"] = "things"
     read: Callable[[Segmenter], Segmenter] | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    scale: Literal["", "mini", "paper"] = ""
 
 
 class Outcome(NamedTuple):

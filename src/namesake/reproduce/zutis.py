@@ -1,8 +1,9 @@
 """The tables of ZUTIS (https://arxiv.org/abs/2304.14376) with their values."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
-from namesake.reproduce.measures import objects, semantic, sized
+from namesake.reproduce.measures import objects, semantic, sized, speed
 from namesake.reproduce.table import Setting, Table
 from namesake.segmenter import Segmenter
 from namesake.segmenter.open_vocabulary import OpenVocabulary
@@ -20,6 +21,16 @@ def keep_duplicates(segmenter: Segmenter) -> Segmenter:
     assert isinstance(predictor, OpenVocabulary)
     every = predictor.with_inference(replace(predictor.inference, nms=1.0))
     return Segmenter(every, segmenter.settings, device=segmenter.device)
+
+
+def at_side(side: int) -> Callable[[Segmenter], Segmenter]:
+    """Reads a segmenter with images shrunk to this side for the network."""
+
+    def read(segmenter: Segmenter) -> Segmenter:
+        settings = replace(segmenter.settings, longer_side=side)
+        return Segmenter(segmenter.predictor, settings, device=segmenter.device)
+
+    return read
 
 
 def ap(*values: float, columns: tuple[str, ...] = AP) -> dict[str, float]:
@@ -100,6 +111,22 @@ TABLES: dict[str, Table] = {
         columns=(*AP, "agnostic AP", "mIoU"),
         benchmarks={"AP": "coco20k"},
         differs="Scenes of 8 families that no segmenter was trained on; the embedded CLIP has seen their names.",
+    ),
+    "figure-3": Table(
+        "Encoder size and speed",
+        (
+            Setting("ViT-B/16", "zutis", scale="paper"),
+            Setting("ViT-B/32", "zutis", ("training.clip=openai/clip-vit-base-patch32",), scale="paper"),
+            Setting("ViT-L/14", "zutis", ("training.clip=openai/clip-vit-large-patch14",), scale="paper"),
+            Setting("96 px", "zutis", scale="mini"),
+            Setting("72 px", "zutis", scale="mini", read=at_side(72)),
+            Setting("48 px", "zutis", scale="mini", read=at_side(48)),
+        ),
+        speed,
+        columns=("mIoU", "AP", "images/s", "parameters (M)"),
+        benchmarks={"mIoU": "voc2012-trainval"},
+        differs="There is one embedded CLIP, so computation is saved by smaller images instead of smaller encoders. The "
+        "paper draws the curves: more computation, better masks and names.",
     ),
     "remedies": Table(
         "Beyond the paper: objects that touch",
