@@ -32,7 +32,7 @@ def test_labels__a_line_an_object_and_the_loss_as_said(dataset, made, masks_of):
     assert facts["objects"] == len(ious)
     assert facts["mean_iou"] == pytest.approx(np.mean(ious), abs=1e-4)
     assert facts["least_iou"] == pytest.approx(min(ious), abs=1e-4)
-    assert facts["mean_iou"] > 0.95
+    assert facts["mean_iou"] > (0.95 if facts["bridged_parts"] == 0 else 0.85)
 
 
 def test_polygon_numbers__three_vertices_at_least_within_the_image():

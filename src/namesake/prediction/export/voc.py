@@ -4,6 +4,8 @@ import io
 from typing import Any
 
 import numpy as np
+from jaxtyping import UInt8
+from numpy import ndarray
 from PIL import Image
 
 from namesake.prediction.export.dataset import Dataset, LabelledImage
@@ -13,7 +15,6 @@ from namesake.shapes import IGNORE, LabelArray, not_sure
 from namesake.workspace import write_atomically
 
 FOLDER = "voc"
-UNSURE_COLOUR = (224, 224, 192)
 MOST_OBJECTS = 254
 """Numbers that an 8-bit map has beside 0 and 255."""
 
@@ -59,17 +60,23 @@ def _number(image: LabelledImage, labels: LabelArray) -> tuple[LabelArray, int]:
 def _class_png(labels: LabelArray, *, names: int) -> bytes:
     if not_sure(names) == IGNORE:
         return encode_index_png(labels, names=names)
-    colours = np.concatenate([palette(names + 1), np.array([UNSURE_COLOUR], dtype=np.uint8)])
+    colours = _colours(names)
     content = io.BytesIO()
     Image.fromarray(colours[np.minimum(labels, names + 1)]).save(content, format="PNG")
     return content.getvalue()
 
 
+def _colours(names: int) -> UInt8[ndarray, "labels 3"]:
+    """Colours of background, the names, and what is not sure: that of 255, unless it is a name's."""
+    unsure = not_sure(names) if not_sure(names) == IGNORE else names + 1
+    return palette(unsure + 1)[[*range(names + 1), unsure]]
+
+
 def _label_map(dataset: Dataset) -> list[str]:
     """Lines `name:red,green,blue::`; colons, which end a name, become underscores."""
-    colours = [*map(tuple, palette(len(dataset.names) + 1).tolist()), UNSURE_COLOUR]
     unsure = "ignored" if "ignored" not in dataset.names.names else "not sure"
     names = ("background", *(name.replace(":", "_") for name in dataset.names.names), unsure)
+    colours = _colours(len(dataset.names)).tolist()
     lines = [f"{name}:{red},{green},{blue}::" for name, (red, green, blue) in zip(names, colours, strict=True)]
     return ["# label:color_rgb:parts:actions", *lines]
 
