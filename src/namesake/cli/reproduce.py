@@ -39,7 +39,8 @@ def reproduce(
         say({"tables": known}, as_json=as_json, lines=[f"{key:<24} {title}" for key, title in known.items()])
         return
     scale, rows = Scale(preset, root, device), list[dict[str, object]]()
-    for key in PAPERS.get(paper, {}) if table == "all" else (table,):
+    every = [key for key, one in PAPERS.get(paper, {}).items() if preset != "mini" or one.on_world]
+    for key in every if table == "all" else (table,):
         found, page = run_table(paper, key, out=out, results=results, seeds=range(seeds), scale=scale, jobs=jobs)
         rows += [{"table": key, **row} for row in found]
     say({"rows": rows, "page": page}, as_json=as_json, lines=[page.read_text(encoding="utf-8"), f"page: {page}"])

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from namesake import systems
-from namesake.errors import ConfigError
+from namesake.errors import ConfigError, unknown
 from namesake.evaluation.provenance import Provenance, provenance_of
 from namesake.progress import note
 from namesake.reproduce.measures import benchmark_of
@@ -68,7 +68,9 @@ def measure_table(
     Raises:
         ConfigError: There is no such table, or real benchmarks are asked for without a root.
     """
-    find_table(paper, table)
+    wanted = find_table(paper, table)
+    if scale.preset == "mini" and not wanted.on_world:
+        raise ConfigError(f"{paper} {table} is measured on real data only: {wanted.differs} Give --preset and --root.")
     if scale.preset != "mini" and scale.root is None:
         raise ConfigError(f"the preset {scale.preset} needs --root, the folder of benchmarks and unlabelled images.")
     tasks = [(paper, table, out / f"seed-{seed}", seed, scale) for seed in seeds]

@@ -117,3 +117,8 @@ class Table:
     columns: tuple[str, ...] = ()
     benchmarks: Mapping[str, str] = field(default_factory=dict)
     differs: str = ""
+
+    @property
+    def on_world(self) -> bool:
+        """Whether any row can be run on the embedded world."""
+        return any(setting.system and setting.scale != "paper" for setting in self.settings)
