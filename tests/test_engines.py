@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 
 from namesake.archives import ArchivesConfig, retrieve
-from namesake.engines import Part, Work, spread
+from namesake.engines import SETTINGS, Part, Work, spread
 from namesake.errors import ConfigError, ImagesError
 from namesake.images import open_images
 from namesake.index import build_index
@@ -22,7 +22,8 @@ from namesake.masks.regions import RegionsConfig
 from namesake.records import Names
 from namesake.workspace import write_atomically
 
-os.environ.setdefault("RAY_raylet_start_wait_time_s", "300")
+for name, value in SETTINGS.items():
+    os.environ.setdefault(name, value)
 ray = pytest.importorskip("ray", reason="the extra [ray] is not installed")
 
 PARTS = [(number, tuple(f"{number}-{place}" for place in range(3))) for number in range(6)]
@@ -46,7 +47,6 @@ def cluster() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
         patch.setenv("OMP_NUM_THREADS", "1")
-        patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
     yield
     ray.shutdown()

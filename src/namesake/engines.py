@@ -12,6 +12,15 @@ from typing import Any
 from namesake.errors import ConfigError
 from namesake.progress import Meter
 
+SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_raylet_start_wait_time_s": "300",
+    "RAY_worker_register_timeout_seconds": "600",
+    "RAY_worker_niceness": "0",
+}
+"""Of a cluster started here, unless the environment says otherwise: nothing is reported home, slow machines may be slow."""
+
 Part = tuple[int, tuple[str, ...]]
 """Number of a shard and the ids that it covers."""
 Work = Callable[[Part], None]
@@ -88,9 +97,8 @@ def _hand_out(ray: Any, workers: Sequence[Any], parts: Sequence[Part], what: str
 
 
 def _start_ray() -> Any:  # noqa: ANN401
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")  # slow machines
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
     try:
         import ray
     except ImportError as error:
