@@ -126,8 +126,8 @@ def finer_names(trial: Trial) -> Values:
             found = asked.segment(benchmark.images.path(image_id)).labels == 1
             truth = benchmark.truth(image_id)
             counted, bird = truth != benchmark.ignore, truth == 1
-            both += np.count_nonzero(found & bird & counted)
-            either += np.count_nonzero((found | bird) & counted)
+            both += int(np.count_nonzero(found & bird & counted))
+            either += int(np.count_nonzero((found | bird) & counted))
     return {"IoU": 100 * both / max(either, 1)}
 
 
