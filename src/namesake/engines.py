@@ -19,7 +19,7 @@ SETTINGS = {
     "RAY_worker_register_timeout_seconds": "600",
     "RAY_worker_niceness": "0",
 }
-"""Of a cluster started here, unless the environment says otherwise: nothing is reported home, slow machines may be slow."""
+"""Of a cluster started here, unless the environment says otherwise: no reports home, patience with slow machines."""
 
 Part = tuple[int, tuple[str, ...]]
 """Number of a shard and the ids that it covers."""
