@@ -35,7 +35,7 @@ REMEMBERED = 4
 """Predictions kept, so that the slider and the views do not ask the network again."""
 OBJECTS = "Each annotation is one object with the system's score."
 PIECES = "The system finds no objects: each annotation is a connected piece of its label map, with its mean confidence."
-LONGEST_TEXT, MOST_NAMES = 4000, 200
+LONGEST_TEXT, MOST_NAMES, MOST_ROWS = 4000, 200, 20
 SMALLEST, LARGEST = 640, 1280
 """Longer side of what is shown, in pixels; files for download keep the original size."""
 
@@ -240,30 +240,32 @@ def _objects(found: Found) -> _Objects:
 
 
 def _object_rows(found: Found) -> str:
-    objects = _objects(found)
-    colours, shares = (
-        palette(len(objects.labels) + 1),
-        np.bincount(objects.numbers.ravel(), minlength=len(objects.labels) + 1),
-    )
+    """Objects, the largest first."""
+    numbers, labels, scores = _objects(found)
+    colours, pixels = palette(len(labels) + 1), np.bincount(numbers.ravel(), minlength=len(labels) + 1)[1:]
     rows = [
         _row(
-            colours[place],
-            found.names.names[label - 1],
-            f"{shares[place] / objects.numbers.size:.1%}",
-            f"sure {score:.0%}",
+            colours[place + 1],
+            found.names.names[labels[place] - 1],
+            f"{pixels[place] / numbers.size:.1%}",
+            f"sure {scores[place]:.0%}",
         )
-        for place, (label, score) in enumerate(zip(objects.labels, objects.scores, strict=True), start=1)
+        for place in np.argsort(-pixels, kind="stable")[:MOST_ROWS]
     ]
+    rest = f"<p>and {len(labels) - len(rows)} smaller ones</p>" if len(rows) < len(labels) else ""
     pieces = "<p>This run finds areas, not objects: each connected piece is shown.</p>"
-    return ("" if found.prediction.instances is not None else pieces) + (_table(rows) or "<p>No object was found.</p>")
+    head = "" if found.prediction.instances is not None else pieces
+    return f"{head}{_table(rows) or '<p>No object was found.</p>'}{rest}"
 
 
 def _chosen(objects: Instances, stays: Sequence[bool]) -> Instances:
-    places = np.flatnonzero(stays)
-    labels, names, scores = (
-        tuple(values[place] for place in places) for values in (objects.labels, objects.names, objects.scores)
+    places = [place for place, each in enumerate(stays) if each]
+    return Instances(
+        objects.masks[places],
+        tuple(objects.labels[place] for place in places),
+        tuple(objects.names[place] for place in places),
+        tuple(objects.scores[place] for place in places),
     )
-    return Instances(objects.masks[places], labels, names, scores)
 
 
 def _viridis(values: Float[ndarray, "height width"]) -> Picture:

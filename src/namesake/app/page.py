@@ -83,8 +83,9 @@ def _segment_tab(subjects: Sequence[Subject], limits: Limits) -> None:
                 object_fit="cover",
                 elem_id="examples",
             )
-            words = _words(subjects)
+            typed = _typed(subjects)
             button = gr.Button("Segment", variant="primary", elem_id="segment")
+            ticked = _ticked(subjects)
         with gr.Column(scale=5, min_width=320):
             with gr.Row():
                 view = gr.Radio(list(VIEWS), value="areas", label="Show", elem_id="view")
@@ -92,10 +93,10 @@ def _segment_tab(subjects: Sequence[Subject], limits: Limits) -> None:
             with gr.Row():
                 outputs = [part for number, subject in enumerate(subjects) for part in _result(subject, number)]
     shown = _answer(subjects, limits)
-    inputs = [picture, *words, view, least]
+    inputs = [picture, typed, ticked, view, least]
     ask = {"fn": shown, "inputs": inputs, "outputs": outputs, "concurrency_id": "network", "api_visibility": "private"}
-    gr.on([button.click, picture.upload, *(part.submit for part in words if isinstance(part, gr.Textbox))], **ask)
-    gr.on([view.input, least.release], show_progress="hidden", **ask)
+    gr.on([button.click, picture.upload, typed.submit], **ask)
+    gr.on([view.input, least.release, ticked.input], show_progress="hidden", **ask)
     gallery.select(_pick(examples), outputs=picture, api_visibility="private").success(**ask)
 
 
@@ -104,26 +105,33 @@ def _file_of(sent: Any) -> str | None:  # noqa: ANN401
     return sent.path if sent else None
 
 
-def _words(subjects: Sequence[Subject]) -> tuple[gr.Textbox, gr.CheckboxGroup]:
-    """Where names are typed, for runs that take any, and ticked, for those that know theirs only."""
-    opened = [subject for subject in subjects if subject.viewer.takes_names]
-    closed = [subject for subject in subjects if not subject.viewer.takes_names]
-    own = list(dict.fromkeys(name for each in opened for name in each.viewer.segmenter.names.names))
-    known = list(dict.fromkeys(name for each in closed for name in each.viewer.segmenter.names.names))
-    of = f" ({opened[0].title})" if opened and closed else ""
-    typed = gr.Textbox(
-        ", ".join(own) if opened else "",
-        label=f"Names, with commas between them{of}",
+def _typed(subjects: Sequence[Subject]) -> gr.Textbox:
+    """Where names are typed, for runs that take any."""
+    taking = [subject for subject in subjects if subject.viewer.takes_names]
+    own = list(dict.fromkeys(name for each in taking for name in each.viewer.segmenter.names.names))
+    return gr.Textbox(
+        ", ".join(own),
+        label=f"Names, with commas between them{_of(taking, subjects)}",
         placeholder="dog, cat, park bench",
         lines=2,
         max_lines=6,
         max_length=look.LONGEST_TEXT,
-        visible=bool(opened),
+        visible=bool(taking),
         elem_id="names",
     )
-    of = f" ({closed[0].title})" if opened and closed else ""
-    ticked = gr.CheckboxGroup(known, value=known, label=f"Names to show{of}", visible=bool(closed), elem_id="ticks")
-    return typed, ticked
+
+
+def _ticked(subjects: Sequence[Subject]) -> gr.CheckboxGroup:
+    """Where names are ticked, for runs that know their own only."""
+    knowing = [subject for subject in subjects if not subject.viewer.takes_names]
+    known = list(dict.fromkeys(name for each in knowing for name in each.viewer.segmenter.names.names))
+    label = f"Names to show{_of(knowing, subjects)}"
+    return gr.CheckboxGroup(known, value=known, label=label, visible=bool(knowing), elem_id="ticks")
+
+
+def _of(some: Sequence[Subject], subjects: Sequence[Subject]) -> str:
+    """Which runs are meant, where not all are."""
+    return f" ({some[0].title})" if 0 < len(some) < len(subjects) else ""
 
 
 def _result(subject: Subject, number: int) -> tuple[Any, ...]:
@@ -195,7 +203,9 @@ def _browse_tab(subjects: Sequence[Subject]) -> None:
         name = gr.Dropdown(first, value=first[0] if first else None, label="Name", elem_id="browse-name")
         number = gr.Number(1, minimum=1, precision=0, step=1, label="Page of masks", elem_id="browse-page")
     gr.HTML("<h3>Its archive: the images nearest to the name, best first</h3>")
-    sheet = gr.Image(label="Contact sheet", interactive=False, buttons=["fullscreen"], elem_id="sheet")
+    sheet = gr.Image(
+        label="Contact sheet", show_label=False, interactive=False, buttons=["fullscreen"], elem_id="sheet"
+    )
     gr.HTML("<h3>Its pseudo-masks, from the best score to the worst</h3>")
     masks = gr.HTML("<p>Choose a name.</p>", elem_id="masks")
 

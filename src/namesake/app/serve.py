@@ -4,12 +4,14 @@ import hmac
 import ipaddress
 import os
 import shutil
+import signal
 import socket
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from namesake.app.look import Viewer
@@ -60,8 +62,14 @@ def serve(runs: Sequence[Path], *, config: ServeConfig = ServeConfig(), ready: C
         if not is_loopback(config.host) and not config.password:
             note(f"anyone who reaches {address} may use this page; --password asks them for one.")
         settings = uvicorn.Config(
-            app, log_level="warning", limit_concurrency=MOST_CONNECTIONS, timeout_keep_alive=20, server_header=False
+            app,
+            log_level="warning",
+            limit_concurrency=MOST_CONNECTIONS,
+            timeout_keep_alive=20,
+            timeout_graceful_shutdown=2,
+            server_header=False,
         )
+        signal.signal(signal.SIGTERM, _leave)
         ready(address)
         uvicorn.Server(settings).run(sockets=[sock])
 
@@ -162,6 +170,11 @@ def private_folder() -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _leave(number: int, _: FrameType | None) -> None:
+    """Ends the process in the usual way, so that the private folder is removed."""
+    raise SystemExit(128 + number)
 
 
 def _titles(runs: Sequence[Path]) -> list[str]:

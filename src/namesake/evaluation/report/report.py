@@ -31,9 +31,9 @@ def render_report(run: Path, *, benchmark: str | None = None) -> str:
     """The page as text; nothing is written.
 
     It shows what ran, the stages with counts and seconds, each name's archive, pseudo-masks from the best score to the
-    worst, and, where the run was evaluated, scores, confusions and predictions beside the truth; then the models'
-    licences. Parts whose stage has not run are left out. Pictures are embedded, so the page can be sent as it is; it
-    stays below about 6 MB, and says so where it shows a part only.
+    worst, predictions, how far to trust them, and, where the run was evaluated, scores, confusions and predictions
+    beside the truth; then what it cost, and the models' licences. Parts whose stage has not run are left out. Pictures
+    are embedded, so the page can be sent as it is; it stays below about 6 MB, and says so where it shows a part only.
 
     Args:
         run: The run folder, finished or not.
@@ -63,9 +63,19 @@ def render_report(run: Path, *, benchmark: str | None = None) -> str:
             "masks": sections.masks(run),
             "evaluations": [sections.evaluation(run, record) for record in evaluations.values()],
             "trust": trust(run),
-            "predictions": [] if evaluations else sections.predictions(run),
+            "predictions": sections.predictions(run),
+            "duration": _duration(sum(stage.seconds for stage in stages)),
+            "memory": max((stage.peak_rss_mb for stage in stages), default=0),
         }
     )
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
 
 
 def _render(content: dict[str, Any]) -> str:

@@ -27,6 +27,7 @@ class StageFacts:
 
     name: str
     seconds: float
+    peak_rss_mb: int
     counts: Mapping[str, int]
     models: tuple[ModelCard, ...]
     tier: str
@@ -110,6 +111,7 @@ def _stage(name: str, manifest: Mapping[str, Any]) -> StageFacts:
     return StageFacts(
         name=name,
         seconds=float(manifest.get("seconds", 0.0)),
+        peak_rss_mb=int(manifest.get("peak_rss_mb", 0)),
         counts=manifest.get("counts", {}),
         models=tuple(ModelCard(**card) for card in manifest.get("models", ())),
         tier=str(manifest.get("tier", "S")),

@@ -53,6 +53,7 @@ class ArchivesSection:
 
     figures: list[Figure]
     names: int
+    images: int
     weak: list[str]
     short: Mapping[str, int]
     pairs: list[Mapping[str, Any]]
@@ -86,13 +87,14 @@ def archives(run: Path) -> ArchivesSection | None:
     names, notes = open_archives(folder).names.names, read_json(folder / NOTES)
     doubtful = {*notes["weak"], *notes["short"]}
     order = sorted(range(len(names)), key=lambda place: names[place] not in doubtful)[:SHEETS_SHOWN]
+    images = sum(each["images"] for each in notes["names"])
     figures = []
     for place in sorted(order):
         path = folder / SHEETS / sheet_file(names[place], place + 1, names=len(names))
         if path.is_file():
             sheet = _narrowed(read_image(path), SHEET_WIDTH)
             figures.append(figure(sheet, caption=names[place], quality=SHEET_QUALITY))
-    return ArchivesSection(figures, len(names), notes["weak"], notes["short"], notes["share_images"][:10])
+    return ArchivesSection(figures, len(names), images, notes["weak"], notes["short"], notes["share_images"][:10])
 
 
 def masks(run: Path) -> MasksSection | None:
