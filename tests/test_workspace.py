@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import numpy as np
@@ -258,12 +259,19 @@ def test_write__no_room(write: Callable[[Path], None], tmp_path: Path):
     assert [path.read_text() for path in tmp_path.iterdir()] == ["before"]
 
 
+def sit(ready: Event) -> None:
+    ready.set()
+    time.sleep(300)
+
+
 def test_lock__forked_children_let_go(tmp_path: Path):
     """A worker that outlives its killed parent must not keep the folder."""
     context = multiprocessing.get_context("fork")
+    ready = context.Event()
     with Workspace(tmp_path / "run"):
-        child = context.Process(target=time.sleep, args=(30,))
+        child = context.Process(target=sit, args=(ready,))
         child.start()
+        assert ready.wait(timeout=60)
     with Workspace(tmp_path / "run"):
         assert child.is_alive()
         child.kill()
