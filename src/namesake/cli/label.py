@@ -60,7 +60,7 @@ def label(
     if run_folder is None:
         systems.run(
             system,
-            names=names or None,
+            names=names,
             images=images,
             out=out / RUN,
             preset=preset,
