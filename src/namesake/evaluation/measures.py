@@ -57,7 +57,7 @@ class Measures:
     def scores(self) -> Mapping[str, float]:
         """Each measure by name; NaN where nothing was counted."""
         means = {name: self._sums[name] / count if count else float("nan") for name, count in self._counts.items()}
-        return means | (self._sizes.scores() if self._sizes is not None else {})
+        return means if self._sizes is None else {**means, **self._sizes.scores()}
 
     def _add(self, name: str, value: float) -> None:
         known = not np.isnan(value)

@@ -78,7 +78,7 @@ class Trust:
     @property
     def trust(self) -> Float[ndarray, "images"]:
         """Of each image, confidence times agreement, in percent."""
-        return self.confidence * self.agreement / 100
+        return np.asarray(self.confidence * self.agreement / 100)
 
     def look_first(self, count: int) -> list[str]:
         """The images that are trusted least, least first."""

@@ -107,7 +107,7 @@ def decode_context(path: Path) -> LabelArray:
         raise DataError(f"expected a label map at {path}, found no file.") from error
     except Exception as error:  # what is damaged can raise nearly anything
         raise DataError(f"{path} is no MATLAB file with a LabelMap: {error}.") from error
-    return _context_table(path.parent.parent / "labels.txt")[labels]
+    return np.asarray(_context_table(path.parent.parent / "labels.txt")[labels])
 
 
 DECODERS: Mapping[str, Callable[[Path], LabelArray]] = {

@@ -1,10 +1,10 @@
 """A benchmark's name and where it lies in, the opened benchmark out; what there is to open is the table's."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import get_args
 
-from namesake.errors import ConfigError, DataError
+from namesake.errors import ConfigError, DataError, unknown
 from namesake.evaluation.benchmarks.benchmark import BACKGROUND, Benchmark, Measure
 from namesake.evaluation.benchmarks.coco import write_subset
 from namesake.evaluation.benchmarks.ids import published_names
@@ -30,7 +30,7 @@ def open_benchmark(name: str, root: Path) -> Benchmark:
         ImagesError: There are no images.
     """
     if name not in BENCHMARKS:
-        raise DataError(f"there is no benchmark {name!r}; known are {', '.join(BENCHMARKS)}.")
+        raise DataError(unknown("benchmark", name, BENCHMARKS))
     listing = BENCHMARKS[name]
     layout, home = _find(name, listing, root)
     found = layout.open(home)
@@ -87,16 +87,16 @@ def _missing(home: Path, parts: Iterable[str]) -> list[str]:
     return [part for part in parts if not (home / part).exists()]
 
 
-def as_measures(words: Iterable[str]) -> tuple[Measure, ...]:
+def as_measures(words: Collection[str]) -> tuple[Measure, ...]:
     """Measures by name.
 
     Raises:
         ConfigError: There is no such measure.
     """
     known = {str(each): each for each in get_args(Measure)}
-    unknown = [word for word in words if word not in known]
-    if unknown:
-        raise ConfigError(f"there is no measure {unknown[0]!r}; known are {', '.join(known)}.")
+    for word in words:
+        if word not in known:
+            raise ConfigError(unknown("measure", word, known))
     return tuple(known[word] for word in words)
 
 
