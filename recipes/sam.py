@@ -303,7 +303,7 @@ def save(sam: SamModel, out: Path, *, mean: list[float], std: list[float]) -> No
 def main() -> None:
     """Train and save."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--iterations", type=int, default=1600)
+    parser.add_argument("--iterations", type=int, default=6000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=MINI / "sam")
     parser.add_argument("--work", type=Path, default=WORK)
