@@ -196,7 +196,7 @@ def _refuse_downloads() -> None:
     """Addresses that visitors send in place of files are not fetched."""
     from gradio import processing_utils
 
-    async def refuse(url: str, cache_dir: str) -> str:
-        raise ConfigError(f"pictures are uploaded, not fetched from an address ({url[:60]}, {Path(cache_dir).name}).")
+    async def refuse(url: str, cache_dir: str) -> str:  # noqa: ARG001
+        raise ConfigError(f"pictures are uploaded, not fetched from an address, such as {url[:60]}.")
 
     processing_utils.async_ssrf_protected_download = refuse
