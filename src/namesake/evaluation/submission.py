@@ -1,0 +1,54 @@
+"""Predictions of ImageNet-S's test images in, the PNGs that its server takes out; the truth stays with the server.
+
+Gao et al., Large-scale Unsupervised Semantic Segmentation (PAMI 2022), https://arxiv.org/abs/2106.03149.
+"""
+
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from PIL import Image
+
+from namesake.errors import DataError
+from namesake.evaluation.benchmarks.benchmark import BACKGROUND
+from namesake.evaluation.benchmarks.decode import encode_red_green
+from namesake.evaluation.benchmarks.ids import published_names
+from namesake.evaluation.terms import labels_of, table_with
+from namesake.prediction import SegmentsImages, not_sure, segment_ahead
+from namesake.prediction.stream import Skipped
+from namesake.progress import track
+from namesake.records import Images, Names
+from namesake.workspace import write_atomically
+
+SIZES = (50, 300, 919)
+
+
+def write_submission(segmenter: SegmentsImages, images: Images, *, size: int, out: Path) -> int:
+    """Write `<image's path>.png` for every image, with the id as red + 256 green.
+
+    Pixels that nobody is sure of, and those of names that this ImageNet-S does not have, are 0 (other).
+
+    Args:
+        segmenter: What predicts.
+        images: The folder `test`, with a folder for each category.
+        size: 50, 300 or 919 names.
+        out: A folder.
+
+    Returns:
+        The number of files.
+
+    Raises:
+        DataError: There is no such ImageNet-S, an image cannot be read, or no name is one of its.
+    """
+    if size not in SIZES:
+        raise DataError(f"there is no ImageNet-S of {size} names; expected one of {', '.join(map(str, SIZES))}.")
+    official = Names(tuple(published_names(f"imagenet-s{size}").names.values()))
+    known = labels_of(dict(enumerate((BACKGROUND, *segmenter.names.names))), official)
+    if not any(known.values()):
+        raise DataError(f"none of {', '.join(segmenter.names.names[:5])} is a name of ImageNet-S {size}.")
+    table = table_with(np.array(list(known.values())), not_sure(len(segmenter.names)), names=size, unsure=0)
+    for found in track(segment_ahead(segmenter, images), what="submission", total=len(images)):
+        if isinstance(found, Skipped):
+            raise DataError(f"{found.image_id} belongs to the test images and cannot be read: {found.reason}")
+        with write_atomically(out / PurePosixPath(found.image_id).with_suffix(".png")) as unfinished:
+            Image.fromarray(encode_red_green(table[found.prediction.labels])).save(unfinished, format="PNG")
+    return len(images)
