@@ -108,9 +108,9 @@ def open_index(folder: Path) -> Index:
     """
     try:
         facts = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-        images, encoder, dim, card = Path(facts["images"]), facts["encoder"], facts["dim"], ModelCard(**facts["model"])
-        skipped = int(facts["skipped"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        images, encoder, dim = Path(facts["images"]), str(facts["encoder"]), int(facts["dim"])
+        card, skipped = ModelCard(**facts["model"]), int(facts["skipped"])
+    except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise DataError(f"{folder} is not a finished index ({error}). Run the index stage again.") from error
     ids = [image_id for _, metadata in find_shards(folder) for image_id in read_column(metadata, IMAGE)]
     return Index(
@@ -178,13 +178,17 @@ def read_embeddings(index: Index, rows: Sequence[int] | Int[ndarray, " rows"]) -
     wanted = np.asarray(rows, dtype=np.int64)
     if wanted.size and (wanted.min() < 0 or wanted.max() >= len(index.images)):
         raise IndexError(f"expected rows 0 to {len(index.images) - 1}, found {wanted.min()} to {wanted.max()}.")
-    found = np.zeros((len(wanted), index.dim), dtype=np.float32)
+    found = np.zeros((len(wanted), max(0, index.dim)), dtype=np.float32)
     first = 0
     for path, _ in find_shards(index.folder):
         shard = open_rows(path)
+        if shard.shape[1] != index.dim:
+            raise DataError(f"{path} holds vectors of {shard.shape[1]} dimensions, the index of {index.dim}.")
         here = np.flatnonzero((wanted >= first) & (wanted < first + len(shard)))
         found[here] = shard[wanted[here] - first]
         first += len(shard)
+    if first != len(index.images):
+        raise DataError(f"{index.folder} holds {first} embeddings of {len(index.images)} images; make it again.")
     length = np.linalg.norm(found, axis=1, keepdims=True)
     return np.asarray(found / np.maximum(length, 1e-12))
 
