@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -177,3 +178,80 @@ def test_record__absent_name_is_null(scenes, colour_segmenter, tmp_path):
     assert np.isnan(scores.iou_per_name["cow"])
     assert scores.mean_iou_over_dataset == 100
     assert json.loads((tmp_path / "scenes.json").read_text())["iou_per_name"]["cow"] is None
+
+
+def saved(folder, scenes, table, dtype=np.uint8):
+    """The true maps with other ids, as predictions of another tool."""
+    folder.mkdir()
+    for number in range(6):
+        labels = np.array(Image.open(scenes / "masks" / f"{number}.png"))
+        Image.fromarray(np.array(table, dtype)[labels]).save(folder / f"{number}.png")
+    return folder
+
+
+def test_predictions__ids_without_a_name(scenes, tmp_path):
+    (scenes / "names.json").write_text('{"0": "background", "1": "red", "2": "green", "3": "sky", "9": "cow"}')
+    benchmark = open_benchmark("folder", scenes)
+    with pytest.raises(DataError, match="hold the ids 5, which have no name"):
+        evaluate(None, benchmark, predictions=saved(tmp_path / "between", scenes, [0, 1, 5, 3]))
+    with pytest.raises(DataError, match=r"\.png: expected predicted labels from 0 to 9, found 77"):
+        evaluate(None, benchmark, predictions=saved(tmp_path / "beyond", scenes, [0, 1, 77, 3]))
+
+
+def test_predictions__sixteen_bits(scenes, tmp_path):
+    scores = evaluate(
+        None, open_benchmark("folder", scenes), predictions=saved(tmp_path / "found", scenes, range(4), np.uint16)
+    )
+    assert scores.mean_iou_over_dataset == 100
+
+
+def test_predictions__colours_instead_of_labels(scenes, tmp_path):
+    (tmp_path / "found").mkdir()
+    for number in range(6):
+        Image.open(scenes / "images" / f"{number}.png").convert("RGB").save(tmp_path / "found" / f"{number}.png")
+    with pytest.raises(DataError, match="is a picture in RGB colours"):
+        evaluate(None, open_benchmark("folder", scenes), predictions=tmp_path / "found")
+
+
+def test_measures__asked_for_and_recorded(scenes, colour_segmenter, tmp_path):
+    segmenter = colour_segmenter(RED_GREEN, {1: 1, 2: 2})
+    scores = evaluate(segmenter, open_benchmark("folder", scenes), out=tmp_path, measures=("images", "foreground"))
+    assert scores.measures["foreground_iou_over_images"] == pytest.approx(100)
+    record = json.loads((tmp_path / "scenes.json").read_text())
+    assert record["measures"]["mean_iou_over_images"] == 100
+    assert (record["annotation_regime"], record["tier"]) == ("unknown", "unknown")
+
+
+@pytest.mark.data
+def test_camvid__truth_gives_100_and_shifted_as_sklearn(shared, tmp_path):
+
+    benchmark = open_benchmark("camvid", shared / "data" / "camvid-mini")
+    labels = shared / "data" / "camvid-mini" / "labels"
+    assert evaluate(None, benchmark, predictions=labels).mean_iou_over_dataset == 100
+    some = replace(benchmark, images=replace(benchmark.images, ids=benchmark.images.ids[:4]))
+    true, found = [], []
+    for image_id in some.images.ids:
+        truth = some.truth(image_id)
+        shifted = np.roll(truth, 7, axis=1)
+        Image.fromarray(shifted).save(tmp_path / image_id.replace(".jpg", ".png"))
+        true.append(truth[truth != 11])
+        found.append(shifted[truth != 11])
+    true, found = np.concatenate(true), np.concatenate(found)
+    wanted = [100 * jaccard_score(true == label, found == label) for label in range(11) if (true == label).any()]
+    scores = evaluate(None, some, predictions=tmp_path)
+    ours = [iou for name, iou in scores.iou_per_name.items() if name != "background" and not np.isnan(iou)]
+    assert ours == pytest.approx(wanted)
+
+
+@pytest.mark.data
+def test_folder__real_coco_label_maps(shared, tmp_path):
+    coco = open_benchmark("coco2017", shared / "data" / "coco2017-mini")
+    (tmp_path / "images").mkdir()
+    (tmp_path / "masks").mkdir()
+    for image_id in coco.images.ids[:6]:
+        (tmp_path / "images" / image_id).write_bytes(coco.images.path(image_id).read_bytes())
+        Image.fromarray(coco.truth(image_id)).save((tmp_path / "masks" / image_id).with_suffix(".png"))
+    (tmp_path / "names.json").write_text(json.dumps(dict(coco.names)))
+    scores = evaluate(None, open_benchmark("folder", tmp_path), predictions=tmp_path / "masks")
+    assert scores.mean_iou_over_dataset == 100
+    assert scores.images == 6

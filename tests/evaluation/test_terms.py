@@ -44,3 +44,19 @@ def test_terms__synonyms_stay_with_their_names():
 def test_terms__nothing_in_common():
     with pytest.raises(DataError, match=r"none of the names .* dog, park_bench, grass; asked are cat, cow"):
         terms_of(IDS, IDS, Names(("cat", "cow")))
+
+
+def test_aliases__other_words_and_groups():
+    truths = {0: "background", 3: "dining table", 7: "furniture"}
+    aliases = {"diningtable": "dining table", "chair": "furniture", "couch": "furniture"}
+    predicted = {0: "background", 1: "diningtable", 2: "Chair", 3: "couch", 4: "dog"}
+    terms = terms_of(truths, predicted, Names(("diningtable", "Chair", "couch", "dog")), aliases=aliases)
+    assert terms.names.names == ("dining table", "furniture")
+    assert terms.predictions.tolist() == [0, 1, 2, 2, 0]
+    assert (terms.truths[3], terms.truths[7]) == (1, 2)
+
+
+def test_aliases__a_name_of_the_benchmark_stays():
+    truths = {1: "table", 2: "dining table"}
+    terms = terms_of(truths, {1: "table"}, Names(("table",)), aliases={"table": "dining table"})
+    assert terms.names.names == ("table",)

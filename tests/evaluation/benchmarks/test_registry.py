@@ -52,7 +52,7 @@ def test_folder__camvid(shared, tmp_path):
 
 
 def test_open__unknown(tmp_path):
-    with pytest.raises(DataError, match="known are world, folder"):
+    with pytest.raises(DataError, match="Known are world, folder"):
         open_benchmark("voc", tmp_path)
 
 
