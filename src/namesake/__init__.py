@@ -3,8 +3,12 @@
 The public surface; everything else may move.
 """
 
+import os
+
 from namesake.errors import NamesakeError
 from namesake.records import Archives, Images, Index, Instances, Names, Prediction, PseudoMasks, Scores
+
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when huggingface_hub is first imported
 
 __version__ = "0.1.0"
 __all__ = [

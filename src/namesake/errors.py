@@ -3,6 +3,17 @@
 A message says what was expected, what was found and what to do. The library raises; only the command line prints.
 """
 
+import difflib
+from collections.abc import Iterable
+
+
+def unknown(what: str, found: str, known: Iterable[str]) -> str:
+    """The message about a word that is not one of the known ones: the nearest of them, then all."""
+    words = list(known)
+    near = difflib.get_close_matches(found.casefold(), words, n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    return f"there is no {what} {found!r}.{hint} Known are {', '.join(words)}."
+
 
 class NamesakeError(Exception):
     """Base of every error that is a user's or an environment's to mend; the command line prints it without a trace."""

@@ -12,6 +12,8 @@ import typer
 from namesake.errors import NamesakeError
 from namesake.processes import launched
 
+INTERRUPTED = 130
+
 app = typer.Typer(
     name="namesake",
     help="From names to masks: unlabelled images and names in; masks, a segmenter that is yours, and scores out.",
@@ -53,9 +55,10 @@ def main() -> None:
     except NamesakeError as error:
         typer.echo(f"namesake: {error}", err=True)
         sys.exit(1)
-    except KeyboardInterrupt:
-        typer.echo("namesake: interrupted; the same command goes on from here.", err=True)
-        sys.exit(130)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:
+            typer.echo("namesake: interrupted; the same command goes on from here.", err=True)
+        raise
 
 
 def say(result: dict[str, Any], *, as_json: bool, lines: list[str]) -> None:

@@ -34,7 +34,10 @@ def evaluate(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Score a run, or saved predictions of any tool, against ground truth; percent are 0 to 100."""
+    """Score a run, or saved predictions of any tool, against ground truth; percent are 0 to 100.
+
+    Example: namesake evaluate runs/pets --benchmark folder --root labelled/
+    """
     from namesake.evaluation import evaluate_run
     from namesake.evaluation.benchmarks import as_measures, prepare_coco20k
     from namesake.names import read_names
@@ -78,7 +81,10 @@ def trust(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Say from predictions alone which names and images of a run to trust, and which images to look at first."""
+    """Say from predictions alone which names and images of a run to trust, and which images to look at first.
+
+    Example: namesake trust runs/pets --images photos/
+    """
     from namesake.errors import ConfigError
     from namesake.evaluation import open_benchmark
     from namesake.evaluation.trust import MIRRORED
@@ -111,10 +117,14 @@ def trust(
 
 
 @app.command()
-def report(run_folder: RequiredRun, as_json: JsonOption = False) -> None:
-    """Write report/index.html: what was found for each name, masks, predictions, scores, seconds, licences."""
+def report(run_folder: RequiredRun, *, as_json: JsonOption = False, quiet: QuietOption = False) -> None:
+    """Write report/index.html: what was found for each name, masks, predictions, scores, seconds, licences.
+
+    Example: namesake report runs/pets
+    """
     from namesake.evaluation.report import write_report
 
+    set_quiet(quiet)
     page = write_report(run_folder)
     say({"report": page}, as_json=as_json, lines=[f"report: {page}"])
 

@@ -145,7 +145,8 @@ def _stage_verb(verb: str, folder: str, help_text: str) -> None:
             until=folder,
         )
 
-    app.command(verb, help=help_text)(command)
+    example = f'Example: namesake {verb} --names "dog, cat, park bench" --images photos/ --out runs/pets'
+    app.command(verb, help=f"{help_text}\n\n{example}")(command)
 
 
 _stage_verb("index", "index", "Embed the images: the first stage of `run`, in the same folder.")

@@ -22,7 +22,10 @@ def world(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Render images of the embedded world, with captions or exact ground truth."""
+    """Render images of the embedded world, with captions or exact ground truth.
+
+    Example: namesake world --draw scenes --count 200 --seed 7 --out scenes/
+    """
     from namesake import world as made
     from namesake.names import read_names
 
@@ -49,7 +52,10 @@ def demo(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """The whole way on the embedded world, offline, on a CPU, in minutes."""
+    """The whole way on the embedded world, offline, on a CPU, in minutes.
+
+    Example: namesake demo --out demo
+    """
     from namesake.demo import run_demo
 
     set_quiet(quiet)
@@ -58,9 +64,13 @@ def demo(
 
 
 @app.command()
-def doctor(as_json: JsonOption = False) -> None:
-    """Versions, devices, and which weights are found."""
+def doctor(*, as_json: JsonOption = False, quiet: QuietOption = False) -> None:
+    """Versions, devices, and which weights are found.
+
+    Example: namesake doctor
+    """
     from namesake.encoders import diagnose
 
+    set_quiet(quiet)
     found = diagnose()
     say(found, as_json=as_json, lines=[f"{what:<52} {state}" for what, state in found.items()])

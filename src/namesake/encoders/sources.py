@@ -4,6 +4,7 @@ A source is a hub id (`org/name`), a local folder or file, or `embedded:NAME`. F
 looked up on the network; nothing is ever replaced by something else. Knows nothing of networks or tensors.
 """
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,10 +85,17 @@ def locate(source: str) -> Path | None:
         folder = MINI / source.removeprefix(EMBEDDED)
         return folder if folder.is_dir() else None
     path = Path(source).expanduser()
-    if path.exists():
-        return path
+    for place in (path, cache_folder() / path):
+        if place.exists():
+            return place
     repository = hub_id(source)
     return None if repository is None else cached_snapshot(repository)
+
+
+def cache_folder() -> Path:
+    """Where files that are on no hub are looked for: `$NAMESAKE_CACHE_DIR`, or `namesake` in the user's cache."""
+    own, caches = os.environ.get("NAMESAKE_CACHE_DIR"), os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    return Path(own or f"{caches}/namesake").expanduser()
 
 
 def hub_id(source: str) -> str | None:
@@ -154,7 +162,10 @@ def missing_message(found: Found, *, reason: str = "") -> str:
     if found.source.startswith(EMBEDDED):
         lines.append("Embedded models come with the package: reinstall it, or train them with recipes/.")
     elif known is not None and known.url:
-        lines.append(f"Get it: {known.url}\nPut it: anywhere, and pass its path instead of {found.source!r}.")
+        lines.append(
+            f"Get it: {known.url}\nPut it: in {cache_folder()} (moved by "
+            f"NAMESAKE_CACHE_DIR), or anywhere, and pass its path instead of {found.source!r}."
+        )
     elif found.path is not None and not in_hub_cache(found.path):
         lines.append(f"Get them: from where the model was published.\nPut them: in {found.path.resolve()}.")
     elif repository is not None:

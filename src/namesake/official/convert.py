@@ -16,7 +16,7 @@ from torch import Tensor
 from namesake.encoders import find
 from namesake.encoders.cards import read_card
 from namesake.encoders.weights import read_state
-from namesake.errors import ConfigError, NamesError
+from namesake.errors import ConfigError, NamesError, unknown
 from namesake.masks import SelfMask
 from namesake.masks.saliency import save_selfmask
 from namesake.names import read_names
@@ -91,7 +91,7 @@ def convert(
         WorkspaceError: `out` holds something else.
     """
     if kind not in KINDS:
-        raise ConfigError(f"there is no kind of checkpoint {kind!r}; known are {', '.join(KINDS)}.")
+        raise ConfigError(unknown("kind of checkpoint", kind, KINDS))
     if (names is None) != (kind == "selfmask") or (clip is not None and kind != "zutis"):
         wants = {"selfmask": "no names", "namedmask": "names", "zutis": "names, and may take another CLIP"}[kind]
         raise ConfigError(f"a {kind} checkpoint takes {wants}; found names: {names}, CLIP: {clip}.")

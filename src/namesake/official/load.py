@@ -13,7 +13,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from namesake.encoders.weights import read_state
-from namesake.errors import ConfigError, WeightsError
+from namesake.errors import ConfigError, WeightsError, unknown
 from namesake.masks import SelfMask, load_official_selfmask
 from namesake.segmenter import DeepLab, QuerySegmenter, load_official_deeplab, load_official_zutis
 
@@ -56,7 +56,7 @@ def load_official(
             are missing, extra or of another shape (they are listed); or the text embeddings do not fit.
     """
     if kind not in KINDS:
-        raise ConfigError(f"there is no kind of checkpoint {kind!r}; known are {', '.join(KINDS)}.")
+        raise ConfigError(unknown("kind of checkpoint", kind, KINDS))
     if (kind == "zutis") != (text_embeddings is not None):
         takes = "needs the text embeddings of background and the names" if kind == "zutis" else "takes none"
         raise ConfigError(f"text_embeddings: {kind} {takes}. Only zutis compares its tokens with them.")

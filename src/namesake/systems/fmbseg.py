@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from namesake.errors import ConfigError
+from namesake.errors import ConfigError, unknown
 from namesake.masks.region_labels import label_regions, read_shown
 from namesake.masks.regions import MINI_REGIONS, RegionsConfig
 from namesake.prediction.find import FindConfig
@@ -60,7 +60,7 @@ def find_config(preset: str) -> FindConfig:
         ConfigError: There is no such preset.
     """
     if preset not in PRESETS:
-        raise ConfigError(f"there is no preset {preset!r}; known are {', '.join(PRESETS)}.")
+        raise ConfigError(unknown("preset", preset, PRESETS))
     chosen = PRESETS[preset]
     return FindConfig(chosen.regions, encoder=chosen.alignment.encoder, side=chosen.alignment.side)
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from namesake.archives.join import join_names
 from namesake.config import override, set_everywhere
-from namesake.errors import ConfigError, WorkspaceError
+from namesake.errors import ConfigError, WorkspaceError, unknown
 from namesake.images import open_images
 from namesake.names import read_names, write_names
 from namesake.records import Images, Names
@@ -134,10 +134,10 @@ def configure(
         ConfigError: Unknown system, preset or option.
     """
     if system not in SYSTEMS:
-        raise ConfigError(f"there is no system {system!r}; known are {', '.join(SYSTEMS)}.")
+        raise ConfigError(unknown("system", system, SYSTEMS))
     presets = SYSTEMS[system].presets
     if preset not in presets:
-        raise ConfigError(f"{system} has no preset {preset!r}; it has {', '.join(presets)}.")
+        raise ConfigError(unknown(f"preset of {system}", preset, presets))
     chosen = set_everywhere(presets[preset], "device", device)
     if seed is not None:
         chosen = set_everywhere(chosen, "seed", seed)
