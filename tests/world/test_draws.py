@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from namesake.errors import ConfigError, NamesError
-from namesake.world import DRAWS, NAMES, STUFF, Scene, draw, render_scene
+from namesake.world import DRAWS, NAMES, STUFF, Scene, draw, render_scene, render_view
 from namesake.world.draws import caption_of
 
 SIZE = 32
@@ -71,3 +71,13 @@ def test_render_scene__says_what_is_wrong(arguments: dict, error: type[Exception
 def test_draw__checks_before_the_first_image():
     with pytest.raises(ConfigError, match="unknown draw"):
         draw("photos", count=1, seed=0)
+
+
+def test_render_view__one_object_in_many_scenes():
+    first, second, again = (render_view("mug", 4, view, seed=1, size=48) for view in (0, 1, 0))
+    assert "mug" in first.instance_names
+    assert "mug" in second.instance_names
+    assert (first.image == again.image).all()
+    assert not (first.image == second.image).all()
+    with pytest.raises(NamesError, match="zebra"):
+        render_view("zebra", 0, 0, seed=1)

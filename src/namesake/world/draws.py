@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from namesake.errors import ConfigError, NamesError
+from namesake.errors import ConfigError, NamesError, unknown
 from namesake.world.captions import sample_caption
 from namesake.world.families import NAMES
 from namesake.world.render import GROUND, WALL, Rendered, render
@@ -89,6 +89,23 @@ def render_encoded(draw: str, index: int, *, seed: int, size: int = 96, names: S
     return Encoded(Scene(image, caption, labels, instances, instance_names), jpeg)
 
 
+def render_view(name: str, number: int, view: int, *, seed: int, size: int = 96, draw: str = "unlabelled") -> Scene:
+    """View `view` of one very object, number `number` of its family, each in a scene of its own.
+
+    Raises:
+        NamesError: The family is unknown.
+        ConfigError: The draw is unknown, or seed or size is out of range.
+    """
+    names = check(draw, seed=seed, size=size, names=None)
+    check(draw, seed=seed, size=size, names=(name,))
+    rng = np.random.default_rng(np.random.SeedSequence((DRAWS.index(draw), seed, view, number, *name.encode())))
+    layout = sample_layout(draw, rng, names, own=(name, number))
+    rendered = render(layout, size=size)
+    with Image.open(io.BytesIO(_photographed(rendered, rng))) as picture:
+        image = np.array(picture)
+    return Scene(image, sample_caption(layout, rng), *_ground_truth(layout, rendered))
+
+
 def caption_of(draw: str, index: int, *, seed: int, names: Sequence[str] | None = None) -> str:
     """The caption of image `index`, without rendering it."""
     return _sample(draw, index, seed, check(draw, seed=seed, size=96, names=names))[1]
@@ -106,13 +123,15 @@ def _sample(draw: str, index: int, seed: int, names: Sequence[str]) -> tuple[Lay
 def check(draw: str, *, seed: int, size: int, names: Sequence[str] | None) -> tuple[str, ...]:
     """The names that may appear, after the arguments have been checked."""
     if draw not in RECIPES:
-        raise ConfigError(f"unknown draw {draw!r}; expected one of: {', '.join(DRAWS)}")
+        raise ConfigError(unknown("draw", draw, DRAWS))
     if seed < 0 or not 32 <= size <= 512:
         raise ConfigError(f"seed is {seed} and size {size}; expected a seed of 0 or more and a size of 32 to 512")
     chosen = NAMES if names is None else tuple(names)
-    unknown = [name for name in chosen if name not in NAMES]
-    if unknown or not chosen:
-        raise NamesError(f"unknown names: {', '.join(unknown) or '(none given)'}; expected some of: {', '.join(NAMES)}")
+    if not chosen:
+        raise NamesError(f"there are no names; expected some of {', '.join(NAMES)}.")
+    for name in chosen:
+        if name not in NAMES:
+            raise NamesError(unknown("name", name, NAMES))
     return chosen
 
 

@@ -75,13 +75,26 @@ RECIPES: dict[str, Recipe] = {
 }
 
 
-def sample_layout(draw: str, rng: np.random.Generator, names: Sequence[str]) -> Layout:
-    """A random scene of a draw; `names` are the families that may appear as named objects."""
+def sample_layout(
+    draw: str, rng: np.random.Generator, names: Sequence[str], *, own: tuple[str, int] | None = None
+) -> Layout:
+    """A random scene of a draw.
+
+    Args:
+        draw: Which.
+        rng: Of everything in the scene.
+        names: Families that may appear as named objects.
+        own: Family and number of one very object, which is the scene's first; its pose is the scene's.
+    """
     recipe = RECIPES[draw]
     chosen = _sample_names(recipe, rng, names)
+    if own is not None:
+        chosen[0] = own[0]
     ground = _sample_ground(chosen[0], rng)
     unnamed = int(rng.choice(len(recipe.distractors), p=recipe.distractors))
     things = [_sample_named(name, ground, rng) for name in chosen] + [_sample_distractor(rng) for _ in range(unnamed)]
+    if own is not None:
+        things[0] = _sample_own(*own, things[0])
     things = _arrange(things, rng)
     outdoors = KINDS[ground].place == "outdoors"
     under_sky = rng.random() < (0.7 if outdoors else 0.0)
@@ -133,6 +146,16 @@ def _sample_named(name: str, ground: str, rng: np.random.Generator) -> Thing:
     sink = family.sink if ground == "water" and not lift else 0.0
     size = family.size * float(rng.uniform(0.85, 1.2))
     return _thing(name, paint, family.build(rng, paint), rng, yaw=yaw, size=size, lift=lift - sink)
+
+
+def _sample_own(name: str, number: int, pose: Thing) -> Thing:
+    """Object `number` of a family, posed as another thing of the family is."""
+    thing = _sample_named(name, "tiles", np.random.default_rng((number, *name.encode())))
+    axes, scale = pose.placed.axes, thing.placed.scale
+    solid = thing.placed.solid
+    centre = (solid.low + solid.high) / 2 * (1, 0, 1)
+    position = np.array([0.0, -scale * solid.low[1], 0.0]) - scale * axes.T @ centre
+    return replace(thing, placed=replace(thing.placed, axes=axes, position=position.astype(np.float32)))
 
 
 def _thing(
