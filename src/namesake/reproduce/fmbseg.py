@@ -81,8 +81,8 @@ TABLES: dict[str, Table] = {
         ),
         find_own_objects,
         differs="8 rendered objects by 4 pictures each, among 12 views of it, 12 of others of its family and 12 of "
-        "other families; the paper has 29 objects and does not say how it chose a threshold. Ours is the likeness of the "
-        "given picture that is least like the other three.",
+        "other families; the paper has 29 objects and does not say how it chose a threshold. Ours is the likeness of "
+        "the given picture that is least like the other three.",
     ),
     "appendix-2": Table(
         "Share of the masks of stage 1.2",
