@@ -58,7 +58,7 @@ def test_caption_of__needs_no_rendering():
     [
         ({"draw": "photos"}, ConfigError, "captioned, unlabelled, scenes"),
         ({"names": ["unicorn"]}, NamesError, "unicorn.*mug"),
-        ({"names": []}, NamesError, "none given"),
+        ({"names": []}, NamesError, "there are no names"),
         ({"size": 8}, ConfigError, "size 8"),
         ({"index": -1}, ConfigError, "index is -1"),
     ],
@@ -69,7 +69,7 @@ def test_render_scene__says_what_is_wrong(arguments: dict, error: type[Exception
 
 
 def test_draw__checks_before_the_first_image():
-    with pytest.raises(ConfigError, match="unknown draw"):
+    with pytest.raises(ConfigError, match="photos"):
         draw("photos", count=1, seed=0)
 
 
