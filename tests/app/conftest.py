@@ -6,7 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -94,14 +95,12 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return base / "any"
 
 
-@pytest.fixture(scope="session")
-def server(closed: Path, opened: Path) -> Iterator[Server]:
+@contextmanager
+def serving(opened: Path, closed: Path, *options: str) -> Iterator[Server]:
     """`namesake serve` of both runs: at most a megabyte a file and 20,000 pixels a picture."""
     command = [sys.executable, "-m", "namesake", "serve", str(opened), str(closed), "--port", "0", "--json"]
-    limits = ["--upload-megabytes", "1", "--megapixels", "0.02", "--device", "cpu"]
-    process = subprocess.Popen(
-        [*command, *limits], stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"}
-    )
+    limits = ["--upload-megabytes", "1", "--megapixels", "0.02", "--device", "cpu", *options]
+    process = subprocess.Popen([*command, *limits], stdout=subprocess.PIPE, text=True)
     try:
         line = process.stdout.readline()
         assert line, f"the server ended with {process.wait(timeout=60)}"
@@ -111,6 +110,13 @@ def server(closed: Path, opened: Path) -> Iterator[Server]:
         process.terminate()
         process.wait(timeout=60)
         process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def serve(opened: Path, closed: Path) -> Iterator[Callable[..., Server]]:
+    """Function that starts a server of both runs with further options; it ends with the module."""
+    with ExitStack() as stack:
+        yield lambda *options: stack.enter_context(serving(opened, closed, *options))
 
 
 @pytest.fixture(scope="session")

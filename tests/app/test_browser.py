@@ -29,10 +29,11 @@ PATIENCE = 120_000  # milliseconds; a busy machine may need them
 
 
 @pytest.fixture(scope="module")
-def page(server, chromium, tmp_path_factory) -> Iterator:
+def page(serve, chromium) -> Iterator:
     """The page, opened in a browser that has never been used; outside requests and dialogs are noted on it."""
     from playwright.sync_api import sync_playwright
 
+    server = serve()
     with sync_playwright() as playwright, tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         context = playwright.chromium.launch_persistent_context(
             profile, executable_path=chromium, args=FLAGS, headless=True, timeout=PATIENCE, accept_downloads=True

@@ -6,6 +6,7 @@ import json
 import re
 import uuid
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -22,17 +23,31 @@ from namesake.errors import ConfigError, WeightsError
 pytest.importorskip("gradio", reason="the web page needs gradio: pip install 'namesake[app]'")
 
 import httpx  # noqa: E402
-from starlette.testclient import TestClient  # noqa: E402
 
 PATIENCE = 300  # seconds; a busy machine may need them
+PASSWORD = "open sesame"
 
 
-def get(port: int, path: str, **headers: str) -> tuple[int, bytes]:
-    """The answer to a path that no client tidied up."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
-    connection.putrequest("GET", path, skip_host=bool(headers))
-    for name, value in headers.items():
-        connection.putheader(name, value)
+@pytest.fixture(scope="module")
+def server(serve):
+    return serve("--password", PASSWORD)
+
+
+@pytest.fixture(scope="module")
+def client(server) -> Iterator[httpx.Client]:
+    """A visitor who gave the password."""
+    with httpx.Client(base_url=server.url, timeout=PATIENCE, limits=httpx.Limits(max_connections=120)) as client:
+        assert client.post("/login", data={"username": "me", "password": PASSWORD}).status_code == 200
+        yield client
+
+
+def get(client: httpx.Client, path: str, host: str = "") -> tuple[int, bytes]:
+    """The answer to a path that nothing on the way tidied up."""
+    connection = http.client.HTTPConnection("127.0.0.1", client.base_url.port, timeout=PATIENCE)
+    connection.putrequest("GET", path, skip_host=bool(host))
+    if host:
+        connection.putheader("Host", host)
+    connection.putheader("Cookie", "; ".join(f"{name}={value}" for name, value in client.cookies.items()))
     connection.endheaders()
     answer = connection.getresponse()
     content = answer.read()
@@ -46,13 +61,13 @@ def png(height: int, width: int) -> bytes:
     return content.getvalue()
 
 
-def upload(url: str, content: bytes, name: str = "a.png") -> httpx.Response:
-    return httpx.post(f"{url}/gradio_api/upload", files={"files": (name, content)}, timeout=PATIENCE)
+def upload(client: httpx.Client, content: bytes) -> httpx.Response:
+    return client.post("/gradio_api/upload", files={"files": ("a.png", content)})
 
 
-def segment_event(url: str) -> int:
+def segment_event(client: httpx.Client) -> int:
     """The number of the event that segments."""
-    config = httpx.get(f"{url}/config", timeout=PATIENCE).json()
+    config = client.get("/config").json()
     ids = {part["id"]: part.get("props", {}).get("elem_id") for part in config["components"]}
     return next(
         each["id"]
@@ -61,15 +76,15 @@ def segment_event(url: str) -> int:
     )
 
 
-def join(url: str, event: int, picture: Any, session: str, typed: Any = "dog, cat") -> httpx.Response:
+def join(client: httpx.Client, event: int, picture: Any, session: str, typed: Any = "dog, cat") -> httpx.Response:
     body = {"data": [picture, typed, [], "areas", 0], "fn_index": event, "session_hash": session}
-    return httpx.post(f"{url}/gradio_api/queue/join", json=body, timeout=PATIENCE)
+    return client.post("/gradio_api/queue/join", json=body)
 
 
-def outcome(url: str, event: int, picture: Any, typed: Any = "dog, cat") -> dict[str, Any]:
+def outcome(client: httpx.Client, event: int, picture: Any, typed: Any = "dog, cat") -> dict[str, Any]:
     """What the server says in the end to a request to segment."""
     session = uuid.uuid4().hex
-    assert join(url, event, picture, session, typed).status_code == 200
+    assert join(client, event, picture, session, typed).status_code == 200
     with httpx.stream(
         "GET", f"{url}/gradio_api/queue/data", params={"session_hash": session}, timeout=PATIENCE
     ) as lines:
@@ -83,14 +98,24 @@ def sent(path: str) -> dict[str, Any]:
     return {"path": path, "meta": {"_type": "gradio.FileData"}}
 
 
-def test_page__asks_no_other_machine(server):
-    answer = httpx.get(server.url, timeout=PATIENCE)
+def test_page__asks_no_other_machine(client):
+    answer = client.get("/")
     assert answer.status_code == 200
     assert "default-src 'self'" in answer.headers["content-security-policy"]
     assert "connect-src 'self'" in answer.headers["content-security-policy"]
-    assert json.loads(httpx.get(f"{server.url}/config", timeout=PATIENCE).text)["analytics_enabled"] is False
+    assert client.get("/config").json()["analytics_enabled"] is False
     assert "fonts.googleapis" not in answer.text
-    assert not re.search(r"url\(['\"]?http|@import", httpx.get(f"{server.url}/theme.css", timeout=PATIENCE).text)
+    assert not re.search(r"url\(['\"]?http|@import", client.get("/theme.css").text)
+
+
+def test_password__asked_before_anything(server):
+    with httpx.Client(base_url=server.url, timeout=PATIENCE) as stranger:
+        for path in ("/config", "/gradio_api/info", "/gradio_api/queue/data?session_hash=a"):
+            assert stranger.get(path).status_code == 401
+        assert upload(stranger, b"x").status_code == 401
+        assert join(stranger, 0, None, "a").status_code == 401
+        assert stranger.post("/login", data={"username": "me", "password": "wrong"}).status_code == 400
+        assert stranger.get("/config").status_code == 401
 
 
 @pytest.mark.parametrize(
@@ -108,26 +133,26 @@ def test_page__asks_no_other_machine(server):
         "/gradio_api/proxy=http://127.0.0.1/",
     ],
 )
-def test_files__none_of_the_machine(server, path):
-    status, content = get(server.port, path)
+def test_files__none_of_the_machine(client, path):
+    status, content = get(client, path)
     assert status in {400, 403, 404}
     assert b"root:" not in content
 
 
-def test_files__not_even_of_the_run(server):
+def test_files__not_even_of_the_run(server, client):
     for path in (server.closed / "run.json", server.closed / "segmenter" / "model.safetensors", Path(__file__)):
-        assert get(server.port, f"/gradio_api/file={path}".replace("<", "%3C").replace(">", "%3E"))[0] == 403
+        assert get(client, f"/gradio_api/file={path}".replace("<", "%3C").replace(">", "%3E"))[0] == 403
 
 
-def test_host__other_names_are_refused(server):
-    assert get(server.port, "/", Host="evil.example")[0] == 400
-    assert get(server.port, "/", Host=f"127.0.0.1:{server.port}")[0] == 200
+def test_host__other_names_are_refused(client):
+    assert get(client, "/", host="evil.example")[0] == 400
+    assert get(client, "/", host=f"127.0.0.1:{client.base_url.port}")[0] == 200
 
 
-def test_segment__pictures_and_what_is_none(server):
-    event = segment_event(server.url)
-    good = upload(server.url, png(40, 50)).json()[0]
-    done = outcome(server.url, event, sent(good))
+def test_segment__pictures_and_what_is_none(client):
+    event = segment_event(client)
+    good = upload(client, png(40, 50)).json()[0]
+    done = outcome(client, event, sent(good))
     assert done["success"]
     results = [part for part in done["output"]["data"] if isinstance(part, dict) and part.get("path")]
     assert len(results) == 2  # one picture a run
@@ -140,57 +165,45 @@ def test_segment__pictures_and_what_is_none(server):
         (b"<svg onload=alert(1)>", "not an image"),
         (png(200, 200), "at most 20000 are allowed"),
     ):
-        bad = outcome(server.url, event, sent(upload(server.url, content).json()[0]))
+        bad = outcome(client, event, sent(upload(client, content).json()[0]))
         assert not bad["success"]
         assert reason in bad["output"]["error"]
-    assert outcome(server.url, event, sent(good))["success"]
+    assert outcome(client, event, sent(good))["success"]
 
 
-def test_segment__names_are_words(server):
-    event, good = segment_event(server.url), sent(upload(server.url, png(30, 30)).json()[0])
+def test_segment__names_are_words(client):
+    event, good = segment_event(client), sent(upload(client, png(30, 30)).json()[0])
     for typed in ("/etc/passwd", "<script>alert(1)</script>"):
-        said = json.dumps(outcome(server.url, event, good, typed)["output"])
+        said = json.dumps(outcome(client, event, good, typed)["output"])
         assert "root:" not in said
         assert "<script>" not in said
-    assert not outcome(server.url, event, good, "dog, dog")["success"]
+    assert not outcome(client, event, good, "dog, dog")["success"]
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "http://127.0.0.1:9/a.png", "https://example.org/a.png"])
-def test_segment__paths_that_were_not_uploaded(server, path):
-    event = segment_event(server.url)
+def test_segment__paths_that_were_not_uploaded(client, path):
+    event = segment_event(client)
     for picture, typed in ((sent(path), "dog"), (None, sent(path))):
-        refused = outcome(server.url, event, picture, typed)
+        refused = outcome(client, event, picture, typed)
         assert not refused["success"]
         assert re.search("not uploaded by a user|not fetched from an address", refused["output"]["error"])
         assert "root:" not in json.dumps(refused)
 
 
-def test_upload__too_large(server):
-    assert upload(server.url, b"\0" * 1_200_000).status_code == 413
-    assert upload(server.url, png(5, 5)).status_code == 200
+def test_upload__too_large(client):
+    assert upload(client, b"\0" * 1_200_000).status_code == 413
+    assert upload(client, png(5, 5)).status_code == 200
 
 
-def test_clients__a_hundred_at_once(server):
-    event, good = segment_event(server.url), sent(upload(server.url, png(30, 30)).json()[0])
+def test_clients__a_hundred_at_once(client):
+    event, good = segment_event(client), sent(upload(client, png(30, 30)).json()[0])
     with ThreadPoolExecutor(100) as threads:
-        answers = list(threads.map(lambda _: join(server.url, event, good, uuid.uuid4().hex).status_code, range(100)))
+        answers = list(threads.map(lambda _: join(client, event, good, uuid.uuid4().hex).status_code, range(100)))
     counts = Counter(answers)
     assert set(counts) <= {200, 503}
     assert counts[503] > 0
     assert counts[200] >= 32
-    assert httpx.get(server.url, timeout=PATIENCE).status_code == 200
-
-
-def test_password__asked_before_anything(closed: Path, tmp_path: Path):
-    app = build_app([closed], config=ServeConfig(password="open sesame", device="cpu"), folder=tmp_path)
-    with TestClient(app, base_url="http://127.0.0.1") as client:
-        for path in ("/config", "/gradio_api/info", f"/gradio_api/file={tmp_path}/a.png"):
-            assert client.get(path).status_code == 401
-        assert client.post("/gradio_api/upload", files={"files": b"x"}).status_code == 401
-        assert client.post("/gradio_api/queue/join", json={"data": [], "fn_index": 0}).status_code == 401
-        assert client.post("/login", data={"username": "me", "password": "wrong"}).status_code == 400
-        assert client.post("/login", data={"username": "me", "password": "open sesame"}).status_code == 200
-        assert client.get("/config").status_code == 200
+    assert httpx.get(client, timeout=PATIENCE).status_code == 200
 
 
 def test_listening__taken_and_free():

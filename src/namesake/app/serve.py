@@ -149,17 +149,18 @@ def listening(config: ServeConfig) -> Iterator[tuple[socket.socket, str]]:
     """
     try:
         family, _, _, _, where = socket.getaddrinfo(config.host, config.port, type=socket.SOCK_STREAM)[0]
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(where)
-        sock.listen(128)
+        with socket.socket(family, socket.SOCK_STREAM) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(where)
+            sock.listen(128)
+            bound = sock.dup()
     except OSError as error:
         raise ConfigError(
             f"cannot listen on {config.host}:{config.port} ({error.strerror}). Choose another --port, or 0 for any."
         ) from error
     host = f"[{config.host}]" if ":" in config.host else config.host
-    with sock:
-        yield sock, f"http://{host}:{sock.getsockname()[1]}"
+    with bound:
+        yield bound, f"http://{host}:{bound.getsockname()[1]}"
 
 
 @contextmanager
