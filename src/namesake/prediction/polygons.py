@@ -4,6 +4,8 @@ Vertices are the centres of an object's outermost pixels, as programs that fill 
 such a fill gives the mask back. Parts and holes are joined to one line by bridges, which are passed there and back.
 """
 
+from typing import Any
+
 import numpy as np
 from contourpy import contour_generator
 from jaxtyping import Int
@@ -30,7 +32,8 @@ def trace(mask: MaskArray) -> list[list[Ring]]:
     """
     padded = np.pad(mask, 1).astype(np.float64)
     contours = contour_generator(z=padded, fill_type="OuterOffset")
-    points, offsets = contours.filled(INSIDE, 2.0)
+    found: Any = contours.filled(INSIDE, 2.0)
+    points, offsets = found
     parts = [
         [_corners(np.rint(ring).astype(np.int64) - 1) for ring in np.split(some, places[1:-1])]
         for some, places in zip(points, offsets, strict=True)
@@ -68,4 +71,5 @@ def _corners(ring: Ring) -> Ring:
     ring = ring[moved]
     before, after = ring - np.roll(ring, 1, axis=0), np.roll(ring, -1, axis=0) - ring
     straight = (before[:, 0] * after[:, 1] == before[:, 1] * after[:, 0]) & ((before * after).sum(axis=1) > 0)
-    return ring[~straight]
+    corners: Ring = ring[~straight]
+    return corners
