@@ -120,3 +120,10 @@ def test_contact_sheet__grid():
 def test_fitted__keeps_the_aspect():
     assert fitted(np.zeros((20, 40, 3), np.uint8), side=64).shape == (32, 64, 3)
     assert fitted(np.zeros((1000, 10, 3), np.uint8), side=64).shape == (64, 1, 3)
+
+
+def test_overlay__line_of_pixels_stays_small():
+    image = np.zeros((20_000, 1, 3), dtype=np.uint8)
+    picture = overlay(image, np.ones((20_000, 1), dtype=np.uint8), Names(("car",)))
+    assert picture.shape[1] == 320
+    assert 20_000 < picture.shape[0] < 20_100

@@ -5,6 +5,7 @@ was killed has the code -9. A request holds `arguments` and perhaps one fault:
 
 - `seconds`: SIGKILL so long after the start.
 - `operation`: SIGKILL at the so-manieth file that Python opens for writing, renames, makes or deletes below `folder`.
+  With `interrupt` it is SIGINT, what Ctrl-C sends.
 - `stage` with `strike`: when `folder/stage` has just begun, "fill" the file system that it lies on, or "limit" files
   to no byte (both are: no space), or make its folders "read-only".
 """
@@ -102,7 +103,7 @@ def prepare(request: dict) -> None:
             if changes(event, arguments, folder):
                 left[0] -= 1
                 if not left[0]:
-                    die()
+                    os.kill(os.getpid(), signal.SIGINT if request.get("interrupt") else signal.SIGKILL)
 
         sys.addaudithook(count)
     if "stage" in request:

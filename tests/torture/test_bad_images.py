@@ -60,7 +60,8 @@ def empty_or_other(chance: random.Random) -> tuple[str, bytes]:
 
 
 def narrow(chance: random.Random) -> tuple[str, bytes]:
-    return "png", encoded(picture(chance, size=chance.choice([(1, 1), (1, 20_000), (20_000, 1), (2, 1)])), "png")
+    size = chance.choice([(1, 1), (1, 20_000), (20_000, 1), (2, 1), (1, 70_000)])
+    return "png", encoded(picture(chance, size=size), "png")
 
 
 def deep(chance: random.Random) -> tuple[str, bytes]:

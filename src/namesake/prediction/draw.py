@@ -30,6 +30,8 @@ PANEL, INK, MUTED = (24, 26, 30), (236, 238, 241), (70, 74, 82)
 TEXT_SIZE = 15
 NARROWEST = 320
 """Overlays of narrower pictures are enlarged by a whole factor, so that outlines and legend can be read."""
+ENLARGED_TO = 4096
+"""Longest side of a picture that was enlarged: a line of pixels must not become billions."""
 
 
 def blend(
@@ -79,12 +81,16 @@ def overlay(image: ImageArray, labels: LabelArray, names: Names, *, instances: I
         instances: Objects to outline, if the system finds them.
 
     Returns:
-        RGB; a whole multiple of the image's width, and higher by the legend.
+        RGB; a whole multiple of the image's width, and higher by the legend. Very long and narrow pictures lie on a
+        panel of the legend's width.
     """
-    factor = max(1, -(-NARROWEST // image.shape[1]))
+    factor = max(1, min(-(-NARROWEST // image.shape[1]), ENLARGED_TO // max(image.shape[:2])))
     enlarged, enlarged_labels = _enlarge(image, factor), _enlarge(labels, factor)
     objects = None if instances is None else _enlarge(number_objects(instances, labels.shape), factor)
     picture = blend(enlarged, enlarged_labels, unsure=not_sure(len(names)), objects=objects)
+    if picture.shape[1] < NARROWEST:
+        panel = np.full((picture.shape[0], NARROWEST - picture.shape[1], 3), PANEL, dtype=np.uint8)
+        picture = np.concatenate([picture, panel], axis=1)
     return np.concatenate([picture, legend(entries(labels, names), width=picture.shape[1])])
 
 

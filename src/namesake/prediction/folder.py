@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from namesake.errors import ImagesError, WorkspaceError
-from namesake.prediction.draw import Picture, overlay
+from namesake.prediction.draw import Picture, fitted, overlay
 from namesake.prediction.export.coco import annotation, write_objects
 from namesake.prediction.export.index_png import encode_index_png
 from namesake.prediction.objects import ObjectsFile
@@ -35,6 +35,7 @@ COCO = "instances.json"
 FRAMES = "frames"
 """Of a video, which may lie in the folder before its predictions do."""
 LABELS, OVERLAYS, CONFIDENCE = "labels", "overlays", "confidence"
+LONGEST_JPEG = 65_500  # pixels of a side; the format can hold no more
 BEHIND = 8  # images with their predictions in memory behind the network
 
 
@@ -245,6 +246,8 @@ def _segment(prediction: Prediction, label: int) -> dict[str, Any]:
 
 
 def _jpeg(picture: Picture) -> bytes:
+    if max(picture.shape[:2]) > LONGEST_JPEG:
+        picture = fitted(picture, side=LONGEST_JPEG)
     content = io.BytesIO()
     Image.fromarray(picture).save(content, format="JPEG", quality=88)
     return content.getvalue()
