@@ -15,11 +15,11 @@ import torch
 from pycocotools import mask as coco
 from torch.nn import functional
 
+from namesake.encoders.preprocess import IMAGENET
 from namesake.masks import rle
 from namesake.records import Names
 from namesake.segmenter import Segmenter, Settings
 from namesake.segmenter.closed_set import KIND, ClosedSet
-from namesake.segmenter.settings import IMAGENET
 from namesake.training import MINI_EXPERTS
 from namesake.training.segmenter import start_network
 

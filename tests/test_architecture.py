@@ -83,7 +83,7 @@ def test_world__renders_without_torch():
 def test_ground_truth__opened_by_evaluation_only(file: Path):
     """Nothing before evaluation can read labels: none of it imports evaluation, nor the world's scenes with labels."""
     own = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    if own in {"evaluation", "systems", "demo", "cli", "world", "__init__"}:
+    if own in {"evaluation", "systems", "demo", "reproduce", "app", "cli", "world", "__init__"}:
         return
     for module in imports_of(file):
         assert part_of(module) not in {"evaluation", "world"} or not module.startswith("namesake."), label(file)

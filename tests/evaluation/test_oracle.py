@@ -32,7 +32,7 @@ CONFIG = TrainingConfig(
 @pytest.fixture(scope="session")
 def backbone(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A folder with a ResNet far too small for anything but tests."""
-    from namesake.segmenter.resnet import ResNet
+    from namesake.encoders.bottleneck import ResNet
 
     torch.manual_seed(0)
     network = ResNet(stem=8, hidden_sizes=(16, 16, 32, 32), depths=(1, 1, 1, 1), output_stride=4, momentum=0.1)

@@ -15,10 +15,10 @@ import namesake
 from namesake.cli import app
 from namesake.config import override
 from namesake.encoders import load_clip
+from namesake.encoders.preprocess import IMAGENET
 from namesake.errors import ConfigError, NamesError, WeightsError, WorkspaceError
 from namesake.masks import load_selfmask
 from namesake.official import convert, load_official
-from namesake.segmenter.settings import IMAGENET
 from namesake.shapes import ImageArray
 from namesake.systems.namedmask import Config
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from namesake.encoders import load_clip
+from namesake.encoders.preprocess import IMAGENET
 from namesake.records import ModelCard, Names
 from namesake.segmenter import DeepLab, DeepLabConfig, Segmenter, Settings, open_vocabulary
 from namesake.segmenter.closed_set import KIND, ClosedSet, architecture_of
 from namesake.segmenter.open_vocabulary import Certainty, OpenVocabulary
 from namesake.segmenter.query_segmenter import QuerySegmenterConfig, query_segmenter_from
-from namesake.segmenter.settings import IMAGENET
 from namesake.segmenter.words import TextSide
 
 TINY = DeepLabConfig(

@@ -10,11 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
+from namesake.encoders.preprocess import IMAGENET
 from namesake.errors import ImagesError, WeightsError
 from namesake.images.geometry import resize
 from namesake.records import Names
 from namesake.segmenter import DeepLab, Segmenter, load_segmenter, open_segmenter
-from namesake.segmenter.settings import IMAGENET
 
 
 def picture(height: int, width: int, seed: int = 0) -> np.ndarray:

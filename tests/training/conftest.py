@@ -11,10 +11,10 @@ from PIL import Image
 
 from namesake.archives.store import Entries, write_description, write_table
 from namesake.archives.store import open_archives as read_archives
+from namesake.encoders.bottleneck import ResNet
 from namesake.masks import rle
 from namesake.masks.store import MaskWriter
 from namesake.records import Archives, Images, Names, PseudoMask, PseudoMasks
-from namesake.segmenter.resnet import ResNet
 
 NAMES = Names(("red", "blue"))
 BACKBONE = {"stem": 8, "hidden_sizes": (8, 16, 16, 32), "depths": (1, 1, 1, 1)}

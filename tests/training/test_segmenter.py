@@ -10,10 +10,11 @@ import torch
 
 import namesake.training.segmenter as module
 from namesake.config import override
+from namesake.encoders.preprocess import IMAGENET
 from namesake.errors import ConfigError, DataError, WeightsError
 from namesake.records import Archives, Names, PseudoMasks
 from namesake.segmenter import DeepLabConfig, load_segmenter
-from namesake.segmenter.settings import IMAGENET, normalise
+from namesake.segmenter.settings import normalise
 from namesake.training import TrainingConfig, train_segmenter
 from namesake.training.dataset import Sample
 from namesake.training.segmenter import start_network

@@ -100,6 +100,11 @@ class Preprocessing:
         return self.normalise([self.shape(image) for image in images])
 
 
+IMAGENET = Preprocessing(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+"""What ResNets were trained with, and the published segmenters normalise with, whatever their backbone; images keep
+their size."""
+
+
 def centre_crop(
     image: UInt8[ndarray, "old_height old_width 3"], *, height: int, width: int
 ) -> UInt8[ndarray, "{height} {width} 3"]:

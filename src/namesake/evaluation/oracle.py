@@ -12,6 +12,7 @@ import torch
 from numpy.random import Generator
 from torch.utils.data import Dataset
 
+from namesake.encoders.preprocess import IMAGENET
 from namesake.errors import DataError
 from namesake.evaluation.benchmarks import Benchmark
 from namesake.evaluation.provenance import TRUTH
@@ -19,7 +20,6 @@ from namesake.evaluation.terms import labels_of
 from namesake.records import Names
 from namesake.segmenter import Segmenter, SegmenterFolder, Settings, open_segmenter
 from namesake.segmenter.closed_set import KIND, ClosedSet, architecture_of
-from namesake.segmenter.settings import IMAGENET
 from namesake.shapes import IGNORE, ImageArray, LabelArray, not_sure
 from namesake.training import TrainingConfig
 from namesake.training.augment import augment

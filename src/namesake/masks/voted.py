@@ -15,7 +15,7 @@ from numpy import ndarray
 from torch import Tensor
 from torch.nn import functional
 
-from namesake.encoders import Dino, load_dino
+from namesake.encoders.dense_resnet import SelfSupervised, load_self_supervised
 from namesake.engines import Part, Work, spread
 from namesake.errors import ConfigError, ImagesError
 from namesake.images import read_image, work_ahead
@@ -40,7 +40,8 @@ class VotingConfig:
     """How images get voted masks; the defaults are SelfMask's, with the one of its three encoders that is a ViT.
 
     Attributes:
-        encoders: Sources of DINO or DINOv2; every one adds its candidates.
+        encoders: Sources of DINO or DINOv2 transformers, or of ResNets (checkpoints of MoCo-v2, SwAV or DINO); every
+            one adds its candidates. Published: MoCo-v2, SwAV and DINO ViT-S/16.
         clusters: Numbers of clusters; an encoder gives as many candidates as their sum.
         upsample: Factor on the patch grid before clustering.
         temperature: 0 for the published affinity (cosines scaled to 0..1), else exp((cosine - 1) / temperature).
@@ -104,7 +105,7 @@ def voted_masks(
         spread(engine, _open_worker, arguments, parts, what="voting")
     with MaskWriter(out, config.shard_size) as writer:
         todo = writer.resume(images.ids)
-        encoders = [load_dino(source, device=device) for source in config.encoders]
+        encoders = [load_self_supervised(source, device=device) for source in config.encoders]
         outcomes = _outcomes(encoders, images, todo, config)
         _fill(writer, track(outcomes, what="voting", total=len(images), done=len(images) - len(todo)))
     counts = count_masks(out)
@@ -123,7 +124,7 @@ def _fill(writer: MaskWriter, outcomes: Iterable[tuple[str, PseudoMask | ImagesE
 
 def _open_worker(images: Images, config: VotingConfig, out: Path, device: str) -> Work:
     """What writes one shard after another, with the encoders in memory."""
-    encoders = [load_dino(source, device=device) for source in config.encoders]
+    encoders = [load_self_supervised(source, device=device) for source in config.encoders]
 
     def work(part: Part) -> None:
         with MaskWriter(out, config.shard_size, only=part[0]) as writer:
@@ -134,7 +135,7 @@ def _open_worker(images: Images, config: VotingConfig, out: Path, device: str) -
 
 @torch.inference_mode()
 def voted(
-    images: Sequence[ImageArray], encoders: Sequence[Dino], *, config: VotingConfig = VotingConfig()
+    images: Sequence[ImageArray], encoders: Sequence[SelfSupervised], *, config: VotingConfig = VotingConfig()
 ) -> tuple[Bool[ndarray, "batch height width"], Float[ndarray, "batch"]]:
     """Voted masks of images of one size, and the mean IoU of each with the other candidates.
 
@@ -148,7 +149,7 @@ def voted(
 
 
 def _candidates(
-    images: Sequence[ImageArray], encoder: Dino, config: VotingConfig
+    images: Sequence[ImageArray], encoder: SelfSupervised, config: VotingConfig
 ) -> Bool[Tensor, "batch candidates height width"]:
     """Candidates of one encoder at the images' size."""
     x, patch = encoder.normalise(images), encoder.patch_size
@@ -167,7 +168,7 @@ def _candidates(
 
 
 def _outcomes(
-    encoders: Sequence[Dino], images: Images, ids: Sequence[str], config: VotingConfig
+    encoders: Sequence[SelfSupervised], images: Images, ids: Sequence[str], config: VotingConfig
 ) -> Iterator[tuple[str, PseudoMask | ImagesError]]:
     """Mask, or why there is none, of each image in order."""
 
@@ -185,7 +186,7 @@ def _outcomes(
 
 
 def _vote_window(
-    encoders: Sequence[Dino], window: list[tuple[str, _Read | ImagesError]], config: VotingConfig
+    encoders: Sequence[SelfSupervised], window: list[tuple[str, _Read | ImagesError]], config: VotingConfig
 ) -> Iterator[tuple[str, PseudoMask | ImagesError]]:
     of_size: dict[tuple[int, ...], list[tuple[str, _Read]]] = {}
     for image_id, read in window:
@@ -202,7 +203,7 @@ def _vote_window(
     yield from ((image_id, read if isinstance(read, ImagesError) else found[image_id]) for image_id, read in window)
 
 
-def _at_once(size: tuple[int, ...], encoders: Sequence[Dino], config: VotingConfig) -> int:
+def _at_once(size: tuple[int, ...], encoders: Sequence[SelfSupervised], config: VotingConfig) -> int:
     """Images that fit into memory together: those of an affinity that is built whole are few."""
     if not config.temperature:
         return config.batch_size

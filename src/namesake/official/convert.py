@@ -15,6 +15,7 @@ from torch import Tensor
 
 from namesake.encoders import find
 from namesake.encoders.cards import read_card
+from namesake.encoders.preprocess import IMAGENET
 from namesake.encoders.weights import read_state
 from namesake.errors import ConfigError, NamesError, unknown
 from namesake.masks import SelfMask
@@ -34,7 +35,6 @@ from namesake.segmenter import (
     open_vocabulary,
 )
 from namesake.segmenter.closed_set import ClosedSet
-from namesake.segmenter.settings import IMAGENET
 from namesake.segmenter.words import TextSide
 from namesake.systems.runs import Run, claim, write_record
 from namesake.training.saliency import SaliencyModel, open_saliency

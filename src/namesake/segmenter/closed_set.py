@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 
 from namesake.encoders import Preprocessing
+from namesake.encoders.preprocess import IMAGENET
 from namesake.encoders.weights import fill
 from namesake.errors import WeightsError
 from namesake.records import Prediction
 from namesake.segmenter.classify import decide
 from namesake.segmenter.deeplab import DeepLab, DeepLabConfig
-from namesake.segmenter.settings import IMAGENET, WEIGHTS, Settings, read_weights
+from namesake.segmenter.settings import WEIGHTS, Settings, read_weights
 from namesake.shapes import ImageArray
 
 KIND = "deeplab"

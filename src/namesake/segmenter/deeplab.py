@@ -15,9 +15,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from namesake.encoders.bottleneck import ResNet, sizes_of
 from namesake.encoders.weights import fill, read_state
 from namesake.errors import WeightsError
-from namesake.segmenter.resnet import ResNet, sizes_of
 from namesake.shapes import ImageBatch, LogitsBatch
 
 LAST = "classifier.classifier.3.weight"

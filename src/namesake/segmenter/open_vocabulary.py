@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from namesake.encoders import Preprocessing
+from namesake.encoders.preprocess import IMAGENET
 from namesake.encoders.weights import fill
 from namesake.errors import ConfigError, WeightsError
 from namesake.images.geometry import resize
@@ -23,7 +24,7 @@ from namesake.segmenter.classify import compare, decide
 from namesake.segmenter.clip_vit import ClipVitConfig
 from namesake.segmenter.instances import TEMPERATURE, Likeness, find_instances
 from namesake.segmenter.query_segmenter import Proposals, QuerySegmenter, QuerySegmenterConfig
-from namesake.segmenter.settings import CONFIG, IMAGENET, WEIGHTS, Settings, read_weights
+from namesake.segmenter.settings import CONFIG, WEIGHTS, Settings, read_weights
 from namesake.segmenter.words import Prompts, TextSide, Words
 from namesake.shapes import ImageArray
 

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from namesake.encoders import Preprocessing
+from namesake.encoders.preprocess import IMAGENET, Preprocessing
 from namesake.errors import WeightsError
 from namesake.records import ModelCard, Names
 from namesake.shapes import ImageBatch
@@ -23,8 +23,6 @@ from namesake.workspace import write_atomically, write_json
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 FORMAT = 1
-IMAGENET = Preprocessing(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
-"""What the published segmenters normalise with, whatever their backbone; images keep their size."""
 
 ZERO_SHOT, NAME_ONLY = "zero-shot transfer", "name-only transfer"
 """What a segmenter knew of its task before it saw an image: nothing, or the names. NamedMask, section 3.1."""

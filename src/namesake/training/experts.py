@@ -18,6 +18,8 @@ from numpy import ndarray
 
 from namesake.archives import rows
 from namesake.encoders import load_clip
+from namesake.encoders.bottleneck import read_backbone
+from namesake.encoders.preprocess import IMAGENET
 from namesake.errors import ConfigError, ImagesError
 from namesake.images import read_ahead
 from namesake.masks import rle
@@ -28,8 +30,6 @@ from namesake.records import Archives, Images, Names, Prediction, PseudoMask, Ps
 from namesake.segmenter import Segmenter, Settings
 from namesake.segmenter.closed_set import KIND, ClosedSet
 from namesake.segmenter.deeplab import DeepLab, DeepLabConfig
-from namesake.segmenter.resnet import read_backbone
-from namesake.segmenter.settings import IMAGENET
 from namesake.training.dataset import Examples, read_examples
 from namesake.training.fit import forget
 from namesake.training.segmenter import TrainingConfig, train_network

@@ -13,13 +13,14 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 from namesake.encoders import Clip, Preprocessing, load_clip
+from namesake.encoders.preprocess import IMAGENET
 from namesake.errors import DataError
 from namesake.processes import refuse_sharing
 from namesake.records import Archives, Names, PseudoMasks
 from namesake.segmenter import Segmenter, SegmenterFolder, Settings, open_segmenter
 from namesake.segmenter.open_vocabulary import KIND, OpenVocabulary, architecture_of
 from namesake.segmenter.query_segmenter import QuerySegmenter, query_segmenter_from
-from namesake.segmenter.settings import IMAGENET, normalise
+from namesake.segmenter.settings import normalise
 from namesake.segmenter.words import TextSide
 from namesake.shapes import not_sure
 from namesake.training.certainty import find_certainty

@@ -13,14 +13,15 @@ from torch import Tensor, nn
 from torch.optim import Adam
 from torch.utils.data import Dataset
 
+from namesake.encoders.bottleneck import read_backbone
+from namesake.encoders.preprocess import IMAGENET
 from namesake.encoders.weights import fill
 from namesake.errors import ConfigError, DataError
 from namesake.records import Archives, ModelCard, Names, PseudoMasks
 from namesake.segmenter import Segmenter, SegmenterFolder, Settings, open_segmenter
 from namesake.segmenter.closed_set import KIND, ClosedSet, architecture_of
 from namesake.segmenter.deeplab import DeepLab, DeepLabConfig, with_backbone
-from namesake.segmenter.resnet import read_backbone
-from namesake.segmenter.settings import IMAGENET, normalise
+from namesake.segmenter.settings import normalise
 from namesake.shapes import not_sure
 from namesake.training.dataset import ArchiveSamples, Examples, Sample, read_examples
 from namesake.training.fit import fit, forget, hold_floor

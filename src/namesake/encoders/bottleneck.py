@@ -5,6 +5,7 @@ Deep Residual Learning, https://arxiv.org/abs/1512.03385, in the layout of torch
 `output_stride` is traded for dilation.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import final
@@ -12,11 +13,12 @@ from typing import final
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from namesake.encoders import load_backbone
+from namesake.encoders.resnet import load_backbone
 from namesake.encoders.weights import read_state
 from namesake.errors import ConfigError, WeightsError
 from namesake.records import ModelCard
 
+WITHIN = re.compile(r"(module\.)?(encoder_q\.|backbone\.)?(?P<key>(conv1|bn1|layer[1-4])\..+)")
 REDUCTION = 4
 """A bottleneck works in a quarter of its output's channels."""
 
@@ -147,6 +149,20 @@ def from_transformers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return renamed
 
 
+def from_checkpoint(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The backbone in a training checkpoint of DINO, MoCo-v2 or SwAV, under torchvision's keys.
+
+    Wrappers (`module.`, and `encoder_q.` or `backbone.`) are taken off; what is not the backbone (classifier,
+    projection head, prototypes, queue, key encoder) is left out.
+    """
+    found = {}
+    for key, value in state.items():
+        match = WITHIN.fullmatch(key)
+        if match is not None:
+            found[match["key"]] = value
+    return found
+
+
 def _renamed(key: str) -> str | None:
     parts = key.split(".")
     kinds = {"convolution": "conv", "normalization": "bn"}
@@ -166,14 +182,14 @@ def read_backbone(source: str) -> tuple[dict[str, Tensor], ModelCard]:
     """Weights to start a ResNet from, under torchvision's keys, and where they come from.
 
     Args:
-        source: A file of a torchvision-style ResNet without classifier (the published `dino_resnet50_pretrain.pth`), or
-            a transformers ResNet: hub id, folder or `embedded:resnet`.
+        source: A file of a torchvision-style ResNet (the published `dino_resnet50_pretrain.pth`, or a checkpoint of
+            MoCo-v2 or SwAV), or a transformers ResNet: hub id, folder or `embedded:resnet`.
 
     Raises:
         WeightsError: The weights are missing, damaged, or not those of a bottleneck ResNet.
     """
     path = Path(source).expanduser()
     if path.is_file():
-        return read_state(path), ModelCard(name=path.stem, source=source)
+        return from_checkpoint(read_state(path)), ModelCard(name=path.stem, source=source)
     model = load_backbone(source)
     return from_transformers(model.state_dict()), model.card

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from namesake.encoders.bottleneck import ResNet, from_transformers, read_backbone, sizes_of
 from namesake.encoders.weights import fill
 from namesake.errors import ConfigError, WeightsError
 from namesake.segmenter.deeplab import DeepLab, DeepLabConfig, with_backbone
-from namesake.segmenter.resnet import ResNet, from_transformers, read_backbone, sizes_of
 
 SIZES = {"stem": 8, "hidden_sizes": (8, 16, 16, 32), "depths": (2, 1, 2, 1)}
 

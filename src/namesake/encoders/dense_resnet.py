@@ -1,0 +1,111 @@
+"""A ResNet's source in, an encoder with one feature a step of 8 pixels out: MoCo-v2, SwAV or DINO, as SelfMask votes.
+
+SelfMask, https://arxiv.org/abs/2203.12614, section 4.1: the strides of the last two stages are traded for dilation.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol, final
+
+import torch
+
+from namesake.encoders.bottleneck import ResNet, read_backbone, sizes_of
+from namesake.encoders.devices import Precision, arithmetic, pick_device
+from namesake.encoders.dino import load_dino
+from namesake.encoders.files import kind_of
+from namesake.encoders.preprocess import IMAGENET
+from namesake.encoders.sources import find, known_model
+from namesake.encoders.weights import fill
+from namesake.errors import ConfigError
+from namesake.records import ModelCard
+from namesake.shapes import ImageArray, ImageBatch, PatchFeatures
+
+STRIDE = 8
+
+
+class SelfSupervised(Protocol):
+    """What `Dino` and `DenseResNet` have in common."""
+
+    patch_size: int
+    card: ModelCard
+
+    def normalise(self, images: Sequence[ImageArray]) -> ImageBatch:
+        """Images of one size as the encoder wants them."""
+        ...
+
+    def patch_features(self, x: ImageBatch, *, block: int | None = None) -> PatchFeatures:
+        """Features of normalised images."""
+        ...
+
+
+@final
+class DenseResNet:
+    """A frozen dilated ResNet.
+
+    Attributes:
+        network: Output stride 8, in evaluation mode.
+        patch_size: 8.
+        dim: Channels of the last stage.
+        preprocessing: ImageNet's.
+        card: What it is.
+        device: Where it computes.
+    """
+
+    patch_size = STRIDE
+
+    def __init__(
+        self, network: ResNet, *, dim: int, card: ModelCard, device: torch.device, precision: Precision
+    ) -> None:
+        self.network = network.eval().requires_grad_(False).to(device)
+        self.dim, self.card, self.device, self.precision = dim, card, device, precision
+        self.preprocessing = IMAGENET
+
+    def normalise(self, images: Sequence[ImageArray]) -> ImageBatch:
+        """Images of one size, not resized -> float32 [batch, 3, height, width] on the device.
+
+        Raises:
+            ImagesError: They differ in size, or there is none.
+        """
+        return self.preprocessing.normalise(images).to(self.device)
+
+    @torch.no_grad()
+    def patch_features(self, x: ImageBatch, *, block: int | None = None) -> PatchFeatures:
+        """The last stage's output: float32 [batch, height / 8, width / 8, dim], not L2-normalised.
+
+        Raises:
+            ConfigError: A block is asked for, which only transformers have.
+        """
+        if block is not None:
+            raise ConfigError(f"block is {block}; a ResNet has its last stage only. Leave it at -1.")
+        with arithmetic(self.device, precision=self.precision):
+            return self.network(x)[1].float().permute(0, 2, 3, 1)
+
+
+def load_dense_resnet(source: str, *, device: str = "auto", precision: Precision = "no") -> DenseResNet:
+    """Load a ResNet for dense features.
+
+    Args:
+        source: As `read_backbone` takes it.
+        device: "auto", "cpu" or "cuda".
+        precision: "no" for float32, or autocast to "bf16" or "fp16".
+
+    Raises:
+        WeightsError: The weights are missing, damaged, or not those of a bottleneck ResNet.
+    """
+    state, card = read_backbone(source)
+    stem, hidden, depths = sizes_of(state)
+    network = ResNet(stem=stem, hidden_sizes=hidden, depths=depths, output_stride=STRIDE)
+    fill(network, state, what=source)
+    return DenseResNet(network, dim=hidden[-1], card=card, device=pick_device(device), precision=precision)
+
+
+def load_self_supervised(source: str, *, device: str = "auto", precision: Precision = "no") -> SelfSupervised:
+    """Load an encoder that votes: a DINO or DINOv2 transformer, or a ResNet of MoCo-v2, SwAV or DINO.
+
+    Raises:
+        WeightsError: Files are missing or damaged, or it is no such encoder.
+    """
+    path, known = find(source).path, known_model(source)
+    kind = kind_of(path) if path is not None and path.is_dir() else None if known is None else known.kind
+    load = load_dense_resnet if Path(source).expanduser().is_file() or kind == "resnet" else load_dino
+    return load(source, device=device, precision=precision)
