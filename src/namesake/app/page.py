@@ -96,7 +96,7 @@ def _segment_tab(subjects: Sequence[Subject], limits: Limits) -> None:
     inputs = [picture, typed, ticked, view, least]
     ask = {"fn": shown, "inputs": inputs, "outputs": outputs, "concurrency_id": "network", "api_visibility": "private"}
     gr.on([button.click, picture.upload, typed.submit], **ask)
-    gr.on([view.input, least.release, ticked.input], show_progress="hidden", **ask)
+    gr.on([view.input, least.change, ticked.input], show_progress="hidden", trigger_mode="always_last", **ask)
     gallery.select(_pick(examples), outputs=picture, api_visibility="private").success(**ask)
 
 
