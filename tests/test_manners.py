@@ -5,6 +5,7 @@ import pty
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -80,44 +81,45 @@ def test_cache_folder__beside_other_caches(tmp_path: Path, monkeypatch: pytest.M
     assert cache_folder() == tmp_path / "namesake"
 
 
-def _on_a_terminal(*arguments: str, **environment: str) -> str:
+def _environment(**more: str) -> dict[str, str]:
+    """The environment without what speaks of colours and telemetry, and with `more`."""
+    spoken = {"NO_COLOR", "FORCE_COLOR", "DO_NOT_TRACK"}
+    kept = {name: value for name, value in os.environ.items() if name not in spoken and "TELEMETRY" not in name}
+    return kept | more
+
+
+def _on_a_terminal(*arguments: str, **more: str) -> str:
     """What the command prints on a terminal of its own."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "namesake", *arguments]
-    child = subprocess.Popen(command, stdout=theirs, stderr=theirs, env={**os.environ, **environment})
-    os.close(theirs)
-    said = b""
-    try:
-        while piece := os.read(ours, 4096):
-            said += piece
-    except OSError:  # the child closed its end
-        pass
+    with subprocess.Popen(command, stdout=theirs, stderr=theirs, env=_environment(TERM="xterm-256color", **more)):
+        os.close(theirs)
+        said = b""
+        with suppress(OSError):  # the child closed its end
+            while piece := os.read(ours, 4096):
+                said += piece
     os.close(ours)
-    assert child.wait() == 0
     return said.decode()
 
 
 def test_no_color__on_a_terminal():
-    plain = {"TERM": "xterm-256color", "FORCE_COLOR": ""}
-    assert COLOUR.search(_on_a_terminal("world", "--help", **plain))
-    assert not COLOUR.search(_on_a_terminal("world", "--help", **plain, NO_COLOR="1"))
+    assert COLOUR.search(_on_a_terminal("world", "--help"))
+    plain = _on_a_terminal("world", "--help", NO_COLOR="1")
+    assert "Example: namesake world" in plain
+    assert not COLOUR.search(plain)
 
 
-def test_telemetry__is_off():
-    code = "import namesake, huggingface_hub.constants as hub; assert hub.HF_HUB_DISABLE_TELEMETRY"
-    told = {name: value for name, value in os.environ.items() if "TELEMETRY" not in name and name != "DO_NOT_TRACK"}
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120, env=told)
-
-
-def test_hub__home_and_offline_are_honoured(tmp_path: Path):
+def test_hub__home_offline_and_telemetry(tmp_path: Path):
     code = (
+        "import namesake\nimport huggingface_hub.constants as hub\n"
         "from namesake.encoders.sources import fetch\n"
         "from namesake.errors import WeightsError\n"
+        "assert hub.HF_HUB_DISABLE_TELEMETRY\n"
         "try:\n    fetch('openai/clip-vit-base-patch16', kind='clip')\n"
         "except WeightsError as error:\n    print(error)"
     )
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
     command = [sys.executable, "-c", code]
-    told = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120, env=environment).stdout
+    environment = _environment(HF_HUB_OFFLINE="1", HF_HOME=str(tmp_path))
+    told = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300, env=environment).stdout
     assert "HF_HUB_OFFLINE is set" in told
     assert str(tmp_path / "hub") in told

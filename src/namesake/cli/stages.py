@@ -117,7 +117,7 @@ def _stage_verb(verb: str, folder: str, help_text: str) -> None:
         images: ImagesOption,
         out: OutOption,
         names: NamesOption = "",
-        system: Annotated[str, typer.Option("--system")] = "namedmask",
+        system: Annotated[str, typer.Option("--system", help="Whose stage; see `run`.")] = "namedmask",
         preset: PresetOption = "paper",
         config: ConfigOption = [],  # noqa: B006
         overwrite: OverwriteOption = False,

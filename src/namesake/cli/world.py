@@ -16,7 +16,7 @@ def world(
     out: Annotated[Path | None, typer.Option(help="Folder to write to.")] = None,
     count: Annotated[int, typer.Option(help="How many images.")] = 200,
     size: Annotated[int, typer.Option(help="Side in pixels.")] = 96,
-    seed: int = 0,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     names: Annotated[str, typer.Option(help="Families that may appear; all if not given.")] = "",
     list_names: Annotated[bool, typer.Option("--list-names", help="Print the names and stop.")] = False,
     as_json: JsonOption = False,
