@@ -235,7 +235,8 @@ class Workspace:
         key, start = _digest(wanted), time.monotonic()
         if launched()[0]:
             return _follow(lambda: function(*inputs, out=out, **options), function, out, key)
-        reused = self._is_done(out, key, wanted, grows=function.grows) or self._borrow(out, name, key)
+        grows: bool = function.grows  # type: ignore[attr-defined]
+        reused = self._is_done(out, key, wanted, grows=grows) or self._borrow(out, name, key)
         if reused:
             made: Made = function.opens(out)  # type: ignore[attr-defined]
         else:

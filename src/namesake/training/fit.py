@@ -88,7 +88,7 @@ def fit(
     number, count = sharing()
     place = _join(device, batch_size) if count > 1 else pick_device(device)
     if count > 1 and place.type == "cuda":
-        module = nn.SyncBatchNorm.convert_sync_batchnorm(module)
+        module = nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
     module.to(place).train()
     start = _resume(module, optimisers, out)
     base_rates = [
@@ -104,7 +104,7 @@ def fit(
                     group["lr"] = base * rate(iteration)
             with torch.autocast(place.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
                 parts = loss(module, send_to_device(batch, place))
-            parts["loss"].backward()
+            torch.autograd.backward(parts["loss"])
             _average([weight.grad for weight in module.parameters() if weight.grad is not None], count)
             for optimiser in optimisers:
                 optimiser.step()
@@ -162,7 +162,8 @@ def _average(tensors: Sequence[Tensor], count: int) -> None:
     if count > 1 and tensors:
         flat = torch.cat([tensor.detach().flatten() for tensor in tensors])
         torch.distributed.all_reduce(flat)
-        for tensor, mean in zip(tensors, (flat / count).split([each.numel() for each in tensors]), strict=True):
+        means = torch.split(flat / count, [each.numel() for each in tensors])
+        for tensor, mean in zip(tensors, means, strict=True):
             tensor.copy_(mean.view_as(tensor))
 
 
@@ -183,7 +184,7 @@ def _loader(
     return DataLoader(
         samples,
         batch_size=batch_size,
-        sampler=order,  # type: ignore[arg-type]
+        sampler=order,
         num_workers=workers,
         collate_fn=collate,
         drop_last=True,
