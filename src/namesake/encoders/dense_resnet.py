@@ -78,7 +78,9 @@ class DenseResNet:
         if block is not None:
             raise ConfigError(f"block is {block}; a ResNet has its last stage only. Leave it at -1.")
         with arithmetic(self.device, precision=self.precision):
-            return self.network(x)[1].float().permute(0, 2, 3, 1)
+            _, last = self.network(x)
+        features: PatchFeatures = last.float().permute(0, 2, 3, 1)
+        return features
 
 
 def load_dense_resnet(source: str, *, device: str = "auto", precision: Precision = "no") -> DenseResNet:

@@ -167,7 +167,8 @@ class _Finder:
         """The vector of one name."""
         for context, vector in zip(self.config.contexts, contexts, strict=True):
             if context in self.words[name]:
-                return vector
+                found: Float[Tensor, "dim"] = vector
+                return found
         features, weights = self.look(name)
         weights = weights * eliminate_contexts(features, contexts.to(features))
         return reference_embedding(features, weights, published=self.config.published)

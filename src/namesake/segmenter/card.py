@@ -1,7 +1,7 @@
 """A segmenter's settings and the run that it lies in, in; the text of its model card (README.md) out."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +111,6 @@ def _use(settings: Settings, source: str) -> str:
     return "## Use\n\n```python\n" + "\n".join(lines) + "\n```"
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [head, ("---",) * len(head), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

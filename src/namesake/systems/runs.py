@@ -70,7 +70,7 @@ def run(
     words = names if isinstance(names, Names) else Names(()) if names is None else read_names(names)
     pictures = images if isinstance(images, Images) else open_images(Path(images))
     folder = Path(out)
-    record = {
+    record: dict[str, Any] = {
         "system": system,
         "names": list(words.names),
         "preset": preset,
