@@ -85,7 +85,7 @@ def test_legend__objects_and_pieces(found: Found):
 
 
 def test_legend__confidence(found: Found):
-    assert "surer than 45%" in legend(found, "confidence")
+    assert "at least 45% sure" in legend(found, "confidence")
 
 
 def test_files__read_back(found: Found, tmp_path: Path):

@@ -150,7 +150,7 @@ def legend(found: Found, view: View) -> str:
         low, middle, high = np.percentile(found.prediction.confidence, [5, 50, 95])
         return (
             '<div class="scale"></div><div class="ends"><span>0 %</span><span>100 %</span></div>'
-            f"<p>Half of the pixels are surer than {middle:.0%}; nine in ten lie from {low:.0%} to {high:.0%}.</p>"
+            f"<p>Half of the pixels are at least {middle:.0%} sure; nine in ten lie from {low:.0%} to {high:.0%}.</p>"
         )
     return _object_rows(found) if view == "objects" else _area_rows(found)
 
