@@ -4,7 +4,7 @@ PYTHON  := $(VENV)/bin/python
 STAMP   := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser torture lint bench clean
+.PHONY: help demo test browser torture lint bench docs clean
 
 help:   ## say what can be made
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -35,5 +35,9 @@ lint: $(STAMP)  ## style, types and layout
 bench: $(STAMP)  ## speed and memory, one command a claim (benchmarks/results.md)
 	for claim in benchmarks/*.py; do echo "== $$claim"; $(PYTHON) $$claim || exit 1; done
 
+docs: $(STAMP)  ## the documentation, into site/
+	$(PYTHON) docs/generate.py
+	$(PYTHON) -m mkdocs build --strict --quiet --site-dir site
+
 clean:  ## remove the environment and everything made by it
-	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) demo build dist site .pytest_cache .mypy_cache .ruff_cache

@@ -1,7 +1,4 @@
-"""Write the pages that are read off the code: `cli.md` from the command line, `models.md` from the known models.
-
-python docs/generate.py
-"""
+"""Write the pages that are read off the code: `cli.md` from the command line, `models.md` from the known models."""
 
 import inspect
 from pathlib import Path

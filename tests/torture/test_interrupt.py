@@ -8,7 +8,9 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("operation", [12, 45])
-def test_interrupt__goes_on_to_the_same_bytes(operation: int, runner, command, whole, digest, tmp_path: Path):
+def test_interrupt__goes_on_to_the_same_bytes(  # noqa: PLR0917
+    operation: int, runner, command, whole, digest, tmp_path: Path
+):
     wanted, folder = whole("namedmask"), tmp_path / "run"
     ended = runner(*command("namedmask", folder), operation=operation, folder=folder, interrupt=1)
     assert ended.code == 130, ended.err
