@@ -187,7 +187,8 @@ def sam_figures(work: Path) -> dict[str, Any]:
     drawn = held_out(work, "scenes", 200)
     sam = load_sam(str(MINI / "sam"), device="cpu")
     rng = np.random.default_rng(0)
-    found: dict[str, list[float]] = {f"{kind}_{point}": [] for kind in ("thing", "stuff") for point in ("deep", "random")}
+    asked = (f"{kind}_{point}" for kind in ("thing", "stuff") for point in ("deep", "random"))
+    found: dict[str, list[float]] = {name: [] for name in asked}
     for image, labels, instances in zip(drawn["images"], drawn["labels"], drawn["instances"], strict=True):
         view, regions = sam.embed(image), regions_of(labels, instances)
         for number in np.unique(regions[(regions > 0) & (regions < NAMELESS_FROM)]):
@@ -214,7 +215,13 @@ def percent(share: Any) -> float:  # noqa: ANN401
     return round(100 * float(share), 1)
 
 
-MEASURES = {"clip": clip_figures, "dino": dino_figures, "resnet": resnet_figures, "saliency": saliency_figures, "sam": sam_figures}
+MEASURES = {
+    "clip": clip_figures,
+    "dino": dino_figures,
+    "resnet": resnet_figures,
+    "saliency": saliency_figures,
+    "sam": sam_figures,
+}
 
 
 def main() -> None:

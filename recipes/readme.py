@@ -22,7 +22,7 @@ Apache-2.0.
 | `dino` | `ViTModel`, 4 x 128, patch 8, 96 px | patch features, voted masks | {dino} MB |
 | `resnet` | `ResNetModel`, 5 bottlenecks to 384 channels | start of a segmenter | {resnet} MB |
 | `saliency` | SelfMask, 10 queries over the DINO ViT | class-agnostic masks | {saliency} MB |
-| `sam` | `SamModel`, ViT 4 x 128, patch 8, 96 px, 3 masks a point | masks from points, all masks of an image | {sam} MB |
+| `sam` | `SamModel`, ViT 4 x 128, patch 8, 96 px, 3 masks a point | masks from points, all of an image | {sam} MB |
 
 Weights are stored in float16. Held-out figures, in percent, from images of other seeds than those trained on
 (`figures.json` has all of them):
@@ -60,7 +60,10 @@ ROWS = {
         ("saliency_share_above_half", "images with an IoU above 50"),
     ),
     "sam": (
-        ("thing_deep_point_iou", "IoU of things from the point deepest inside, {sam_scenes} scenes, {thing_deep_regions} things"),
+        (
+            "thing_deep_point_iou",
+            "IoU of things from the point deepest inside, {sam_scenes} scenes, {thing_deep_regions} things",
+        ),
         ("thing_random_point_iou", "the same from any point"),
         ("stuff_deep_point_iou", "IoU of stuff from the point deepest inside, {stuff_deep_regions} regions"),
         ("stuff_random_point_iou", "the same from any point"),

@@ -2,10 +2,18 @@
 
 import pytest
 import torch
+from torch.nn import functional
 from transformers import CLIPConfig, CLIPModel, CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from namesake.errors import WeightsError
-from namesake.segmenter.clip_vit import ClipVit, ClipVitConfig, clip_vit_from, from_transformers, sizes_of
+from namesake.segmenter.clip_vit import (
+    ClipVit,
+    ClipVitConfig,
+    clip_vit_from,
+    cubic_resampling,
+    from_transformers,
+    sizes_of,
+)
 
 SIZES = {
     "hidden_size": 64,
@@ -106,3 +114,19 @@ def test_sizes_of__round_trip_and_foreign_state() -> None:
     assert sizes_of(ClipVit(config).state_dict()) == config
     with pytest.raises(WeightsError, match="ZUTIS"):
         sizes_of({"conv1.weight": torch.zeros(1)})
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(14, 14), (3, 21), (1, 40), (28, 13)])
+@pytest.mark.parametrize("extra", [0.0, 0.1])
+def test_cubic_resampling__equals_torchs_bicubic(rows: int, columns: int, extra: float) -> None:
+    maps = torch.randn(1, 5, 14, 14, generator=torch.Generator().manual_seed(4))
+    scale = ((rows + extra) / 14, (columns + extra) / 14)
+    options = {"scale_factor": scale} if extra else {"size": (rows, columns)}
+    expected = functional.interpolate(maps, mode="bicubic", align_corners=False, **options)
+    down, along = (cubic_resampling(14, count, extra=extra) for count in (rows, columns))
+    assert expected.shape[2:] == (rows, columns)
+    assert torch.allclose(down @ maps @ along.T, expected, atol=1e-5)
+
+
+def test_cubic_resampling__as_many_are_left_as_they_are() -> None:
+    assert torch.equal(cubic_resampling(9, 9), torch.eye(9))

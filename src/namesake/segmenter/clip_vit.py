@@ -106,18 +106,40 @@ class ClipVit(nn.Module):
 
     def _positions(self, rows: int, columns: int) -> Float[Tensor, "tokens dim"]:
         """Position embeddings of the class token and of a grid of rows x columns."""
-        side = self.config.grid
-        if self.resize_positions == "size" and rows == columns == side:
-            return self.positional_embedding
-        first, stored = self.positional_embedding[:1], self.positional_embedding[1:]
-        maps = stored.T.reshape(1, -1, side, side)
-        options: dict[str, Any] = (
-            {"size": (rows, columns)}
-            if self.resize_positions == "size"
-            else {"scale_factor": ((rows + 0.1) / side, (columns + 0.1) / side)}
+        side, first, stored = self.config.grid, self.positional_embedding[:1], self.positional_embedding[1:]
+        extra = 0.1 if self.resize_positions == "published" else 0.0
+        down, along = (
+            cubic_resampling(side, count, extra=extra, device=stored.device).to(stored) for count in (rows, columns)
         )
-        resized = functional.interpolate(maps, mode="bicubic", align_corners=False, **options)
-        return torch.cat([first, resized[0].flatten(1).T])
+        maps = torch.einsum("ri,cj,ijd->rcd", down, along, stored.reshape(side, side, -1))
+        return torch.cat([first, maps.flatten(0, 1)])
+
+
+def cubic_resampling(
+    stored: int, wanted: int, *, extra: float = 0.0, device: torch.device | None = None
+) -> Float[Tensor, "wanted stored"]:
+    """Weights that resample a row of values to another length, as torch's bicubic interpolation does in each direction.
+
+    As a product of matrices it is exact for any size, in graphs that are exported for all sizes too, and its gradient
+    is the same every time, which that of torch's own kernel is not on a GPU.
+
+    Args:
+        stored: Values that there are.
+        wanted: Values that there should be; `stored` of them are left as they are.
+        extra: Added to `wanted` for the step between two places.
+        device: Of the result.
+    """
+    steps = torch.arange(wanted, device=device, dtype=torch.float32)
+    centres = (steps + 0.5) * (stored / (steps[-1] + 1 + extra)) - 0.5
+    left = centres.floor()
+    taps = torch.arange(-1, 3, device=device)
+    far = ((centres - left)[:, None] - taps).abs()
+    near_weight = (1.25 * far - 2.25) * far * far + 1
+    far_weight = -0.75 * (((far - 5) * far + 8) * far - 4)
+    weights = torch.where(far <= 1, near_weight, far_weight)
+    places = (left[:, None] + taps).clamp(0, stored - 1)
+    hits = places[..., None] == torch.arange(stored, device=device)
+    return (hits * weights[..., None]).sum(dim=1)
 
 
 @final

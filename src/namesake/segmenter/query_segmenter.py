@@ -168,7 +168,8 @@ def sine_positions(
     frequency = 10_000.0 ** (-2 * (torch.arange(each, device=device) // 2) / each)
 
     def encode(count: int) -> Float[Tensor, "count each"]:
-        steps = torch.arange(1, count + 1, device=device) / (count + 1e-6) * (2 * torch.pi)
+        steps = torch.arange(1, count + 1, device=device)
+        steps = steps / (steps[-1] + 1e-6) * (2 * torch.pi)
         angle = steps[:, None] * frequency
         return torch.stack([angle[:, 0::2].sin(), angle[:, 1::2].cos()], dim=2).flatten(1)
 
