@@ -261,3 +261,18 @@ def test_taken__images_of_earlier_archives_are_left_out(plain: Index, angles: An
         taken=(earlier,),
     )
     assert [row[2] for row in table(made)] == ["006.png", "002.png"]
+
+
+def test_taken__small_images_are_left_out_besides(index_of: IndexOf, angles: Angles, tmp_path: Path):
+    index = index_of(angles([10 * row for row in range(10)]), sides=[20] * 6 + [9] + [20] * 3)
+    earlier = build(index, Names(("dog",)), angles([42]), tmp_path / "earlier", images_per_name=3)
+    made = write_archives(
+        index,
+        Names(("cat",)),
+        angles([41]),
+        config=ArchivesConfig(images_per_name=2, min_side=10),
+        out=tmp_path / "out",
+        taken=(earlier,),
+    )
+    assert not {row[2] for row in table(made)} & {"006.png", *earlier.images.ids}
+    assert len(table(made)) == 2

@@ -145,7 +145,7 @@ def _find(
     before = {image_id for archives in taken for image_id in archives.images.ids}
     keep = np.array([image_id not in before for image_id in index.images.ids])[rows]
     if config.min_side > 0:
-        keep = large_enough(image_sizes(index)[rows.ravel()], min_side=config.min_side).reshape(rows.shape)
+        keep &= large_enough(image_sizes(index)[rows.ravel()], min_side=config.min_side).reshape(rows.shape)
     for name, others in enumerate(against):
         if len(others):
             keep[name] &= (read_embeddings(index, rows[name]) @ others.T).max(axis=1) <= scores[name]
