@@ -27,7 +27,7 @@ def truth(mini: Path) -> COCO:
         return COCO(str(mini / "annotations" / "instances_val2017.json"))
 
 
-def results_of(truth: COCO, *, shift: bool = False, swap: bool = False) -> list[dict]:
+def results_of(truth: COCO, *, shift: bool = False, swap: bool = False, ties: bool = False) -> list[dict]:
     """The true objects as results; crowds are left out, as no system finds them as such."""
     categories = sorted(truth.cats)
     found = []
@@ -41,7 +41,7 @@ def results_of(truth: COCO, *, shift: bool = False, swap: bool = False) -> list[
         if swap and number % 3 == 0:
             category = categories[(categories.index(category) + 1) % len(categories)]
         segmentation = {"size": [height, width], "counts": rle.encode(mask).decode()}
-        score = 0.3 + (number * 7919 % 600) / 1000
+        score = (number * 7919 % 3) / 4 if ties else 0.3 + (number * 7919 % 600) / 1000
         found.append(
             {"image_id": each["image_id"], "category_id": category, "segmentation": segmentation, "score": score}
         )
@@ -59,10 +59,10 @@ def by_pycocotools(truth: COCO, path: Path, *, aware: bool = True) -> np.ndarray
 
 
 @pytest.mark.data
-@pytest.mark.parametrize("case", ["shifted", "swapped"])
-def test_real_objects__as_pycocotools(mini, truth, tmp_path, case):
+@pytest.mark.parametrize("changes", [{"shift": True}, {"swap": True}, {"shift": True, "swap": True, "ties": True}])
+def test_real_objects__as_pycocotools(mini, truth, tmp_path, changes):
     path = tmp_path / "results.json"
-    path.write_text(json.dumps(results_of(truth, shift=case == "shifted", swap=case == "swapped")))
+    path.write_text(json.dumps(results_of(truth, **changes)))
     found = evaluate(None, open_benchmark("coco2017", mini), predictions=path).instances
     ours = [found.ap, found.ap50, found.ap75, found.ap_small, found.ap_medium, found.ap_large]
     assert ours == pytest.approx(by_pycocotools(truth, path), abs=1e-6)
@@ -98,9 +98,9 @@ def test_results__read_and_painted_by_score(scenes, tmp_path):
     benchmark = open_benchmark("folder", scenes_with_objects(scenes))
     square = [[0, 0, 4, 0, 4, 4, 0, 4]]
     path = tmp_path / "results.json"
-    path.write_text(json.dumps([FOUND, FOUND | {"segmentation": square, "score": 0.9}]))
+    path.write_text(json.dumps([FOUND | {"segmentation": square, "score": 0.9}, FOUND]))
     results = read_results(path, benchmark)
-    assert [each.score for each in results.objects["0.png"]] == [0.5, 0.9]
+    assert [each.score for each in results.objects["0.png"]] == [0.9, 0.5]
     labels = results.labels("0.png", 40, 48)
     assert np.array_equal(np.argwhere(labels)[:, 0].max(), 39)
     assert set(np.unique(labels)) == {0, 7}

@@ -34,7 +34,7 @@ class Results(NamedTuple):
 
     Attributes:
         categories: Name of each category id, background (0) among them.
-        objects: By the benchmark's image id, least sure first, of equally sure ones the largest.
+        objects: By the benchmark's image id, in the order of the file: where scores are equal, AP goes by it.
         complete: Whether these are the system's objects, and not areas of its label map.
     """
 
@@ -43,9 +43,9 @@ class Results(NamedTuple):
     complete: bool
 
     def labels(self, image_id: str, height: int, width: int) -> LabelArray:
-        """The label map of an image: surer objects lie on less sure ones; 0 where there is none."""
+        """The label map of an image: surer objects lie on less sure ones, small on large; 0 where there is none."""
         labels = np.zeros((height, width), dtype=np.int32)
-        for each in self.objects.get(image_id, ()):
+        for each in sorted(self.objects.get(image_id, ()), key=_order):
             labels[rle.decode(each.code["counts"], height, width)] = each.category
         return labels
 
@@ -79,9 +79,8 @@ def read_results(path: Path, benchmark: Benchmark) -> Results:
         ) from error
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
-    ordered = {image_id: sorted(found, key=_order) for image_id, found in objects.items()}
     segments = own and NO_OBJECTS in str(content.get("info", ""))
-    return Results({0: BACKGROUND} | categories, ordered, complete=not segments)
+    return Results({0: BACKGROUND} | categories, objects, complete=not segments)
 
 
 def _found(
