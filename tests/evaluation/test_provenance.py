@@ -5,7 +5,7 @@ import json
 import pytest
 
 from namesake.evaluation import Provenance, open_benchmark, provenance_of
-from namesake.evaluation.provenance import TRUTH
+from namesake.evaluation.provenance import TRUTH, reading_of
 from namesake.records import Names
 from namesake.workspace import describe
 
@@ -71,3 +71,15 @@ def test_truth__the_oracle(tmp_path, scenes):
 
 def test_unknown__no_run(tmp_path, scenes):
     assert provenance_of(tmp_path, open_benchmark("folder", scenes), RED_GREEN) == Provenance()
+
+
+def test_reading__counts_of_the_stages_and_data_of_their_models(tmp_path):
+    run = tmp_path / "run"
+    models = [{"source": "facebook/dino-vits8"}, {"source": "embedded:clip"}, {"source": "mine/model"}]
+    for folder, images in (("index", 7), ("archives", 3)):
+        stage(run, folder, "retrieve", RED_GREEN)
+        path = run / folder / "manifest.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"counts": {"images": images}, "models": models}))
+    data = ("captioned renders (embedded:clip)", "ImageNet (facebook/dino-vits8)", "unknown (mine/model)")
+    assert reading_of(run) == (7, 3, 2, data)
+    assert reading_of(tmp_path / "nothing") == (0, 0, 0, ())

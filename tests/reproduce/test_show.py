@@ -37,6 +37,22 @@ def test_markdown__a_line_a_setting() -> None:
     assert "`namesake reproduce cats --table 1`" in page
 
 
+def test_markdown__counts_and_data_sets() -> None:
+    table = Table("Data", (Setting("plain", "namedmask", trained_on="ImageNet"),), lambda _: {}, counts=True)
+    page = markdown(
+        "Table 4", table, {"plain": Outcome({"images": [1500, 1500]}, data_sets=["renders (dino)"])}, command=""
+    )
+    assert "| setting | regime, tier | images, ours | data, ours | data, published |" in page
+    assert "| plain |  | 1,500 | renders (dino) | ImageNet |" in page
+
+
+def test_papers__every_table_is_there() -> None:
+    figures = {"figure-3", "supplementary-1", "supplementary-figure-2"}
+    assert PAPERS["namedmask"].keys() >= {*map(str, range(1, 10)), *figures}
+    assert PAPERS["zutis"].keys() >= {*map(str, range(1, 8)), "figure-3"}
+    assert PAPERS["fmbseg"].keys() >= {*map(str, range(1, 5)), "appendix-2"}
+
+
 def test_page__in_the_order_of_the_paper() -> None:
     values = {setting.label: {"values": {"all": [1.0]}} for setting in PAPERS["namedmask"]["3"].settings}
     other = {setting.label: {"values": {"mIoU": [1.0]}} for setting in PAPERS["namedmask"]["figure-3"].settings}

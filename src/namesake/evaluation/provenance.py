@@ -11,8 +11,9 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from namesake.encoders.data_sets import made_from
 from namesake.evaluation.benchmarks import Benchmark, plain
 from namesake.records import Names
 from namesake.workspace import MANIFEST, describe, read_manifest
@@ -36,6 +37,36 @@ class Provenance:
     regime: str = UNKNOWN
     tier: str = UNKNOWN
     unseen: tuple[str, ...] = ()
+
+
+class Reading(NamedTuple):
+    """What a run was made from, whatever it is scored on.
+
+    Attributes:
+        images: Unlabelled images that it embedded.
+        learned: Of these, the ones in its archives.
+        names: That it knows.
+        data_sets: What its models were made from, with the models: "ImageNet (dino_resnet50_pretrain.pth)".
+    """
+
+    images: int
+    learned: int
+    names: int
+    data_sets: tuple[str, ...]
+
+
+def reading_of(run: Path) -> Reading:
+    """What the manifests of a run's stages say that they read."""
+    manifests = list(_manifests(run))
+    models = sorted({model["source"] for each in manifests for model in each.get("models", ())})
+    data = dict.fromkeys(map(made_from, models))
+    counts = {(each["stage"], key): count for each in manifests for key, count in each.get("counts", {}).items()}
+    return Reading(
+        counts.get(("index", "images"), 0),
+        counts.get(("archives", "images"), 0),
+        max((len(list(given["names"])) for each in manifests for given in _given_names(each)), default=0),
+        tuple(f"{one} ({', '.join(model for model in models if made_from(model) == one)})" for one in data),
+    )
 
 
 def provenance_of(run: Path, benchmark: Benchmark, names: Names) -> Provenance:
@@ -70,10 +101,13 @@ def _manifests(run: Path) -> Iterator[Mapping[str, Any]]:
 
 def _names(manifest: Mapping[str, Any]) -> Iterator[str]:
     """Names, and words that mean the same, among a stage's inputs."""
-    for given in manifest.get("inputs", ()):
-        if isinstance(given, Mapping) and "names" in given:
-            yield from given["names"]
-            yield from (word for words in given.get("synonyms", ()) for word in words)
+    for given in _given_names(manifest):
+        yield from given["names"]
+        yield from (word for words in given.get("synonyms", ()) for word in words)
+
+
+def _given_names(manifest: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    return (given for given in manifest.get("inputs", ()) if isinstance(given, Mapping) and "names" in given)
 
 
 def _saw_images(run: Path, manifests: Collection[Mapping[str, Any]], benchmark: Benchmark) -> bool:

@@ -15,6 +15,7 @@ from namesake.evaluation.benchmarks import BACKGROUND, Benchmark
 from namesake.evaluation.confusion import Confusion, fold
 from namesake.evaluation.instances import read_truth
 from namesake.evaluation.mask_quality import mask_iou_per_name
+from namesake.evaluation.provenance import reading_of
 from namesake.evaluation.scores import iou_per_label, mean_iou_over_dataset
 from namesake.evaluation.sizes import SIZES
 from namesake.evaluation.terms import terms_of
@@ -44,6 +45,12 @@ def segmenter_of(trial: Trial) -> Segmenter:
 def benchmark_of(trial: Trial) -> Benchmark:
     """The images that the setting is measured on."""
     return open_benchmark(trial.place.benchmark, trial.place.roots[trial.setting.on])
+
+
+def readings(trial: Trial) -> Values:
+    """How much the run read: counts of images and names."""
+    read = reading_of(trial.run)
+    return {"unlabelled images": read.images, "images in archives": read.learned, "names": read.names}
 
 
 def semantic(trial: Trial) -> Values:

@@ -1,6 +1,6 @@
 """The tables of NamedMask (https://arxiv.org/abs/2209.11228) and of its supplementary material, with their values."""
 
-from namesake.reproduce.measures import by_objects, masks, semantic, sized, thresholds
+from namesake.reproduce.measures import by_objects, masks, readings, semantic, sized, thresholds
 from namesake.reproduce.table import Setting, Table
 
 SIZES = ("mIoU", "S", "MS", "ML", "L")
@@ -88,6 +88,22 @@ TABLES: dict[str, Table] = {
         ),
         by_objects,
         benchmarks={"all": "voc2012-train"},
+    ),
+    "4": Table(
+        "Data sets employed in training each model",
+        tuple(
+            Setting(label, system, mini=(), trained_on=data)
+            for label, system, data in (
+                ("MaskCLIP", "maskclip", "WebImageText"),
+                ("ReCo", "reco", "WebImageText, (Stylized-)ImageNet"),
+                ("NamedMask", "namedmask", "WebImageText, ImageNet"),
+            )
+        ),
+        readings,
+        benchmarks={"images": "voc2012"},
+        differs="Ours is what the manifests of the runs of Table 6 say that their stages read, with the models and "
+        "what those were made from.",
+        counts=True,
     ),
     "5": Table(
         "COCO, CoCA and the objects of Cityscapes",

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from namesake import systems
 from namesake.errors import ConfigError, unknown
-from namesake.evaluation.provenance import Provenance, provenance_of
+from namesake.evaluation.provenance import Provenance, provenance_of, reading_of
 from namesake.progress import note
 from namesake.reproduce.measures import benchmark_of
 from namesake.reproduce.papers import PAPERS
@@ -81,15 +81,19 @@ def measure_table(
             measured = [future.result() for future in [pool.submit(_measure_seed, *task) for task in tasks]]
     return {
         label: Outcome(
-            {column: [each[label][0][column] for each in measured] for column in values}, known.regime, known.tier
+            {column: [each[label][0][column] for each in measured] for column in values}, known.regime, known.tier, data
         )
-        for label, (values, known) in measured[0].items()
+        for label, (values, known, data) in measured[0].items()
     }
 
 
-def _measure_seed(
-    paper: str, table: str, folder: Path, seed: int, scale: Scale
-) -> dict[str, tuple[Values, Provenance]]:
+class _Measured(NamedTuple):
+    values: Values
+    known: Provenance
+    data_sets: tuple[str, ...]
+
+
+def _measure_seed(paper: str, table: str, folder: Path, seed: int, scale: Scale) -> dict[str, _Measured]:
     """Values of every setting that is run, and what its run knew."""
     wanted = PAPERS[paper][table]
     other = "paper" if scale.preset == "mini" else "mini"
@@ -98,18 +102,18 @@ def _measure_seed(
     if scale.preset == "mini" or scale.root is None:
         place = mini_place(folder, seed=seed, device=scale.device)
         return {setting.label: _measure(setting, wanted, place, what) for setting in ours}
-    found: dict[str, tuple[Values, Provenance]] = {}
+    found: dict[str, _Measured] = {}
     for column, benchmark in wanted.benchmarks.items():
         place = real_place(benchmark, scale.root, folder, preset=scale.preset, seed=seed, device=scale.device)
         for setting in ours:
-            values, known = _measure(setting, wanted, place, what)
-            if len(wanted.benchmarks) > 1:
-                values = {column: next(iter(values.values()))}
-            found[setting.label] = (found.get(setting.label, ({}, known))[0] | values, known)
+            one = _measure(setting, wanted, place, what)
+            values = one.values if len(wanted.benchmarks) == 1 else {column: next(iter(one.values.values()))}
+            before = found[setting.label].values if setting.label in found else {}
+            found[setting.label] = one._replace(values=before | values)
     return found
 
 
-def _measure(setting: Setting, table: Table, place: Place, what: str) -> tuple[Values, Provenance]:
+def _measure(setting: Setting, table: Table, place: Place, what: str) -> _Measured:
     """Run a setting and measure it, unless the same run was measured so before."""
     mini = place.preset == "mini" and setting.mini is not None
     config = setting.mini if mini and setting.mini is not None else setting.config
@@ -136,7 +140,7 @@ def _measure(setting: Setting, table: Table, place: Place, what: str) -> tuple[V
     if held.get("key") != last:
         held = {"key": last, "values": table.measure(trial)}
         write_json(path, held)
-    return dict(held["values"]), known
+    return _Measured(dict(held["values"]), known, reading_of(folder).data_sets)
 
 
 def _slug(label: str) -> str:

@@ -15,13 +15,13 @@ def rows_of(table: Table, measured: Mapping[str, Outcome]) -> list[dict[str, Any
 
     The change is the difference from the first setting that was run: what an ablation is about, and all that can be
     compared between the embedded world and the benchmark of the paper. `difference` is ours less the published, where
-    a column is both.
+    a column is both. `data_sets` are what the run's models were made from, `published_data_sets` what the paper names.
     """
     first = next(setting for setting in table.settings if setting.label in measured)
     return [
         _row(setting, measured.get(setting.label, Outcome({})), first, measured[first.label])
         for setting in table.settings
-        if setting.label in measured or setting.published
+        if setting.label in measured or setting.published or setting.trained_on
     ]
 
 
@@ -44,6 +44,8 @@ def _row(setting: Setting, outcome: Outcome, first: Setting, base: Outcome) -> d
             column: value - first.published[column] for column, value in published.items() if column in first.published
         },
         "difference": {column: means[column] - value for column, value in published.items() if column in means},
+        "data_sets": list(outcome.data_sets),
+        "published_data_sets": setting.trained_on,
     }
 
 
@@ -53,13 +55,16 @@ def markdown(title: str, table: Table, measured: Mapping[str, Outcome], *, comma
     ours = list(table.columns) or list(dict.fromkeys(column for row in rows for column in row["ours"]))
     theirs = list(dict.fromkeys(column for row in rows for column in row["published"]))
     seeds = max(value["seeds"] for row in rows for value in row["ours"].values())
+    about_data = any(row["published_data_sets"] for row in rows)
     head = ["setting", "regime, tier", *(f"{one}, ours" for one in ours), *(f"{one}, published" for one in theirs)]
+    head += ["data, ours", "data, published"] if about_data else []
     cells = [
         [
             row["setting"],
             f"{row['regime']}, {row['tier']}" if row["tier"] else "",
-            *(_own(row, column) for column in ours),
+            *(_count(row, column) if table.counts else _own(row, column) for column in ours),
             *(_published(row, column) for column in theirs),
+            *(["; ".join(row["data_sets"]), row["published_data_sets"]] if about_data else []),
         ]
         for row in rows
     ]
@@ -67,8 +72,16 @@ def markdown(title: str, table: Table, measured: Mapping[str, Outcome], *, comma
     lines = ["| " + " | ".join(line) + " |" for line in grid]
     lines.insert(1, "|---|" + "---:|" * (len(grid[0]) - 1))
     spread = f"mean ± range (highest less lowest) of {seeds} seeds" if seeds > 1 else "one seed"
-    told = f"Ours: {spread}; in brackets the change from the first row."
+    change = "counts" if table.counts else "in brackets the change from the first row"
+    told = f"Ours: {spread}; {change}."
     return "\n".join([f"## {title}", "", f"`{command}`", "", *lines, "", " ".join([told, table.differs]).strip(), ""])
+
+
+def _count(row: Mapping[str, Any], column: str) -> str:
+    value = row["ours"].get(column)
+    if value is None:
+        return ""
+    return f"{value['mean']:,.0f}" + (f" ± {value['spread']:,.0f}" if value["spread"] else "")
 
 
 def _own(row: Mapping[str, Any], column: str) -> str:

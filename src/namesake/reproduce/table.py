@@ -52,6 +52,7 @@ class Setting:
         config: Overrides of its preset.
         mini: The overrides on the embedded world, where they differ.
         published: Values by column, as in the paper.
+        trained_on: Data sets that the paper names for it; "" where it is not about that.
         names: What the system is run with.
         until: Last stage that is needed; None for all.
         asked: What the trained segmenter is asked for, where that is not what it was run with.
@@ -66,6 +67,7 @@ class Setting:
     config: tuple[str, ...] = ()
     mini: tuple[str, ...] | None = None
     published: Mapping[str, float] = field(default_factory=dict)
+    trained_on: str = ""
     names: Vocabulary = "things"
     until: str | None = None
     asked: Vocabulary | None = None
@@ -82,11 +84,13 @@ class Outcome(NamedTuple):
         values: A value a seed, by column.
         regime: What the run knew of the benchmark.
         tier: Which human masks had a part in it.
+        data_sets: What its models were made from.
     """
 
     values: Mapping[str, Sequence[float]]
     regime: str = ""
     tier: str = ""
+    data_sets: Sequence[str] = ()
 
 
 class Trial(NamedTuple):
@@ -109,6 +113,7 @@ class Table:
         benchmarks: Those of the paper, by the columns under which its values are published. Where there are several,
             the first value that is measured on each is ours of its column.
         differs: What is measured differently here, in words.
+        counts: Values are counts: whole, and not compared with the first row.
     """
 
     title: str
@@ -117,6 +122,7 @@ class Table:
     columns: tuple[str, ...] = ()
     benchmarks: Mapping[str, str] = field(default_factory=dict)
     differs: str = ""
+    counts: bool = False
 
     @property
     def on_world(self) -> bool:
