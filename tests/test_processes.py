@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -27,10 +28,19 @@ def done_alone(*, log: Path, out: Path) -> Artifact:
 @stage("together", opens=open_list, together=True)
 def done_together(before: Artifact, *, log: Path, out: Path) -> Artifact:
     (log / f"together-{os.environ['RANK']}-{sharing()[1]}").touch()
+    wait_for_both(log)
     leave()
     (log / f"saved-{os.environ['RANK']}").touch()
     write_json(out / "list.json", [1, 2])
     return open_list(out)
+
+
+def wait_for_both(log: Path) -> None:
+    """What exchanging gradients does in real work: none ends before the other has begun."""
+    until = time.monotonic() + 20
+    while len(list(log.glob("together-*"))) < 2:
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 def run(number: int, folder: Path) -> None:
