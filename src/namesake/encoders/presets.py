@@ -88,6 +88,8 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
     }
 )
 
+MODERN = PRESETS["modern"]
+
 
 def _files(weights: str, size: int, *, tokenizer: int = 0) -> dict[str, int]:
     """File table of a hub model: the configurations are a few hundred bytes to a few kilobytes each."""

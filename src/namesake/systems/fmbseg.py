@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from namesake.encoders.presets import MODERN
 from namesake.errors import ConfigError, unknown
 from namesake.masks.region_labels import label_regions, read_shown
 from namesake.masks.regions import MINI_REGIONS, RegionsConfig
@@ -49,6 +50,11 @@ class Config:
 
 PRESETS: dict[str, Config] = {
     "paper": Config(),
+    # SigLIP's patches are in its joint space only behind the perceptron of its pooling head
+    "modern": Config(
+        regions=RegionsConfig(clip=MODERN.clip, masks=MODERN.sam, side=1536, mlp=True),
+        alignment=AlignmentTrainingConfig(encoder=MODERN.dino, clip=MODERN.clip),
+    ),
     "mini": Config(regions=MINI_REGIONS, alignment=MINI_ALIGNMENT),
 }
 

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from namesake.archives import ArchivesConfig, join_archives, retrieve
+from namesake.encoders.presets import MODERN
 from namesake.index import adopt_embeddings, build_index
 from namesake.masks import SaliencyConfig, saliency_masks
 from namesake.masks.guided import GuideConfig, keep_named
@@ -71,6 +72,8 @@ PRESETS: dict[str, Config] = {
         experts=ExpertsConfig(iterations=10_000, batch_size=16, groups=90),
         training=TrainingConfig(iterations=80_000, longer_side=1024),
     ),
+    # `saliency.network` may be a run of selfmask with the same preset, which starts from DINOv2
+    "modern": Config(encoder=MODERN.clip, experts=ExpertsConfig(clip=MODERN.clip)),
     "mini": Config(
         encoder="embedded:clip",
         archives=ArchivesConfig(images_per_name=50),

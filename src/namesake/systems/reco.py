@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from namesake.archives import ArchivesConfig, retrieve
+from namesake.encoders.presets import MODERN
 from namesake.index import build_index
 from namesake.masks.references import ReferencesConfig, co_segment, with_contexts
 from namesake.records import Images, Names
@@ -54,6 +55,7 @@ class Config:
 
 PRESETS: dict[str, Config] = {
     "paper": Config(),
+    "modern": Config(encoder=MODERN.clip, references=ReferencesConfig(encoder=MODERN.backbone, clip=MODERN.clip_dense)),
     "mini": Config(
         encoder="embedded:clip",
         references=ReferencesConfig(encoder="embedded:dino", clip="embedded:clip", side=96),

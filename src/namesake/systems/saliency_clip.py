@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from namesake.encoders.presets import MODERN
 from namesake.records import Images, Names
 from namesake.segmenter import SegmenterFolder, build_saliency_clip
 from namesake.workspace import run_now
@@ -31,6 +32,7 @@ class Config:
 
 PRESETS: dict[str, Config] = {
     "paper": Config(),
+    "modern": Config(clip=MODERN.clip),
     "mini": Config(clip="embedded:clip", saliency="embedded:saliency"),
 }
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from namesake.encoders.presets import MODERN
 from namesake.masks import VotingConfig, voted_masks
 from namesake.records import Images, Names
 from namesake.training.saliency import MINI_SALIENCY, SaliencyModel, SaliencyTrainingConfig, train_saliency
@@ -34,6 +35,9 @@ class Config:
 
 PRESETS: dict[str, Config] = {
     "paper": Config(),
+    "modern": Config(
+        voting=VotingConfig(encoders=(MODERN.backbone,)), training=SaliencyTrainingConfig(encoder=MODERN.backbone)
+    ),
     "mini": Config(voting=VotingConfig(encoders=("embedded:dino",), temperature=1.0, block=2), training=MINI_SALIENCY),
 }
 

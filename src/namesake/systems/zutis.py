@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from namesake.archives import ArchivesConfig, retrieve
+from namesake.encoders.presets import MODERN
 from namesake.index import build_index
 from namesake.masks import SaliencyConfig, saliency_masks
 from namesake.masks.regions import MINI_REGIONS
@@ -51,6 +52,10 @@ class Config:
 
 PRESETS: dict[str, Config] = {
     "paper": Config(),
+    # for its 919 names (section 4.1)
+    "imagenet-s": Config(training=QueryTrainingConfig(iterations=80_000)),
+    # the network itself starts from CLIP, whose form it has
+    "modern": Config(encoder=MODERN.clip),
     "mini": Config(
         encoder="embedded:clip",
         archives=ArchivesConfig(images_per_name=50),
