@@ -7,10 +7,6 @@ import argparse
 from pathlib import Path
 
 import namesake
-from namesake.images import open_images
-from namesake.prediction import DatasetConfig, predict_images, write_dataset
-from namesake.segmenter import open_segmenter
-from namesake.workspace import Workspace
 
 
 def main() -> None:
@@ -24,13 +20,14 @@ def main() -> None:
     parser.add_argument("--config", action="append", default=[], help="path=value, such as training.iterations=500")
     options = parser.parse_args()
 
-    run, images = options.out / "run", open_images(options.images)
-    namesake.run(
-        options.system, names=options.names, images=images, out=run, preset=options.preset, config=tuple(options.config)
+    dataset = namesake.label(
+        options.system,
+        names=options.names,
+        images=options.images,
+        out=options.out,
+        preset=options.preset,
+        config=tuple(options.config),
     )
-    with Workspace(run) as workspace:
-        predictions = workspace.step(predict_images, open_segmenter(run / "segmenter"), images, names=None)
-    dataset = write_dataset(predictions, images, out=options.out, config=DatasetConfig(unsure=0.1, validation=0.2))
     print(dataset.counts)
     print(*(f"{name}: {facts}" for name, facts in dataset.exports.items()), sep="\n")
 

@@ -21,6 +21,7 @@ __all__ = [
     "Prediction",
     "PseudoMasks",
     "Scores",
+    "label",
     "load",
     "load_official",
     "run",
@@ -28,7 +29,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """`load`, `load_official` and `run`, imported when first used: they bring torch with them."""
+    """`label`, `load`, `load_official` and `run`, imported when first used: they bring torch with them."""
     if name == "load":
         from namesake.segmenter import load_segmenter
 
@@ -37,8 +38,8 @@ def __getattr__(name: str) -> object:
         from namesake.official import load_official
 
         return load_official
-    if name == "run":
-        from namesake.systems import run
+    if name in {"label", "run"}:
+        from namesake import systems
 
-        return run
+        return getattr(systems, name)
     raise AttributeError(f"module 'namesake' has no attribute {name!r}")

@@ -1,12 +1,18 @@
+import json
+from shutil import copyfile
+
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from namesake.cli import app
 from namesake.errors import DataError
 from namesake.evaluation.benchmarks.decode import DECODERS
 from namesake.evaluation.benchmarks.ids import published_names
-from namesake.evaluation.submission import write_submission
+from namesake.evaluation.submission import submit, write_submission
 from namesake.images import open_images, read_image
 from namesake.records import Names
+from namesake.systems import run
 
 
 def test_submission__ids_of_the_official_list(scenes, colour_segmenter, tmp_path):
@@ -26,3 +32,24 @@ def test_submission__nothing_to_submit(scenes, colour_segmenter, tmp_path):
         write_submission(colour_segmenter(Names(("unicorn",)), {1: 1}), images, size=50, out=tmp_path)
     with pytest.raises(DataError, match="no ImageNet-S of 1000"):
         write_submission(colour_segmenter(Names(("tench",)), {1: 1}), images, size=1000, out=tmp_path)
+
+
+def test_submit__run_without_a_server_or_images(tmp_path):
+    with pytest.raises(DataError, match="voc2012 has no server"):
+        submit(tmp_path, benchmark="voc2012", root=tmp_path, out=tmp_path / "out")
+    with pytest.raises(DataError, match="expected the test images in"):
+        submit(tmp_path, benchmark="imagenet-s50", root=tmp_path, out=tmp_path / "out")
+
+
+@pytest.mark.slow
+def test_submit__a_run_and_the_folder_as_downloaded(scenes, tmp_path):
+    names = published_names("imagenet-s50").names
+    pictures = tmp_path / "ImageNetS50" / "test" / "n01443537"
+    pictures.mkdir(parents=True)
+    copyfile(scenes / "images" / "2.png", pictures / "2.png")
+    run("maskclip", names=names[1], images=pictures.parent, out=tmp_path / "run", preset="mini")
+    arguments = ["evaluate", str(tmp_path / "run"), "--benchmark", "imagenet-s50", "--root", str(tmp_path)]
+    done = CliRunner().invoke(app, [*arguments, "--submission", str(tmp_path / "out"), "--json"])
+    assert json.loads(done.stdout) == {"files": 1, "out": str(tmp_path / "out")}
+    found = DECODERS["red + 256 green"](tmp_path / "out" / "n01443537" / "2.png")
+    assert set(np.unique(found)) <= {0, 1}

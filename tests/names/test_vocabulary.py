@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from namesake.errors import NamesError
-from namesake.names import read_names, vocabulary, write_names
+from namesake.names import entries, read_names, write_names
 from namesake.records import Names
 
 
@@ -181,8 +181,8 @@ def test_too_long():
 
 
 def test_too_many(monkeypatch: pytest.MonkeyPatch):
-    assert vocabulary.MOST_NAMES == 2**16 - 2  # 16 bits hold them, background and "not sure"
-    monkeypatch.setattr(vocabulary, "MOST_NAMES", 3)
+    assert entries.MOST_NAMES == 2**16 - 2  # 16 bits hold them, background and "not sure"
+    monkeypatch.setattr(entries, "MOST_NAMES", 3)
     assert len(read_names("a, b, c")) == 3
     with pytest.raises(NamesError, match="4 names; at most 3"):
         read_names("a, b, c, d")

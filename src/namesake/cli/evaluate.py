@@ -30,6 +30,9 @@ def evaluate(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Where the record goes; in the run if not given.")] = None,
     prepare: Annotated[bool, typer.Option(help="Make the benchmark's own list of images first (coco20k).")] = False,
+    submission: Annotated[
+        Path | None, typer.Option(help="Folder to write PNGs of the test images to, as ImageNet-S's server takes them.")
+    ] = None,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -49,6 +52,9 @@ def evaluate(
     if prepare:
         made = prepare_coco20k(benchmark, root)
         say({"annotations": made}, as_json=as_json, lines=[f"annotations: {made}"])
+        return
+    if submission is not None:
+        _submit(run_folder, benchmark, root, submission, device=device, as_json=as_json)
         return
     scores = evaluate_run(
         run_folder,
@@ -127,6 +133,17 @@ def report(run_folder: RequiredRun, *, as_json: JsonOption = False, quiet: Quiet
     set_quiet(quiet)
     page = write_report(run_folder)
     say({"report": page}, as_json=as_json, lines=[f"report: {page}"])
+
+
+def _submit(run_folder: Path | None, benchmark: str, root: Path, out: Path, *, device: str, as_json: bool) -> None:
+    """Write what a benchmark's server takes; nothing is scored."""
+    from namesake.errors import ConfigError
+    from namesake.evaluation.submission import submit
+
+    if run_folder is None:
+        raise ConfigError("--submission wants the folder of a run before it: namesake evaluate RUN --submission DIR.")
+    files = submit(run_folder, benchmark=benchmark, root=root, out=out, device=device)
+    say({"files": files, "out": out}, as_json=as_json, lines=[f"{files} PNGs of the test images in {out}"])
 
 
 def _lines(scores: Any) -> list[str]:  # noqa: ANN401

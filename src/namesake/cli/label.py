@@ -48,35 +48,22 @@ def label(
     Example: namesake label --names "dog, cat" --images photos/ --system namedmask --out dataset/
     """
     from namesake import systems
-    from namesake.images import open_images
-    from namesake.names import read_names
-    from namesake.prediction import DatasetConfig, predict_images, refuse_foreign, write_dataset
-    from namesake.prediction.dataset import RUN
-    from namesake.segmenter import open_segmenter
-    from namesake.workspace import Workspace
+    from namesake.prediction import DatasetConfig
 
     set_quiet(quiet)
-    refuse_foreign(out)
-    if run_folder is None:
-        systems.run(
-            system,
-            names=names,
-            images=images,
-            out=out / RUN,
-            preset=preset,
-            config=tuple(config),
-            seed=seed,
-            device=device,
-            overwrite=overwrite,
-        )
-    pictures = open_images(images)
-    chosen = read_names(names) if names and run_folder is not None else None
-    with Workspace(out / RUN, overwrite=overwrite) as workspace:
-        where = run_folder or out / RUN
-        segmenter = open_segmenter(where / "segmenter" if (where / "segmenter").is_dir() else where)
-        predictions = workspace.step(predict_images, segmenter, pictures, names=chosen, device=device)
-    settings = DatasetConfig(unsure=unsure, validation=validation, seed=seed or 0)
-    made = write_dataset(predictions, pictures, out=out, config=settings, overwrite=overwrite)
+    made = systems.label(
+        system,
+        names=names,
+        images=images,
+        out=out,
+        finished=run_folder,
+        preset=preset,
+        config=tuple(config),
+        dataset=DatasetConfig(unsure=unsure, validation=validation, seed=seed or 0),
+        seed=seed,
+        device=device,
+        overwrite=overwrite,
+    )
     lines = [
         f"{name:<14} {', '.join(f'{key} {value}' for key, value in facts.items())}"
         for name, facts in made.exports.items()

@@ -9,17 +9,49 @@ import numpy as np
 from PIL import Image
 
 from namesake.errors import DataError
+from namesake.evaluation.benchmarks import BENCHMARKS
 from namesake.evaluation.benchmarks.benchmark import BACKGROUND
 from namesake.evaluation.benchmarks.decode import encode_red_green
 from namesake.evaluation.benchmarks.ids import published_names
 from namesake.evaluation.terms import labels_of, table_with
+from namesake.images import open_images
 from namesake.prediction import SegmentsImages, not_sure, segment_ahead
 from namesake.prediction.stream import Skipped
 from namesake.progress import track
 from namesake.records import Images, Names
+from namesake.segmenter import load_segmenter
 from namesake.workspace import write_atomically
 
-SIZES = (50, 300, 919)
+SIZES = {f"imagenet-s{size}": size for size in (50, 300, 919)}
+"""Benchmark -> number of names."""
+FOLDER = "test"
+
+
+def submit(run: Path, *, benchmark: str, root: Path, out: Path, device: str = "auto") -> int:
+    """Write what the server of a benchmark takes, from a run's predictions of its test images.
+
+    Args:
+        run: The run folder.
+        benchmark: A key of SIZES.
+        root: Where the benchmark lies; its test images are in `test/`.
+        out: A folder.
+        device: "auto", "cpu" or "cuda".
+
+    Returns:
+        The number of files.
+
+    Raises:
+        DataError: The benchmark has no such server, its test images are missing, or as `write_submission` has it.
+        WeightsError: The run holds no segmenter.
+    """
+    if benchmark not in SIZES:
+        raise DataError(f"{benchmark} has no server that takes PNGs; --submission is for {', '.join(SIZES)}.")
+    places = [root / home / FOLDER for home in BENCHMARKS[benchmark].homes]
+    there = [place for place in places if place.is_dir()]
+    if not there:
+        raise DataError(f"expected the test images in {places[0]}, found no folder. Download them, or give --root.")
+    segmenter = load_segmenter(run, device=device)
+    return write_submission(segmenter, open_images(there[0]), size=SIZES[benchmark], out=out)
 
 
 def write_submission(segmenter: SegmentsImages, images: Images, *, size: int, out: Path) -> int:
@@ -39,8 +71,9 @@ def write_submission(segmenter: SegmentsImages, images: Images, *, size: int, ou
     Raises:
         DataError: There is no such ImageNet-S, an image cannot be read, or no name is one of its.
     """
-    if size not in SIZES:
-        raise DataError(f"there is no ImageNet-S of {size} names; expected one of {', '.join(map(str, SIZES))}.")
+    sizes = list(SIZES.values())
+    if size not in sizes:
+        raise DataError(f"there is no ImageNet-S of {size} names; expected one of {', '.join(map(str, sizes))}.")
     official = Names(tuple(published_names(f"imagenet-s{size}").names.values()))
     known = labels_of(dict(enumerate((BACKGROUND, *segmenter.names.names))), official)
     if not any(known.values()):

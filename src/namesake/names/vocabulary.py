@@ -4,30 +4,24 @@ import difflib
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from namesake.errors import NamesError
-from namesake.names.doubts import BACKGROUND, say_shared
+from namesake.names.doubts import BACKGROUND
+from namesake.names.entries import AGAINST, Entry, assemble
 from namesake.progress import note
 from namesake.records import Names
 from namesake.workspace import write_json
 
-MOST_NAMES = 65_534
-"""Labels are stored in 16 bits; 0 is background and one value means "not sure"."""
 LONGEST = 200
-AGAINST = "-"
-"""Begins a context word, which says what the name is not."""
 NOT_SURE = 255
 FILE_SUFFIXES = {".txt", ".json", ".yaml", ".yml", ".csv", ".names"}
 REORDERING = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Characters that make a text show in another order than it is stored in."""
 INVISIBLE = {0x200B: None, 0xFEFF: None}
 """Marks without width that come along when a name is copied from a web page."""
-
-Entry = tuple[str, list[str]]
-"""Where an entry was found ("line 3"), and its words: the name, then synonyms."""
 
 
 def read_names(text_or_path: str | Path | Sequence[str]) -> Names:
@@ -36,10 +30,10 @@ def read_names(text_or_path: str | Path | Sequence[str]) -> Names:
     Accepted, in this order: a file that exists; a text with line breaks, read as such a file; a comma list.
     In a text file a line is `name` or `name, synonym, - context word` (what it is not: `crane, crane bird, - tower
     crane`), blank lines and lines that begin with `#` are passed over, and the line that begins with `background` gives
-    the words for what is none of the names. JSON and YAML hold
-    a list of such lines, `{id: line}` (0 background, ids without gaps; 255 is left out), `{prompt: name}`, or any of
-    them under the key "names" (with "synonyms" and "background" beside it: what `write_names` writes). Spelling,
-    slashes and upper case stay as they are; runs of blanks become one.
+    the words for what is none of the names. JSON and YAML hold a list of such lines, `{id: line}` (0 background, ids
+    without gaps; 255 is left out), `{prompt: name}`, or any of them under the key "names" (with "synonyms" and
+    "background" beside it: what `write_names` writes). Spelling, slashes and upper case stay as they are; runs of
+    blanks become one.
 
     Args:
         text_or_path: "dog, cat, park bench", a UTF-8 file (a byte order mark and CRLF are accepted), or a list of the
@@ -63,7 +57,7 @@ def read_names(text_or_path: str | Path | Sequence[str]) -> Names:
             'name a line, or the names themselves: "dog, cat, park bench".'
         )
     text = text.strip()
-    return _assemble(_lines(text) if "\n" in text else _items(text), source="the names given")
+    return assemble(_lines(text) if "\n" in text else _items(text), source="the names given")
 
 
 def write_names(names: Names, path: Path) -> None:
@@ -113,7 +107,7 @@ def _read_file(path: Path) -> Names:
             f"{path}: one line, so one name, {name!r}, with the synonyms {', '.join(words)}. "
             "If these are names of their own, put each on a line."
         )
-    return _assemble(entries, source=str(path))
+    return assemble(entries, source=str(path))
 
 
 def _decode(path: Path) -> str:
@@ -213,7 +207,7 @@ def _from_mapping(content: Any, *, source: str) -> Names:  # noqa: ANN401
                 raise NamesError(f"{source}: there are {kind} for {name!r}, which is not one of the names.{hint}")
             owner[name].extend(mark + word for word in words)
     nothing = None if background is None else _lists({BACKGROUND: background}, source)[BACKGROUND]
-    return _assemble(entries, source=source, background=nothing)
+    return assemble(entries, source=source, background=nothing)
 
 
 def _lists(content: Any, where: str) -> dict[str, list[str]]:  # noqa: ANN401
@@ -258,49 +252,3 @@ def _by_prompt(content: Mapping[Any, Any]) -> list[Entry]:
             raise NamesError(f"{where} has an empty name; give it one.")
         entries.setdefault(words[0].casefold(), (where, words))[1].extend(_words(str(prompt), where))
     return list(entries.values())
-
-
-def _assemble(entries: Iterable[Entry], *, source: str, background: list[str] | None = None) -> Names:
-    """Check the entries against each other and make the record.
-
-    An entry `background` gives label 0's words, unless `background` gives them already.
-    """
-    names: dict[str, tuple[str, list[str]]] = {}
-    found: dict[str, str] = {}
-    nothing: list[str] = []
-    for where, words in entries:
-        if not words:
-            continue
-        if words[0].casefold() == BACKGROUND:
-            nothing += [word for word in words if word not in nothing]
-            continue
-        key = words[0].casefold()
-        if key.startswith(AGAINST):
-            raise NamesError(f"{source}: {words[0]!r} in {where} is a context word without a name; put it after one.")
-        if key in names:
-            raise NamesError(
-                f"{source}: {words[0]!r} in {where} is the same as {names[key][0]!r} in {found[key]}; "
-                "names must differ in more than upper and lower case. Remove one."
-            )
-        others = {word.casefold(): word for word in words[1:]}
-        others.pop(key, None)
-        names[key], found[key] = (words[0], list(others.values())), where
-    if not names:
-        raise NamesError(f'{source}: expected at least one name, found none. For example: "dog, cat, park bench".')
-    if len(names) > MOST_NAMES:
-        raise NamesError(f"{source}: {len(names)} names; at most {MOST_NAMES} fit a label map. Use fewer.")
-    marked = [[word for word in words if word.startswith(AGAINST)] for _, words in names.values()]
-    against = tuple(tuple(word.removeprefix(AGAINST).strip() for word in words) for words in marked)
-    synonyms = tuple(
-        tuple(word for word in words if word not in out) for (_, words), out in zip(names.values(), marked, strict=True)
-    )
-    if background is None:  # else `write_names` wrote it, and it was said when it was first read
-        meant = zip((name for name, _ in names.values()), synonyms, strict=True)
-        say_shared(dict(meant), nothing or [BACKGROUND], source)
-    nothing = (nothing or [BACKGROUND]) if background is None else background
-    return Names(
-        names=tuple(name for name, _ in names.values()),
-        synonyms=synonyms if any(synonyms) else (),
-        background=tuple(nothing),
-        against=against if any(against) else (),
-    )

@@ -325,14 +325,15 @@ def load_segmenter(
 
 
 def open_segmenter(folder: Path) -> SegmenterFolder:
-    """The record of a segmenter on disk.
+    """The record of a segmenter on disk; `folder` is its own, or that of the run that holds it.
 
     Raises:
         WeightsError: There is none.
     """
-    settings = read_settings(folder)
-    counts = (read_manifest(folder) or {}).get("counts", {"names": len(settings.names)})
-    return SegmenterFolder(folder, counts=counts, models=settings.models, names=settings.names, kind=settings.kind)
+    where = _find(folder)
+    settings = read_settings(where)
+    counts = (read_manifest(where) or {}).get("counts", {"names": len(settings.names)})
+    return SegmenterFolder(where, counts=counts, models=settings.models, names=settings.names, kind=settings.kind)
 
 
 def _find(folder: Path) -> Path:

@@ -1,9 +1,11 @@
 """The systems: each turns names and unlabelled images into a segmenter, with one call a step of its paper.
 
-One file a system; `registry` lists them by name, `runs` carries one out in a run folder.
+One file a system; `registry` lists them by name, `runs` carries one out in a run folder, `labelling` makes a
+dataset of it.
 """
 
+from namesake.systems.labelling import label
 from namesake.systems.registry import SYSTEMS, System
 from namesake.systems.runs import RECORD, Run, configure, run
 
-__all__ = ["RECORD", "SYSTEMS", "Run", "System", "configure", "run"]
+__all__ = ["RECORD", "SYSTEMS", "Run", "System", "configure", "label", "run"]

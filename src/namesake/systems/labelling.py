@@ -1,0 +1,74 @@
+"""Names and unlabelled images in, a labelled dataset in every format out; knows no system and no format by name.
+
+A system is run on the images, or a finished run is taken; it predicts the same images, and these become the dataset.
+"""
+
+from pathlib import Path
+
+from namesake.images import open_images
+from namesake.names import read_names
+from namesake.prediction import DatasetConfig, LabelledFolder, predict_images, refuse_foreign, write_dataset
+from namesake.prediction.dataset import RUN
+from namesake.records import Images, Names
+from namesake.segmenter import open_segmenter
+from namesake.systems.runs import run
+from namesake.workspace import Workspace
+
+
+SETTINGS = DatasetConfig()
+
+
+def label(
+    system: str = "namedmask",
+    *,
+    names: Names | str | Path | None = None,
+    images: Images | str | Path,
+    out: str | Path,
+    finished: Path | None = None,
+    preset: str = "paper",
+    config: tuple[str, ...] = (),
+    dataset: DatasetConfig = SETTINGS,
+    seed: int | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
+) -> LabelledFolder:
+    """Make a dataset; interrupted work goes on when it is asked for again.
+
+    Args:
+        system: A key of SYSTEMS; it is run in the folder `run/` of the dataset.
+        names: As `run` takes them; with `finished`, the names to label instead of the run's own (open vocabulary).
+        images: A folder of unlabelled images: what is learned from, and what is labelled.
+        out: The dataset's folder.
+        finished: A run, or a segmenter, that labels as it is; nothing is trained, and `system` does not count.
+        preset: As `run` takes it.
+        config: As `run` takes it.
+        dataset: What becomes "not sure", and the split.
+        seed: Of everything random in the run.
+        device: "auto", "cpu" or "cuda".
+        overwrite: Replace what other settings made.
+
+    Raises:
+        DataError: No image shows any of the names.
+        NamesakeError: As `run`, `predict_images` and `write_dataset` have it.
+    """
+    folder = Path(out)
+    refuse_foreign(folder)
+    pictures = images if isinstance(images, Images) else open_images(Path(images))
+    place = folder / RUN
+    if finished is None:
+        run(
+            system,
+            names=names,
+            images=pictures,
+            out=place,
+            preset=preset,
+            config=config,
+            seed=seed,
+            device=device,
+            overwrite=overwrite,
+        )
+    asked = None if finished is None or not names else names if isinstance(names, Names) else read_names(names)
+    with Workspace(place, overwrite=overwrite) as workspace:
+        segmenter = open_segmenter(finished or place)
+        predictions = workspace.step(predict_images, segmenter, pictures, names=asked, device=device)
+    return write_dataset(predictions, pictures, out=folder, config=dataset, overwrite=overwrite)
