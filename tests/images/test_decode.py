@@ -98,22 +98,23 @@ def test_32_bit_integer_grey(encode: Encode):
 
 
 @pytest.mark.parametrize(
-    ("mode", "format_"),
+    ("mode", "format_", "options"),
     [
-        ("1", "PNG"),
-        ("L", "PNG"),
-        ("L", "PPM"),
-        ("P", "PNG"),
-        ("P", "GIF"),
-        ("YCbCr", "TIFF"),
-        ("CMYK", "TIFF"),
+        ("1", "PNG", {}),
+        ("L", "PNG", {}),
+        ("L", "PPM", {}),
+        ("P", "PNG", {}),
+        ("P", "GIF", {}),
+        ("YCbCr", "TIFF", {"compression": "tiff_lzw"}),
+        ("CMYK", "TIFF", {}),
     ],
 )
-def test_modes__as_pillow_converts_them(photo: np.ndarray, encode: Encode, mode: str, format_: str):
+def test_modes__as_pillow_converts_them(
+    photo: np.ndarray, encode: Encode, mode: str, format_: str, options: dict[str, str]
+):
     converted = Image.fromarray(photo).convert(mode)
-    np.testing.assert_allclose(
-        read_image(encode(converted, format_)).astype(int), np.asarray(converted.convert("RGB")).astype(int), atol=2
-    )
+    read = read_image(encode(converted, format_, **options))
+    np.testing.assert_allclose(read.astype(int), np.asarray(converted.convert("RGB")).astype(int), atol=2)
 
 
 def test_cmyk_jpeg__not_inverted(encode: Encode):
