@@ -14,7 +14,6 @@ from namesake.segmenter import open_segmenter
 from namesake.systems.runs import run
 from namesake.workspace import Workspace
 
-
 SETTINGS = DatasetConfig()
 
 
