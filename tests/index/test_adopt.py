@@ -1,5 +1,7 @@
 """Embeddings of another tool become an index: same rows, images by their ids here, sizes where they are known."""
 
+import io
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -75,4 +77,48 @@ def test_adopt__rows_of_other_images(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="1 of 5 rows"):
         adopt_embeddings(
             open_images(photos), embeddings=str(tmp_path / "embeddings"), encoder="some/clip", out=tmp_path / "out"
+        )
+
+
+def pack(shard: Path, names: list[str]) -> None:
+    """A shard as img2dataset writes it: an image, its caption and its facts under one key."""
+    content = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(content, format="JPEG")
+    shard.parent.mkdir(exist_ok=True)
+    with tarfile.open(shard, "w") as tar:
+        for name in names:
+            data = content.getvalue() if name.endswith("jpg") else b"{}"
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+
+
+def keyed(out: Path, keys: list[str]) -> str:
+    """Embeddings of a webdataset: of an image clip-retrieval keeps the key alone."""
+    for part in ("img_emb", "metadata"):
+        (out / part).mkdir(parents=True, exist_ok=True)
+    np.save(out / "img_emb" / "img_emb_0.npy", np.eye(len(keys), 4, dtype=np.float16))
+    pq.write_table(
+        pa.table({"image_path": keys, "caption": ["x"] * len(keys)}), out / "metadata" / "metadata_0.parquet"
+    )
+    return str(out)
+
+
+def test_adopt__keys_of_tar_shards(tmp_path: Path) -> None:
+    pack(tmp_path / "shards" / "00000.tar", ["000000000.jpg", "000000000.json", "000000001.jpg", "000000001.txt"])
+    pack(tmp_path / "shards" / "00001.tar", ["000010000.jpg"])
+    embeddings = keyed(tmp_path / "embeddings", ["000010000", "000000001"])
+    images = open_images(tmp_path / "shards")
+    index = adopt_embeddings(images, embeddings=embeddings, encoder="some/clip", out=tmp_path / "out")
+    assert index.images.ids == ("00001.tar/000010000.jpg", "00000.tar/000000001.jpg")
+    assert top_k(index, np.eye(4, dtype=np.float32)[[1]], 1)[1].tolist() == [[1]]
+
+
+def test_adopt__a_key_that_two_shards_have(tmp_path: Path) -> None:
+    for shard in ("a.tar", "b.tar"):
+        pack(tmp_path / "shards" / shard, ["0.jpg"])
+    embeddings = keyed(tmp_path / "embeddings", ["0"])
+    with pytest.raises(DataError, match="1 of 1 rows name an image that is not .* or several"):
+        adopt_embeddings(
+            open_images(tmp_path / "shards"), embeddings=embeddings, encoder="some/clip", out=tmp_path / "out"
         )

@@ -127,7 +127,8 @@ def open_embeddings(folder: Path, images: Images, *, encoder: str) -> Index:
     """Use embeddings that clip-retrieval made, as they are.
 
     Rows need not have unit length: search divides by it. A row's `image_path` may be an id, a path below
-    `images.folder`, or a path from elsewhere that ends in an id.
+    `images.folder`, a path from elsewhere that ends in an id, or, of tar shards, an image's key (its name in the tar
+    up to the first dot), which is what clip-retrieval writes of them.
 
     Args:
         folder: Holds `img_emb/` and `metadata/`.
@@ -142,6 +143,7 @@ def open_embeddings(folder: Path, images: Images, *, encoder: str) -> Index:
     """
     known = frozenset(images.ids)
     ids: list[str] = []
+    keys: dict[str, str] = {}
     dims = set()
     for rows, metadata in find_shards(folder):
         paths = read_column(metadata, IMAGE)
@@ -149,13 +151,17 @@ def open_embeddings(folder: Path, images: Images, *, encoder: str) -> Index:
         if len(array) != len(paths):
             raise DataError(f"{rows} has {len(array)} rows, {metadata} has {len(paths)}; they must be of one run.")
         dims.add(array.shape[1])
-        ids.extend(_as_id(str(path), known, images.folder) for path in paths)
+        found = [_as_id(str(path), known, images.folder) for path in paths]
+        if "" in found:
+            keys = keys or _members_by_key(images.ids)
+            found = [image_id or keys.get(str(path), "") for image_id, path in zip(found, paths, strict=True)]
+        ids.extend(found)
     if len(dims) != 1:
         raise DataError(f"{folder}: embeddings of {sorted(dims)} dimensions; one index holds those of one encoder.")
     unknown = ids.count("")
     if unknown:
         raise DataError(
-            f"{folder}: {unknown} of {len(ids)} rows name an image that is not in {images.folder}. "
+            f"{folder}: {unknown} of {len(ids)} rows name an image that is not in {images.folder}, or several there. "
             "Give the folder that was embedded."
         )
     return Index(
@@ -226,3 +232,15 @@ def _as_id(path: str, known: frozenset[str], folder: Path) -> str:
         posix = posix.relative_to(folder.as_posix())
     parts = posix.parts
     return next((tail for start in range(len(parts)) if (tail := "/".join(parts[start:])) in known), "")
+
+
+def _members_by_key(ids: Sequence[str]) -> dict[str, str]:
+    """Images in tars by their key in webdataset's sense; "" where several have the same."""
+    keys: dict[str, str] = {}
+    for image_id in ids:
+        _, tar, member = image_id.partition(".tar/")
+        if tar:
+            folder, slash, name = member.rpartition("/")
+            key = folder + slash + name.partition(".")[0]
+            keys[key] = "" if key in keys else image_id
+    return keys
