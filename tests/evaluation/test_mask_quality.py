@@ -8,7 +8,7 @@ from PIL import Image
 
 from namesake.errors import DataError
 from namesake.evaluation.benchmarks import open_benchmark
-from namesake.evaluation.mask_quality import mask_iou_per_name
+from namesake.evaluation.mask_quality import Fit, mask_fit_by_company, mask_iou_per_name
 from namesake.masks import rle
 from namesake.masks.store import MaskWriter, open_masks
 from namesake.records import Names, PseudoMask
@@ -54,3 +54,20 @@ def test_mask_iou__unknown_name_or_image(root: Path, tmp_path: Path) -> None:
         mask_iou_per_name(write(tmp_path / "one", {"a.png": (1, slice(4))}), Names(("bird",)), benchmark)
     with pytest.raises(DataError, match=r"z\.png"):
         mask_iou_per_name(write(tmp_path / "two", {"z.png": (1, slice(4))}), Names(("dog",)), benchmark)
+
+
+def test_mask_fit__alone_and_in_company(root: Path, tmp_path: Path) -> None:
+    both = np.zeros((8, 8), dtype=np.uint8)
+    both[:4], both[4:6] = 3, 5
+    Image.fromarray(both).save(root / "masks" / "b.png")
+    masks = write(tmp_path / "made", {"a.png": (1, slice(0, 2)), "b.png": (1, slice(2, 6))})
+    found = mask_fit_by_company(masks, Names(("dog", "cat")), open_benchmark("folder", root))
+    assert found == {"alone": Fit(1, 50.0, 0.0), "in company": Fit(1, pytest.approx(100 / 3), 50.0)}
+
+
+def test_mask_fit__nothing_in_company(root: Path, tmp_path: Path) -> None:
+    masks = write(tmp_path / "made", {"a.png": (1, slice(0, 4))})
+    company = mask_fit_by_company(masks, Names(("dog", "cat")), open_benchmark("folder", root))["in company"]
+    assert company.images == 0
+    assert np.isnan(company.iou)
+    assert company.others == 0

@@ -33,6 +33,13 @@ def test_counts__as_the_draw_promises():
     assert 0.12 < distractors < 0.38
 
 
+def test_pairs__a_thing_mostly_with_its_usual_partner():
+    names = [[str(thing.name) for thing in layout.things if thing.name] for layout in layouts("pairs")]
+    partners = [FAMILIES[both[0]].partner for both in names if len(both) == 2]
+    assert 0.5 < len(partners) / len(names) < 0.9
+    assert all(both[1] == FAMILIES[both[0]].partner or not FAMILIES[both[0]].partner for both in names if both[1:])
+
+
 def test_ground__usual_one_in_about_half():
     first = [(layout.things[0].name, layout.ground) for layout in layouts("unlabelled")]
     usual = [ground in FAMILIES[str(name)].grounds for name, ground in first]

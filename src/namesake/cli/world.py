@@ -12,7 +12,7 @@ from namesake.progress import set_quiet
 @app.command()
 def world(
     *,
-    draw: Annotated[str, typer.Option(help="captioned, unlabelled or scenes.")] = "scenes",
+    draw: Annotated[str, typer.Option(help="captioned, unlabelled, scenes, or pairs.")] = "scenes",
     out: Annotated[Path | None, typer.Option(help="Folder to write to.")] = None,
     count: Annotated[int, typer.Option(help="How many images.")] = 200,
     size: Annotated[int, typer.Option(help="Side in pixels.")] = 96,

@@ -35,9 +35,9 @@ class GuideConfig:
     """CLIP of the dense scores; "" leaves all masks as they are (paper)."""
     size: int | None = None
     """Shorter side that images are brought to; None keeps theirs."""
-    share: float = 0.3
+    share: float = 0.4
     """Another word takes part only where it is the likeliest one on so large a share of the mask."""
-    keep: float = 0.25
+    keep: float = 0.05
     """A mask of which less than this share would remain is left whole."""
     shard_size: int = 1000
     """Images a shard."""

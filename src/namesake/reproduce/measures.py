@@ -14,7 +14,7 @@ from namesake.evaluation import evaluate, open_benchmark
 from namesake.evaluation.benchmarks import BACKGROUND, Benchmark
 from namesake.evaluation.confusion import Confusion, fold
 from namesake.evaluation.instances import read_truth
-from namesake.evaluation.mask_quality import mask_iou_per_name
+from namesake.evaluation.mask_quality import mask_fit_by_company, mask_iou_per_name
 from namesake.evaluation.provenance import reading_of
 from namesake.evaluation.scores import iou_per_label, mean_iou_over_dataset
 from namesake.evaluation.sizes import SIZES
@@ -23,7 +23,7 @@ from namesake.images import read_image
 from namesake.masks.store import open_masks
 from namesake.prediction.stream import Skipped, segment_ahead
 from namesake.progress import track
-from namesake.records import Images
+from namesake.records import Images, Names, PseudoMasks
 from namesake.reproduce.table import Trial, Values
 from namesake.segmenter import Segmenter, load_segmenter
 from namesake.segmenter.named_regions import NamedRegions
@@ -152,12 +152,15 @@ def by_objects(trial: Trial) -> Values:
 
 def masks(trial: Trial) -> Values:
     """IoU of the pseudo-masks with the truth of the archives' images: mean over names, then each name."""
-    if trial.place.truth is None:
-        raise DataError("this table needs the truth of the unlabelled images; give --root a set that has it.")
-    made = open_masks(trial.run / trial.setting.facts["masks"])
-    names = trial.place.names[trial.setting.names]
-    found = mask_iou_per_name(made, names, open_benchmark(*trial.place.truth))
+    found = mask_iou_per_name(*_masks_and_truth(trial))
     return {"avg. IoU": float(np.mean(list(found.values()))), **found}
+
+
+def company(trial: Trial) -> Values:
+    """How the pseudo-masks fit where their name is alone and in company, and mean IoU over the dataset."""
+    fits = mask_fit_by_company(*_masks_and_truth(trial))
+    fitted = {f"masks {where}": fit.iou for where, fit in fits.items()}
+    return {**fitted, "others in masks": fits["in company"].others, **semantic(trial)}
 
 
 def thresholds(trial: Trial) -> Values:
@@ -184,6 +187,13 @@ def thresholds(trial: Trial) -> Values:
         )
         for limit, confusion in zip(THRESHOLDS, sums, strict=True)
     }
+
+
+def _masks_and_truth(trial: Trial) -> tuple[PseudoMasks, Names, Benchmark]:
+    if trial.place.truth is None:
+        raise DataError("this table needs the truth of the unlabelled images; give --root a set that has it.")
+    made = open_masks(trial.run / trial.setting.facts["masks"])
+    return made, trial.place.names[trial.setting.names], open_benchmark(*trial.place.truth)
 
 
 def _by_kind(iou: Mapping[str, float], trial: Trial) -> Values:

@@ -71,6 +71,8 @@ def measure_table(
     wanted = find_table(paper, table)
     if scale.preset == "mini" and not wanted.on_world:
         raise ConfigError(f"{paper} {table} is measured on real data only: {wanted.differs} Give --preset and --root.")
+    if scale.preset != "mini" and not wanted.benchmarks:
+        raise ConfigError(f"{paper} {table} is measured on the embedded world only; leave out --preset and --root.")
     if scale.preset != "mini" and scale.root is None:
         raise ConfigError(f"the preset {scale.preset} needs --root, the folder of benchmarks and unlabelled images.")
     tasks = [(paper, table, out / f"seed-{seed}", seed, scale) for seed in seeds]
@@ -100,11 +102,13 @@ def _measure_seed(paper: str, table: str, folder: Path, seed: int, scale: Scale)
     ours = [setting for setting in wanted.settings if setting.system and setting.scale != other]
     what = f"{paper}-{table}"
     if scale.preset == "mini" or scale.root is None:
-        place = mini_place(folder, seed=seed, device=scale.device)
+        place = mini_place(folder, seed=seed, device=scale.device, pool=wanted.pool)
         return {setting.label: _measure(setting, wanted, place, what) for setting in ours}
     found: dict[str, _Measured] = {}
     for column, benchmark in wanted.benchmarks.items():
-        place = real_place(benchmark, scale.root, folder, preset=scale.preset, seed=seed, device=scale.device)
+        place = real_place(
+            benchmark, scale.root, folder, preset=scale.preset, seed=seed, device=scale.device, pool=wanted.pool
+        )
         for setting in ours:
             one = _measure(setting, wanted, place, what)
             values = one.values if len(wanted.benchmarks) == 1 else {column: next(iter(one.values.values()))}

@@ -8,8 +8,11 @@ from typing import Any, Literal, NamedTuple
 from namesake.records import Images, Names
 from namesake.segmenter import Segmenter
 
-Vocabulary = Literal["things", "topics", "unseen", "unseen topics"]
-"""Names: of things; of things and stuff; of things that are kept from every training; of those and of stuff."""
+Vocabulary = Literal["things", "topics", "unseen", "unseen topics", "paired"]
+"""Names: of things; of things and stuff; of things that are kept from every training; of those and of stuff; of things
+that lie beside another."""
+Pool = Literal["things", "pairs", "own"]
+"""Unlabelled images: most with one thing; most with a thing and its usual partner; the benchmark's own."""
 
 
 class Place(NamedTuple):
@@ -17,7 +20,8 @@ class Place(NamedTuple):
 
     Attributes:
         benchmark: Key of the benchmark; "world" at mini scale.
-        roots: Where it lies: images of things, and of things that are kept from every training ("unseen").
+        roots: Where it lies: images of things, of things that are kept from every training ("unseen"), and of things
+            beside their usual partner ("pairs").
         images: The unlabelled images.
         truth: Key and place of a benchmark whose images are among those, where there is one.
         names: By vocabulary.
@@ -56,7 +60,7 @@ class Setting:
         names: What the system is run with.
         until: Last stage that is needed; None for all.
         asked: What the trained segmenter is asked for, where that is not what it was run with.
-        on: Images that it is measured on: those of the things, or those of unseen things.
+        on: Images that it is measured on: those of the things, of unseen things, or of pairs.
         read: Changes how the trained segmenter is read; None reads it as it is.
         facts: What the measure needs to know besides.
         scale: "paper" or "mini" for a row that is run at that scale only.
@@ -71,7 +75,7 @@ class Setting:
     names: Vocabulary = "things"
     until: str | None = None
     asked: Vocabulary | None = None
-    on: Literal["things", "unseen"] = "things"
+    on: Literal["things", "unseen", "pairs"] = "things"
     read: Callable[[Segmenter], Segmenter] | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     scale: Literal["", "mini", "paper"] = ""
@@ -114,6 +118,7 @@ class Table:
             the first value that is measured on each is ours of its column.
         differs: What is measured differently here, in words.
         counts: Values are counts: whole, and not compared with the first row.
+        pool: The unlabelled images; those of pairs are of the embedded world alone, a benchmark's own of real data.
     """
 
     title: str
@@ -123,6 +128,7 @@ class Table:
     benchmarks: Mapping[str, str] = field(default_factory=dict)
     differs: str = ""
     counts: bool = False
+    pool: Pool = "things"
 
     @property
     def on_world(self) -> bool:

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from namesake.reproduce.measures import finer_names, objects, semantic, sized, speed
+from namesake.reproduce.measures import finer_names, objects, semantic, sized, speed, topics
+from namesake.reproduce.namedmask import STUFF_MASKS
 from namesake.reproduce.table import Setting, Table
 from namesake.segmenter import Segmenter
 from namesake.segmenter.open_vocabulary import OpenVocabulary
@@ -21,6 +22,14 @@ def keep_duplicates(segmenter: Segmenter) -> Segmenter:
     assert isinstance(predictor, OpenVocabulary)
     every = predictor.with_inference(replace(predictor.inference, nms=1.0))
     return Segmenter(every, segmenter.settings, device=segmenter.device)
+
+
+def by_softmax(segmenter: Segmenter) -> Segmenter:
+    """The same segmenter with the paper's words for how sure an object's name is."""
+    predictor = segmenter.predictor
+    assert isinstance(predictor, OpenVocabulary)
+    other = predictor.with_inference(replace(predictor.inference, likeness="softmax"))
+    return Segmenter(other, segmenter.settings, device=segmenter.device)
 
 
 def at_side(side: int) -> Callable[[Segmenter], Segmenter]:
@@ -147,17 +156,30 @@ TABLES: dict[str, Table] = {
         ),
         objects,
         columns=(*AP, "agnostic AP", "mIoU"),
+        benchmarks={"AP": "voc2012-trainval"},
+    ),
+    "stuff": Table(
+        "Beyond the paper: stuff among the names",
+        (
+            Setting("saliency masks for all names (paper)", "zutis", names="topics"),
+            Setting("masks of FMbSeg's first stage for stuff", "zutis", STUFF_MASKS, names="topics"),
+        ),
+        topics,
+        columns=("mIoU", "mIoU things", "mIoU stuff"),
+        differs="16 things and 10 kinds of stuff.",
     ),
     "options": Table(
         "The paper's words where the released code differs",
         (
             Setting("as released", "zutis"),
             Setting("85 sentences a name", "zutis", ("training.prompts=templates",)),
-            Setting("softmax over names", "zutis", read=None, config=("training.inference.likeness=softmax",)),
-            Setting("no temperature", "zutis", ("training.temperature=1.0",)),
+            Setting("softmax over names", "zutis", read=by_softmax),
+            Setting("cosines scaled by 100", "zutis", ("training.temperature=100.0",), scale="paper"),
+            Setting("no temperature", "zutis", ("training.temperature=1.0",), scale="mini"),
         ),
         objects,
         columns=(*AP, "mIoU"),
+        benchmarks={"AP": "voc2012-trainval"},
         differs='The embedded preset already scales cosines by 15; "no temperature" is the released code\'s 1.',
     ),
 }  # fmt: skip

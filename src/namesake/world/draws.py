@@ -23,7 +23,7 @@ from namesake.world.stuff import STUFF
 
 UNSEEN_NAMES: tuple[str, ...] = ("bottle", "airplane", "duck", "umbrella", "snowman", "cactus", "teapot", "windmill")
 SEEN_NAMES: tuple[str, ...] = tuple(name for name in NAMES if name not in UNSEEN_NAMES)
-DRAWS: tuple[str, ...] = ("captioned", "unlabelled", "scenes")
+DRAWS: tuple[str, ...] = ("captioned", "unlabelled", "scenes", "pairs")
 SMALLEST_INSTANCE = 12
 """Things with fewer visible pixels (at 96 px; in proportion at other sizes) get label 0 and no instance."""
 QUALITY = 90
@@ -64,7 +64,7 @@ def render_scene(draw: str, index: int, *, seed: int, size: int = 96, names: Seq
     """Image `index` of a draw.
 
     Args:
-        draw: `captioned`, `unlabelled` or `scenes`.
+        draw: `captioned`, `unlabelled`, `scenes`, or `pairs` (a thing, mostly with its usual partner).
         index: 0 or more.
         seed: 0 or more.
         size: width and height in pixels, 32 to 512.

@@ -64,7 +64,7 @@ def write_world(
     """Write images 0 to `count` - 1 of a draw to a folder; finished images that lie there already are kept.
 
     Args:
-        kind: `captioned`, `unlabelled` or `scenes`.
+        kind: `captioned`, `unlabelled`, `scenes` or `pairs`.
         out: folder; new, empty, or begun by the same draw, seed, size and names.
         count: number of images; may be larger than in an earlier call.
         seed: 0 or more.
