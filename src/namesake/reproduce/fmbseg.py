@@ -56,7 +56,7 @@ TABLES: dict[str, Table] = {
         told,
         columns=EVERY,
         benchmarks=BENCHMARKS,
-        differs="Pixels without a mask are wrong, as in the paper.",
+        differs="Pixels without a mask are wrong, as in the paper. The last row is told which names each image shows.",
     ),
     "3": Table(
         "Modules and losses",
