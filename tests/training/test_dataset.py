@@ -15,7 +15,7 @@ from namesake.records import Archives, PseudoMask, PseudoMasks
 from namesake.shapes import not_sure
 from namesake.training.augment import augment
 from namesake.training.copy_paste import copy_paste
-from namesake.training.dataset import ArchiveSamples, ImageCache, MaskCodes, read_examples
+from namesake.training.dataset import ArchiveSamples, ArrayCache, MaskCodes, read_examples
 
 Collection = tuple[Archives, PseudoMasks]
 
@@ -144,7 +144,7 @@ def test_missing_image(collection: Collection) -> None:
 def test_cache_keeps_what_fits(tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
         Image.new("RGB", (10, 10), "red").save(tmp_path / name)
-    read = ImageCache(limit=10 * 10 * 3)
+    read = ArrayCache(read_image, limit=10 * 10 * 3)
     first = read(tmp_path / "a.png")
     assert read(tmp_path / "a.png") is first
     assert read(tmp_path / "b.png") is not read(tmp_path / "b.png")

@@ -17,6 +17,7 @@ from namesake.errors import DataError
 from namesake.evaluation.benchmarks import Benchmark
 from namesake.evaluation.provenance import TRUTH
 from namesake.evaluation.terms import labels_of
+from namesake.images import read_image
 from namesake.records import Names
 from namesake.segmenter import Segmenter, SegmenterFolder, Settings, open_segmenter
 from namesake.segmenter.closed_set import KIND, ClosedSet, architecture_of
@@ -24,7 +25,7 @@ from namesake.shapes import IGNORE, ImageArray, LabelArray, not_sure
 from namesake.training import TrainingConfig
 from namesake.training.augment import augment
 from namesake.training.copy_paste import copy_paste
-from namesake.training.dataset import ImageCache, Sample
+from namesake.training.dataset import ArrayCache, Sample
 from namesake.training.fit import forget
 from namesake.training.segmenter import train_on
 from namesake.workspace import stage
@@ -51,7 +52,7 @@ class TruthSamples(Dataset[Sample]):
         self._labels = np.zeros(max(*labels, benchmark.ignore) + 1, dtype=dtype)
         self._labels[list(labels)] = list(labels.values())
         self._labels[benchmark.ignore] = self.ignore
-        self._read = ImageCache()
+        self._read, self._truth = ArrayCache(read_image), ArrayCache(self._known)
 
     def __getitem__(self, index: int) -> Sample:
         """The sample of that number, 0 or more; there is no last one."""
@@ -74,7 +75,7 @@ class TruthSamples(Dataset[Sample]):
     def _crop(self, image_id: str, rng: Generator) -> tuple[ImageArray, LabelArray]:
         return augment(
             self._read(self.benchmark.images.path(image_id)),
-            self._labels[self.benchmark.truth(image_id)],
+            self._truth(image_id),
             rng,
             crop=self.config.crop,
             scale=self.config.scale,
@@ -82,6 +83,11 @@ class TruthSamples(Dataset[Sample]):
             colour=self.config.colour,
             published=self.config.published,
         )
+
+    def _known(self, image_id: str) -> LabelArray:
+        """True labels of an image, in the numbers of the names that are learned."""
+        known: LabelArray = self._labels[self.benchmark.truth(image_id)]
+        return known
 
 
 @stage("segmenter", opens=open_segmenter)

@@ -95,13 +95,22 @@ def pad_and_crop(
     left -= wide - width if on_left else 0
     rows, columns = slice(max(top, 0), min(top + crop, height)), slice(max(left, 0), min(left + crop, width))
     inside = (slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left))
-    column_sums = image.reshape(height, width * 3).sum(axis=0, dtype=np.int64)
-    mean = column_sums.reshape(width, 3).sum(axis=0) // (height * width)
-    cut = np.tile(mean.astype(np.uint8), (crop, crop)).reshape(crop, crop, 3)
+    cut = np.empty((crop, crop, 3), dtype=np.uint8)
+    if height < crop or width < crop:
+        cut[0] = _mean_colour(image)
+        cut[1:] = cut[0]
     cut[inside] = image[rows, columns]
     cut_labels = np.full((crop, crop), pad_label, dtype=labels.dtype)
     cut_labels[inside] = labels[rows, columns]
     return cut, cut_labels
+
+
+def _mean_colour(image: ImageArray) -> UInt8[ndarray, "3"]:
+    """Mean over all pixels, rounded down."""
+    height, width, _ = image.shape
+    column_sums = image.reshape(height, width * 3).sum(axis=0, dtype=np.uint32)
+    mean: UInt8[ndarray, "3"] = (column_sums.reshape(width, 3).sum(axis=0) // (height * width)).astype(np.uint8)
+    return mean
 
 
 def random_flip(image: ImageArray, labels: LabelArray, rng: Generator) -> tuple[ImageArray, LabelArray]:
@@ -130,7 +139,7 @@ def photometric(image: ImageArray, rng: Generator, *, strength: float = 1.0) -> 
     if rng.random() < 0.5 * strength:
         length = int(0.1 * image.shape[0] // 2 * 2) + 1
         x = gaussian_blur(x, length=length, sigma=rng.uniform(0.1, 2.0))
-    return np.ascontiguousarray((x + 0.5).astype(np.uint8).transpose(1, 2, 0))
+    return np.stack(tuple((x + 0.5).astype(np.uint8)), axis=-1)  # faster than a copy of the transposed array
 
 
 def colour_jitter(
@@ -191,11 +200,12 @@ def shift_hue(x: Planes, shift: float) -> Planes:
         (green - blue) * per_chroma,
         np.where(value == green, (blue - red) * per_chroma + 2, (red - green) * per_chroma + 4),
     )
-    turned = np.empty_like(x)
-    for channel, start in enumerate((5, 3, 1)):
-        place = hue + np.float32(6 * shift + start + 6)
-        place -= 6 * np.floor(place * np.float32(1 / 6))
-        turned[channel] = value - chroma * np.clip(np.minimum(place, 4 - place), 0, 1)
+    place = hue + np.array([6 * shift + start + 6 for start in (5, 3, 1)], dtype=np.float32)[:, None, None]
+    place -= 6 * np.floor(place * np.float32(1 / 6))
+    np.minimum(place, 4 - place, out=place)
+    np.clip(place, 0, 1, out=place)
+    place *= chroma
+    turned: Planes = np.subtract(value, place, out=place)
     return turned
 
 
@@ -204,7 +214,9 @@ def gaussian_blur(x: Planes, *, length: int, sigma: float) -> Planes:
 
     One matrix a side: at these sizes a dense product is faster than sliding a kernel.
     """
-    down, along = (torch.from_numpy(_blur_matrix(size, length, sigma)) for size in x.shape[1:])
+    _, height, width = x.shape
+    down = torch.from_numpy(_blur_matrix(height, length, sigma))
+    along = down if width == height else torch.from_numpy(_blur_matrix(width, length, sigma))
     return (down @ torch.from_numpy(np.ascontiguousarray(x)) @ along.T).numpy()
 
 

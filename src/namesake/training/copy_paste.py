@@ -49,7 +49,7 @@ def copy_paste(
         top = int(rng.integers(height - region.shape[0] + 1))
         left = int(rng.integers(width - region.shape[1] + 1))
         place = (slice(top, top + region.shape[0]), slice(left, left + region.shape[1]))
-        canvas[place][region] = image[box][region]
-        canvas_labels[place][region] = label[box][region]
-        owners[place][region] = number
+        np.copyto(canvas[place], image[box], where=region[..., None])
+        np.copyto(canvas_labels[place], label[box], where=region)
+        np.copyto(owners[place], np.uint8(number), where=region)
     return canvas, canvas_labels, owners

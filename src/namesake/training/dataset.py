@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple, final
+from typing import Generic, NamedTuple, TypeVar, final
 
 import numpy as np
 import torch
@@ -29,6 +29,9 @@ from namesake.records import Archives, Images, PseudoMask, PseudoMasks
 from namesake.shapes import IGNORE, ImageArray, LabelArray
 from namesake.training.augment import augment
 from namesake.training.copy_paste import copy_paste
+
+Key = TypeVar("Key")
+Array = TypeVar("Array", bound=ndarray)
 
 CACHE_BYTES = 64 * 2**20
 """Decoded images that a process keeps: all of a small collection, a part of a large one."""
@@ -81,8 +84,34 @@ class Sample(NamedTuple):
 
 
 @final
+class ArrayCache(Generic[Key, Array]):
+    """The array that `read` makes of a key; keeps the first ones that fit into `limit` bytes.
+
+    Samples are drawn uniformly, so which ones are kept makes no difference. Nobody may write into an array.
+    """
+
+    def __init__(self, read: Callable[[Key], Array], limit: int = CACHE_BYTES) -> None:
+        self._read, self._room = read, limit
+        self._kept: dict[Key, Array] = {}
+
+    def __call__(self, key: Key) -> Array:
+        """The array of a key.
+
+        Raises:
+            NamesakeError: What `read` raises.
+        """
+        if key in self._kept:
+            return self._kept[key]
+        array = self._read(key)
+        if array.nbytes <= self._room:
+            self._room -= array.nbytes
+            self._kept[key] = array
+        return array
+
+
+@final
 class MaskCodes:
-    """Masks for random access: their codes in an unnamed file, their places in memory.
+    """Masks for random access: their codes in an unnamed file, their places and some decoded ones in memory.
 
     Args:
         masks: At most one an image; of several the last counts.
@@ -100,37 +129,15 @@ class MaskCodes:
             file.flush()
             self._codes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if end else b""
         self._entries = np.array(entries, dtype=np.int64).reshape(-1, 4)
+        self._decoded = ArrayCache(self._decode, CACHE_BYTES // 4)
 
     def __getitem__(self, place: int) -> UInt8[ndarray, "height width"]:
-        """The mask at one of `places`, by image id: 0 or 1, at the original size."""
+        """The mask at one of `places`, by image id: 0 or 1, at the original size; not to be written into."""
+        return self._decoded(place)
+
+    def _decode(self, place: int) -> UInt8[ndarray, "height width"]:
         start, end, height, width = (int(value) for value in self._entries[place])
         return rle.decode(self._codes[start:end], height, width).view(np.uint8)
-
-
-@final
-class ImageCache:
-    """Decoded images by file; keeps the first ones that fit into `limit` bytes.
-
-    Samples are drawn uniformly, so which ones are kept makes no difference.
-    """
-
-    def __init__(self, limit: int = CACHE_BYTES) -> None:
-        self._room = limit
-        self._kept: dict[Path, ImageArray] = {}
-
-    def __call__(self, path: Path) -> ImageArray:
-        """The image of a file.
-
-        Raises:
-            ImagesError: It cannot be read.
-        """
-        if path in self._kept:
-            return self._kept[path]
-        image = read_image(path)
-        if image.nbytes <= self._room:
-            self._room -= image.nbytes
-            self._kept[path] = image
-        return image
 
 
 @final
@@ -170,7 +177,7 @@ class ArchiveSamples(Dataset[Sample]):
         self.examples = examples
         self.crop, self.copy_paste_max, self.seed, self.scale = crop, copy_paste_max, seed, scale
         self.colour, self.ignore, self.published = colour, ignore, published
-        self._read = ImageCache(cache_bytes)
+        self._read = ArrayCache(read_image, cache_bytes)
 
     def __getitem__(self, index: int) -> Sample:
         """The sample of that number, 0 or more; there is no last one."""

@@ -16,12 +16,13 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from namesake.errors import DataError
+from namesake.images import read_image
 from namesake.masks.store import read_masks
 from namesake.records import PseudoMask, PseudoMasks
 from namesake.shapes import IGNORE, ImageArray, not_sure
 from namesake.training.augment import augment
 from namesake.training.copy_paste import copy_paste
-from namesake.training.dataset import CACHE_BYTES, Examples, ImageCache, MaskCodes, read_line
+from namesake.training.dataset import CACHE_BYTES, ArrayCache, Examples, MaskCodes, read_line
 
 Numbers = UInt8[ndarray, "height width"]
 """Number of the object at each pixel, counted from 1; 0 for none, 255 for pixels that do not count."""
@@ -129,7 +130,7 @@ class InstanceSamples(Dataset[InstanceSample]):
         self.crop, self.copy_paste_max, self.same_archive = crop, copy_paste_max, same_archive
         self.seed, self.scale, self.colour, self.published = seed, scale, colour, published
         self._by_archive = [np.flatnonzero(examples.archive == label) for label in np.unique(examples.archive)]
-        self._read = ImageCache(cache_bytes)
+        self._read = ArrayCache(read_image, cache_bytes)
 
     def __getitem__(self, index: int) -> InstanceSample:
         """The sample of that number, 0 or more; there is no last one."""

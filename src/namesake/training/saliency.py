@@ -19,13 +19,14 @@ from torch.utils.data import Dataset
 from namesake.encoders import Preprocessing, load_dino
 from namesake.encoders.vit import config_of
 from namesake.errors import ConfigError, DataError
+from namesake.images import read_image
 from namesake.images.geometry import resize, resize_labels
 from namesake.masks.saliency import SelfMask, SelfMaskConfig, read_saliency_card, save_selfmask
 from namesake.masks.store import read_masks
 from namesake.records import Artifact, Images, ModelCard, PseudoMasks
 from namesake.segmenter.settings import normalise
 from namesake.training.augment import RIGHT_BOTTOM, pad_and_crop, photometric, random_flip
-from namesake.training.dataset import ImageCache, MaskCodes, Sample
+from namesake.training.dataset import ArrayCache, MaskCodes, Sample
 from namesake.training.fit import fit, forget
 from namesake.training.losses import mask_queries, poly, sawtooth
 from namesake.workspace import read_manifest, stage
@@ -214,7 +215,7 @@ class SaliencySamples(Dataset[Sample]):
                 f"there is nothing to train on: none of the {len(images)} images in {images.folder} has a mask in "
                 f"{masks.folder}. Run the mask stage again."
             )
-        self._read = ImageCache()
+        self._read = ArrayCache(read_image)
         self._pass, self._order = -1, np.zeros(0, dtype=np.int64)
 
     def __getitem__(self, index: int) -> Sample:
