@@ -9,7 +9,7 @@ from torch.nn.functional import interpolate
 from namesake.encoders import AutomaticConfig
 from namesake.encoders.patches import load_patch_encoder
 from namesake.errors import WeightsError
-from namesake.images.geometry import resize_labels, resize_longer_side
+from namesake.images.geometry import resize, resize_labels, resize_longer_side
 from namesake.masks.proposals import load_masks_from
 from namesake.names.prompts import TEMPLATES
 from namesake.records import Names
@@ -147,3 +147,38 @@ def test_templates__are_the_85_where_asked_for(tiny_clip: Path) -> None:
     many = TextSide(str(tiny_clip), prompts="templates", joint=10, device="cpu")
     assert len(TEMPLATES) == 85
     assert not torch.allclose(single.texts_of(["dog"]), many.texts_of(["dog"]))
+
+
+@pytest.fixture
+def local(base: Segmenter) -> Segmenter:
+    """Every feature depends on its own patch alone: no attention, no positions."""
+    with torch.no_grad():
+        for name, weight in (
+            *base.predictor.encoder.vit.named_parameters(),
+            *base.predictor.alignment.named_parameters(),
+        ):
+            if "position" in name or "attention.output" in name or "o_proj" in name or "mixed" in name:
+                weight.zero_()
+    return base
+
+
+def test_tiles__equal_the_whole_where_features_are_local(local: Segmenter) -> None:
+    image = np.random.default_rng(5).integers(0, 256, (120, 170, 3), dtype=np.uint8)
+    tiled = Segmenter(local.predictor, local.settings, tile=48).segment(image)
+    predictor = local.predictor
+    with torch.inference_mode():
+        fitted = resize(image, height=8 * 15, width=8 * 21)
+        raw = predictor.encoder.patch_features(predictor.encoder.preprocessing.normalise([fitted]))
+        features = predictor.alignment(raw.flatten(1, 2)).reshape(15, 21, -1)
+        whole = predictor.read(image, 5 * (features @ predictor.texts.T).permute(2, 0, 1), height=120, width=170)
+    np.testing.assert_allclose(tiled.confidence, whole.confidence, atol=1e-4)
+    assert (tiled.labels == whole.labels).mean() > 0.9999
+    assert len(np.unique(tiled.labels)) > 1
+
+
+def test_tiles__refined_too_and_small_images_as_ever(refined: Segmenter, image: np.ndarray) -> None:
+    tiling = Segmenter(refined.predictor, refined.settings, tile=32)
+    found = tiling.segment(np.kron(image, np.ones((3, 2, 1), dtype=np.uint8)))
+    assert found.labels.shape == found.confidence.shape == (120, 112)
+    small = np.ascontiguousarray(image[:32, :32])
+    np.testing.assert_array_equal(tiling.segment(small).labels, refined.segment(small).labels)

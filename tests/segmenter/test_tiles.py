@@ -79,7 +79,7 @@ def test_tiles__any_size(query: Segmenter, tmp_path) -> None:
 
 
 def test_tiles__a_closed_set_knows_none(segmenter: Segmenter) -> None:
-    with pytest.raises(ConfigError, match="kind query"):
+    with pytest.raises(ConfigError, match="kind query or aligned"):
         Segmenter(segmenter.predictor, segmenter.settings, tile=64)
 
 

@@ -21,7 +21,8 @@ def predict(
     ] = "",
     instances: Annotated[bool, typer.Option(help="Write instances.json too.")] = True,
     tile: Annotated[
-        int | None, typer.Option(help="Segment larger images in tiles of this side, at their resolution (zutis).")
+        int | None,
+        typer.Option(help="Segment larger images in tiles of this side, at their resolution (zutis, fmbseg)."),
     ] = None,
     unsure: Annotated[
         bool, typer.Option(help="Label 255 where the run is less sure than it should be (zutis).")

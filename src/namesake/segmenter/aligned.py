@@ -98,11 +98,19 @@ class Aligned:
     @torch.inference_mode()
     def predict(self, images: Sequence[ImageArray], *, height: int, width: int) -> list[Prediction]:
         """Labels and confidence of height x width."""
-        logits = compare(self.features(images), self.texts, temperature=self.inference.temperature)
-        base = [decide(each, height=height, width=width, labels=self.words.labels) for each in logits]
-        if self.source is None:
-            return base
-        return [self._refined(*each) for each in zip(images, logits, base, strict=True)]
+        found = zip(images, self.logits(images), strict=True)
+        return [self.read(image, logits, height=height, width=width) for image, logits in found]
+
+    def logits(self, images: Sequence[ImageArray]) -> Float[Tensor, "batch words rows columns"]:
+        """Similarities of patches and words, times the temperature."""
+        return compare(self.features(images), self.texts, temperature=self.inference.temperature)
+
+    def read(
+        self, image: ImageArray, logits: Float[Tensor, "words rows columns"], *, height: int, width: int
+    ) -> Prediction:
+        """Labels and confidence of height x width from an image's logits, which are of any resolution."""
+        base = decide(logits, height=height, width=width, labels=self.words.labels)
+        return base if self.source is None else self._refined(image, logits, base)
 
     def features(self, images: Sequence[ImageArray]) -> PatchFeatures:
         """Aligned features of every patch, of length 1."""

@@ -78,6 +78,10 @@ class SegmenterFolder(Artifact):
     kind: str = ""
 
 
+TILED = (OpenVocabulary, aligned.Aligned)
+"""Kinds that segment large images tile by tile."""
+
+
 @final
 class Segmenter:
     """Names the pixels of images.
@@ -107,8 +111,10 @@ class Segmenter:
         key: str = "",
         folder: Path | None = None,
     ) -> None:
-        if tile is not None and (tile < 1 or not isinstance(predictor, OpenVocabulary)):
-            raise ConfigError(f"tile is {tile}; expected a side of 1 or more, and a segmenter of the kind query.")
+        if tile is not None and (tile < 1 or not isinstance(predictor, TILED)):
+            raise ConfigError(
+                f"tile is {tile}; expected a side of 1 or more, and a segmenter of the kind query or aligned."
+            )
         self.predictor, self.settings = predictor, settings
         self.device, self.precision, self.tile, self.key = device, precision, tile, key
         self.folder = folder
@@ -221,7 +227,7 @@ class Segmenter:
         height, width = images[0].shape[:2]
         tiled = self.tile is not None and max(height, width) > self.tile and longer_side is None
         with arithmetic(self.device, precision=self.precision):
-            if tiled and isinstance(self.predictor, OpenVocabulary):
+            if tiled and isinstance(self.predictor, TILED):
                 return [predict_tiled(self.predictor, image, tile=self.tile or 0) for image in images]
             fitted = [_shrink(image, longer_side or self.settings.longer_side) for image in images]
             return self.predictor.predict(fitted, height=height, width=width)

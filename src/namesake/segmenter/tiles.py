@@ -1,8 +1,8 @@
 """One image too large for the network in, the same prediction as for a small one out, tile by tile; it names nothing.
 
 Tiles overlap. Where they do, their logits are averaged with weights that fall to nothing towards a tile's inner border,
-so that no seam shows, and all tiles share the mean that the network takes off its tokens, so that no tile is brighter
-than the next. Objects that two tiles both see, and draw alike where they share pixels, are one.
+so that no seam shows, and all tiles of a query segmenter share the mean that the network takes off its tokens, so that
+no tile is brighter than the next. Objects that two tiles both see, and draw alike where they share pixels, are one.
 """
 
 from collections.abc import Sequence
@@ -17,6 +17,7 @@ from torch.nn.functional import interpolate
 
 from namesake.images.geometry import Box, crop, resize, resize_longer_side
 from namesake.records import Instances, Prediction
+from namesake.segmenter.aligned import Aligned
 from namesake.segmenter.instances import name_proposals, suppress
 from namesake.segmenter.open_vocabulary import FEWEST_PATCHES, OpenVocabulary
 from namesake.segmenter.query_segmenter import Proposals
@@ -27,6 +28,8 @@ SHARED = 4
 FEWEST_TILE_PATCHES = 8
 SAME = 0.5
 """IoU, within the pixels that two tiles share, from which two objects of one name are one."""
+LEAST_WEIGHT = 1e-3
+"""Of a cell of a tile so small that the borders of two neighbours fall together."""
 CELLS = 2
 """Rows and columns of the network's grid for each patch."""
 
@@ -47,17 +50,45 @@ class Part(NamedTuple):
     score: float
 
 
-@torch.inference_mode()
-def predict_tiled(predictor: OpenVocabulary, image: ImageArray, *, tile: int) -> Prediction:
-    """Labels, confidence and objects of an image, from tiles of about `tile` pixels.
-
-    Memory for activations is that of one tile; what grows with the image is one map a word on the network's grid, and
-    the result.
+def predict_tiled(predictor: OpenVocabulary | Aligned, image: ImageArray, *, tile: int) -> Prediction:
+    """Labels, confidence and, of a query segmenter, objects of an image, from tiles of about `tile` pixels.
 
     Args:
         predictor: What segments.
         image: Of any size.
-        tile: Side in pixels; rounded down to a multiple of the patch, at least 8 patches.
+        tile: Side in pixels.
+    """
+    tiled = _query_tiled if isinstance(predictor, OpenVocabulary) else _aligned_tiled
+    return tiled(predictor, image, tile=tile)  # type: ignore[arg-type]
+
+
+@torch.inference_mode()
+def _aligned_tiled(predictor: Aligned, image: ImageArray, *, tile: int) -> Prediction:
+    """Every tile is brought to the size that the encoder wants; masks that refine are those of the image as a whole.
+
+    Memory is that of one tile, of one map a word on the encoder's grid, and of the image and the result.
+    """
+    height, width = image.shape[:2]
+    patch = predictor.encoder.patch_size
+    size = max(1, round(predictor.inference.side / patch))
+    rows, columns = (max(size, round(side * size / tile)) for side in (height, width))
+    fitted = resize(image, height=rows * patch, width=columns * patch)
+    total, weights = torch.zeros(len(predictor.texts), rows, columns), torch.zeros(rows, columns)
+    for box in tile_boxes(rows, columns, size=size):
+        inside = (slice(box.top, box.top + box.height), slice(box.left, box.left + box.width))
+        weight = window(box, rows=rows, columns=columns).clamp(min=LEAST_WEIGHT)
+        pixels = Box(*(patch * value for value in box))
+        total[:, *inside] += predictor.logits([crop(fitted, pixels)])[0].cpu() * weight
+        weights[inside] += weight
+    return predictor.read(image, (total / weights).to(predictor.texts.device), height=height, width=width)
+
+
+@torch.inference_mode()
+def _query_tiled(predictor: OpenVocabulary, image: ImageArray, *, tile: int) -> Prediction:
+    """Tiles are a multiple of the patch, at least 8 patches.
+
+    Memory for activations is that of one tile; what grows with the image is one map a word on the network's grid, and
+    the result.
     """
     height, width = image.shape[:2]
     patch = predictor.network.config.encoder.patch
