@@ -29,7 +29,7 @@ def evaluate(
         list[str] | None, typer.Option(help="images, foreground, boundary or sizes: scores beside the table's.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Where the record goes; in the run if not given.")] = None,
-    prepare: Annotated[bool, typer.Option(help="Make the benchmark's own list of images first (coco20k).")] = False,
+    prepare: Annotated[bool, typer.Option(help="Make annotations first: coco20k's list, objects of VOC.")] = False,
     submission: Annotated[
         Path | None, typer.Option(help="Folder to write PNGs of the test images to, as ImageNet-S's server takes them.")
     ] = None,
@@ -42,7 +42,8 @@ def evaluate(
     Example: namesake evaluate runs/pets --benchmark folder --root labelled/
     """
     from namesake.evaluation import evaluate_run
-    from namesake.evaluation.benchmarks import as_measures, prepare_coco20k
+    from namesake.evaluation.benchmarks import as_measures
+    from namesake.evaluation.benchmarks import prepare as make_ready
     from namesake.names import read_names
 
     set_quiet(quiet)
@@ -50,7 +51,7 @@ def evaluate(
         _list(as_json=as_json)
         return
     if prepare:
-        made = prepare_coco20k(benchmark, root)
+        made = make_ready(benchmark, root)
         say({"annotations": made}, as_json=as_json, lines=[f"annotations: {made}"])
         return
     if submission is not None:

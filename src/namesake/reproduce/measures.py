@@ -24,13 +24,28 @@ from namesake.masks.store import open_masks
 from namesake.prediction.stream import Skipped, segment_ahead
 from namesake.progress import track
 from namesake.records import Images, Names, PseudoMasks
-from namesake.reproduce.table import Trial, Values
+from namesake.reproduce.table import Place, Table, Trial, Values
 from namesake.segmenter import Segmenter, load_segmenter
 from namesake.segmenter.named_regions import NamedRegions
 from namesake.shapes import not_sure
 
 TIMED = 64
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(20))
+
+
+def check_objects(table: Table, place: Place) -> None:
+    """Say what is missing before anything is run.
+
+    Raises:
+        DataError: The table is about objects, and the benchmark tells none apart.
+    """
+    needed = table.measure in {objects, speed, by_objects}
+    for root in set(place.roots.values()) if needed else ():
+        if open_benchmark(place.benchmark, root).objects is None:
+            raise DataError(
+                f"this table is about objects, and {root} has no annotations of them. Make them with `namesake "
+                f"evaluate --benchmark {place.benchmark} --root {root} --prepare`."
+            )
 
 
 def segmenter_of(trial: Trial) -> Segmenter:

@@ -12,7 +12,7 @@ from namesake import systems
 from namesake.errors import ConfigError, unknown
 from namesake.evaluation.provenance import Provenance, provenance_of, reading_of
 from namesake.progress import note
-from namesake.reproduce.measures import benchmark_of
+from namesake.reproduce.measures import benchmark_of, check_objects
 from namesake.reproduce.papers import PAPERS
 from namesake.reproduce.places import mini_place, real_place
 from namesake.reproduce.table import Outcome, Place, Setting, Table, Trial, Values
@@ -109,6 +109,7 @@ def _measure_seed(paper: str, table: str, folder: Path, seed: int, scale: Scale)
         place = real_place(
             benchmark, scale.root, folder, preset=scale.preset, seed=seed, device=scale.device, pool=wanted.pool
         )
+        check_objects(wanted, place)
         for setting in ours:
             one = _measure(setting, wanted, place, what)
             values = one.values if len(wanted.benchmarks) == 1 else {column: next(iter(one.values.values()))}

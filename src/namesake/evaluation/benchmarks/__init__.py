@@ -7,7 +7,7 @@ all benchmarks, `layouts` how they lie on disk, `decode` how their label maps ar
 from namesake.evaluation.benchmarks.benchmark import BACKGROUND, Benchmark, Measure, plain, size_of
 from namesake.evaluation.benchmarks.ids import read_ids
 from namesake.evaluation.benchmarks.listing import Listing
-from namesake.evaluation.benchmarks.registry import as_measures, open_benchmark, prepare_coco20k
+from namesake.evaluation.benchmarks.registry import as_measures, open_benchmark, prepare, prepare_coco20k
 from namesake.evaluation.benchmarks.table import BENCHMARKS
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "as_measures",
     "open_benchmark",
     "plain",
+    "prepare",
     "prepare_coco20k",
     "read_ids",
     "size_of",

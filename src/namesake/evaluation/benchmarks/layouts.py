@@ -84,6 +84,7 @@ class Paired:
         label_suffix: End of its labels'.
         decode: How labels are stored.
         needs: Further files that have to be there.
+        numbers: Folder of index PNGs that number each image's objects; annotations are prepared from it.
     """
 
     images: str
@@ -93,6 +94,7 @@ class Paired:
     label_suffix: str = ".png"
     decode: str = "index"
     needs: tuple[str, ...] = ()
+    numbers: str = ""
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -113,7 +115,13 @@ class Paired:
         if self.image_suffix and not self.list:
             images = Images(images.folder, tuple(each for each in images.ids if each.endswith(self.image_suffix)))
         check_pairs(images, read)
-        return Found(images, read)
+        objects = root / self.annotations if self.numbers else None
+        return Found(images, read, objects if objects is not None and objects.is_file() else None)
+
+    @property
+    def annotations(self) -> str:
+        """File of the objects, once they are prepared."""
+        return self.list.removesuffix(".txt") + "-objects.json"
 
     def _ids(self, root: Path) -> tuple[str, ...]:
         if self.list == "labels":

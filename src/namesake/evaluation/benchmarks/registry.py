@@ -8,10 +8,11 @@ from namesake.errors import ConfigError, DataError, unknown
 from namesake.evaluation.benchmarks.benchmark import BACKGROUND, Benchmark, Measure
 from namesake.evaluation.benchmarks.coco import write_subset
 from namesake.evaluation.benchmarks.ids import published_names
-from namesake.evaluation.benchmarks.layouts import Found, Layout
+from namesake.evaluation.benchmarks.layouts import Found, Layout, Paired
 from namesake.evaluation.benchmarks.listing import Listing
 from namesake.evaluation.benchmarks.remap import Remapped
 from namesake.evaluation.benchmarks.table import BENCHMARKS, COCO_LIST
+from namesake.evaluation.benchmarks.voc_objects import write_voc_objects
 from namesake.progress import note
 
 
@@ -100,6 +101,32 @@ def as_measures(words: Collection[str]) -> tuple[Measure, ...]:
     return tuple(known[word] for word in words)
 
 
+def prepare(name: str, root: Path) -> Path:
+    """Make what a benchmark's download has in another form: COCO-20K's annotations, those of VOC's objects.
+
+    Args:
+        name: A key of BENCHMARKS.
+        root: Where it lies.
+
+    Returns:
+        The file of annotations.
+
+    Raises:
+        DataError: The benchmark needs no preparation, or something is missing.
+    """
+    listing = BENCHMARKS.get(name)
+    if listing is None or not any(isinstance(each, Paired) and each.numbers for each in listing.layouts):
+        return prepare_coco20k(name, root)
+    layout, home = _find(name, listing, root)
+    assert isinstance(layout, Paired)
+    found, names = layout.open(home), published_names(listing.ids).names
+    count = write_voc_objects(
+        found.images, found.read, home / layout.numbers, home / layout.annotations, names=dict(names)
+    )
+    note(f"{count} objects in {home / layout.annotations}")
+    return home / layout.annotations
+
+
 def prepare_coco20k(name: str, root: Path) -> Path:
     """Write the annotations of COCO-20K from those of train2014; see `write_subset`.
 
@@ -114,7 +141,7 @@ def prepare_coco20k(name: str, root: Path) -> Path:
         DataError: Another benchmark was asked for, or the annotations are missing.
     """
     if name != "coco20k":
-        raise DataError(f"{name} needs no preparation; coco20k does.")
+        raise DataError(f"{name} needs no preparation; coco20k does, and voc2012 for its objects.")
     listed, out = root / "coco_20k_filenames.txt", root / COCO_LIST
     count = write_subset(
         root / "annotations" / "instances_train2014.json",

@@ -19,7 +19,15 @@ COCO_LIST = "annotations/instances_train2014_sel20k.json"
 def _voc(split: str, images: int, *, title: str, tables: tuple[str, ...], background: bool = True) -> Listing:
     return Listing(
         title=title,
-        layouts=(Paired("JPEGImages", "SegmentationClass", f"ImageSets/Segmentation/{split}.txt", ".jpg"),),
+        layouts=(
+            Paired(
+                "JPEGImages",
+                "SegmentationClass",
+                f"ImageSets/Segmentation/{split}.txt",
+                ".jpg",
+                numbers="SegmentationObject",
+            ),
+        ),
         ids="voc",
         background=(0,) if background else (),
         ignored=(IGNORE,) if background else (IGNORE, 0),
