@@ -1,15 +1,22 @@
 """Mask AP against values that follow from its definition, and its edge cases."""
 
+import contextlib
+import io
 import json
 import math
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
 
 from namesake.errors import DataError
 from namesake.evaluation import evaluate, open_benchmark
 from namesake.evaluation.instances import COMPONENTS, OBJECTS, InstanceScorer, pieces, read_truth
+from namesake.evaluation.results import Found
 from namesake.masks import rle
 from namesake.records import Instances, InstanceScores, Names, Prediction
 
@@ -53,6 +60,53 @@ def score(truth: list[tuple[int, np.ndarray]], found: list[tuple[int, float, np.
 
 
 DOG, CAT = box(10, 10, 20, 20), box(60, 50, 40, 40)
+
+
+def random_case(seed: int) -> tuple[dict, list[dict]]:
+    """Up to six true boxes, some of them crowds or nameless, and up to eight found ones, many equally sure."""
+    rng = np.random.default_rng(seed)
+
+    def some_box() -> np.ndarray:
+        top, left, height, width = (int(each) for each in rng.integers((0, 0, 1, 1), (60, 60, 60, 60)))
+        return box(top, left, height, width)
+
+    boxes = [some_box() for _ in range(rng.integers(0, 7))]
+    truth = truth_of([(int(rng.choice([7, 9, 11])), each) for each in boxes], images=2)
+    for each in truth["annotations"]:
+        each |= {"image_id": int(rng.integers(2)), "iscrowd": int(rng.random() < 0.2)}
+    found = []
+    for _ in range(rng.integers(1, 9)):
+        mask = some_box() if not boxes or rng.random() < 0.3 else np.roll(boxes[rng.integers(len(boxes))], 2, axis=0)
+        code = {"size": list(SIZE), "counts": rle.encode(mask)}
+        score = float(rng.integers(1, 4)) / 4
+        one = {"image_id": int(rng.integers(2)), "category_id": int(rng.choice([7, 9])), "score": score}
+        found.append(one | {"segmentation": code})
+    return truth, found
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), aware=st.booleans())
+def test_random_objects__as_pycocotools(seed: int, aware: bool) -> None:
+    truth, found = random_case(seed)
+    scorer = InstanceScorer(truth, PETS, labels=np.array([0, 1, 2]))
+    for each in found:
+        label = {7: 1, 9: 2}[each["category_id"]]
+        scorer.add_found(f"{each['image_id']}.jpg", [Found(label, each["score"], each["segmentation"])])
+    ours = scorer.scores()
+    truth["annotations"] = [each for each in truth["annotations"] if each["category_id"] != 11]
+    truth["categories"] = truth["categories"][:2]
+    coco = COCO()
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco.dataset = truth
+        coco.createIndex()
+        scored = COCOeval(coco, coco.loadRes(found), "segm")
+        scored.params.useCats = int(aware)
+        scored.evaluate()
+        scored.accumulate()
+        scored.summarize()
+    wanted = [math.nan if value < 0 else 100 * value for value in scored.stats[:3]]
+    kinds = ("ap", "ap50", "ap75") if aware else ("class_agnostic_ap", "class_agnostic_ap50", "class_agnostic_ap75")
+    assert [getattr(ours, kind) for kind in kinds] == pytest.approx(wanted, abs=1e-9, nan_ok=True)
 
 
 def test_perfect() -> None:
