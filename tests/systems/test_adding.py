@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 import namesake
+from namesake.app.browse import Browser
 from namesake.archives import open_archives, unique_images
 from namesake.errors import WorkspaceError
+from namesake.evaluation.report import render_report
 from namesake.masks import MaskLookup, open_masks
 from namesake.records import Names
 from namesake.systems.adding import parts_of
@@ -87,3 +89,20 @@ def test_parts__new_names_are_the_last_part() -> None:
     ]
     assert parts_of({"names": ["a"]}, Names(("a",))) == [Names(("a",))]
     assert parts_of({"names": ["a", "z"]}, wanted) == parts_of({}, wanted) == [wanted]
+
+
+def test_adding__report_and_web_page_show_all_names(extended) -> None:
+    folder, _, _ = extended
+    page = render_report(folder)
+    for stage in ("index", "archives", "added/01/archives", "added/01/masks/experts", "joined/masks", "segmenter"):
+        assert f"<b>{stage}</b>" in page
+    assert (
+        page.index("<b>added/01/archives</b>") < page.index("<b>masks/saliency</b>") < page.index("<b>joined/masks</b>")
+    )
+    browser = Browser(folder)
+    for name in ("car", "tree", "mug", "dog"):
+        assert f'alt="{name}"' in page.partition("<h2>Pseudo-masks")[0]
+        assert browser.sheet(name) is not None
+    assert "score" in browser.masks("dog", page=1)
+    assert browser.sheet("cat") is None
+    assert len(browser.examples()) == 4

@@ -7,12 +7,17 @@ from typing import final
 import numpy as np
 
 from namesake.archives import open_archives, rows
-from namesake.archives.sheets import FOLDER as SHEETS
-from namesake.archives.sheets import sheet_file
 from namesake.errors import ImagesError, NamesakeError
 from namesake.evaluation.report import render_report
 from namesake.evaluation.report.run_folder import read_json
-from namesake.evaluation.report.sections import Figure, mask_figure, masks_by_score, masks_of
+from namesake.evaluation.report.sections import (
+    Figure,
+    archives_of,
+    mask_figure,
+    masks_by_score,
+    masks_of,
+    sheets_of,
+)
 from namesake.images import read_image
 from namesake.masks.store import lookup
 from namesake.names import read_names
@@ -35,12 +40,10 @@ class Browser:
 
     def examples(self) -> list[ImageArray]:
         """The best pictures of some names' archives, as something to try; those that are gone are left out."""
-        if not (self.run / "archives" / "manifest.json").is_file():
-            return []
         import pyarrow.compute as pc
 
-        table = rows(open_archives(self.run / "archives"))
-        best = table.filter(pc.equal(table["rank"], 1))["image_id"].to_pylist()
+        tables = [rows(open_archives(folder)) for folder in archives_of(self.run)]
+        best = [each for one in tables for each in one.filter(pc.equal(one["rank"], 1))["image_id"].to_pylist()]
         spread = np.linspace(0, len(best) - 1, min(EXAMPLES, len(best))).round().astype(int)
         found = []
         for place in spread:
@@ -52,11 +55,8 @@ class Browser:
 
     def sheet(self, name: str) -> Picture | None:
         """The contact sheet of a name's archive; None where there is none."""
-        if name not in self.names:
-            return None
-        label = self.names.index(name) + 1
-        path = self.run / "archives" / SHEETS / sheet_file(name, label, names=len(self.names))
-        return read_image(path) if path.is_file() else None
+        path = sheets_of(self.run).get(name)
+        return read_image(path) if path is not None and path.is_file() else None
 
     def masks(self, name: str, page: int) -> str:
         """A page of the name's pseudo-masks from the best score to the worst, as HTML; pages count from 1."""

@@ -11,6 +11,9 @@ from namesake.errors import ConfigError, ImagesError
 from namesake.records import Archives, Names
 from namesake.workspace import stage
 
+ADDED = "added"
+"""Folder in a run of what belongs to names that joined it later: `added/01/archives`, ..."""
+
 
 @stage("joined/archives", opens=open_archives)
 def join_archives(first: Archives, *others: Archives, out: Path) -> Archives:

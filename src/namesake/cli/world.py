@@ -73,4 +73,16 @@ def doctor(*, as_json: JsonOption = False, quiet: QuietOption = False) -> None:
 
     set_quiet(quiet)
     found = diagnose()
-    say(found, as_json=as_json, lines=[f"{what:<52} {state}" for what, state in found.items()])
+    say(found, as_json=as_json, lines=_by_preset(found))
+
+
+def _by_preset(found: dict[str, str]) -> list[str]:
+    """Lines for a person: what is installed, then the models of each preset below its name."""
+    lines, last = [], ""
+    for subject, state in found.items():
+        preset, _, part = subject.rpartition(".")
+        if preset != last:
+            lines += ["", f"models of --preset {preset}:"]
+        last = preset
+        lines.append(f"  {part:<12} {state}" if preset else f"{part:<16} {state}")
+    return lines

@@ -7,15 +7,20 @@ from namesake.encoders.presets import PRESETS
 from namesake.encoders.sources import find, hub_id, known_model, readable
 
 PACKAGES = ("torch", "transformers", "huggingface_hub", "tokenizers", "safetensors", "numpy", "pillow")
-OPTIONAL = ("onnx", "onnxruntime", "onnxscript")
-"""Wanted by `export --format onnx` alone."""
+OPTIONAL = {
+    "gradio": "serve: pip install 'namesake[app]'",
+    "av": "videos and cameras: pip install 'namesake[video]'",
+    "onnxruntime": "export --format onnx: pip install 'namesake[onnx]'",
+    "ray": "--engine ray: pip install 'namesake[ray]'",
+}
+"""Package -> what wants it, and how to get it."""
 
 
 def diagnose() -> dict[str, str]:
     """What there is on this machine, as plain sentences by subject; asks no network and loads no model."""
     report = {"python": platform.python_version()}
     report |= {package: metadata.version(package) for package in PACKAGES}
-    report |= {package: describe_package(package) for package in OPTIONAL}
+    report |= {package: describe_package(package, wanted_by) for package, wanted_by in OPTIONAL.items()}
     report |= describe_devices()
     for preset, models in PRESETS.items():
         for part, source in vars(models).items():
@@ -24,19 +29,20 @@ def diagnose() -> dict[str, str]:
     return report
 
 
-def describe_package(package: str) -> str:
-    """Version of an optional package, or how to get it."""
+def describe_package(package: str, wanted_by: str) -> str:
+    """Version of an optional package, or what it is for and how to get it."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
-        return "not installed; for export --format onnx: pip install 'namesake[onnx]'"
+        return f"not installed; for {wanted_by}"
 
 
 def describe_devices() -> dict[str, str]:
     """CPU threads and GPUs that torch sees."""
     import torch
 
-    devices = {"cpu": f"{torch.get_num_threads()} threads"}
+    threads = torch.get_num_threads()
+    devices = {"cpu": f"{threads} thread{'s' if threads > 1 else ''}"}
     for number in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(number)
         devices[f"cuda:{number}"] = f"{properties.name}, {readable(properties.total_memory)}"
@@ -49,7 +55,8 @@ def describe_source(source: str) -> str:
     if found.status == "found":
         return f"{source}: found, {readable(found.bytes)} in {found.path}"
     known = known_model(source)
+    lacks = f"in {found.path}: {', '.join(found.missing)}; " if found.path else ""
     if known is None:
-        return f"{source}: missing {', '.join(found.missing)}"
+        return f"{source}: missing {lacks or ', '.join(found.missing)}"
     origin = known.url or f"https://huggingface.co/{hub_id(source)}"
-    return f"{source}: missing {', '.join(found.missing)} ({readable(known.bytes)}, {known.licence}, {origin})"
+    return f"{source}: missing {lacks}({readable(known.bytes)}, licence {known.licence}, {origin})"

@@ -13,7 +13,7 @@ from namesake.errors import WorkspaceError
 from namesake.progress import note
 from namesake.records import Names
 
-ADDED, EARLIER, JOINED, SEGMENTER = "added", "earlier", "joined", "segmenter"
+EARLIER, JOINED, SEGMENTER = "earlier", "joined", "segmenter"
 
 
 def parts_of(found: dict[str, Any], wanted: Names) -> list[Names]:

@@ -9,8 +9,8 @@ from namesake.names import say_wording, table_of
 from namesake.progress import note
 from namesake.records import Names
 
-OFF = (".names", ".iterations")
-"""Options without which the part of the configuration that they belong to does nothing."""
+OFF = ("stuff.names", "experts.iterations")
+"""Options that, empty or 0, turn off the part of the configuration they belong to."""
 
 
 def say_before(names: Names, config: Any) -> None:  # noqa: ANN401
@@ -24,7 +24,7 @@ def say_before(names: Names, config: Any) -> None:  # noqa: ANN401
 
 
 def _in_use(options: dict[str, Any]) -> dict[str, Any]:
-    """Options by path without those of parts that are off: `part.names` is empty, or `part.iterations` is 0."""
+    """Options by path without those of parts that are off."""
     off = [path.rpartition(".")[0] + "." for path, value in options.items() if path.endswith(OFF) and not value]
     return {path: value for path, value in options.items() if not path.startswith(tuple(off))}
 

@@ -2,18 +2,19 @@
 
 import dataclasses
 import json
+import shlex
 import sys
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from namesake.archives.join import join_names
+from namesake.archives.join import ADDED, join_names
 from namesake.config import override, set_everywhere
 from namesake.errors import ConfigError, WorkspaceError, unknown
 from namesake.images import open_images
 from namesake.names import read_names, write_names
 from namesake.records import Images, Names
-from namesake.systems.adding import ADDED, make_room, parts_of, read_record
+from namesake.systems.adding import make_room, parts_of, read_record
 from namesake.systems.notices import say_before
 from namesake.systems.registry import SYSTEMS
 from namesake.workspace import StoppedError, Workspace, write_json
@@ -76,7 +77,7 @@ def run(
         "preset": preset,
         "config": dataclasses.asdict(chosen),
         "images": str(pictures.folder),
-        "command": " ".join(sys.argv),
+        "command": shlex.join([Path(sys.argv[0]).name.replace("__main__.py", "namesake"), *sys.argv[1:]]),
     }
     execution: dict[str, Any] = {"engine": engine, "append": append}
     with Workspace(folder, overwrite=overwrite, until=until, beside=beside, **execution) as workspace:
@@ -90,7 +91,9 @@ def run(
         claim(folder, record, words, overwrite=overwrite)
         say_before(words, chosen)
         with suppress(StoppedError), ExitStack() as stack:
-            more = [stack.enter_context(Workspace(folder / ADDED / f"{n:02d}")) for n in range(1, len(parts))]
+            more = [
+                stack.enter_context(Workspace(folder / ADDED / f"{n:02d}", engine=engine)) for n in range(1, len(parts))
+            ]
             added = {"added": [(part, own.step) for part, own in zip(later, more, strict=True)]} if later else {}
             SYSTEMS[system].function(first, pictures, config=chosen, step=workspace.step, **added)
         write_record(folder, record, words)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from namesake.archives.join import ADDED
 from namesake.errors import DataError
 from namesake.evaluation.evaluate import FOLDER
 from namesake.evaluation.oracle import REGIME
@@ -13,7 +14,7 @@ from namesake.names import read_names
 from namesake.records import ModelCard
 from namesake.workspace import MANIFEST, read_manifest
 
-ORDER = ("index", "archives", "masks", "saliency", "segmenter", "predictions")
+ORDER = ("index", "archives", "masks", "saliency", "joined", "segmenter", "predictions")
 TIERS = {
     "S": "no human mask had a part in any of its models",
     "none": "the segmenter was trained on ground truth, as the ceiling for those trained without",
@@ -59,12 +60,14 @@ def read_stages(run: Path) -> list[StageFacts]:
     Raises:
         WorkspaceError: A manifest is damaged.
     """
-    found = [*run.glob(f"*/{MANIFEST}"), *run.glob(f"*/*/{MANIFEST}")]
+    parts = (run, *(run / ADDED).glob("*"))
+    found = [path for part in parts for depth in ("*", "*/*") for path in part.glob(f"{depth}/{MANIFEST}")]
     folders = {path.parent: path.stat().st_mtime for path in found}
 
     def place(folder: Path) -> tuple[int, float]:
-        first = folder.relative_to(run).parts[0]
-        return (ORDER.index(first) if first in ORDER else len(ORDER), folders[folder])
+        first, *rest = folder.relative_to(run).parts
+        own = rest[1] if first == ADDED else first
+        return (ORDER.index(own) if own in ORDER else len(ORDER), folders[folder])
 
     ordered = sorted(folders, key=place)
     return [_stage(folder.relative_to(run).as_posix(), read_manifest(folder) or {}) for folder in ordered]

@@ -13,6 +13,7 @@ from numpy import ndarray
 from PIL import Image
 
 from namesake.archives import open_archives
+from namesake.archives.join import ADDED
 from namesake.archives.notes import FILE as NOTES
 from namesake.archives.sheets import FOLDER as SHEETS
 from namesake.archives.sheets import sheet_file
@@ -32,7 +33,7 @@ SHEETS_SHOWN, SHEET_WIDTH, SHEET_QUALITY = 40, 600, 70
 MASKS_SHOWN, MASK_SIDE = 24, 176
 PREDICTIONS_SHOWN, PREDICTION_WIDTH = 12, 480
 EXAMPLE_WIDTH = 720
-MASK_FOLDERS = ("experts", "guided", "saliency", "voted")
+MASK_FOLDERS = ("stuff", "experts", "guided", "saliency", "voted")
 """Below `masks/`, the last made first."""
 
 
@@ -81,20 +82,37 @@ class EvaluationSection:
 
 def archives(run: Path) -> ArchivesSection | None:
     """The archives' contact sheets, names to look at first; None where the stage has not run."""
-    folder = run / "archives"
-    if not (folder / NOTES).is_file():
+    notes = [read_json(folder / NOTES) for folder in archives_of(run)]
+    if not notes:
         return None
-    names, notes = open_archives(folder).names.names, read_json(folder / NOTES)
-    doubtful = {*notes["weak"], *notes["short"]}
-    order = sorted(range(len(names)), key=lambda place: names[place] not in doubtful)[:SHEETS_SHOWN]
-    images = sum(each["images"] for each in notes["names"])
-    figures = []
-    for place in sorted(order):
-        path = folder / SHEETS / sheet_file(names[place], place + 1, names=len(names))
-        if path.is_file():
-            sheet = _narrowed(read_image(path), SHEET_WIDTH)
-            figures.append(figure(sheet, caption=names[place], quality=SHEET_QUALITY))
-    return ArchivesSection(figures, len(names), images, notes["weak"], notes["short"], notes["share_images"][:10])
+    sheets = list(sheets_of(run).items())
+    weak = [name for each in notes for name in each["weak"]]
+    short = {name: count for each in notes for name, count in each["short"].items()}
+    order = sorted(range(len(sheets)), key=lambda place: sheets[place][0] not in {*weak, *short})[:SHEETS_SHOWN]
+    figures = [
+        figure(_narrowed(read_image(path), SHEET_WIDTH), caption=name, quality=SHEET_QUALITY)
+        for name, path in (sheets[place] for place in sorted(order))
+        if path.is_file()
+    ]
+    images = sum(name["images"] for each in notes for name in each["names"])
+    pairs = sorted((pair for each in notes for pair in each["share_images"]), key=lambda pair: -pair["images"])
+    return ArchivesSection(figures, len(sheets), images, weak, short, pairs[:10])
+
+
+def archives_of(run: Path) -> list[Path]:
+    """Folders of the archives: those of the run's first names, then those of names that joined later."""
+    folders = (run / "archives", *sorted((run / ADDED).glob("*/archives")))
+    return [folder for folder in folders if (folder / NOTES).is_file()]
+
+
+def sheets_of(run: Path) -> dict[str, Path]:
+    """Where the contact sheet of each name lies, if it was drawn."""
+    return {
+        name: folder / SHEETS / sheet_file(name, label, names=len(names))
+        for folder in archives_of(run)
+        for names in (open_archives(folder).names.names,)
+        for label, name in enumerate(names, start=1)
+    }
 
 
 def masks(run: Path) -> MasksSection | None:
@@ -115,7 +133,8 @@ def masks(run: Path) -> MasksSection | None:
 
 def masks_of(run: Path) -> PseudoMasks | None:
     """The last masks that the run made; None where there are none."""
-    present = [run / "masks" / kind for kind in MASK_FOLDERS if any((run / "masks" / kind).glob("*.parquet"))]
+    folders = (run / "joined" / "masks", *(run / "masks" / kind for kind in MASK_FOLDERS))
+    present = [folder for folder in folders if any(folder.glob("*.parquet"))]
     return open_masks(present[0]) if present else None
 
 

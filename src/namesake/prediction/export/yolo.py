@@ -10,6 +10,8 @@ from namesake.prediction.export.ultralytics import write_data_yaml
 from namesake.workspace import write_atomically
 
 FOLDER, FILE = "labels", "data-instances.yaml"
+INSIDE = 0.25
+"""Place of a vertex within its pixel: programs that cut to whole pixels and those that round both find that pixel."""
 CORNERS = 3
 """Fewest vertices of a polygon; those of smaller objects are repeated."""
 
@@ -17,8 +19,8 @@ CORNERS = 3
 def export_yolo(dataset: Dataset) -> dict[str, Any]:
     """Write `labels/{train,val}/<stem>.txt`, a line an object, and `data-instances.yaml`.
 
-    A line is `class x1 y1 x2 y2 ...`: the class counted from 0, the centres of the outermost pixels, unsimplified, as
-    shares of width and height. Parts and holes are joined by bridges one pixel wide, which readers fill.
+    A line is `class x1 y1 x2 y2 ...`: the class counted from 0, in the outermost pixels, unsimplified, as shares
+    of width and height. Parts and holes are joined by bridges one pixel wide, which readers fill.
 
     Returns:
         `objects`, `bridged_parts` and `bridged_holes` (joined by a bridge), `mean_iou` and `least_iou` of the polygons
@@ -58,7 +60,7 @@ def export_yolo(dataset: Dataset) -> dict[str, Any]:
 def polygon_numbers(polygon: polygons.Ring, shape: tuple[int, ...]) -> Any:  # noqa: ANN401
     """Vertices as shares of the image's size, rounded to 6 digits: float64 [vertices, 2]."""
     repeated = np.resize(polygon, (max(len(polygon), CORNERS), 2))
-    return np.round((repeated + 0.5) / (shape[1], shape[0]), 6)
+    return np.round((repeated + INSIDE) / (shape[1], shape[0]), 6)
 
 
 def _pixels(numbers: Any, shape: tuple[int, ...]) -> polygons.Ring:  # noqa: ANN401
