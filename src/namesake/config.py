@@ -16,7 +16,8 @@ def override(config: Config, assignments: Iterable[str]) -> Config:
 
     Args:
         config: A frozen dataclass, whose fields may be such dataclasses themselves.
-        assignments: Such as `training.iterations=100`, `training.atrous=(2,4,6)`, `archives.contested=best`.
+        assignments: Such as `training.iterations=100`, `training.atrous=2,4,6`, `archives.contested=best`,
+            `stuff.names=grass,sand`.
 
     Returns:
         A new configuration; `config` is unchanged.
@@ -84,11 +85,21 @@ def _parse(text: str, *, like: Any, name: str) -> Any:  # noqa: ANN401
         value = text
     if isinstance(like, float) and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if isinstance(like, tuple) and not isinstance(value, tuple):
-        value = (value,)
+    if isinstance(like, tuple):
+        value = _items(value)
+        if like and isinstance(like[0], str) != all(isinstance(item, str) for item in value):
+            raise ConfigError(f"{name} wants values like {like!r}, found {text!r}.")
     if like is not None and type(value) is not type(like):
         raise ConfigError(f"{name} wants a value like {like!r}, found {text!r}.")
     return value
+
+
+def _items(value: Any) -> tuple[Any, ...]:  # noqa: ANN401
+    """Several values: of a text, what stands between commas; brackets around it and quotes around each may be left."""
+    if isinstance(value, str):
+        items = (item.strip().strip("'\"") for item in value.strip("()[]").split(","))
+        return tuple(item for item in items if item)
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
 def _known(config: Any) -> str:  # noqa: ANN401
