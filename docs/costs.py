@@ -4,7 +4,8 @@
 
 Multiplications and additions are counted by torch on networks without weights (the meta device); a training step counts
 three forward passes. Hours are those of one GPU that sustains 60 TFLOP/s, about what an A100 does in bfloat16 or TF32
-on such networks: an estimate, not a measurement.
+on such networks: an estimate, not a measurement. Sizes of data sets are those of their downloads, of weights those of
+the files that `namesake doctor` lists.
 """
 
 from pathlib import Path
@@ -22,16 +23,34 @@ from transformers import (
 )
 from transformers.models.sam.modeling_sam import SamVisionEncoder
 
+from namesake.config import paths
+from namesake.encoders.presets import KNOWN
+from namesake.encoders.sources import hub_id
 from namesake.evaluation.benchmarks import BENCHMARKS
 from namesake.reproduce import PAPERS
 from namesake.reproduce.record import number
+from namesake.reproduce.table import Table
 from namesake.segmenter.deeplab import DeepLab
+from namesake.systems import SYSTEMS, configure
 
 SUSTAINED = 60e12
-POOL, COCO = 1_281_167, 118_287
+IMAGENET, PASS, COCO = 1_281_167, 1_439_588, 118_287
 NAMES = {"imagenet-s50": 50, "imagenet-s300": 300, "imagenet-s919": 919, "voc2012": 20, "voc2012-train": 20,
          "voc2012-trainval": 20, "voc2012-20": 20, "cityscapes-objects": 14}  # fmt: skip
 ARCHIVE = 500
+POOLS = {
+    "namedmask": ("ImageNet train", IMAGENET, 148),
+    "zutis": ("ImageNet train, PASS", IMAGENET + PASS, 320),
+    "fmbseg": ("COCO train2017", COCO, 19),
+}
+"""Unlabelled images of the papers: which, how many, gigabytes."""
+GIGABYTES = {
+    "voc": 2.0, "coco2017": 1.1, "coco20k": 13.8, "coca": 0.3, "cityscapes": 11.3, "imagenet": 6.8, "cub": 1.3,
+    "pascal": 1.5, "coco-stuff": 1.7, "ade20k": 0.9,
+}  # fmt: skip
+"""Of benchmarks, by how their keys begin; of several the last."""
+INDEX, RUN = 1536 / 1e9, 0.3
+"""Gigabytes of an image's embedding, and of what else a run leaves."""
 
 
 def operations(network: torch.nn.Module, *shape: int) -> float:
@@ -65,7 +84,7 @@ def networks() -> dict[str, float]:
 def hours(paper: str, benchmark: str, count: dict[str, float]) -> float:
     """Of one run of a paper's system for a benchmark, from the index to the scores."""
     names = NAMES.get(benchmark, 80)
-    index = POOL * count["CLIP ViT-L/14, 336 px"]
+    index = POOLS[paper][1] * count["CLIP ViT-L/14, 336 px"]
     masks = names * ARCHIVE * count["SelfMask, ViT-S/8, 512 px"]
     deeplab, vit = count["DeepLabv3+ ResNet-50, 384 px"], count["CLIP ViT-B/16, 384 px"]
     large = benchmark.startswith("imagenet-s") and names > 50
@@ -81,18 +100,49 @@ def hours(paper: str, benchmark: str, count: dict[str, float]) -> float:
     return total / SUSTAINED / 3600
 
 
+def weights(table: Table) -> dict[str, int]:
+    """Bytes of the published models that the runs of a table need, by name; 0 where they are not known."""
+    found: dict[str, int] = {}
+    for one in table.settings:
+        if one.system in SYSTEMS and one.scale != "mini":
+            chosen = paths(configure(one.system, preset="paper", config=one.config))
+            used = {str(value) for path, value in chosen.items() if not path.startswith("stuff.")}
+            found |= {KNOWN[source].name: KNOWN[source].bytes for source in sorted(used & KNOWN.keys())}
+            found |= {source: 0 for source in sorted(used - KNOWN.keys()) if hub_id(source)}
+    return found
+
+
+def disk(paper: str, table: Table, runs: int) -> float:
+    """Gigabytes of data, weights and runs."""
+    where = set(table.benchmarks.values())
+    sizes = {start: size for key in where for start, size in list(GIGABYTES.items()) if key.startswith(start)}
+    pool = 0.0 if table.pool == "own" else POOLS[paper][2] + INDEX * POOLS[paper][1]
+    return pool + sum(sizes.values()) + sum(weights(table).values()) / 1e9 + RUN * runs * len(where)
+
+
 def rows(count: dict[str, float]) -> list[str]:
     """A line a table."""
-    lines = ["| paper | table | command | benchmark | hours a run | runs |", "|---|---|---|---|---:|---:|"]
+    heads = ("paper", "table", "command", "data", "weights", "disk, GB", "hours a run", "runs")
+    lines = ["| " + " | ".join(heads) + " |", "|---|---|---|---|---|---:|---:|---:|"]
     for paper, tables in PAPERS.items():
         for key, table in tables.items():
-            runs = len({(one.system, one.config, one.names) for one in table.settings if one.system == paper})
-            where = list(dict.fromkeys(table.benchmarks.values()))
-            taken = ", ".join(f"{hours(paper, one, count):.0f}" for one in where) or "-"
-            at = "--preset paper --root DATA" if where else ""
-            command = f"`namesake reproduce {paper} --table {key} {at}".strip() + "`"
-            lines.append(f"| {paper} | {number(key)} | {command} | {', '.join(where) or 'world'} | {taken} | {runs} |")
+            lines.append("| " + " | ".join((paper, number(key), *_row(paper, key, table, count))) + " |")
     return lines
+
+
+def _row(paper: str, key: str, table: Table, count: dict[str, float]) -> tuple[str, ...]:
+    where = list(dict.fromkeys(table.benchmarks.values()))
+    command = f"`namesake reproduce {paper} --table {key}"
+    if not where:
+        return f"{command}`", "rendered", "embedded", "0.1", "-", "-"
+    runs = len({(one.system, one.config, one.names) for one in table.settings if one.system and one.scale != "mini"})
+    trained = any(one.system == paper for one in table.settings)
+    index = POOLS[paper][1] * count["CLIP ViT-L/14, 336 px"] / SUSTAINED / 3600
+    less = index if table.pool == "own" else 0.0
+    taken = [f"{hours(paper, one, count) - less if trained else index:.0f}" for one in where]
+    data = ", ".join(where) if table.pool == "own" else f"{POOLS[paper][0]}; {', '.join(where)}"
+    told = f"{command} --preset paper --root DATA`", data, "; ".join(weights(table))
+    return *told, f"{disk(paper, table, runs):.0f}", ", ".join(taken), str(runs)
 
 
 def main() -> None:

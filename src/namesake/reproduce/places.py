@@ -73,7 +73,7 @@ def real_place(
     if pool != "own" and not (root / POOL).is_dir():
         raise DataError(
             f"expected unlabelled images in {root / POOL}, found no such folder. The papers use the training images of "
-            "ImageNet (FMbSeg: of COCO); link them there."
+            "ImageNet (ZUTIS: and PASS; FMbSeg: of COCO); link them there."
         )
     home = root / benchmark if (root / benchmark).is_dir() else root
     opened = open_benchmark(benchmark, home)
