@@ -22,9 +22,11 @@ from rich.table import Table
 from namesake import systems
 from namesake.evaluation import evaluate_run, open_benchmark, train_oracle
 from namesake.evaluation.report import write_report
+from namesake.evaluation.trust_run import FOLDER, trust_run
 from namesake.images import open_images
 from namesake.progress import note, set_quiet
 from namesake.records import Images, Names
+from namesake.segmenter import load_segmenter
 from namesake.workspace import Workspace, peak_rss_mb, write_json
 from namesake.world import SEEN_NAMES, write_world
 from namesake.world.draws import START
@@ -61,6 +63,7 @@ def run_demo(out: Path, *, seed: int = 0) -> tuple[dict[str, Any], str]:
         others = compared.result()
     torch.set_num_threads(threads)
     metrics: dict[str, Any] = {"namedmask": _score(out, "namedmask")} | others
+    trust_run(load_segmenter(out / "namedmask"), open_benchmark("world", scenes), out=out / "namedmask" / FOLDER)
     write_report(out / "namedmask")
     metrics |= {"seconds": round(time.monotonic() - start, 1), "peak_rss_mb": peak_rss_mb()}
     write_json(out / "metrics.json", metrics)

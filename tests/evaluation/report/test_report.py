@@ -11,6 +11,7 @@ from PIL import Image
 from namesake.errors import DataError, WorkspaceError
 from namesake.evaluation import evaluate, open_benchmark
 from namesake.evaluation.report import render_report, write_report
+from namesake.evaluation.trust_run import trust_run
 from namesake.images import open_images
 from namesake.prediction import predict_folder
 from namesake.records import Names
@@ -94,6 +95,15 @@ def test_page__scores_and_examples(run, scenes, colour_segmenter):
     table = page.text[page.text.index("Scores on") :]
     places = [table.index(f"{iou:.1f}") for iou in sorted(scores.iou_per_name.values(), reverse=True)]
     assert places == sorted(places)
+
+
+def test_page__trust_and_how_well_it_ranks(run, scenes, colour_segmenter):
+    segmenter = colour_segmenter(Names(("red", "green", "blue sky")), {1: 1, 2: 2}, mistakes=12, unsure=10)
+    _, quality = trust_run(segmenter, open_benchmark("folder", scenes), out=run / "trust")
+    page = write_report(run).read_text(encoding="utf-8")
+    assert "Found in no image: blue sky." in page
+    assert f"images, by agreement {quality.images_by_agreement:.2f}" in page
+    assert page.index("How far to trust it") < page.index("Images to look at first")
 
 
 def test_page__names_are_inert(make_run, photos, tmp_path, scenes, colour_segmenter):
