@@ -20,8 +20,8 @@ def reproduce(
     ] = None,
     out: Annotated[Path, typer.Option(help="Worlds and runs; shared by all tables, and kept.")] = Path("reproduce"),
     results: Annotated[Path | None, typer.Option(help="Folder of the page; results/ in --out if not given.")] = None,
-    seeds: Annotated[int, typer.Option(help="Seeds 0 to this less one, each with runs of its own.")] = 3,
-    jobs: Annotated[int, typer.Option(help="Seeds measured at a time.")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds 0 to this less one, each with runs of its own.")] = 3,
+    jobs: Annotated[int, typer.Option(min=1, help="Seeds measured at a time.")] = 1,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -30,16 +30,17 @@ def reproduce(
 
     Example: namesake reproduce namedmask --table 3
     """
-    from namesake.reproduce import PAPERS, Scale
+    from namesake.reproduce import Scale, tables_of
     from namesake.reproduce import reproduce as run_table
 
     set_quiet(quiet)
+    tables = tables_of(paper)
     if table == "list":
-        known = {key: one.title for key, one in PAPERS.get(paper, {}).items()}
+        known = {key: one.title for key, one in tables.items()}
         say({"tables": known}, as_json=as_json, lines=[f"{key:<24} {title}" for key, title in known.items()])
         return
     scale, rows = Scale(preset, root, device), list[dict[str, object]]()
-    every = [key for key, one in PAPERS.get(paper, {}).items() if preset != "mini" or one.on_world]
+    every = [key for key, one in tables.items() if (one.on_world if preset == "mini" else one.benchmarks)]
     for key in every if table == "all" else (table,):
         found, page = run_table(paper, key, out=out, results=results, seeds=range(seeds), scale=scale, jobs=jobs)
         rows += [{"table": key, **row} for row in found]

@@ -2,6 +2,6 @@
 
 from namesake.reproduce.papers import PAPERS
 from namesake.reproduce.record import reproduce
-from namesake.reproduce.run import Scale
+from namesake.reproduce.run import Scale, tables_of
 
-__all__ = ["PAPERS", "Scale", "reproduce"]
+__all__ = ["PAPERS", "Scale", "reproduce", "tables_of"]

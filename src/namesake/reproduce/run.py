@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -36,17 +36,27 @@ class Scale(NamedTuple):
 MINI_SCALE = Scale()
 
 
+def tables_of(paper: str) -> Mapping[str, Table]:
+    """A paper's tables by number.
+
+    Raises:
+        ConfigError: There is no such paper.
+    """
+    if paper not in PAPERS:
+        raise ConfigError(unknown("paper", paper, PAPERS))
+    return PAPERS[paper]
+
+
 def find_table(paper: str, table: str) -> Table:
     """A table by its paper and number.
 
     Raises:
         ConfigError: There is none.
     """
-    if paper not in PAPERS:
-        raise ConfigError(unknown("paper", paper, PAPERS))
-    if table not in PAPERS[paper]:
-        raise ConfigError(unknown(f"table of {paper}", table, PAPERS[paper]))
-    return PAPERS[paper][table]
+    tables = tables_of(paper)
+    if table not in tables:
+        raise ConfigError(unknown(f"table of {paper}", table, tables))
+    return tables[table]
 
 
 def measure_table(
