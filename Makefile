@@ -32,8 +32,8 @@ lint: $(STAMP)  ## style, types and layout
 	$(VENV)/bin/mypy
 	$(PYTHON) -m pytest -q tests/test_architecture.py
 
-bench: $(STAMP)  ## speed and memory, one command a claim (benchmarks/results.md)
-	for claim in benchmarks/*.py; do echo "== $$claim"; $(PYTHON) $$claim || exit 1; done
+bench: $(STAMP)  ## speed and memory: one line a claim, gathered in benchmarks/results.md
+	$(PYTHON) benchmarks/run.py
 
 docs: $(STAMP)  ## the documentation, into site/
 	$(PYTHON) docs/generate.py

@@ -22,6 +22,7 @@ import scipy
 from scipy.sparse import csr_matrix, diags
 from scipy.sparse.linalg import cg
 
+from claims import claim
 from namesake.images import read_image
 from namesake.images.geometry import resize
 from namesake.masks.bilateral import PUBLISHED, RGB_TO_YUV
@@ -103,6 +104,14 @@ def main() -> None:
         moved = image.size + 2 * mask.size + PRODUCTS * (8 * adjacency.nnz + 12 * adjacency.shape[0])
         a, b = ours > 0.5, usual > 0.5
         usual_ms, ours_ms = best_ms(lambda i=image: plain(i, target), lambda i=image: PUBLISHED.solve(i, target))
+        claim(
+            f"bilateral solver, {name}, {HEIGHT} x {WIDTH}",
+            f"{ours_ms:.0f} CPU ms",
+            ratio=usual_ms / ours_ms,
+            to="times as fast as scipy's form",
+            target=("at least", 5),
+            floor=f"{moved / per_ms:.1f} ms",
+        )
         print(f"{name:<16}{adjacency.shape[0]:9}{usual_ms:10.1f}{ours_ms:9.1f}{usual_ms / ours_ms:7.1f}"
               f"{moved / 1e6:8.1f}{moved / per_ms:10.1f}{(a & b).sum() / (a | b).sum():8.4f}"
               f"{np.abs(ours - usual).max():20.1e}")  # fmt: skip

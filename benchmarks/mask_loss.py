@@ -23,6 +23,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.nn import functional
 
+from claims import claim
 from namesake.training.matching import mask_loss, pair_costs
 
 GRID = 48
@@ -67,6 +68,13 @@ def main() -> None:
     print(
         f"\nlike with like (1 layer, 1 image): {naive_one.seconds / ours_one.seconds:.1f} times the time, "
         f"{naive_one.megabytes / max(ours_one.megabytes, 1e-9):.1f} times the memory"
+    )
+    claim(
+        f"matched mask loss, {sizes.queries} proposals, {sizes.objects} objects, {sizes.side} px, forward and backward",
+        f"{ours_one.seconds:.2f} CPU s a layer and image, {ours.seconds:.1f} CPU s a step, {ours.megabytes:.0f} MB",
+        ratio=naive_one.seconds / ours_one.seconds,
+        to="times as fast as all pairs",
+        target=("at least", 20),
     )
     print(
         f"difference of the losses {abs(ours_one.loss - naive_one.loss):.1e}; largest of the pair costs "

@@ -9,6 +9,7 @@ stages), a mask at the points of each word, all masks from a grid of points, and
 import time
 from collections import defaultdict
 
+from claims import claim
 from namesake.masks import rle
 from namesake.masks.crops import crop_features
 from namesake.masks.regions import MINI_REGIONS, NamedView, load_region_namer
@@ -43,6 +44,7 @@ def main() -> None:
             spent[name] += max(seconds, 0.0)
         masks += len(prompted.masks) + len(automatic.masks)
     total = sum(spent.values())
+    claim(f"named regions, {IMAGES} images of 96 px", f"{IMAGES / total:.1f} images a CPU second")
     print(f"{IMAGES / total:.1f} images a second, {masks / IMAGES:.1f} masks an image")
     for name, seconds in spent.items():
         print(f"{name:<14} {1000 * seconds / IMAGES:6.1f} ms  {100 * seconds / total:4.1f} %")

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from claims import claim
 from namesake.world import DRAWS, NAMES, draw, draws, render, write_world
 from namesake.world.scenes import RECIPES, sample_layout
 
@@ -49,6 +50,10 @@ def main() -> None:
             cpu, seconds = measure(partial(consume, scenes))
             with tempfile.TemporaryDirectory() as folder:
                 written = write_world(kind, Path(folder) / "w", count=count, seed=seed, size=size, workers=2)
+            if size == 96:
+                rate = count / written.seconds
+                figure = f"{rate:.1f} images/s written, {1000 * cpu / count:.1f} CPU ms an image"
+                claim(f"rendering {kind}, {size} px, two processes", figure, ratio=rate, target=("at least", 40))
             row = f"{1000 * cpu / count:.1f} | {count / seconds:.1f} | {count / written.seconds:.1f}"
             print(f"| {kind} | {size} | as drawn | {row} |", flush=True)
         for objects in (1, 4):

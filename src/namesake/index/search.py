@@ -123,7 +123,7 @@ def _exact(
         here = slice(*np.searchsorted(row, [first, first + len(shard)]))
         for start in range(here.start, here.stop, RESCORED):
             some = slice(start, min(start + RESCORED, here.stop))
-            vectors = shard[row[some] - first].astype(np.float64)
+            vectors = open_rows(path)[row[some] - first].astype(np.float64)
             dot = (vectors * queries[query[some]]).sum(axis=1)
             exact[some] = dot / np.sqrt((vectors * vectors).sum(axis=1))
         first += len(shard)
@@ -138,5 +138,6 @@ def _blocks(index: Index, size: int) -> Iterator[tuple[int, Float[torch.Tensor, 
         if shard.shape[1] != index.dim:
             raise DataError(f"{path} holds vectors of {shard.shape[1]} dimensions, the index of {index.dim}.")
         for start in range(0, len(shard), size):
-            yield first + start, torch.from_numpy(np.array(shard[start : start + size])).float()
+            some = open_rows(path)[start : start + size]  # opened anew: what was read of a map stays in memory
+            yield first + start, torch.from_numpy(np.array(some)).float()
         first += len(shard)

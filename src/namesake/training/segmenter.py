@@ -228,7 +228,7 @@ def _adam(network: DeepLab, config: TrainingConfig) -> Adam:
         {"params": network.backbone.parameters(), "lr": config.learning_rate * config.backbone_factor},
         {"params": network.classifier.parameters(), "lr": config.learning_rate},
     ]
-    adam = Adam(groups, weight_decay=config.weight_decay)
+    adam = Adam(groups, weight_decay=config.weight_decay, fused=True)
     hold_floor(adam, config.floor)
     return adam
 

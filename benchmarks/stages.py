@@ -1,0 +1,270 @@
+"""Every stage of a run on the embedded world: images a second, peak memory, where the time goes, and the floor.
+
+    python benchmarks/stages.py [--images 240] [--device cuda]
+
+Each stage runs in a process of its own on one thread (so that processor time tells reading, network and own code
+apart), reads what the earlier ones left, and has run on a few images before, which loads what is loaded once. The floor
+is measured apart in the same process: decoding the same images, and the bare forward on the very inputs that the
+networks were given. A training step is held against forward and backward.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import default_collate
+
+from claims import claim
+from namesake.archives import ArchivesConfig, open_archives, retrieve
+from namesake.evaluation import evaluate_run
+from namesake.images import decode, open_images
+from namesake.index import build_index, open_index
+from namesake.masks import SaliencyConfig, VotingConfig, open_masks, saliency_masks, voted_masks
+from namesake.masks.region_labels import label_regions
+from namesake.masks.regions import MINI_REGIONS
+from namesake.prediction import predict_folder
+from namesake.records import Images, Names
+from namesake.segmenter import load_segmenter
+from namesake.shapes import not_sure
+from namesake.training import MINI_TRAINING, train_segmenter
+from namesake.training.dataset import ArchiveSamples, read_examples
+from namesake.training.fit import fit
+from namesake.training.losses import poly
+from namesake.training.segmenter import _adam, pixel_loss, start_network
+from namesake.world import SEEN_NAMES, write_world
+
+NAMES = Names(SEEN_NAMES)
+VOTING = VotingConfig(encoders=("embedded:dino",), temperature=1.0, block=2)
+FEW = 24
+"""Images of the first, unmeasured run of a stage, which loads what is loaded once, and of the slow stages."""
+STEPS = 12
+
+
+def pictures(home: Path, folder: str = "unlabelled") -> Images:
+    """Rendered images."""
+    return open_images(home / folder / "images")
+
+
+def few(home: Path) -> Images:
+    """The first images."""
+    images = pictures(home)
+    return Images(images.folder, images.ids[:FEW])
+
+
+def archived(home: Path) -> int:
+    """How many images the archives hold."""
+    return len(open_archives(home / "archives").images)
+
+
+STAGES: dict[str, tuple[Callable[[Path, str], object], int | Callable[[Path], int]]] = {
+    "index": (
+        lambda home, device: build_index(pictures(home), encoder="embedded:clip", out=home / "index", device=device),
+        lambda home: len(pictures(home)),
+    ),
+    "archives": (
+        lambda home, device: retrieve(
+            open_index(home / "index"),
+            NAMES,
+            config=ArchivesConfig(images_per_name=10),
+            out=home / "archives",
+            device=device,
+        ),
+        lambda home: len(pictures(home)),
+    ),
+    "saliency": (
+        lambda home, device: saliency_masks(
+            open_archives(home / "archives"),
+            config=SaliencyConfig(network="embedded:saliency"),
+            out=home / "saliency",
+            device=device,
+        ),
+        archived,
+    ),
+    "voted": (
+        lambda home, device: voted_masks(few(home), config=VOTING, out=home / "voted", device=device),
+        FEW,
+    ),
+    "regions": (
+        lambda home, device: label_regions(few(home), NAMES, config=MINI_REGIONS, out=home / "regions", device=device),
+        FEW,
+    ),
+    "segmenter": (
+        lambda home, device: train_segmenter(
+            open_archives(home / "archives"),
+            open_masks(home / "saliency"),
+            NAMES,
+            config=replace(MINI_TRAINING, iterations=STEPS, workers=0),
+            out=home / "run" / "segmenter",
+            device=device,
+        ),
+        STEPS * MINI_TRAINING.batch_size,
+    ),
+    "predictions": (
+        lambda home, device: predict_folder(
+            load_segmenter(home / "run", device=device), pictures(home), out=home / "predictions"
+        ),
+        lambda home: len(pictures(home)),
+    ),
+    "scores": (
+        lambda home, device: evaluate_run(home / "run", benchmark="world", root=home / "scenes", device=device),
+        lambda home: len(pictures(home, "scenes")),
+    ),
+}
+"""What each stage does, and how many images that is."""
+
+
+def main() -> None:
+    """Render, then measure one stage after the other."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=240)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--one", nargs=2, metavar=("STAGE", "HOME"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        torch.set_num_threads(1)
+        name, home = options.one[0], Path(options.one[1])
+        train_step(home, options.device) if name == "step" else measure(name, home, options.device)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        for where, count in ((home / "warm", FEW), (home, options.images)):
+            write_world("unlabelled", where / "unlabelled", count=count, seed=3)
+            write_world("scenes", where / "scenes", count=count // 2, seed=3, names=SEEN_NAMES)
+        for name in (*STAGES, "step"):
+            same = ["--device", options.device, "--one", name, folder]
+            subprocess.run([sys.executable, __file__, *same], check=True)
+
+
+def measure(name: str, home: Path, device: str) -> None:
+    """Run a stage once, and print its claim."""
+    work, counted = STAGES[name]
+    work(home / "warm", device)
+    with watched() as seen:
+        start, wall = time.process_time(), time.perf_counter()
+        work(home, device)
+        seconds, wall = time.process_time() - start, time.perf_counter() - wall
+    count = counted if isinstance(counted, int) else counted(home)
+    forward = bare_forward(seen.calls)
+    floor = forward + seen.spent["reading"]
+    shares = {**seen.spent, "own code": seconds - sum(seen.spent.values())}
+    told = ", ".join(f"{what} {100 * taken / seconds:.0f} %" for what, taken in shares.items())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    claim(
+        f"{name}, {count} images",
+        f"{count / seconds:.1f} images a CPU second ({count / wall:.1f} a second), {peak:.0f} MiB; {told}",
+        ratio=seconds / floor if name != "segmenter" and floor else None,
+        to="times decoding and bare forward",
+        target=("at most", 1.1) if name == "index" else None,
+        floor=json.dumps({"decoding": round(seen.spent["reading"], 3), "forward": round(forward, 3)}).strip("{}")
+        + " s of the CPU",
+    )
+
+
+class Seen:
+    """What a stage did: seconds by kind, and the outermost calls of networks."""
+
+    def __init__(self) -> None:
+        self.spent = {"reading": 0.0, "network": 0.0}
+        self.calls: list[tuple[nn.Module, tuple[Any, ...], dict[str, Any]]] = []
+        self.here = threading.local()
+
+
+@contextmanager
+def watched() -> Iterator[Seen]:
+    """Time the decoding of images and the outermost forward (and backward) passes, in whichever thread they are."""
+    seen = Seen()
+
+    def timed(kind: str, work: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*inputs: Any, **more: Any) -> Any:  # noqa: ANN401
+            depth = seen.here.depth = getattr(seen.here, "depth", 0) + 1
+            if depth == 1 and work is module_call:
+                seen.calls.append((inputs[0], inputs[1:], more))
+            start = time.thread_time()
+            try:
+                return work(*inputs, **more)
+            finally:
+                seen.here.depth = depth - 1
+                if depth == 1:
+                    seen.spent[kind] += time.thread_time() - start
+
+        return call
+
+    decoding, module_call, backward = decode._to_rgb, nn.Module.__call__, torch.autograd.backward
+    decode._to_rgb, torch.autograd.backward = timed("reading", decoding), timed("network", backward)
+    nn.Module.__call__ = timed("network", module_call)  # type: ignore[method-assign]
+    try:
+        yield seen
+    finally:
+        decode._to_rgb, torch.autograd.backward = decoding, backward
+        nn.Module.__call__ = module_call  # type: ignore[method-assign]
+
+
+@torch.inference_mode()
+def bare_forward(calls: list[tuple[nn.Module, tuple[Any, ...], dict[str, Any]]]) -> float:
+    """Seconds of the processor for the networks alone, on the same inputs."""
+    start = time.process_time()
+    for module, inputs, more in calls:
+        module(*inputs, **more)
+    return time.process_time() - start
+
+
+def train_step(home: Path, device: str) -> None:
+    """The loop of training, samples made in another process, against forward and backward alone."""
+    config = MINI_TRAINING
+    examples = read_examples(open_archives(home / "archives"), open_masks(home / "saliency"))
+    ignore = not_sure(len(NAMES))
+    samples = ArchiveSamples(
+        examples, crop=config.crop, copy_paste_max=config.copy_paste_max, seed=0, scale=config.scale, ignore=ignore
+    )
+    batches = [default_collate([samples[i * 24 + j] for j in range(24)]) for i in range(2)]
+    loss = pixel_loss(ignore)
+    network, _ = start_network(len(NAMES) + 1, config)
+    network.to(device).train()
+    bare = []
+    for batch, _ in zip(cycle(batches), range(STEPS), strict=False):
+        start = time.process_time()
+        loss(network, type(batch)(*(each.to(device) for each in batch)))["loss"].backward()  # type: ignore[arg-type]
+        network.zero_grad(set_to_none=True)
+        bare.append(time.process_time() - start)
+    ends: list[float] = [time.process_time()]
+    fit(
+        network,
+        samples,
+        loss=loss,
+        optimisers=[_adam(network, config)],
+        iterations=STEPS,
+        batch_size=24,
+        out=home / "step",
+        rate=poly(STEPS),
+        workers=1,
+        threads=1,
+        device=device,
+        after_step=lambda _: ends.append(time.process_time()),
+    )
+    ours, floor = float(np.median(np.diff(ends[2:]))), float(np.median(bare[1:]))
+    claim(
+        f"training step, DeepLabv3+ of the mini preset, batch 24 of {config.crop} px",
+        f"{1000 * ours:.0f} ms of the CPU",
+        ratio=ours / floor,
+        to="times forward and backward",
+        target=("at most", 1.1),
+        floor=f"{1000 * floor:.0f} ms",
+    )
+
+
+if __name__ == "__main__":
+    main()
