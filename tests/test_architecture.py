@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "namesake"
 ORDER = [
     {"shapes", "errors"},
-    {"progress", "records", "config", "processes"},
+    {"progress", "records", "config", "processes", "locks"},
     {"workspace", "engines"},
     {"names", "images"},
     {"encoders", "world"},

@@ -29,7 +29,7 @@ def test_help__every_verb(verb: str):
 
 def test_world__lists_names():
     result = CliRunner().invoke(app, ["world", "--list-names", "--json"])
-    known = json.loads(result.output)
+    known = json.loads(result.stdout)
     assert len(known["names"]) >= 24
     assert len(known["unseen_names"]) == 8
     assert set(known["unseen_names"]) < set(known["names"])
@@ -41,7 +41,7 @@ def test_world__writes_and_keeps(tmp_path: Path):
     for _ in range(2):
         result = CliRunner().invoke(app, arguments)
         assert result.exit_code == 0, result.output
-        assert json.loads(result.output)["images"] == 3
+        assert json.loads(result.stdout)["images"] == 3
     assert len(list((tmp_path / "w" / "masks").iterdir())) == 3
 
 

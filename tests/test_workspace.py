@@ -6,10 +6,8 @@ import os
 import resource
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import numpy as np
@@ -166,6 +164,11 @@ def test_workspace__one_writer_at_a_time(tmp_path: Path):
         pass
 
 
+def test_json__null_for_what_is_no_number(tmp_path: Path):
+    write_json(tmp_path / "a.json", {"iou": float("nan"), "rows": (1.5, [float("inf")]), "name": "dog"})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"iou": None, "rows": [1.5, [None]], "name": "dog"}
+
+
 def test_write_atomically__keeps_the_old_file_on_error(tmp_path: Path):
     path = tmp_path / "a.json"
     write_json(path, {"a": 1})
@@ -257,22 +260,3 @@ def test_write__no_room(write: Callable[[Path], None], tmp_path: Path):
     process.join(timeout=60)
     assert process.exitcode == 0
     assert [path.read_text() for path in tmp_path.iterdir()] == ["before"]
-
-
-def sit(ready: Event) -> None:
-    ready.set()
-    time.sleep(300)
-
-
-def test_lock__forked_children_let_go(tmp_path: Path):
-    """A worker that outlives its killed parent must not keep the folder."""
-    context = multiprocessing.get_context("fork")
-    ready = context.Event()
-    with Workspace(tmp_path / "run"):
-        child = context.Process(target=sit, args=(ready,))
-        child.start()
-        assert ready.wait(timeout=60)
-    with Workspace(tmp_path / "run"):
-        assert child.is_alive()
-        child.kill()
-    child.join()

@@ -6,16 +6,15 @@ what is missing. Nothing here knows what a stage does.
 """
 
 import dataclasses
-import fcntl
 import hashlib
 import importlib.metadata
 import inspect
 import json
+import math
 import os
 import platform
 import resource
 import shutil
-import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +24,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from namesake.errors import WorkspaceError
+from namesake.locks import hold, release
 from namesake.processes import alone, joining, launched
 from namesake.progress import note
 from namesake.records import Artifact, Images
@@ -107,9 +107,19 @@ def _cannot_write(path: Path, reason: str) -> str:
 
 
 def write_json(path: Path, content: Any) -> None:  # noqa: ANN401
-    """Write JSON atomically, keys in the order given."""
+    """Write JSON atomically, keys in the order given, null for what is not a number."""
+    text = json.dumps(finite(content), indent=1, ensure_ascii=False, default=str, allow_nan=False)
     with write_atomically(path) as unfinished:
-        unfinished.write_text(json.dumps(content, indent=1, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
+        unfinished.write_text(text + "\n", encoding="utf-8")
+
+
+def finite(value: Any) -> Any:  # noqa: ANN401
+    """The same with None for NaN and infinities, at any depth: JSON has no word for them."""
+    if isinstance(value, Mapping):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def describe(value: Any) -> Any:  # noqa: ANN401
@@ -192,30 +202,12 @@ class Workspace:
         if launched()[0]:
             return self  # the first process holds the folder
         _refuse_foreign(self.folder)
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = (self.folder / LOCK).open("a+", encoding="utf-8")
-        except OSError as error:
-            raise WorkspaceError(f"cannot write to {self.folder}: {error.strerror}. Choose another --out.") from error
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._lock.seek(0)
-            holder = self._lock.read().strip() or "another process"
-            self._lock.close()
-            raise WorkspaceError(
-                f"{self.folder} is being written by {holder}. Wait for it, or use another --out."
-            ) from error
-        self._lock.truncate(0)
-        self._lock.write(f"process {os.getpid()} on {socket.gethostname()}")
-        self._lock.flush()
-        _held.add(self._lock)
+        self._lock = hold(self.folder / LOCK)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         if not launched()[0]:
-            _held.discard(self._lock)
-            self._lock.close()
+            release(self._lock)
 
     def step(self, function: Callable[..., Made], *inputs: Any, **options: Any) -> Made:  # noqa: ANN401
         """Open the stage's artifact if the same inputs and options made it, else make it (resuming what was begun).
@@ -280,19 +272,6 @@ class Workspace:
                 linked.rename(out)
                 return True
         return False
-
-
-_held: set[Any] = set()
-
-
-def _let_go() -> None:
-    """In a forked child: it must not keep a folder locked when its parent was killed."""
-    for lock in _held:
-        lock.close()
-    _held.clear()
-
-
-os.register_at_fork(after_in_child=_let_go)
 
 
 def _follow(join: Callable[[], Made], function: Callable[..., Made], out: Path, key: str) -> Made:

@@ -1,9 +1,7 @@
 """What every verb shares: the application, its options, and how a result is printed."""
 
 import json
-import math
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +9,7 @@ import typer
 
 from namesake.errors import NamesakeError
 from namesake.processes import launched
+from namesake.workspace import finite
 
 INTERRUPTED = 130
 
@@ -65,13 +64,4 @@ def say(result: dict[str, Any], *, as_json: bool, lines: list[str]) -> None:
     """Print a verb's result: one JSON object, with null for what is not a number, or lines for a person."""
     if launched()[0]:
         return  # the first process of a launch speaks for all
-    typer.echo(json.dumps(_finite(result), default=str, allow_nan=False) if as_json else "\n".join(lines))
-
-
-def _finite(value: Any) -> Any:  # noqa: ANN401
-    """The same with None for NaN and infinities, at any depth."""
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    typer.echo(json.dumps(finite(result), default=str, allow_nan=False) if as_json else "\n".join(lines))

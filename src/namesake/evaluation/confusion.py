@@ -125,7 +125,9 @@ class Confusion:
 def _check(labels: Integer[ndarray, "n"], count: int, what: str) -> None:
     if labels.size and not 0 <= int(labels.min()) <= int(labels.max()) < count:
         wrong = labels.max() if labels.max() >= count else labels.min()
-        raise DataError(f"expected {what} labels from 0 to {count - 1}, found {wrong}; write the ids of the names alone.")
+        raise DataError(
+            f"expected {what} labels from 0 to {count - 1}, found {wrong}; write the ids of the names alone."
+        )
 
 
 def _size(labels: LabelArray) -> str:

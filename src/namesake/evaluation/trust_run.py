@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from namesake.errors import ConfigError
@@ -79,7 +78,7 @@ def trust_run(
     quality = None if truth is None else truth.quality(trust)
     record: dict[str, Any] = trust.as_record() | {"rank_quality": None if quality is None else asdict(quality)}
     record["pictures"] = _draw(segmenter, pictures, trust.look_first(SHOWN), out)
-    write_json(out / RECORD, _finite(record))
+    write_json(out / RECORD, record)
     return trust, quality
 
 
@@ -124,14 +123,3 @@ def _draw(segmenter: SegmentsImages, images: Images, chosen: list[str], out: Pat
             Image.fromarray(fitted(painted, side=SIDE)).save(unfinished, format="JPEG", quality=85)
         drawn.append({"image": image_id, "file": path.name})
     return drawn
-
-
-def _finite(value: Any) -> Any:  # noqa: ANN401
-    """The same with None for what is not a number, and two decimals."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    if isinstance(value, float):
-        return round(float(value), 4) if np.isfinite(value) else None
-    return value
