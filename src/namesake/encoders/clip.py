@@ -11,10 +11,13 @@ import torch
 from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
-from torch.nn.functional import linear, normalize
+from torch.nn.functional import normalize
 
 from namesake.encoders.cards import read_card
+from namesake.encoders.clip_paths import PATHS
+from namesake.encoders.clip_resnet import load_clip_resnet
 from namesake.encoders.devices import Precision, arithmetic, pick_device
+from namesake.encoders.files import is_open_clip
 from namesake.encoders.loading import load_network, model_type
 from namesake.encoders.preprocess import NetworkInput, Photos, Preprocessing, read_preprocessing
 from namesake.encoders.sources import fetch
@@ -34,7 +37,7 @@ class Clip:
     """A frozen image and text encoder with its own preprocessing and tokenizer.
 
     Attributes:
-        model: transformers' CLIPModel or SiglipModel, in evaluation mode, without gradients
+        model: transformers' CLIPModel or SiglipModel, or ClipWithResNet, in evaluation mode, without gradients
             (`model.requires_grad_(True)` gives them back).
         dim: Length of an embedding.
         patch_size: Side of a patch in pixels.
@@ -58,7 +61,8 @@ class Clip:
         self.device, self.precision = device, precision
         config = self.model.config
         self.patch_size = int(config.vision_config.patch_size)
-        self.dim = int(config.projection_dim if config.model_type == "clip" else config.vision_config.hidden_size)
+        self.dim = int(config.vision_config.hidden_size if config.model_type == "siglip" else config.projection_dim)
+        self._paths = PATHS[config.model_type]
 
     def preprocess(self, images: Photos) -> NetworkInput:
         """Images of any sizes -> float32 [batch, 3, input height, input width] on the CPU, as the weights want them."""
@@ -131,9 +135,8 @@ class Clip:
             ConfigError: A side is no multiple of the patch.
         """
         rows, columns = self._grid(x)
-        paths = clip_both_paths if self.model.config.model_type == "clip" else siglip_both_paths
         with arithmetic(self.device, precision=self.precision):
-            whole, patches = paths(self.model, x.to(self.device), mlp=mlp)
+            whole, patches = self._paths.both(self.model, x.to(self.device), mlp=mlp)
         patches = normalize(patches.float(), dim=-1).reshape(len(x), rows, columns, self.dim)
         return normalize(whole.float(), dim=-1), patches
 
@@ -148,9 +151,8 @@ class Clip:
             ConfigError: A side is no multiple of the patch.
         """
         rows, columns = self._grid(x)
-        path = clip_value_path if self.model.config.model_type == "clip" else siglip_value_path
         with arithmetic(self.device, precision=self.precision):
-            features = path(self.model, x.to(self.device))
+            features = self._paths.values(self.model, x.to(self.device))
         return normalize(features.float(), dim=-1).reshape(len(x), rows, columns, self.dim)
 
     @torch.no_grad()
@@ -166,9 +168,8 @@ class Clip:
         """
         x = self.preprocessing.fit_patches(images, patch=self.patch_size, size=size)
         rows, columns = self._grid(x)
-        path = clip_keys if self.model.config.model_type == "clip" else siglip_keys
         with arithmetic(self.device, precision=self.precision):
-            keys = path(self.model, x.to(self.device))
+            keys = self._paths.keys(self.model, x.to(self.device))
         return self.patch_features(x), keys.float().reshape(len(x), rows, columns, -1)
 
     def _grid(self, x: ImageBatch) -> tuple[int, int]:
@@ -193,78 +194,8 @@ class Clip:
         return normalize(output.pooler_output.float(), dim=-1)
 
 
-Joint = Float[Tensor, "batch patches dim"]
-Whole = Float[Tensor, "batch dim"]
-
-
-def clip_value_path(model: Any, x: ImageBatch) -> Joint:  # noqa: ANN401
-    """Patch tokens of CLIP in the joint space, through the values of the last block's attention; not normalised."""
-    tokens, last = _before_last_block(model, x)
-    return _clip_values(model, last, tokens, mlp=True)
-
-
-def clip_both_paths(model: Any, x: ImageBatch, *, mlp: bool) -> tuple[Whole, Joint]:  # noqa: ANN401
-    """Whole images as CLIP embeds them, and patch tokens as `clip_value_path` has them; not normalised."""
-    tokens, last = _before_last_block(model, x)
-    whole: Tensor = model.visual_projection(model.vision_model.post_layernorm(last(tokens, attention_mask=None)[:, 0]))
-    return whole, _clip_values(model, last, tokens, mlp=mlp)
-
-
-def _before_last_block(model: Any, x: ImageBatch) -> tuple[Joint, Any]:  # noqa: ANN401
-    """All tokens as they enter the last block, and that block."""
-    vision = model.vision_model
-    tokens = vision.pre_layrnorm(vision.embeddings(x, interpolate_pos_encoding=True))
-    *blocks, last = vision.encoder.layers
-    for block in blocks:
-        tokens = block(tokens, attention_mask=None)
-    return tokens, last
-
-
-def _clip_values(model: Any, last: Any, tokens: Joint, *, mlp: bool) -> Joint:  # noqa: ANN401
-    tokens = tokens[:, 1:]
-    tokens = last.self_attn.out_proj(last.self_attn.v_proj(last.layer_norm1(tokens))) + tokens
-    if mlp:
-        tokens = tokens + last.mlp(last.layer_norm2(tokens))
-    projected: Tensor = model.visual_projection(model.vision_model.post_layernorm(tokens))
-    return projected
-
-
-def siglip_value_path(model: Any, x: ImageBatch) -> Joint:  # noqa: ANN401
-    """Patch tokens of SigLIP in the joint space, through the values of the pooling head; not normalised."""
-    tokens = model.vision_model(pixel_values=x, interpolate_pos_encoding=True).last_hidden_state
-    return _siglip_values(model.vision_model.head, tokens, mlp=True)
-
-
-def siglip_both_paths(model: Any, x: ImageBatch, *, mlp: bool) -> tuple[Whole, Joint]:  # noqa: ANN401
-    """Whole images as SigLIP embeds them, and patch tokens as `siglip_value_path` has them; not normalised."""
-    output = model.vision_model(pixel_values=x, interpolate_pos_encoding=True)
-    return output.pooler_output, _siglip_values(model.vision_model.head, output.last_hidden_state, mlp=mlp)
-
-
-def _siglip_values(head: Any, tokens: Joint, *, mlp: bool) -> Joint:  # noqa: ANN401
-    attention, width = head.attention, head.attention.embed_dim
-    values: Tensor = linear(tokens, attention.in_proj_weight[2 * width :], attention.in_proj_bias[2 * width :])
-    values = attention.out_proj(values)
-    return values + head.mlp(head.layernorm(values)) if mlp else values
-
-
-def clip_keys(model: Any, x: ImageBatch) -> Float[Tensor, "batch patches width"]:  # noqa: ANN401
-    """Keys of the patches in CLIP's last block."""
-    tokens, last = _before_last_block(model, x)
-    keys: Tensor = last.self_attn.k_proj(last.layer_norm1(tokens[:, 1:]))
-    return keys
-
-
-def siglip_keys(model: Any, x: ImageBatch) -> Float[Tensor, "batch patches width"]:  # noqa: ANN401
-    """Keys of the patches in SigLIP's pooling head."""
-    tokens = model.vision_model(pixel_values=x, interpolate_pos_encoding=True).last_hidden_state
-    attention, width = model.vision_model.head.attention, model.vision_model.head.attention.embed_dim
-    keys = slice(width, 2 * width)
-    return linear(tokens, attention.in_proj_weight[keys], attention.in_proj_bias[keys])
-
-
 def load_clip(source: str, *, device: str = "auto", precision: Precision = "no") -> Clip:
-    """Load CLIP or SigLIP 2 with its own preprocessing and tokenizer.
+    """Load CLIP (also one with a ResNet, in OpenCLIP's form) or SigLIP 2 with its own preprocessing and tokenizer.
 
     Args:
         source: Hub id, folder, or `embedded:clip`.
@@ -277,14 +208,20 @@ def load_clip(source: str, *, device: str = "auto", precision: Precision = "no")
     """
     where = pick_device(device)
     folder = fetch(source, kind="clip")
-    kind = model_type(folder, source=source, expected=CLASSES)
-    import transformers
+    model: Any
+    if is_open_clip(folder):
+        kind = "clip"
+        model, rule = load_clip_resnet(folder, source=source)
+    else:
+        kind = model_type(folder, source=source, expected=CLASSES)
+        import transformers
 
-    model: Any = load_network(getattr(transformers, CLASSES[kind]), folder, source=source)
+        model = load_network(getattr(transformers, CLASSES[kind]), folder, source=source)
+        rule = read_preprocessing(folder)
     return Clip(
         model,
         tokenizer=load_tokenizer(folder, source=source, model_type=kind, text_config=model.config.text_config),
-        preprocessing=read_preprocessing(folder),
+        preprocessing=rule,
         card=read_card(source, folder=folder),
         device=where,
         precision=precision,

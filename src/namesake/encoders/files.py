@@ -20,6 +20,9 @@ TOKENIZERS = (("tokenizer.json",), ("vocab.json", "merges.txt"))
 PREPROCESSING = ("preprocessor_config.json", "processor_config.json")
 OPTIONAL = ("tokenizer_config.json", "special_tokens_map.json", "README.md", "LICENSE")
 
+OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS = "open_clip_config.json", "open_clip_model.safetensors"
+"""In place of the others, where OpenCLIP publishes a CLIP that transformers has no class for."""
+
 KIND_OF_MODEL_TYPE: dict[str, Kind] = {
     "clip": "clip",
     "siglip": "clip",
@@ -40,17 +43,28 @@ def missing_files(folder: Path | None, *, kind: Kind | None) -> list[str]:
     A backbone and a saliency network need no preprocessing file: who trains or runs them says how images come in.
     """
     present = set() if folder is None else {file.name for file in folder.iterdir() if file.is_file()}
+    if kind == "clip" and folder is not None and is_open_clip(folder):
+        missing = [] if OPEN_CLIP_WEIGHTS in present else [OPEN_CLIP_WEIGHTS]
+        return missing + _lacking_tokenizer(present)
     missing = [] if "config.json" in present else ["config.json"]
     if kind not in {"resnet", "saliency"} and not present.intersection(PREPROCESSING):
         missing.append(PREPROCESSING[0])
-    if kind == "clip" and not any(present.issuperset(group) for group in TOKENIZERS):
-        missing.append(TOKENIZERS[0][0])
+    missing += _lacking_tokenizer(present) if kind == "clip" else []
     weights = next((name for name in WEIGHTS if name in present), None)
     if weights is None:
         missing.append(WEIGHTS[0])
     elif folder is not None and weights.endswith(".index.json"):
         missing += [name for name in shards(folder / weights) if name not in present]
     return missing
+
+
+def _lacking_tokenizer(present: Collection[str]) -> list[str]:
+    return [] if any(set(group) <= set(present) for group in TOKENIZERS) else [TOKENIZERS[0][0]]
+
+
+def is_open_clip(folder: Path) -> bool:
+    """Whether a folder is in OpenCLIP's form, and not in that of transformers."""
+    return (folder / OPEN_CLIP_CONFIG).is_file() and not (folder / "config.json").is_file()
 
 
 def shards(index: Path) -> list[str]:
@@ -70,6 +84,8 @@ def wanted_files(published: Collection[str], *, kind: Kind) -> list[str]:
     chosen = {"config.json", *PREPROCESSING, *OPTIONAL}
     if kind == "clip":
         chosen.update(*TOKENIZERS)
+        if "config.json" not in published and OPEN_CLIP_CONFIG in published:
+            return sorted({*chosen, OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS}.intersection(published))
     weights = next((name for name in WEIGHTS if name in published), WEIGHTS[0])
     chosen.add(weights)
     if weights.endswith(".index.json"):
@@ -80,6 +96,8 @@ def wanted_files(published: Collection[str], *, kind: Kind) -> list[str]:
 
 def kind_of(folder: Path) -> Kind | None:
     """What a model is for, by its own configuration; None when that is missing or of another type."""
+    if is_open_clip(folder):
+        return "clip"
     file = folder / "config.json"
     return KIND_OF_MODEL_TYPE.get(str(read_json(file).get("model_type"))) if file.is_file() else None
 

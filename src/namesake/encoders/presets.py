@@ -114,6 +114,17 @@ KNOWN: Mapping[str, KnownModel] = MappingProxyType(
             licence="MIT",
             files=_files("pytorch_model.bin", 599_000_000, tokenizer=2_220_000),
         ),
+        "timm/resnet50_clip.openai": KnownModel(
+            name="CLIP ResNet-50",
+            kind="clip",
+            licence="MIT",
+            files={
+                "open_clip_config.json": 600,
+                "open_clip_model.safetensors": 408_000_000,
+                "tokenizer.json": 2_220_000,
+                "tokenizer_config.json": 700,
+            },
+        ),
         "google/siglip2-large-patch16-384": KnownModel(
             name="SigLIP 2 L/16@384px",
             kind="clip",

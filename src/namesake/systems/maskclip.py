@@ -9,8 +9,8 @@ and ZUTIS compare with it.
    (ZUTIS). Optionally words that are sure of no patch are left out (prompt denoising), and unsure patches take over
    what patches with like keys say (key smoothing; MaskCLIP, section 3.3).
 
-The form on a ResNet (v and c projections of CLIP's attention pooling) is left out: transformers has no class for
-CLIP's ResNets, and nothing here loads them. The forms on ViT and on SigLIP are there.
+CLIP may be a ViT, a ResNet (the value and output projections of its attention pooling; preset `resnet`, NamedMask's
+form) or a SigLIP.
 
 Published: VOC2012 29.1, COCO 5.3, CoCA 3.1, Cityscapes objects 6.1 (NamedMask, Tables 5 and 6, ResNet-50, threshold);
 COCO 20.6, CoCA 20.2 (ZUTIS, ViT-B/16, background words). Seconds, no training.
@@ -47,6 +47,7 @@ class Config:
 
 PRESETS: dict[str, Config] = {
     "paper": Config(),
+    "resnet": Config(clip="timm/resnet50_clip.openai"),
     "modern": Config(clip=MODERN.clip_dense),
     # the embedded CLIP's own scale; the threshold that was best on 40 scenes of another seed
     "mini": Config(clip="embedded:clip", temperature=14.7, threshold=0.5),
