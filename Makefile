@@ -37,7 +37,7 @@ bench: $(STAMP)  ## speed and memory: one line a claim, gathered in benchmarks/r
 
 docs: $(STAMP)  ## the documentation, into site/
 	$(PYTHON) docs/generate.py
-	$(PYTHON) -m mkdocs build --strict --quiet --site-dir site
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict --quiet --site-dir site
 
 clean:  ## remove the environment and everything made by it
 	rm -rf $(VENV) demo build dist site .pytest_cache .mypy_cache .ruff_cache

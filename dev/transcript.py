@@ -38,27 +38,38 @@ TINY = {
     "selfmask": UPDATES,
     "fmbseg": ("alignment.iterations=4", "alignment.batch_size=2", "alignment.workers=0"),
 }
-SEEN = 110
+SEEN = 90
 
 
 def main() -> None:
     """Print a row a command."""
     photos, place, *pages = (Path(argument).resolve() for argument in sys.argv[1:])
-    sys.stdout.write("| page | command | s | what was seen |\n|---|---|---:|---|\n")
+    sys.stdout.write("| page | command | s | as printed | with `--preset mini` |\n|---|---|---:|---|---|\n")
     tried: set[str] = set()
     for page in pages:
-        folder = place / page.stem
-        furnish(folder, photos, place)
-        os.chdir(folder)
+        for folder in ("as-printed", "mini"):
+            furnish(place / page.stem / folder, photos, place)
         blocks = "".join(BLOCK.findall(page.read_text(encoding="utf-8"))).replace("\\\n", " ")
-        for line in COMMAND.findall(blocks):
-            for typed in ways(line.partition("  #")[0].strip()):
-                if typed not in tried or "runs/" in typed:
-                    code, seconds, seen = attempt(typed)
-                    told = f"{seen} (exit {code})" if code else seen
-                    sys.stdout.write(f"| {page.stem} | `{typed.replace('|', '/')}` | {seconds:.1f} | {told} |\n")
-                    sys.stdout.flush()
-                tried.add(typed)
+        for line in (found.partition("  #")[0].strip() for found in COMMAND.findall(blocks)):
+            if line in tried and "runs/" not in line:
+                continue
+            tried.add(line)
+            ways = ways_of(line)
+            told, seconds = dict.fromkeys(ways, ""), 0.0
+            for way, typed in ways.items():
+                os.chdir(place / page.stem / way)
+                took, told[way] = attempt(typed)
+                seconds += took
+            if ways:
+                row = (
+                    page.stem,
+                    f"`{line.replace('|', '/')}`",
+                    f"{seconds:.1f}",
+                    told.get("as-printed", ""),
+                    told["mini"],
+                )
+                sys.stdout.write(f"| {' | '.join(row)} |\n")
+                sys.stdout.flush()
 
 
 def furnish(folder: Path, photos: Path, place: Path) -> None:
@@ -75,35 +86,26 @@ def furnish(folder: Path, photos: Path, place: Path) -> None:
     if not world.is_dir():
         write_world("scenes", world, count=6, seed=3, workers=1)
     shutil.copytree(world, folder / "labelled")
-    for run in (place / "README" / "runs").glob("*"):
+    for run in (place / "README" / "mini" / "runs").glob("*"):
         shutil.copytree(run, folder / "earlier" / run.name)
 
 
-def ways(line: str) -> list[str]:
-    """The line as printed; then, where that wants the published models, with the embedded ones."""
+def ways_of(line: str) -> dict[str, str]:
+    """Where to try a line, and how: as printed, and with the embedded models where it would take the published ones."""
     words = shlex.split(line)
     verb = next(itertools.dropwhile(lambda word: "=" in word or word == "namesake", words))
     if verb in BY_HAND and not line.endswith("list"):
-        return []
+        return {}
     takes = {opt for each in typer.main.get_command(app).commands[verb].params for opt in each.opts}  # type: ignore[attr-defined]
     if "--preset" not in takes or "--preset" in words or verb == "reproduce":
-        return [line]
+        return {"mini": line}
     system = words[2] if verb == "run" else words[words.index("--system") + 1] if "--system" in words else "namedmask"
-    tiny = TINY.get(system, ()) if "--config" in takes else ()
-    return [
-        line,
-        " ".join(
-            [
-                line,
-                "--preset mini --overwrite" if "--overwrite" in takes else "--preset mini",
-                *(f"--config {value}" for value in tiny),
-            ]
-        ),
-    ]
+    tiny = [f"--config {value}" for value in TINY.get(system, ()) if "--config" in takes]
+    return {"as-printed": line, "mini": " ".join([line, "--preset mini", *tiny])}
 
 
-def attempt(line: str) -> tuple[int, float, str]:
-    """Exit code, seconds, and the last line on standard output, or the error."""
+def attempt(line: str) -> tuple[float, str]:
+    """Seconds, and the last line on standard output or the error with the exit code."""
     words = shlex.split(line)
     while "=" in words[0]:
         key, _, value = words.pop(0).partition("=")
@@ -113,14 +115,8 @@ def attempt(line: str) -> tuple[int, float, str]:
     code, error = 0, ""
     with contextlib.redirect_stdout(out):
         try:
-            expanded = [
-                found
-                for word in words[1:]
-                for found in (
-                    sorted(map(str, Path().glob(word))) or [word] if "*" in word and "**" not in word else [word]
-                )
-            ]
-            typer.main.get_command(app).main(expanded, standalone_mode=False)
+            arguments = [path for word in words[1:] for path in expanded(word)]
+            typer.main.get_command(app).main(arguments, standalone_mode=False)
         except NamesakeError as raised:
             code, error = 1, str(raised)
         except SystemExit as raised:
@@ -128,15 +124,21 @@ def attempt(line: str) -> tuple[int, float, str]:
     told = error or (out.getvalue().strip().splitlines() or ["nothing"])[-1]
     with contextlib.suppress(ValueError):
         told = f"JSON with {len(json.loads(told))} keys"
-    told = " ".join(told.split())
-    return code, sum(os.times()[:4]) - start, (told[:SEEN] + "..." if len(told) > SEEN else told).replace("|", "/")
+    told = " ".join(told.split()).replace("|", "/")
+    told = told[:SEEN] + "..." if len(told) > SEEN else told
+    return sum(os.times()[:4]) - start, f"exit {code}: {told}" if code else told
+
+
+def expanded(word: str) -> list[str]:
+    """What a shell makes of a word with a star."""
+    return sorted(map(str, Path().glob(word))) or [word] if "*" in word and "**" not in word else [word]
 
 
 def borrow(words: list[str]) -> None:
     """A run that a page uses without making it comes from the README's."""
     for word in words[2:]:
         if word.startswith("runs/") and "--out" not in words[: words.index(word)] and not Path(word).exists():
-            source = Path("earlier") / "pets"
+            source = Path("earlier", "pets")
             if source.is_dir():
                 shutil.copytree(source, word)
 
