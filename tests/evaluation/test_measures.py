@@ -46,6 +46,14 @@ def test_measures__means_over_images():
     assert 0 < scores["foreground_boundary_f_over_images"] <= 100
 
 
+def test_measures__image_where_nothing_counts_is_left_out():
+    counter = Measures(("images",), labels=LABELS)
+    counter.add(np.array([[0, 1]]), np.array([[0, 1]]))
+    counter.add(np.array([[0, 0, 0, 1]]), np.array([[0, 0, 0, 0]]))
+    counter.add(np.array([[LABELS, LABELS]]), np.array([[0, 0]]))
+    assert counter.scores()["mean_iou_over_images"] == pytest.approx((100 + 37.5) / 2)
+
+
 def test_measures__pixels_that_do_not_count():
     truth = np.array([[1, 1, 0, LABELS]])
     counter = Measures(("foreground",), labels=LABELS)

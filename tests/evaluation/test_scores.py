@@ -10,7 +10,6 @@ from namesake.evaluation.confusion import Confusion
 from namesake.evaluation.scores import (
     iou_per_label,
     mean_iou_over_dataset,
-    mean_iou_over_images,
     pixel_accuracy,
 )
 
@@ -76,17 +75,3 @@ def test_scores__nothing_counted():
     assert math.isnan(mean_iou_over_dataset(counts))
     assert math.isnan(pixel_accuracy(counts))
     assert mean_iou_over_dataset(counts, absent="zero") == 0
-
-
-def test_mean_over_images__differs_from_dataset():
-    good = (np.array([[0, 1]]), np.array([[0, 1]]))
-    bad = (np.array([[0, 0, 0, 1]]), np.array([[0, 0, 0, 0]]))
-    per_image = [counted(pair, labels=3) for pair in (good, bad)]
-    assert mean_iou_over_images(per_image) == pytest.approx((100 + 37.5) / 2)
-    assert mean_iou_over_dataset(sum(per_image)) == pytest.approx((80 + 50) / 2)
-
-
-def test_mean_over_images__image_without_truth():
-    empty = counted((np.full((1, 2), 255), np.zeros((1, 2), np.int64)), labels=2)
-    assert mean_iou_over_images([empty, counted((np.array([[0, 1]]),) * 2, labels=2)]) == 100
-    assert math.isnan(mean_iou_over_images([]))

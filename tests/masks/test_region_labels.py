@@ -15,7 +15,6 @@ from namesake.masks.presence import present_words
 from namesake.masks.region_labels import (
     KINDS,
     label_map,
-    label_maps,
     label_regions,
     name_regions,
     open_region_labels,
@@ -66,6 +65,16 @@ def test_labels__masks_of_both_kinds_with_words_that_are_there(
             assert max(regions.masks.shape[1:]) <= 48
 
 
+def test_regions__each_network_sees_an_image_once(pictures: Images, config: RegionsConfig) -> None:
+    """Both stages, every point and every mask come from one embedding of SAM and one of CLIP."""
+    namer, seen = load_region_namer(("park", "cat", "dog"), config, device="cpu"), []
+    namer.source.sam.model.vision_encoder.register_forward_hook(lambda *_: seen.append("sam"))
+    namer.clip.model.vision_model.embeddings.register_forward_hook(lambda *_: seen.append("clip"))
+    *both, _ = name_regions(namer, read_image(pictures.path("1.png")))
+    assert all(len(regions.masks) for regions in both)
+    assert sorted(seen) == ["clip", "sam"]
+
+
 def test_labels__automatic_masks_get_the_nearest_word_that_is_there(pictures: Images, config: RegionsConfig) -> None:
     namer = load_region_namer(("park", "cat", "dog"), config, device="cpu")
     view = namer.look(read_image(pictures.path("1.png")))
@@ -97,7 +106,7 @@ def test_labels__no_name_is_there(pictures: Images, config: RegionsConfig, tmp_p
     assert made.counts == {"images": 10, "prompted": 0, "automatic": 0, "without_a_name": 9, "without_a_mask": 0,
                            "unreadable": 1}  # fmt: skip
     assert ("0.png", "no word is there") in read_skipped(made.folder / "prompted")
-    assert list(label_maps(made, "automatic")) == []
+    assert list(read_masks(made.masks("automatic"))) == []
 
 
 def test_labels__no_mask_comes_back(pictures: Images, config: RegionsConfig, tmp_path: Path) -> None:

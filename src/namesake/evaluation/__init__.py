@@ -16,7 +16,6 @@ from namesake.evaluation.retrieval import average_precision, precision_at, score
 from namesake.evaluation.scores import (
     iou_per_label,
     mean_iou_over_dataset,
-    mean_iou_over_images,
     pixel_accuracy,
 )
 
@@ -34,7 +33,6 @@ __all__ = [
     "iou_per_label",
     "mask_iou",
     "mean_iou_over_dataset",
-    "mean_iou_over_images",
     "open_benchmark",
     "pixel_accuracy",
     "precision_at",

@@ -3,7 +3,6 @@
 Counts are those of `Confusion`: int64 [labels, labels + 1], rows true, columns predicted, the last column "not sure".
 """
 
-from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
@@ -37,14 +36,6 @@ def iou_per_label(counts: Counts, *, absent: Absent = "left out") -> Float[ndarr
 def mean_iou_over_dataset(counts: Counts, *, absent: Absent = "left out") -> float:
     """Mean of `iou_per_label`, NaN left out; NaN where nothing was counted."""
     return _mean(iou_per_label(counts, absent=absent))
-
-
-def mean_iou_over_images(counts_per_image: Iterable[Counts]) -> float:
-    """Mean over images of the mean IoU within each image over the labels that occur in it, truly or by prediction.
-
-    Images without any counted pixel are left out.
-    """
-    return _mean(np.array([mean_iou_over_dataset(counts) for counts in counts_per_image], dtype=np.float64))
 
 
 def pixel_accuracy(counts: Counts) -> float:

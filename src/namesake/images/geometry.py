@@ -129,16 +129,6 @@ def unpad(image: Plane, *, height: int, width: int) -> Plane:
     return image[:height, :width]  # type: ignore[return-value]
 
 
-def centre_box(height: int, width: int, *, crop_height: int, crop_width: int) -> Box:
-    """The box of a centre crop, no larger than the image.
-
-    An odd margin is halved to the even neighbour, as torchvision's CenterCrop in CLIP's published preprocessing does
-    (a margin of 1 puts 0 before, of 3 puts 2).
-    """
-    crop_height, crop_width = min(height, crop_height), min(width, crop_width)
-    return Box(round((height - crop_height) / 2), round((width - crop_width) / 2), crop_height, crop_width)
-
-
 def crop(image: Plane, box: Box) -> Plane:
     """The view of an image or label map inside a box; `uncrop` is the inverse."""
     return image[box.top : box.top + box.height, box.left : box.left + box.width]  # type: ignore[return-value]

@@ -6,7 +6,7 @@ of a mask is the row of its word in `words.json`, counted from 1.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +24,7 @@ from namesake.images import read_ahead
 from namesake.images.geometry import resize_labels
 from namesake.masks import rle
 from namesake.masks.regions import RegionNamer, Regions, RegionsConfig, load_region_namer, paint
-from namesake.masks.store import MaskLookup, MaskWriter, missing_shards, read_skipped
+from namesake.masks.store import MaskWriter, missing_shards, read_skipped
 from namesake.names.doubts import find_doubts, say_doubts
 from namesake.names.words import words_of
 from namesake.progress import track
@@ -192,13 +192,6 @@ def label_map(
     if (height or own_height, width or own_width) == (own_height, own_width):
         return painted
     return resize_labels(painted, height=height or own_height, width=width or own_width)
-
-
-def label_maps(labels: RegionLabels, kind: Kind, *, nothing: int = 255) -> Iterator[tuple[str, Int[ndarray, "_ _"]]]:
-    """Label maps (0 background, 1..K names) of all images that have a mask of a kind, at the size of the masks."""
-    table = MaskLookup(labels.masks(kind))
-    for image_id in table:
-        yield image_id, label_map(table.several(image_id), labels.labels, nothing=nothing)
 
 
 def _open_worker(
