@@ -9,8 +9,8 @@ from namesake.images import read_image
 from namesake.masks import rle
 from namesake.masks.regions import RegionsConfig
 from namesake.masks.store import MaskWriter, lookup
-from namesake.masks.stuff import StuffConfig, redraw_stuff
-from namesake.records import Archives, PseudoMask, PseudoMasks
+from namesake.masks.stuff import StuffConfig, check_stuff, redraw_stuff, stuff_among
+from namesake.records import Archives, Names, PseudoMask, PseudoMasks
 
 
 @pytest.fixture
@@ -65,3 +65,11 @@ def test_stuff__a_name_that_is_none_of_the_names(
 ) -> None:
     with pytest.raises(ConfigError, match="grass"):
         redraw_stuff(masks, archives, config=StuffConfig(names=("grass",)), out=tmp_path, device="cpu")
+
+
+def test_stuff__of_a_part_of_the_names() -> None:
+    config, every = StuffConfig(names=("sky", "grass")), Names(("car", "sky", "grass"))
+    check_stuff(config, every)
+    assert stuff_among(config, every) == config
+    assert stuff_among(config, Names(("car", "grass"))).names == ("grass",)
+    assert stuff_among(config, Names(("car",))).names == ()

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import namesake
-from namesake.errors import WorkspaceError
+from namesake.errors import ConfigError, WorkspaceError
 
 pytestmark = pytest.mark.slow
 
@@ -112,3 +112,11 @@ def test_segmenter__from_python(tiny, whole: Path):
     assert result.labels.shape == result.confidence.shape == (50, 61)
     assert set(np.unique(result.labels)) <= {0, 1, 2, 3}
     assert segmenter.names.names == ("car", "tree", "mug")
+
+
+@pytest.mark.parametrize("system", ["namedmask", "zutis"])
+def test_run__stuff_that_is_no_name_is_refused_before_anything_runs(tiny, tmp_path: Path, system: str):
+    options = {"preset": "mini", "config": ("stuff.names=tree,sky",)}
+    with pytest.raises(ConfigError, match="stuff.names: sky is none of the names: car, tree"):
+        namesake.run(system, names="car, tree", images=tiny.images, out=tmp_path / "run", **options)
+    assert not (tmp_path / "run" / "index").exists()

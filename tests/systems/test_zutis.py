@@ -1,6 +1,7 @@
 """ZUTIS end to end on a tiny world: run, killed and continued, used with names never trained on, and scored."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -118,3 +119,16 @@ def test_segmenter__from_python(tiny, whole: Path) -> None:
     result = segmenter.segment(image, names=["dog", "cat"])
     assert result.labels.shape == result.confidence.shape == result.instances.masks.shape[1:] == (50, 61)
     assert set(result.instances.names) <= {"dog", "cat"}
+
+
+def test_run__names_join_later(tiny, whole: Path, tmp_path: Path) -> None:
+    """Archives and masks of the earlier names stay as they are; one segmenter knows all."""
+    folder = tmp_path / "run"
+    shutil.copytree(whole, folder)
+    result = cli(*[part.replace("car, tree, mug", "dog, car, tree, mug") for part in map(str, options(tiny, folder))])
+    assert result.returncode == 0, result.stderr
+    for stage in ("archives/archives.parquet", "masks/saliency/masks-00000.parquet"):
+        assert (folder / stage).read_bytes() == (whole / stage).read_bytes()
+    assert (folder / "added" / "01" / "masks" / "saliency" / "manifest.json").is_file()
+    assert namesake.load(folder).names.names == ("car", "tree", "mug", "dog")
+    assert namesake.load(folder / "earlier" / "3-names").names.names == ("car", "tree", "mug")

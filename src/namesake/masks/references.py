@@ -37,8 +37,8 @@ BATCH = 32
 class ReferencesConfig:
     """How images of one name are co-segmented; the defaults are ReCo's but for the encoders, which are nearest kin.
 
-    The published ones are a distilled DeiT-S/16 trained on stylised ImageNet and CLIP RN50x16, neither of which
-    transformers has a class for.
+    The published ones are a distilled DeiT-S/16 trained on stylised ImageNet, which transformers has no class for, and
+    CLIP RN50x16.
     """
 
     encoder: str = "facebook/dino-vits16"

@@ -5,7 +5,7 @@ stage (https://arxiv.org/abs/2403.09307, section 3.2).
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ from namesake.masks.regions import RegionNamer, RegionsConfig, load_region_namer
 from namesake.masks.store import MaskLookup, MaskWriter, count_masks, open_masks
 from namesake.names.words import words_of
 from namesake.progress import track
-from namesake.records import Archives, ModelCard, PseudoMask, PseudoMasks
+from namesake.records import Archives, ModelCard, Names, PseudoMask, PseudoMasks
 from namesake.shapes import ImageArray
 from namesake.workspace import stage
 
@@ -37,6 +37,22 @@ class StuffConfig:
     """How regions are named."""
     shard_size: int = 1000
     """Images a shard."""
+
+
+def check_stuff(config: StuffConfig, names: Names) -> None:
+    """Refuse what would fail when hours of other work are done.
+
+    Raises:
+        ConfigError: A name of stuff is none of the names.
+    """
+    unknown = [name for name in config.names if name not in names.names]
+    if unknown:
+        raise ConfigError(f"stuff.names: {', '.join(unknown)} is none of the names: {', '.join(names.names)}.")
+
+
+def stuff_among(config: StuffConfig, names: Names) -> StuffConfig:
+    """The same for some of the names."""
+    return replace(config, names=tuple(name for name in config.names if name in names.names))
 
 
 @stage("masks/stuff", opens=open_masks)
@@ -60,9 +76,7 @@ def redraw_stuff(
         ConfigError: A name is none of the archives' names.
         WeightsError: An encoder is missing.
     """
-    unknown = [name for name in config.names if name not in archives.names.names]
-    if unknown:
-        raise ConfigError(f"stuff.names: {', '.join(unknown)} is none of the names: {', '.join(archives.names.names)}.")
+    check_stuff(config, archives.names)
     labels = unique_images(archives)
     kept = MaskLookup(masks)
     with MaskWriter(out, config.shard_size) as writer:

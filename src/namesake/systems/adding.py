@@ -5,13 +5,19 @@ Names that join a run later get archives, masks and experts of their own; those 
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from namesake.archives import join_archives
 from namesake.errors import WorkspaceError
+from namesake.masks.join import join_masks
 from namesake.progress import note
-from namesake.records import Names
+from namesake.records import Archives, Names, PseudoMasks
+
+Step = Callable[..., Any]
+Added = Sequence[tuple[Names, Step]]
+"""Names that joined later, each part with the step that makes artifacts of its own."""
 
 EARLIER, JOINED, SEGMENTER = "earlier", "joined", "segmenter"
 
@@ -33,6 +39,26 @@ def parts_of(found: dict[str, Any], wanted: Names) -> list[Names]:
     starts = [sum(sizes[:part]) for part in range(len(sizes))]
     parts = [held[start : start + size] for start, size in zip(starts, sizes, strict=True)]
     return [_some(wanted, part) for part in (*parts, new) if part]
+
+
+def label_parts(
+    label: Callable[..., tuple[Archives, PseudoMasks]], names: Names, *, step: Step, added: Added
+) -> tuple[Archives, PseudoMasks]:
+    """Archives and masks of all names: those of each part, joined where there are several.
+
+    Args:
+        label: Makes them for a part, from its names, `step`, and `taken`, the archives of the parts before.
+        names: The first part.
+        step: Of the run.
+        added: Further parts.
+    """
+    parts = [label(names, step=step, taken=())]
+    for more, own in added:
+        parts.append(label(more, step=own, taken=tuple(archives for archives, _ in parts)))
+    if not added:
+        return parts[0]
+    archives = step(join_archives, *(each for each, _ in parts))
+    return archives, step(join_masks, archives, *(masks for _, masks in parts))
 
 
 def make_room(folder: Path, found: dict[str, Any], parts: Sequence[Names]) -> None:

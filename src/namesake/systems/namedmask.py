@@ -17,20 +17,20 @@ Published (Tables 5-9, mean IoU): VOC2012 59.2, COCO 27.7, CoCA 27.3, Cityscapes
 47.5 / 32.8 / 22.9; one A100. Where paper and released code differ, the code's values are the defaults.
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
 
-from namesake.archives import ArchivesConfig, join_archives, retrieve
+from namesake.archives import ArchivesConfig, retrieve
+from namesake.archives.join import join_names
 from namesake.encoders.presets import MODERN
 from namesake.index import adopt_embeddings, build_index
 from namesake.masks import SaliencyConfig, saliency_masks
 from namesake.masks.guided import GuideConfig, keep_named
-from namesake.masks.join import join_masks
 from namesake.masks.regions import MINI_REGIONS
-from namesake.masks.stuff import StuffConfig, redraw_stuff
+from namesake.masks.stuff import StuffConfig, check_stuff, redraw_stuff, stuff_among
 from namesake.records import Archives, Images, Index, Names, PseudoMasks
 from namesake.segmenter import SegmenterFolder
+from namesake.systems.adding import Added, Step, label_parts
 from namesake.training import (
     MINI_EXPERTS,
     MINI_TRAINING,
@@ -90,25 +90,19 @@ def namedmask(
     images: Images,
     *,
     config: Config = Config(),
-    step: Callable[..., Any] = run_now,
-    added: Sequence[tuple[Names, Callable[..., Any]]] = (),
+    step: Step = run_now,
+    added: Added = (),
 ) -> SegmenterFolder:
     """Names and unlabelled images to a segmenter; the steps are those of the module's docstring.
 
     `added` are names that joined later, each part with the step that makes its own archives, masks and experts.
     """
+    check_stuff(config.stuff, join_names([names, *(more for more, _ in added)]))
     if config.embeddings:
         index = step(adopt_embeddings, images, embeddings=config.embeddings, encoder=config.encoder)
     else:
         index = step(build_index, images, encoder=config.encoder, device=config.device)
-    archives, masks = _label(index, names, config=config, step=step)
-    if added:
-        parts = [(archives, masks)]
-        for more, own in added:
-            before = tuple(earlier for earlier, _ in parts)
-            parts.append(_label(index, more, config=config, step=own, taken=before))
-        archives = step(join_archives, *(part for part, _ in parts))
-        masks = step(join_masks, archives, *(part for _, part in parts))
+    archives, masks = label_parts(partial(_label, index, config=config), names, step=step, added=added)
     trained: SegmenterFolder = step(
         train_segmenter, archives, masks, archives.names, config=config.training, device=config.device
     )
@@ -116,7 +110,7 @@ def namedmask(
 
 
 def _label(
-    index: Index, names: Names, *, config: Config, step: Callable[..., Any], taken: tuple[Archives, ...] = ()
+    index: Index, names: Names, *, config: Config, step: Step, taken: tuple[Archives, ...]
 ) -> tuple[Archives, PseudoMasks]:
     """Steps 2 to 4."""
     archives = step(retrieve, index, names, config=config.archives, taken=taken, device=config.device)
@@ -125,6 +119,7 @@ def _label(
         masks = step(keep_named, masks, archives, config=config.guide, device=config.device)
     if config.experts.iterations:
         masks = step(relabel_with_experts, masks, archives, config=config.experts, device=config.device)
-    if config.stuff.names:
-        masks = step(redraw_stuff, masks, archives, config=config.stuff, device=config.device)
+    stuff = stuff_among(config.stuff, names)
+    if stuff.names:
+        masks = step(redraw_stuff, masks, archives, config=stuff, device=config.device)
     return archives, masks

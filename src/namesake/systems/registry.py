@@ -17,7 +17,7 @@ class System(NamedTuple):
 
 SYSTEMS: dict[str, System] = {
     "namedmask": System(namedmask.namedmask, namedmask.PRESETS, adds=True),
-    "zutis": System(zutis.zutis, zutis.PRESETS),
+    "zutis": System(zutis.zutis, zutis.PRESETS, adds=True),
     "fmbseg": System(fmbseg.fmbseg, fmbseg.PRESETS),
     "selfmask": System(selfmask.selfmask, selfmask.PRESETS),
     "saliency+clip": System(saliency_clip.saliency_clip, saliency_clip.PRESETS),

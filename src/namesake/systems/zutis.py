@@ -15,20 +15,23 @@ Published: mean IoU COCO 32.8, CoCA 32.7 (Table 4), ImageNet-S 919 37.4 (Table 5
 AP75 5.4 (Table 3), VOC2012 13.7 / 30.9 / 11.1, without suppression 4.4, without stop-gradient 0.3 (Table 1), unseen
 names of COCO-20K 3.3 (Table 7); all ViT-B/16. Where paper and released code differ, the code's values are the defaults:
 bare names, no temperature, sigmoid(5 cosine) as an object's name probability.
+
+Names that join a run later get their own steps 2 and 3; only step 4 sees all names again.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
 
 from namesake.archives import ArchivesConfig, retrieve
+from namesake.archives.join import join_names
 from namesake.encoders.presets import MODERN
 from namesake.index import build_index
 from namesake.masks import SaliencyConfig, saliency_masks
 from namesake.masks.regions import MINI_REGIONS
-from namesake.masks.stuff import StuffConfig, redraw_stuff
-from namesake.records import Images, Names
+from namesake.masks.stuff import StuffConfig, check_stuff, redraw_stuff, stuff_among
+from namesake.records import Archives, Images, Index, Names, PseudoMasks
 from namesake.segmenter import SegmenterFolder
+from namesake.systems.adding import Added, Step, label_parts
 from namesake.training import MINI_QUERY_TRAINING, QueryTrainingConfig, train_query_segmenter
 from namesake.workspace import run_now
 
@@ -67,15 +70,30 @@ PRESETS: dict[str, Config] = {
 
 
 def zutis(
-    names: Names, images: Images, *, config: Config = Config(), step: Callable[..., Any] = run_now
+    names: Names, images: Images, *, config: Config = Config(), step: Step = run_now, added: Added = ()
 ) -> SegmenterFolder:
-    """Names and unlabelled images to a segmenter; the steps are those of the module's docstring."""
+    """Names and unlabelled images to a segmenter; the steps are those of the module's docstring.
+
+    `added` are names that joined later, each part with the step that makes its own archives and masks.
+    """
+    whole = join_names([names, *(more for more, _ in added)]) if added else names
+    check_stuff(config.stuff, whole)
     index = step(build_index, images, encoder=config.encoder, device=config.device)
-    archives = step(retrieve, index, names, config=config.archives, device=config.device)
-    masks = step(saliency_masks, archives, config=config.saliency, device=config.device)
-    if config.stuff.names:
-        masks = step(redraw_stuff, masks, archives, config=config.stuff, device=config.device)
+    archives, masks = label_parts(partial(_label, index, config=config), names, step=step, added=added)
     trained: SegmenterFolder = step(
-        train_query_segmenter, archives, masks, names, config=config.training, device=config.device
+        train_query_segmenter, archives, masks, whole, config=config.training, device=config.device
     )
     return trained
+
+
+def _label(
+    index: Index, names: Names, *, config: Config, step: Step, taken: tuple[Archives, ...]
+) -> tuple[Archives, PseudoMasks]:
+    """Steps 2 and 3."""
+    apart = {"taken": taken} if taken else {}
+    archives = step(retrieve, index, names, config=config.archives, **apart, device=config.device)
+    masks = step(saliency_masks, archives, config=config.saliency, device=config.device)
+    stuff = stuff_among(config.stuff, names)
+    if stuff.names:
+        masks = step(redraw_stuff, masks, archives, config=stuff, device=config.device)
+    return archives, masks
