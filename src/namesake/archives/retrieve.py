@@ -50,9 +50,8 @@ class ArchivesConfig:
 def retrieve(
     index: Index,
     names: Names,
-    *,
+    *taken: Archives,
     config: ArchivesConfig = ArchivesConfig(),
-    taken: Sequence[Archives] = (),
     device: str = "auto",
     out: Path,
 ) -> Archives:
@@ -64,10 +63,10 @@ def retrieve(
     Args:
         index: Embeddings of the collection; its encoder's text side embeds the names.
         names: The names, with synonyms if there are any.
-        config: Size and cleaning. Where anything may be left out, twice `images_per_name` are looked at. Of a name
-            with context words, images that are more like one of these are always left out.
         taken: Archives of names that were there before; their images are left out, so that no earlier label changes.
             Four times `images_per_name` are looked at then.
+        config: Size and cleaning. Where anything may be left out, twice `images_per_name` are looked at. Of a name
+            with context words, images that are more like one of these are always left out.
         device: "auto", "cpu" or "cuda".
         out: The stage's folder.
 

@@ -113,7 +113,7 @@ def _label(
     index: Index, names: Names, *, config: Config, step: Step, taken: tuple[Archives, ...]
 ) -> tuple[Archives, PseudoMasks]:
     """Steps 2 to 4."""
-    archives = step(retrieve, index, names, config=config.archives, taken=taken, device=config.device)
+    archives = step(retrieve, index, names, *taken, config=config.archives, device=config.device)
     masks = step(saliency_masks, archives, config=config.saliency, device=config.device)
     if config.guide.clip:
         masks = step(keep_named, masks, archives, config=config.guide, device=config.device)

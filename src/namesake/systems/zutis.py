@@ -90,8 +90,7 @@ def _label(
     index: Index, names: Names, *, config: Config, step: Step, taken: tuple[Archives, ...]
 ) -> tuple[Archives, PseudoMasks]:
     """Steps 2 and 3."""
-    apart = {"taken": taken} if taken else {}
-    archives = step(retrieve, index, names, config=config.archives, **apart, device=config.device)
+    archives = step(retrieve, index, names, *taken, config=config.archives, device=config.device)
     masks = step(saliency_masks, archives, config=config.saliency, device=config.device)
     stuff = stuff_among(config.stuff, names)
     if stuff.names:
