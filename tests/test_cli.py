@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer.main
 from typer.testing import CliRunner
 
-from namesake.cli import app
+from namesake.cli import FLOW, app
 
 VERBS = ("world", "run", "index", "archive", "mask", "train", "predict", "evaluate", "report", "demo", "doctor", "find")
 VERBS += ("convert", "export", "label")
@@ -77,3 +78,8 @@ def test_error__unknown_option_suggests_the_nearest(tmp_path: Path):
 
 def test_usage__missing_option_is_exit_code_two():
     assert namesake("run", "namedmask").returncode == 2
+
+
+def test_help__verbs_in_the_order_of_the_work():
+    verbs = list(typer.main.get_command(app).commands)
+    assert verbs == list(FLOW)

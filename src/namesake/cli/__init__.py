@@ -3,10 +3,27 @@
 Each file holds the verbs of one kind and registers them on `app`.
 """
 
+from typer.models import CommandInfo
+
 from namesake.cli import convert, evaluate, export, find, label, predict, reproduce, serve, stages, world
 from namesake.cli.app import app, main
 
+FLOW = (
+    *("run", "index", "archive", "mask", "train", "predict", "label", "find"),
+    *("evaluate", "trust", "report", "serve", "export", "convert", "reproduce", "world", "demo", "doctor"),
+)
+"""The verbs in the order in which help lists them: that of the work; others follow."""
+
+
+def _place(verb: CommandInfo) -> int:
+    name = verb.name or getattr(verb.callback, "__name__", "")
+    return FLOW.index(name) if name in FLOW else len(FLOW)
+
+
+app.registered_commands.sort(key=_place)
+
 __all__ = [
+    "FLOW",
     "app",
     "convert",
     "evaluate",
