@@ -1,6 +1,6 @@
 """Every stage of a run on the embedded world: images a second, peak memory, where the time goes, and the floor.
 
-    python benchmarks/stages.py [--images 240] [--device cuda]
+    python benchmarks/stages.py [--images 480] [--device cuda]
 
 Each stage runs in a process of its own on one thread (so that processor time tells reading, network and own code
 apart), reads what the earlier ones left, and has run on a few images before, which loads what is loaded once. The floor
@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,11 @@ from torch.utils.data import default_collate
 
 from claims import claim
 from namesake.archives import ArchivesConfig, open_archives, retrieve
+from namesake.encoders import Clip, load_clip
 from namesake.evaluation import evaluate_run
 from namesake.images import decode, open_images
-from namesake.index import build_index, open_index
+from namesake.index import open_index
+from namesake.index.build import write_index
 from namesake.masks import SaliencyConfig, VotingConfig, open_masks, saliency_masks, voted_masks
 from namesake.masks.region_labels import label_regions
 from namesake.masks.regions import MINI_REGIONS
@@ -47,7 +50,7 @@ from namesake.training.losses import poly
 from namesake.training.segmenter import _adam, pixel_loss, start_network
 from namesake.world import SEEN_NAMES, write_world
 
-NAMES = Names(SEEN_NAMES)
+NAMES, CLIP = Names(SEEN_NAMES), "embedded:clip"
 VOTING = VotingConfig(encoders=("embedded:dino",), temperature=1.0, block=2)
 FEW = 24
 """Images of the first, unmeasured run of a stage, which loads what is loaded once, and of the slow stages."""
@@ -65,6 +68,12 @@ def few(home: Path) -> Images:
     return Images(images.folder, images.ids[:FEW])
 
 
+@cache
+def clip(device: str) -> Clip:
+    """The embedded CLIP, loaded once."""
+    return load_clip(CLIP, device=device)
+
+
 def archived(home: Path) -> int:
     """How many images the archives hold."""
     return len(open_archives(home / "archives").images)
@@ -72,7 +81,7 @@ def archived(home: Path) -> int:
 
 STAGES: dict[str, tuple[Callable[[Path, str], object], int | Callable[[Path], int]]] = {
     "index": (
-        lambda home, device: build_index(pictures(home), encoder="embedded:clip", out=home / "index", device=device),
+        lambda home, device: write_index(pictures(home), clip(device), encoder=CLIP, out=home / "index"),
         lambda home: len(pictures(home)),
     ),
     "archives": (
@@ -130,7 +139,7 @@ STAGES: dict[str, tuple[Callable[[Path, str], object], int | Callable[[Path], in
 def main() -> None:
     """Render, then measure one stage after the other."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=240)
+    parser.add_argument("--images", type=int, default=480)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--one", nargs=2, metavar=("STAGE", "HOME"), help=argparse.SUPPRESS)
     options = parser.parse_args()
