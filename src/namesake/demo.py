@@ -63,11 +63,11 @@ def run_demo(out: Path, *, seed: int = 0) -> tuple[dict[str, Any], str]:
         others = compared.result()
     torch.set_num_threads(threads)
     metrics: dict[str, Any] = {"namedmask": _score(out, "namedmask")} | others
-    trust_run(load_segmenter(out / "namedmask"), open_benchmark("world", scenes), out=out / "namedmask" / FOLDER)
+    trust_run(load_segmenter(out / "namedmask"), open_benchmark("world", _scenes(out)), out=out / "namedmask" / FOLDER)
     write_report(out / "namedmask")
     metrics |= {"seconds": round(time.monotonic() - start, 1), "peak_rss_mb": peak_rss_mb()}
     write_json(out / "metrics.json", metrics)
-    return metrics, _table(metrics, out / "world" / "scenes")
+    return metrics, _table(metrics, _scenes(out))
 
 
 @contextmanager
@@ -88,7 +88,7 @@ def _compare(out: Path, seed: int, threads: int) -> dict[str, float]:
     """Make and score what NamedMask is compared with, silently."""
     set_quiet(True)
     torch.set_num_threads(threads)
-    write_world("scenes", out / "world" / "scenes", count=SCENES, seed=seed, names=SEEN_NAMES, workers=1)
+    write_world("scenes", _scenes(out), count=SCENES, seed=seed, names=SEEN_NAMES, workers=1)
     for key in BASELINES:
         _run(out, key, Images(_unlabelled(out) / "images", ()), seed=seed)
     _train_oracle(out, seed=seed)
@@ -97,6 +97,10 @@ def _compare(out: Path, seed: int, threads: int) -> dict[str, float]:
 
 def _unlabelled(out: Path) -> Path:
     return out / "world" / "unlabelled"
+
+
+def _scenes(out: Path) -> Path:
+    return out / "world" / "scenes"
 
 
 def _run(out: Path, key: str, images: Images, *, seed: int) -> None:
@@ -117,7 +121,7 @@ def _train_oracle(out: Path, *, seed: int) -> None:
 
 def _score(out: Path, key: str) -> float:
     """Mean IoU of a run over the scenes, in percent."""
-    scores = evaluate_run(out / key, benchmark="world", root=out / "world" / "scenes")
+    scores = evaluate_run(out / key, benchmark="world", root=_scenes(out))
     return round(scores.mean_iou_over_dataset, 2)
 
 
