@@ -1,4 +1,3 @@
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,16 +11,13 @@ from namesake.encoders import Clip, load_clip
 from namesake.index import open_index
 from namesake.index.layout import write_description
 from namesake.records import Index, ModelCard
+from tiny_models import write_clip
 
 
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Clip:
     """A tiny random CLIP."""
-    file = Path(__file__).parents[1] / "encoders" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("tiny_encoders", file)
-    tiny = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tiny)
-    return load_clip(str(tiny.write_clip(tmp_path_factory.mktemp("models") / "clip")), device="cpu")
+    return load_clip(str(write_clip(tmp_path_factory.mktemp("models") / "clip")), device="cpu")
 
 
 @pytest.fixture

@@ -15,8 +15,7 @@ from namesake.encoders.files import kind_of, missing_files, wanted_files
 from namesake.encoders.patches import load_patch_encoder
 from namesake.errors import WeightsError
 from namesake.shapes import ImageArray
-
-from .conftest import WORDS, build_tokenizer
+from tiny_models import WORDS, build_tokenizer
 
 State = dict[str, Tensor]
 WIDTH, LAYERS, SIDE, JOINT, TEXT = 8, (1, 2, 1, 1), 64, 10, 16

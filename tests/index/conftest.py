@@ -1,4 +1,3 @@
-import importlib.util
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from PIL import Image
 from namesake.encoders import Clip, load_clip
 from namesake.images import open_images
 from namesake.records import Images, Index
+from tiny_models import write_clip
 
 BROKEN = {"05.png": b"", "11.png": b"no image", "17.png": b"\x89PNG\r\n\x1a\n"}
 
@@ -18,11 +18,7 @@ BROKEN = {"05.png": b"", "11.png": b"no image", "17.png": b"\x89PNG\r\n\x1a\n"}
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Clip:
     """A tiny random CLIP."""
-    file = Path(__file__).parents[1] / "encoders" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("tiny_encoders", file)
-    tiny = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tiny)
-    return load_clip(str(tiny.write_clip(tmp_path_factory.mktemp("models") / "clip")), device="cpu")
+    return load_clip(str(write_clip(tmp_path_factory.mktemp("models") / "clip")), device="cpu")
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,8 @@
 """Small pictures with one bright disc each, a saliency network and a DINO of a few thousand weights, and archives."""
 
-import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -18,6 +16,7 @@ from namesake.encoders.vit import build_vit, vit_config
 from namesake.images import open_images
 from namesake.masks import SelfMask, SelfMaskConfig, save_selfmask
 from namesake.records import Archives, Images, Names
+from tiny_models import write_clip, write_dino, write_sam
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 TINY_VIT = vit_config(dim=16, depth=2, heads=2, mlp=32, patch=8, image_size=32)
@@ -88,27 +87,19 @@ def archives(pictures: Images, tmp_path: Path) -> Archives:
     return open_archives(out)
 
 
-def _models_of_encoder_tests() -> ModuleType:
-    file = Path(__file__).parents[1] / "encoders" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("tiny_models", file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="session")
 def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A CLIP of 32 pixels, patch 8, joint space 10, that reads "cat", "dog", "red", "park" and "bench"."""
-    return _models_of_encoder_tests().write_clip(tmp_path_factory.mktemp("clip") / "clip")
+    return write_clip(tmp_path_factory.mktemp("clip") / "clip")
 
 
 @pytest.fixture(scope="session")
 def tiny_sam(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SAM of 32 pixels, patch 8, whose answers are random."""
-    return _models_of_encoder_tests().write_sam(tmp_path_factory.mktemp("sam") / "sam")
+    return write_sam(tmp_path_factory.mktemp("sam") / "sam")
 
 
 @pytest.fixture(scope="session")
 def tiny_dino(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A DINO of a few weights, patch 8."""
-    return _models_of_encoder_tests().write_dino(tmp_path_factory.mktemp("dino") / "dino", "vit")
+    return write_dino(tmp_path_factory.mktemp("dino") / "dino", "vit")

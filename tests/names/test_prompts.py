@@ -1,4 +1,3 @@
-import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -8,17 +7,14 @@ from namesake.encoders import Clip, load_clip
 from namesake.errors import ConfigError
 from namesake.names import TEMPLATES, embed, fill
 from namesake.records import Names
+from tiny_models import write_clip
 
 TWO = ("a photo of a {}.", "the {}.")
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Clip:
-    file = Path(__file__).parents[1] / "encoders" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("tiny_encoders", file)
-    tiny = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tiny)
-    return load_clip(str(tiny.write_clip(tmp_path_factory.mktemp("models") / "clip")), device="cpu")
+    return load_clip(str(write_clip(tmp_path_factory.mktemp("models") / "clip")), device="cpu")
 
 
 def unit(vector: np.ndarray) -> np.ndarray:

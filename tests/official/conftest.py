@@ -1,6 +1,5 @@
 """Checkpoints in the published layouts, as small as these allow, with random weights."""
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from namesake.masks import SelfMask, SelfMaskConfig
 from namesake.masks.saliency import official_state
 from namesake.segmenter import DeepLab, DeepLabConfig, QuerySegmenter, QuerySegmenterConfig
 from namesake.segmenter.clip_vit import ClipVitConfig
+from tiny_models import write_clip
 
 BACKBONE = DeepLabConfig(stem=8, hidden_sizes=(8, 16, 16, 32), depths=(1, 2, 1, 1))
 CLIP = ClipVitConfig(dim=64, depth=1, heads=1, mlp=32, patch=8, grid=4, joint=10)
@@ -57,11 +57,7 @@ def selfmask_state(queries: int) -> dict[str, Tensor]:
 @pytest.fixture(scope="session")
 def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A CLIP with a joint space of 10 that reads "cat", "dog", "red", "park" and "bench"."""
-    file = Path(__file__).parents[1] / "encoders" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("tiny_models", file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.write_clip(tmp_path_factory.mktemp("clip") / "clip")
+    return write_clip(tmp_path_factory.mktemp("clip") / "clip")
 
 
 @pytest.fixture

@@ -1,5 +1,4 @@
 import json
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import numpy as np
@@ -16,19 +15,17 @@ from namesake.images import open_images
 from namesake.masks.regions import RegionsConfig, mean_features
 from namesake.prediction.find import LONE, FindConfig, Finder, Match, find_object, load_finder, quality, read_shown_ids
 from namesake.records import Images
+from tiny_models import write_clip, write_dino, write_sam
 
 
 @pytest.fixture(scope="session")
 def config(tmp_path_factory: pytest.TempPathFactory) -> FindConfig:
-    spec = spec_from_file_location("tiny_models", Path(__file__).parents[1] / "encoders" / "conftest.py")
-    models = module_from_spec(spec)
-    spec.loader.exec_module(models)
     home = tmp_path_factory.mktemp("models")
     regions = RegionsConfig(
-        clip=str(models.write_clip(home / "clip")), masks=str(models.write_sam(home / "sam")), side=64, points=2,
+        clip=str(write_clip(home / "clip")), masks=str(write_sam(home / "sam")), side=64, points=2,
         longer_side=48, automatic=AutomaticConfig(points_per_side=2),
     )  # fmt: skip
-    return FindConfig(regions, encoder=str(models.write_dino(home / "dino", "vit")), side=48)
+    return FindConfig(regions, encoder=str(write_dino(home / "dino", "vit")), side=48)
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """Tiny models, and a benchmark and unlabelled images as they would be downloaded."""
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +12,7 @@ from namesake.encoders.vit import vit_config
 from namesake.evaluation.benchmarks.ids import published_names
 from namesake.masks.saliency import SelfMask, SelfMaskConfig, save_selfmask
 from namesake.world import NAMES, write_world
+from tiny_models import write_clip
 
 SHOWN = ("car", "chair", "dog")
 
@@ -31,15 +30,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     torch.manual_seed(0)
     encoder = vit_config(dim=16, depth=1, heads=2, mlp=16, patch=8, image_size=48)
     save_selfmask(SelfMask(SelfMaskConfig(encoder=encoder, queries=4, layers=1, heads=2, mlp=16)), home / "saliency")
-    return Tiny(_models_of_encoder_tests().write_clip(home / "clip"), home / "saliency")
-
-
-def _models_of_encoder_tests() -> ModuleType:
-    file = Path(__file__).parents[1] / "encoders" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("tiny_models", file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return Tiny(write_clip(home / "clip"), home / "saliency")
 
 
 @pytest.fixture(scope="session")

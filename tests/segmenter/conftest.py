@@ -1,8 +1,6 @@
 """A network small enough to run in milliseconds."""
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
@@ -15,6 +13,7 @@ from namesake.segmenter.closed_set import KIND, ClosedSet, architecture_of
 from namesake.segmenter.open_vocabulary import Certainty, OpenVocabulary
 from namesake.segmenter.query_segmenter import QuerySegmenterConfig, query_segmenter_from
 from namesake.segmenter.words import TextSide
+from tiny_models import write_clip, write_dino, write_sam
 
 TINY = DeepLabConfig(
     stem=8, hidden_sizes=(8, 16, 16, 32), depths=(1, 1, 1, 1), low_level=4, aspp=8, atrous_rates=(1, 2)
@@ -39,30 +38,22 @@ def segmenter(tiny_network: DeepLab, names: Names) -> Segmenter:
     return Segmenter(ClosedSet(tiny_network, preprocessing=IMAGENET, device=torch.device("cpu")), settings)
 
 
-def _models_of_encoder_tests() -> ModuleType:
-    file = Path(__file__).parents[1] / "encoders" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("tiny_models", file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="session")
 def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A CLIP of 32 pixels, patch 8, width 16, joint space 10, that reads "cat", "dog", "red", "park" and "bench"."""
-    return _models_of_encoder_tests().write_clip(tmp_path_factory.mktemp("clip") / "clip")
+    return write_clip(tmp_path_factory.mktemp("clip") / "clip")
 
 
 @pytest.fixture(scope="session")
 def tiny_dino(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A DINO of 32 pixels, patch 8, width 16."""
-    return _models_of_encoder_tests().write_dino(tmp_path_factory.mktemp("dino") / "dino", "vit")
+    return write_dino(tmp_path_factory.mktemp("dino") / "dino", "vit")
 
 
 @pytest.fixture(scope="session")
 def tiny_sam(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SAM of 32 pixels, patch 8, whose answers are random."""
-    return _models_of_encoder_tests().write_sam(tmp_path_factory.mktemp("sam") / "sam")
+    return write_sam(tmp_path_factory.mktemp("sam") / "sam")
 
 
 PETS = Names(("dog", "cat"), synonyms=(("red dog",), ()))

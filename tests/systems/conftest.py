@@ -1,14 +1,13 @@
 """A world of a few images, and models so small that a whole run takes seconds; their answers are random."""
 
-import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
 
 from namesake.world import write_world
+from tiny_models import write_clip, write_dino
 
 NAMES = "car, tree, mug"
 
@@ -48,27 +47,18 @@ class Tiny:
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     home = tmp_path_factory.mktemp("tiny-world")
-    models = _models_of_encoder_tests()
     _write_resnet(home / "resnet")
     _write_saliency(home / "saliency")
     write_world("unlabelled", home / "unlabelled", count=20, seed=3, size=64, workers=1)
     write_world("scenes", home / "scenes", count=4, seed=3, size=64, workers=1)
     return Tiny(
-        clip=models.write_clip(home / "clip"),
-        dino=models.write_dino(home / "dino", "vit"),
+        clip=write_clip(home / "clip"),
+        dino=write_dino(home / "dino", "vit"),
         resnet=home / "resnet",
         saliency=home / "saliency",
         images=home / "unlabelled" / "images",
         scenes=home / "scenes",
     )
-
-
-def _models_of_encoder_tests() -> ModuleType:
-    file = Path(__file__).parents[1] / "encoders" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("tiny_models", file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def _write_resnet(folder: Path) -> None:

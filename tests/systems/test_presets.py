@@ -1,6 +1,5 @@
 """Every system has every preset; those that need a network name published models, and the kinds of these fit."""
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from namesake.cli import app
 from namesake.config import paths
 from namesake.encoders.presets import EMBEDDED, KNOWN, MODERN
 from namesake.systems import SYSTEMS, configure
+from tiny_models import write_dino, write_sam2, write_siglip
 
 MODERN_MODELS = {MODERN.clip, MODERN.clip_dense, MODERN.backbone, MODERN.sam, MODERN.dino}
 
@@ -32,19 +32,16 @@ def test_presets__published_or_embedded_models(system: str) -> None:
 
 @pytest.mark.slow
 def test_modern__siglip_sam_2_and_dinov2_with_registers_work_together(tiny, tmp_path: Path) -> None:
-    spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).parents[1] / "encoders" / "conftest.py")
-    models = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(models)
-    clip = models.write_siglip(tmp_path / "siglip")
+    clip = write_siglip(tmp_path / "siglip")
     config = {
         "regions.clip": clip,
-        "regions.masks": models.write_sam2(tmp_path / "sam2"),
+        "regions.masks": write_sam2(tmp_path / "sam2"),
         "regions.side": 64,
         "regions.more_than": 0,
         "regions.automatic.predicted_iou": -1e9,
         "regions.automatic.stability": 0,
         "regions.automatic.points_per_side": 2,
-        "alignment.encoder": models.write_dino(tmp_path / "dino", "dinov2_with_registers"),
+        "alignment.encoder": write_dino(tmp_path / "dino", "dinov2_with_registers"),
         "alignment.clip": clip,
         "alignment.side": 64,
         "alignment.iterations": 3,

@@ -1,8 +1,6 @@
 """A small collection on disk: red squares and blue squares on noise, in two archives that share one image."""
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -66,12 +64,3 @@ def backbone(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("backbone") / "backbone.pth"
     torch.save(network.state_dict(), path)
     return str(path)
-
-
-def load_models_of_encoder_tests() -> ModuleType:
-    """The tiny models that the encoders are tested with."""
-    file = Path(__file__).parents[1] / "encoders" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("tiny_models", file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

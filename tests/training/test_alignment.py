@@ -12,6 +12,7 @@ from namesake.masks.store import MaskWriter
 from namesake.records import Images, Names, PseudoMask
 from namesake.segmenter import load_segmenter
 from namesake.training.alignment import AlignmentTrainingConfig, train_alignment
+from tiny_models import write_clip, write_dino
 
 NAMES = Names(("red", "dog"), background=("park",))
 
@@ -19,13 +20,8 @@ NAMES = Names(("red", "dog"), background=("park",))
 @pytest.fixture(scope="session")
 def encoders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Folders of a tiny DINO and a tiny CLIP."""
-    from importlib.util import module_from_spec, spec_from_file_location
-
-    spec = spec_from_file_location("tiny_models", Path(__file__).parents[1] / "encoders" / "conftest.py")
-    models = module_from_spec(spec)
-    spec.loader.exec_module(models)
     home = tmp_path_factory.mktemp("encoders")
-    return models.write_dino(home / "dino", "vit"), models.write_clip(home / "clip")
+    return write_dino(home / "dino", "vit"), write_clip(home / "clip")
 
 
 @pytest.fixture

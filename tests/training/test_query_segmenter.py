@@ -18,8 +18,9 @@ from namesake.records import Archives, Names, PseudoMasks
 from namesake.segmenter import load_segmenter
 from namesake.segmenter.query_segmenter import QuerySegmenterConfig
 from namesake.training import MINI_QUERY_TRAINING, QueryTrainingConfig, train_query_segmenter
+from tiny_models import write_clip
 
-from .conftest import NAMES, draw, load_models_of_encoder_tests
+from .conftest import NAMES, draw
 
 Collection = tuple[Archives, PseudoMasks]
 FILES = ("model.safetensors", "config.json", "metrics.jsonl")
@@ -27,7 +28,7 @@ FILES = ("model.safetensors", "config.json", "metrics.jsonl")
 
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(load_models_of_encoder_tests().write_clip(tmp_path_factory.mktemp("clip") / "clip"))
+    return str(write_clip(tmp_path_factory.mktemp("clip") / "clip"))
 
 
 def tiny(clip: str, **changes) -> QueryTrainingConfig:
