@@ -98,10 +98,11 @@ def ways_of(line: str) -> dict[str, str]:
         return {}
     takes = {opt for each in typer.main.get_command(app).commands[verb].params for opt in each.opts}  # type: ignore[attr-defined]
     if "--preset" not in takes or "--preset" in words or verb == "reproduce":
-        return {"mini": line}
+        return {"mini": line.replace("--device cuda", "--device auto")}
     system = words[2] if verb == "run" else words[words.index("--system") + 1] if "--system" in words else "namedmask"
+    with_any_device = line.replace("--device cuda", "--device auto")
     tiny = [f"--config {value}" for value in TINY.get(system, ()) if "--config" in takes]
-    return {"as-printed": line, "mini": " ".join([line, "--preset mini", *tiny])}
+    return {"as-printed": line, "mini": " ".join([with_any_device, "--preset mini", *tiny])}
 
 
 def attempt(line: str) -> tuple[float, str]:

@@ -7,6 +7,7 @@ command goes on where it was killed. All processes see the same files.
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from namesake.errors import ConfigError
@@ -71,16 +72,18 @@ def spread(
 
 
 class _Worker:
-    """An actor: models in memory, one part after another."""
+    """An actor: models in memory, opened with the first part so that their errors arrive; one part after another."""
 
     def __init__(self, open_worker: Callable[..., Work], arguments: Mapping[str, Any], threads: int) -> None:
         import torch
 
         torch.set_num_threads(threads)
-        self._work = open_worker(**arguments)
+        self._open = partial(open_worker, **arguments)
+        self._work: Work | None = None
 
     def do(self, part: Part) -> int:
         """Do a part; returns how many ids it has."""
+        self._work = self._work or self._open()
         self._work(part)
         return len(part[1])
 
