@@ -3,7 +3,7 @@
 import ast
 import dataclasses
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from namesake.errors import ConfigError
@@ -55,6 +55,22 @@ def paths(config: Any, prefix: str = "") -> dict[str, Any]:  # noqa: ANN401
             paths(value, f"{prefix}{field.name}.") if dataclasses.is_dataclass(value) else {prefix + field.name: value}
         )
     return found
+
+
+def check_limits(config: Any, limits: Mapping[str, tuple[bool, str]], *, what: str) -> None:  # noqa: ANN401
+    """Refuse values that would fail later, or not at all.
+
+    Args:
+        config: A configuration.
+        limits: By field, whether it holds, and what is wanted in words.
+        what: Wants it.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+    for name, (holds, wanted) in limits.items():
+        if not holds:
+            raise ConfigError(f"{what} wants {name} to be {wanted}, found {getattr(config, name)!r}.")
 
 
 def _assign(config: Any, path: str, text: str, *, whole: Any, within: str = "") -> Any:  # noqa: ANN401

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import final
 
 import numpy as np
-import torch
 from numpy.random import Generator
 from torch.utils.data import Dataset
 
@@ -24,8 +23,7 @@ from namesake.segmenter.closed_set import KIND, ClosedSet, architecture_of
 from namesake.shapes import IGNORE, ImageArray, LabelArray, not_sure
 from namesake.training import TrainingConfig
 from namesake.training.augment import augment
-from namesake.training.copy_paste import copy_paste
-from namesake.training.dataset import ArrayCache, Sample
+from namesake.training.dataset import ArrayCache, Sample, paste_crops
 from namesake.training.fit import forget
 from namesake.training.segmenter import train_on
 from namesake.workspace import stage
@@ -61,16 +59,7 @@ class TruthSamples(Dataset[Sample]):
         count = int(rng.integers(1, config.copy_paste_max, endpoint=True))
         drawn = rng.integers(len(self.benchmark.images), size=count)
         crops = [self._crop(self.benchmark.images.ids[place], rng) for place in drawn]
-        image, labels, _ = copy_paste(
-            [image for image, _ in crops],
-            [labels for _, labels in crops],
-            rng,
-            ignore=IGNORE if config.published else self.ignore,
-            published=config.published,
-        )
-        return Sample(
-            torch.from_numpy(image).permute(2, 0, 1).contiguous(), torch.from_numpy(np.ascontiguousarray(labels))
-        )
+        return paste_crops(crops, rng, ignore=self.ignore, published=config.published)
 
     def _crop(self, image_id: str, rng: Generator) -> tuple[ImageArray, LabelArray]:
         return augment(

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
+from namesake.config import check_limits
 from namesake.encoders import AutomaticConfig, load_clip
 from namesake.encoders.patches import PatchEncoder, load_patch_encoder
-from namesake.errors import ConfigError
 from namesake.masks.proposals import load_masks_from
 from namesake.masks.region_labels import RegionLabels
 from namesake.names.words import Sentences
@@ -259,6 +259,4 @@ def _check(config: AlignmentTrainingConfig) -> None:
         "text_weight": (config.text_weight > 0, "above 0"),
         "flip": (0 <= config.flip <= 1, "0 to 1"),
     }
-    for name, (holds, wanted) in limits.items():
-        if not holds:
-            raise ConfigError(f"alignment wants {name} to be {wanted}, found {getattr(config, name)!r}.")
+    check_limits(config, limits, what="alignment")

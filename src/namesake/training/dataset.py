@@ -7,7 +7,7 @@ pages in and out. So of an archive only its ids and a few numbers a line are in 
 
 import mmap
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar, final
@@ -81,6 +81,29 @@ class Sample(NamedTuple):
 
     image: UInt8[Tensor, "3 height width"]
     labels: Int[Tensor, "height width"]
+
+
+def sample_of(image: ImageArray, labels: LabelArray) -> Sample:
+    """The sample of an image and its labels, as arrays."""
+    return Sample(torch.from_numpy(image).permute(2, 0, 1).contiguous(), torch.from_numpy(np.ascontiguousarray(labels)))
+
+
+def paste_crops(
+    crops: Sequence[tuple[ImageArray, LabelArray]], rng: Generator, *, ignore: int, published: bool
+) -> Sample:
+    """One sample of augmented images and labels, the objects of the others pasted onto the first.
+
+    Args:
+        crops: All of one size.
+        rng: Of the pasting.
+        ignore: Label that does not count.
+        published: Keep the flaws of the published pasting.
+    """
+    images, labels = zip(*crops, strict=True)
+    image, joined, _ = copy_paste(
+        list(images), list(labels), rng, ignore=IGNORE if published else ignore, published=published
+    )
+    return sample_of(image, joined)
 
 
 @final
@@ -185,16 +208,7 @@ class ArchiveSamples(Dataset[Sample]):
         count = int(rng.integers(1, self.copy_paste_max, endpoint=True))
         drawn = rng.integers(len(self.examples), size=count)
         crops = [self._crop(int(line), rng) for line in drawn]
-        image, labels, _ = copy_paste(
-            [image for image, _ in crops],
-            [labels for _, labels in crops],
-            rng,
-            ignore=IGNORE if self.published else self.ignore,
-            published=self.published,
-        )
-        return Sample(
-            torch.from_numpy(image).permute(2, 0, 1).contiguous(), torch.from_numpy(np.ascontiguousarray(labels))
-        )
+        return paste_crops(crops, rng, ignore=self.ignore, published=self.published)
 
     def _crop(self, line: int, rng: Generator) -> tuple[ImageArray, LabelArray]:
         examples = self.examples

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from namesake.errors import ConfigError
+from namesake.config import check_limits
 from namesake.segmenter.open_vocabulary import QueryInference
 from namesake.segmenter.query_segmenter import QuerySegmenterConfig
 from namesake.segmenter.words import Prompts
@@ -119,6 +119,4 @@ def check(config: QueryTrainingConfig) -> None:
         "first_weights": (config.first_weights in {"published", "he"}, "published or he"),
         "normalise": (config.normalise in {"imagenet", "clip"}, "imagenet or clip"),
     }
-    for name, (holds, wanted) in limits.items():
-        if not holds:
-            raise ConfigError(f"training wants {name} to be {wanted}, found {getattr(config, name)}.")
+    check_limits(config, limits, what="training")

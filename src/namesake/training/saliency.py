@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.utils.data import Dataset
 
+from namesake.config import check_limits
 from namesake.encoders import Preprocessing, load_dino
 from namesake.encoders.vit import config_of
-from namesake.errors import ConfigError, DataError
+from namesake.errors import DataError
 from namesake.images import read_image
 from namesake.images.geometry import resize, resize_labels
 from namesake.masks.saliency import SelfMask, SelfMaskConfig, read_saliency_card, save_selfmask
@@ -26,7 +27,7 @@ from namesake.masks.store import read_masks
 from namesake.records import Artifact, Images, ModelCard, PseudoMasks
 from namesake.segmenter.settings import normalise
 from namesake.training.augment import RIGHT_BOTTOM, pad_and_crop, photometric, random_flip
-from namesake.training.dataset import ArrayCache, MaskCodes, Sample
+from namesake.training.dataset import ArrayCache, MaskCodes, Sample, sample_of
 from namesake.training.fit import fit, forget
 from namesake.training.losses import mask_queries, poly, sawtooth
 from namesake.workspace import read_manifest, stage
@@ -240,9 +241,7 @@ class SaliencySamples(Dataset[Sample]):
         )
         image, labels = random_flip(image, labels, rng)
         image = photometric(image, rng)
-        return Sample(
-            torch.from_numpy(image).permute(2, 0, 1).contiguous(), torch.from_numpy(np.ascontiguousarray(labels))
-        )
+        return sample_of(image, labels)
 
 
 def _check(config: SaliencyTrainingConfig) -> None:
@@ -255,6 +254,4 @@ def _check(config: SaliencyTrainingConfig) -> None:
         "layers": (config.layers >= 1, "1 or more"),
         "scale": (0 < low <= high <= 1, "two numbers above 0 and up to 1, the lower one first"),
     }
-    for name, (holds, wanted) in limits.items():
-        if not holds:
-            raise ConfigError(f"training wants {name} to be {wanted}, found {getattr(config, name)}.")
+    check_limits(config, limits, what="training")

@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from torch.optim import Adam
 from torch.utils.data import Dataset
 
+from namesake.config import check_limits
 from namesake.encoders.bottleneck import read_backbone
 from namesake.encoders.preprocess import IMAGENET
 from namesake.encoders.weights import fill
-from namesake.errors import ConfigError, DataError
+from namesake.errors import DataError
 from namesake.records import Archives, ModelCard, Names, PseudoMasks
 from namesake.segmenter import Segmenter, SegmenterFolder, Settings, open_segmenter
 from namesake.segmenter.closed_set import KIND, ClosedSet, architecture_of
@@ -248,6 +249,4 @@ def _check(config: TrainingConfig) -> None:
         "copy_paste_max": (config.copy_paste_max >= 1, "1 (no copy-paste) or more"),
         "scale": (0 < low <= high, "two numbers above 0, the lower one first"),
     }
-    for name, (holds, wanted) in limits.items():
-        if not holds:
-            raise ConfigError(f"training wants {name} to be {wanted}, found {getattr(config, name)}.")
+    check_limits(config, limits, what="training")
