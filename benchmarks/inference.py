@@ -5,6 +5,7 @@
 Random weights cost what trained ones do. A system is a predictor with 21 labels as `namesake.load` makes it: pixels in,
 label maps at the image's size out, images in one batch. Its backbone is caught at work: what it was called with is what
 the bare forward gets. bf16 is measured where the processor multiplies it, and on GPUs; --compile adds torch.compile.
+Convolutions are measured with channels last too.
 """
 
 import argparse
@@ -67,6 +68,9 @@ def main() -> None:
         system = SYSTEMS[name](device)
         for precision in chosen:
             measure(name, system, device=device, precision=precision, count=options.images)
+        if isinstance(system.predictor, ClosedSet):
+            system.predictor.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            measure(f"{name}, channels-last", system, device=device, precision=chosen[-1], count=options.images)
         if options.compile:
             for module in system.backbone:
                 module.compile()

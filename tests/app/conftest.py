@@ -108,7 +108,7 @@ def serving(opened: Path, closed: Path, *options: str) -> Iterator[Server]:
         yield Server(url, int(url.rsplit(":", 1)[1]), closed, opened)
     finally:
         process.terminate()
-        process.wait(timeout=60)
+        process.wait(timeout=600)
         process.stdout.close()
 
 

@@ -18,7 +18,6 @@ import pytest
 
 LONG = os.environ.get("NAMESAKE_TORTURE") == "long"
 HERE = Path(__file__).parent
-SYSTEMS = ("namedmask", "zutis", "fmbseg", "selfmask")
 VOLATILE = {"manifest.json", "run.json", "names.json", ".lock"}
 """Files that hold seconds or the command line, or that carry no result."""
 
@@ -92,6 +91,14 @@ def command(tiny) -> Callable[..., list[str]]:
 def _config(tiny, system: str) -> dict[str, object]:
     training = {"training.iterations": 9, "training.batch_size": 2, "training.checkpoint_every": 3}
     archives = {"encoder": tiny.clip, "archives.images_per_name": 6, "saliency.network": tiny.saliency}
+    references = {"references.encoder": tiny.dino, "references.clip": tiny.clip, "references.side": 64}
+    untrained = {
+        "reco": {"encoder": tiny.clip, "archives.images_per_name": 6} | references,
+        "maskclip": {"clip": tiny.clip},
+        "saliency+clip": {"clip": tiny.clip, "saliency": tiny.saliency},
+    }
+    if system in untrained:
+        return untrained[system]
     if system == "namedmask":
         experts = {"backbone": tiny.resnet, "clip": tiny.clip, "iterations": 3, "batch_size": 2, "crop": 32}
         return (

@@ -17,6 +17,7 @@ from namesake.archives.store import rows, unique_images
 from namesake.config import override
 from namesake.encoders.weights import read_state
 from namesake.errors import NamesakeError
+from namesake.evaluation.benchmarks.coco import CocoLabels, _read_annotations, image_names
 from namesake.index import open_index, read_embeddings
 from namesake.masks.store import open_masks, read_masks
 from namesake.names import read_names
@@ -178,6 +179,34 @@ def test_checkpoints_and_segmenters(examples: int, runner, command, claim, tmp_p
     ]
     taken += [fuzz(resume, examples, lambda value: read_state(written(tmp_path / "x.pt", value)))]
     claim("fuzz, checkpoints and segmenters", say(taken))
+
+
+def test_coco(examples: int, tmp_path: Path, claim):
+    image = {"id": 1, "file_name": "a.jpg", "height": 6, "width": 5}
+    polygon, code = [[0, 0, 4, 0, 4, 3]], {"size": [6, 5], "counts": [3, 9, 18]}
+    annotation = {"id": 1, "image_id": 1, "category_id": 2, "area": 6, "iscrowd": 0, "segmentation": polygon}
+    whole = {"images": [image], "annotations": [annotation], "categories": [{"id": 2, "name": "dog"}]}
+    shapes = json_values | st.lists(st.lists(st.floats() | st.integers(), max_size=9), max_size=3)
+    shapes |= keyed("counts", "size").map(lambda some: code | some)
+    shapes |= st.lists(st.integers(), max_size=4).map(lambda counts: code | {"counts": counts})
+    shapes |= st.text(max_size=9).map(lambda counts: code | {"counts": counts})
+    parts = [
+        keyed(*whole).map(lambda some: whole | some),
+        keyed(*image).map(lambda some: whole | {"images": [image | some]}),
+        keyed(*annotation).map(lambda some: whole | {"annotations": [annotation | some]}),
+        shapes.map(lambda shape: whole | {"annotations": [annotation | {"segmentation": shape}]}),
+    ]
+    file = tmp_path / "instances.json"
+
+    def read(content: str | bytes) -> None:
+        _read_annotations.cache_clear()
+        written(file, content)
+        for image_id in image_names(file):
+            CocoLabels(file)(image_id)
+
+    taken = [fuzz(part.map(json.dumps), examples, read) for part in parts]
+    taken += [fuzz(mutated(json.dumps(whole).encode()), examples, read)]
+    claim("fuzz, COCO annotations", say(taken))
 
 
 def test_options(examples: int, claim):

@@ -2,6 +2,7 @@
 
 import random
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ ON_THE_WAY = {STARTED, "checkpoint.pt", "metrics.jsonl"}
 """Files that change while a stage works: every one is read again by the run that goes on."""
 
 
-@pytest.mark.parametrize("system", ["namedmask", "zutis", "fmbseg", "selfmask"])
+@pytest.mark.parametrize("system", ["namedmask", "zutis", "fmbseg", "selfmask", "reco", "saliency+clip", "maskclip"])
 def test_kill__random_moments(  # noqa: PLR0917
     system: str, long: bool, runner, command, whole, digest, claim, tmp_path: Path
 ):
@@ -22,9 +23,10 @@ def test_kill__random_moments(  # noqa: PLR0917
         pytest.skip("one system is killed in the short form; make torture kills all")
     wanted, moments = whole(system), 50 if long else 4
     random_moment = random.Random(system)
-    folder, killed, finished, left = tmp_path / "run", 0, 0, set()
+    folder, killed, finished, left, longest = tmp_path / "run", 0, 0, set(), 4.0
     while killed < moments or finished == 0:
-        strike = {} if killed >= moments else moment(random_moment, folder, len(wanted))
+        strike = {} if killed >= moments else moment(random_moment, folder, len(wanted), seconds=longest)
+        start = time.monotonic()
         ended = runner(*command(system, folder), **strike)
         if ended.code == -9:
             killed += 1
@@ -32,7 +34,7 @@ def test_kill__random_moments(  # noqa: PLR0917
             assert_no_half_file(digest(folder), wanted)
             continue
         assert ended.code == 0, ended.err
-        finished += 1
+        finished, longest = finished + 1, time.monotonic() - start
         assert digest(folder) == wanted
         shutil.rmtree(folder)
     claim(
@@ -40,10 +42,10 @@ def test_kill__random_moments(  # noqa: PLR0917
     )
 
 
-def moment(chance: random.Random, folder: Path, files: int) -> dict[str, object]:
+def moment(chance: random.Random, folder: Path, files: int, *, seconds: float) -> dict[str, object]:
     """By turns at a time, and at an operation on the file system, where halves would arise."""
     if chance.random() < 0.5:
-        return {"seconds": chance.uniform(0.0, 4.0)}
+        return {"seconds": chance.uniform(0.0, seconds)}
     return {"operation": chance.randint(1, 4 * files), "folder": folder}
 
 

@@ -8,6 +8,7 @@ import typer
 from namesake.cli.app import (
     ConfigOption,
     DeviceOption,
+    EngineOption,
     ImagesOption,
     JsonOption,
     NamesOption,
@@ -40,6 +41,7 @@ def label(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what other settings made.")] = False,
     seed: SeedOption = None,
     device: DeviceOption = "auto",
+    engine: EngineOption = "local",
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -63,6 +65,7 @@ def label(
         seed=seed,
         device=device,
         overwrite=overwrite,
+        engine=engine,
     )
     lines = [
         f"{name:<14} {', '.join(f'{key} {value}' for key, value in facts.items())}"

@@ -30,6 +30,7 @@ def label(
     seed: int | None = None,
     device: str = "auto",
     overwrite: bool = False,
+    engine: str = "local",
 ) -> LabelledFolder:
     """Make a dataset; interrupted work goes on when it is asked for again.
 
@@ -45,6 +46,7 @@ def label(
         seed: Of everything random in the run.
         device: "auto", "cpu" or "cuda".
         overwrite: Replace what other settings made.
+        engine: Where the run embeds and masks images; as `run` takes it.
 
     Raises:
         DataError: No image shows any of the names.
@@ -65,6 +67,7 @@ def label(
             seed=seed,
             device=device,
             overwrite=overwrite,
+            engine=engine,
         )
     asked = None if finished is None or not names else names if isinstance(names, Names) else read_names(names)
     with Workspace(place, overwrite=overwrite) as workspace:

@@ -14,11 +14,16 @@ from typing import Any
 import numpy as np
 
 from namesake.errors import DataError
+from namesake.images.decode import MAX_PIXELS
 from namesake.masks import rle
 from namesake.shapes import LabelArray, MaskArray
 from namesake.workspace import write_atomically
 
 PARTS = ("images", "annotations", "categories")
+HIGHEST = 255
+"""Category id in a label map."""
+FARTHEST = 1e6
+"""Pixels of a polygon's corner from the image's."""
 OPEN_FILES = 2
 """Annotations kept in memory; COCO's largest takes about 2 GB."""
 
@@ -43,10 +48,14 @@ class CocoLabels:
         if image_id not in table.images:
             raise DataError(f"{self.annotations} does not list the image {image_id}.")
         image = table.images[image_id]
-        labels = np.zeros((image["height"], image["width"]), dtype=np.uint8)
+        labels = np.zeros(size_of(image), dtype=np.uint8)
         objects = table.objects.get(image["id"], ())
-        for each in sorted(objects, key=lambda each: (not each.get("iscrowd"), -each["area"])):
-            labels[mask_of(each, *labels.shape)] = each["category_id"]
+        for each in sorted(objects, key=lambda each: (not each.get("iscrowd"), -each.get("area", 0))):
+            if not 0 <= int(each["category_id"]) <= HIGHEST:
+                raise DataError(
+                    f"{self.annotations}: category {each['category_id']}; a label map holds 0 to {HIGHEST}."
+                )
+            labels[mask_of(each, *labels.shape)] = int(each["category_id"])
         return labels
 
 
@@ -92,7 +101,24 @@ def _read_annotations(path: Path, changed: int) -> Annotations:  # noqa: ARG001
     return Annotations(content, images, objects)
 
 
+def size_of(image: Mapping[str, Any]) -> tuple[int, int]:
+    """Height and width of an image of annotations, in pixels.
+
+    Raises:
+        DataError: They are missing, or no numbers of pixels that an image can have.
+    """
+    height, width = image.get("height"), image.get("width")
+    if not (isinstance(height, int) and isinstance(width, int) and height > 0 < width and height * width <= MAX_PIXELS):
+        raise DataError(
+            f"the annotations say that {image.get('file_name')} has {height!r} x {width!r} pixels (height x width), "
+            f"expected whole numbers whose product is at most {MAX_PIXELS}. Write or download them again."
+        )
+    return height, width
+
+
 def _check(each: Mapping[str, Any], images: set[int], categories: Mapping[int, str], path: Path) -> None:
+    if not isinstance(each.get("area", 0), int | float):
+        raise TypeError(f"the area of annotation {each.get('id')} should be a number, found {each['area']!r}")
     if each["image_id"] not in images:
         raise DataError(
             f"{path}: annotation {each.get('id')} is of the image {each['image_id']}, which `images` does not list. "
@@ -120,16 +146,27 @@ def run_length(segmentation: Any, height: int, width: int) -> dict[str, Any]:  #
 
     try:
         if isinstance(segmentation, list):
-            return dict(coco.merge(coco.frPyObjects(segmentation, height, width)))
+            return dict(coco.merge(coco.frPyObjects(_polygons(segmentation), height, width)))
+        size = [int(side) for side in segmentation["size"]]
+        if size != [height, width]:
+            raise DataError(f"a mask is {size[0]} x {size[1]}, its image {height} x {width} (height x width).")
         if isinstance(segmentation["counts"], list):
             segmentation = coco.frPyObjects(segmentation, height, width)
         counts = segmentation["counts"]
-        size = [int(side) for side in segmentation["size"]]
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+        return {
+            "size": size,
+            "counts": counts.encode("ascii") if isinstance(counts, str) else bytes(memoryview(counts)),
+        }
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
         raise DataError(f"expected polygons or a run-length code as a segmentation, found neither: {error}.") from error
-    if size != [height, width]:
-        raise DataError(f"a mask is {size[0]} x {size[1]}, its image {height} x {width} (height x width).")
-    return {"size": size, "counts": counts.encode("ascii") if isinstance(counts, str) else bytes(counts)}
+
+
+def _polygons(segmentation: list[Any]) -> list[list[float]]:
+    """Polygons as lists of x, y, x, y, ... in pixels; what the drawing in C cannot bear is refused with ValueError."""
+    polygons = [np.asarray(polygon, dtype=np.float64) for polygon in segmentation]
+    if not polygons or not all(each.ndim == 1 and len(each) >= 4 and abs(each).max() < FARTHEST for each in polygons):
+        raise ValueError("a polygon should be a list of 4 numbers or more, none of them beyond a million")
+    return [each.tolist() for each in polygons]
 
 
 def mask_of(annotation: Mapping[str, Any], height: int, width: int) -> MaskArray:
