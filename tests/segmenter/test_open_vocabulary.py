@@ -196,3 +196,9 @@ def test_folder__no_query_segmenter(query: Segmenter, tmp_path: Path) -> None:
 def test_not_sure__a_closed_set_has_no_limits(segmenter: Segmenter) -> None:
     with pytest.raises(ConfigError, match="no limits of confidence"):
         segmenter.with_unsure()
+
+
+def test_not_sure__a_segmenter_that_was_given_no_limits_says_so(query: Segmenter) -> None:
+    without = Segmenter(query.predictor.with_certainty(Certainty()), query.settings)
+    with pytest.raises(ConfigError, match="published checkpoint has none"):
+        without.with_unsure()

@@ -101,6 +101,11 @@ def resize_longer_side(image: ImageArray, *, side: int, method: Method = "biline
     return resize(image, height=height, width=width, method=method)
 
 
+def limit_longer_side(image: ImageArray, *, side: int) -> Resized:
+    """Shrink an image whose longer side has more than `side` pixels to that; others are returned as they are."""
+    return image if max(image.shape[:2]) <= side else resize_longer_side(image, side=side)
+
+
 def pad_to_multiple(image: Plane, *, multiple: int, fill: int = 0) -> Plane:
     """Pad below and on the right until both sides are multiples of `multiple`; `unpad` is the inverse.
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from namesake.encoders import Precision, arithmetic, pick_device
 from namesake.errors import ConfigError, ImagesError, WeightsError
 from namesake.images import read_image
-from namesake.images.geometry import resize_longer_side
+from namesake.images.geometry import limit_longer_side
 from namesake.names import read_names
 from namesake.records import Artifact, Names, Prediction
 from namesake.segmenter import aligned, closed_set, hub, named_regions, open_vocabulary, reference_maps, training_free
@@ -156,10 +156,15 @@ class Segmenter:
         That is lower than on nearly all pixels of the name in the images that the segmenter was taught with.
 
         Raises:
-            ConfigError: The segmenter is of a kind that knows no such limits.
+            ConfigError: The segmenter has no such limits.
         """
         if not isinstance(self.predictor, OpenVocabulary):
             raise ConfigError(f"a segmenter of the kind {self.kind!r} has no limits of confidence; kind query has.")
+        if self.predictor.certainty.by_label(self.predictor.words) is None:
+            raise ConfigError(
+                "this segmenter has no limits of confidence: a published checkpoint has none, nor has one that was "
+                "trained with unsure=0 or hardly at all. Train one, or look at the confidence itself."
+            )
         inference = replace(self.predictor.inference, mark_unsure=True)
         return self._with(self.predictor.with_inference(inference), self.settings)
 
@@ -229,7 +234,7 @@ class Segmenter:
         with arithmetic(self.device, precision=self.precision):
             if tiled and isinstance(self.predictor, TILED):
                 return [predict_tiled(self.predictor, image, tile=self.tile or 0) for image in images]
-            fitted = [_shrink(image, longer_side or self.settings.longer_side) for image in images]
+            fitted = [limit_longer_side(image, side=longer_side or self.settings.longer_side) for image in images]
             return self.predictor.predict(fitted, height=height, width=width)
 
     def save(self, folder: Path) -> SegmenterFolder:
@@ -297,10 +302,6 @@ def as_image(image: str | Path | Image.Image | ImageArray) -> ImageArray:
     if 0 in image.shape:
         raise ImagesError(f"expected an image with pixels, found the shape {image.shape}.")
     return image
-
-
-def _shrink(image: ImageArray, longer_side: int) -> ImageArray:
-    return image if max(image.shape[:2]) <= longer_side else resize_longer_side(image, side=longer_side)
 
 
 def load_segmenter(

@@ -15,8 +15,9 @@ from numpy import ndarray
 from torch import Tensor
 
 from namesake.images import read_image
-from namesake.images.geometry import resize_labels
+from namesake.images.geometry import limit_longer_side, resize_labels
 from namesake.segmenter.open_vocabulary import Certainty, OpenVocabulary
+from namesake.segmenter.settings import Settings
 from namesake.training.dataset import Examples, read_line
 
 IMAGES = 400
@@ -108,7 +109,8 @@ def _grids(
 ) -> Iterator[tuple[Float[Tensor, "words rows columns"], Int[ndarray, "rows columns"]]]:
     for line in lines:
         image, mask = read_line(examples, line, read_image)
-        tokens = predictor.network(predictor.input([image], to_patches=False)).tokens[0].float()
+        small = limit_longer_side(image, side=Settings.longer_side)
+        tokens = predictor.network(predictor.input([small], to_patches=False)).tokens[0].float()
         cosines = torch.einsum("rcd,wd->wrc", tokens, predictor.texts).cpu()
         grid = resize_labels(mask, height=cosines.shape[1], width=cosines.shape[2])
         yield cosines, grid.astype(np.int64) * int(examples.label[line])

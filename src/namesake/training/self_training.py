@@ -9,11 +9,13 @@ from pathlib import Path
 
 from namesake.errors import ImagesError
 from namesake.images import read_ahead
+from namesake.images.geometry import limit_longer_side
 from namesake.masks import rle
 from namesake.masks.store import MaskWriter
 from namesake.progress import track
 from namesake.records import Images, Instances, PseudoMask, PseudoMasks
 from namesake.segmenter.open_vocabulary import OpenVocabulary
+from namesake.segmenter.settings import Settings
 from namesake.workspace import write_json
 
 DONE = "objects.json"
@@ -40,7 +42,8 @@ def find_own_objects(
         for image_id, image in track(read_ahead(images, images.ids), what="own objects", total=len(images)):
             if isinstance(image, ImagesError):
                 continue
-            (prediction,) = predictor.predict([image], height=image.shape[0], width=image.shape[1])
+            small = limit_longer_side(image, side=Settings.longer_side)
+            (prediction,) = predictor.predict([small], height=image.shape[0], width=image.shape[1])
             if prediction.instances is None:
                 continue
             for mask in _rows(image_id, prediction.instances, least_relative_score):
