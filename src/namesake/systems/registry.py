@@ -8,10 +8,11 @@ from namesake.systems import fmbseg, maskclip, namedmask, reco, saliency_clip, s
 
 
 class System(NamedTuple):
-    """A system's function, its configuration for each preset, and whether names may join its runs later."""
+    """A system's function, its configuration by preset, whether it wants names, and whether more may join later."""
 
     function: Callable[..., Artifact]
     presets: Mapping[str, Any]
+    named: bool = True
     adds: bool = False
 
 
@@ -19,7 +20,7 @@ SYSTEMS: dict[str, System] = {
     "namedmask": System(namedmask.namedmask, namedmask.PRESETS, adds=True),
     "zutis": System(zutis.zutis, zutis.PRESETS, adds=True),
     "fmbseg": System(fmbseg.fmbseg, fmbseg.PRESETS),
-    "selfmask": System(selfmask.selfmask, selfmask.PRESETS),
+    "selfmask": System(selfmask.selfmask, selfmask.PRESETS, named=False),
     "saliency+clip": System(saliency_clip.saliency_clip, saliency_clip.PRESETS),
     "maskclip": System(maskclip.maskclip, maskclip.PRESETS),
     "reco": System(reco.reco, reco.PRESETS),

@@ -69,6 +69,8 @@ def run(
     """
     chosen = configure(system, preset=preset, config=config, seed=seed, device=device)
     words = names if isinstance(names, Names) else Names(()) if names is None else read_names(names)
+    if SYSTEMS[system].named and not len(words):
+        raise ConfigError(f"{system} wants names, found none; give a comma list, or a file with one name a line.")
     pictures = images if isinstance(images, Images) else open_images(Path(images))
     folder = Path(out)
     record: dict[str, Any] = {
