@@ -13,13 +13,15 @@ import pytest
 
 from namesake.archives import ArchivesConfig, retrieve
 from namesake.engines import SETTINGS, Part, Work, spread
-from namesake.errors import ConfigError, ImagesError
+from namesake.errors import ConfigError, ImagesError, WeightsError
 from namesake.images import open_images
 from namesake.index import build_index
 from namesake.masks import SaliencyConfig, VotingConfig, saliency_masks, voted_masks
 from namesake.masks.region_labels import label_regions
 from namesake.masks.regions import RegionsConfig
 from namesake.records import Names
+from namesake.segmenter import DeepLabConfig
+from namesake.training import ExpertsConfig, relabel_with_experts
 from namesake.workspace import write_atomically
 
 for name, value in SETTINGS.items():
@@ -39,6 +41,7 @@ def _load(name: str) -> ModuleType:
 
 
 tiny = _load("systems").tiny
+collection, backbone = _load("training").collection, _load("training").backbone
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +50,14 @@ def cluster() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
         patch.setenv("OMP_NUM_THREADS", "1")
-        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+        for attempts_left in (2, 1, 0):
+            try:
+                ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+                break
+            except Exception:  # a starved machine: Ray gives its own processes 30 seconds to begin
+                ray.shutdown()
+                if not attempts_left:
+                    raise
     yield
     ray.shutdown()
 
@@ -98,6 +108,16 @@ def test_ray__error_of_the_work(cluster: None, tmp_path: Path):
         spread("ray:2", open_writer, {"out": tmp_path, "device": "cpu", "wrong": 2}, PARTS, what="writing")
 
 
+def open_without_weights(*, device: str) -> Work:
+    raise WeightsError(f"no weights on {device}")
+
+
+@pytest.mark.slow
+def test_ray__error_of_opening(cluster: None):
+    with pytest.raises(WeightsError, match="no weights on cpu"):
+        spread("ray:2", open_without_weights, {"device": "cpu"}, PARTS, what="writing")
+
+
 @pytest.mark.slow
 def test_ray__stages_to_the_byte(cluster: None, tiny, tmp_path: Path):
     images = open_images(tiny.images)
@@ -116,6 +136,19 @@ def test_ray__stages_to_the_byte(cluster: None, tiny, tmp_path: Path):
     local = content(tmp_path / "local")
     assert sum(path.endswith((".npy", ".parquet")) for path in local) >= 2 * 4 + 2 + 4 + 2 * 3
     assert content(tmp_path / "ray:2") == local
+
+
+@pytest.mark.slow
+def test_ray__experts_at_the_same_time_to_the_byte(cluster: None, collection, backbone: str, tmp_path: Path):
+    archives, masks = collection
+    network = DeepLabConfig(low_level=8, aspp=16, atrous_rates=(1, 2), output_stride=4)
+    small = {"iterations": 2, "batch_size": 2, "crop": 16, "workers": 0, "threads": 1}
+    config = ExpertsConfig(backbone=backbone, network=network, **small)
+    for engine in ("local", "ray:2"):
+        out = tmp_path / engine
+        made = relabel_with_experts(masks, archives, config=config, out=out, device="cpu", engine=engine)
+        assert made.counts["experts"] == 2
+    assert content(tmp_path / "ray:2") == content(tmp_path / "local") != {}
 
 
 def content(folder: Path) -> dict[str, bytes]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -20,6 +20,7 @@ from namesake.archives import rows
 from namesake.encoders import load_clip
 from namesake.encoders.bottleneck import read_backbone
 from namesake.encoders.preprocess import IMAGENET
+from namesake.engines import Part, Work, spread
 from namesake.errors import ConfigError, ImagesError
 from namesake.images import read_ahead
 from namesake.masks import rle
@@ -95,6 +96,7 @@ def relabel_with_experts(
     out: Path,
     config: ExpertsConfig = ExpertsConfig(),
     device: str = "auto",
+    engine: str = "local",
 ) -> PseudoMasks:
     """Train an expert for each name, or group of names, on its own archive, and let it redraw the archive's masks.
 
@@ -108,6 +110,8 @@ def relabel_with_experts(
         out: Folder of the new masks; interrupted work in it is continued.
         config: How.
         device: "auto", "cpu" or "cuda".
+        engine: "local", or "ray" or "ray:N", which trains an expert on each device at the same time; see
+            `engines.spread`.
 
     Returns:
         The new masks, with the archives' labels; the score is the mean confidence within the mask.
@@ -124,6 +128,10 @@ def relabel_with_experts(
     with MaskWriter(out) as writer:
         missing = len(writer.resume(ids))
         if missing:
+            if engine != "local":
+                arguments: dict[str, Any] = {"masks": masks, "archives": archives, "owners": owners, "config": config}
+                parts = [(place, tuple(expert.labels)) for place, expert in enumerate(experts)]
+                spread(engine, _open_worker, arguments | {"out": out, "device": device}, parts, what="training experts")
             for expert in experts:
                 _finish(expert, archives, out, config=config, device=device)
             for row in islice(_rows_of(experts, out), len(ids) - missing, None):
@@ -180,6 +188,24 @@ def _experts(examples: Examples, archives: Archives, owners: Int[ndarray, "names
             what = members[0] if len(members) == 1 else f"{members[0]} and {len(members) - 1} more"
             experts.append(_Expert(number, what, examples.where(lines, label=1), own))
     return experts
+
+
+def _open_worker(
+    *,
+    masks: PseudoMasks,
+    archives: Archives,
+    owners: Int[ndarray, "names"],
+    config: ExpertsConfig,
+    out: Path,
+    device: str,
+) -> Work:
+    """What finishes one expert after another; a part's number is the expert's place."""
+    experts = _experts(read_examples(archives, masks), archives, owners)
+
+    def work(part: Part) -> None:
+        _finish(experts[part[0]], archives, out, config=config, device=device)
+
+    return work
 
 
 def _finish(expert: _Expert, archives: Archives, out: Path, *, config: ExpertsConfig, device: str) -> None:
