@@ -59,7 +59,7 @@ def test_two_processes__one_run_with_the_losses_of_one_process(tiny, tmp_path: P
         process.start()
     app(arguments(tiny, tmp_path / "one")[1:], standalone_mode=False)
     for process in both:
-        process.join(timeout=300)
+        process.join(timeout=900)
     assert [process.exitcode for process in both] == [0, 0]
     one, two = losses(tmp_path / "one"), losses(tmp_path / "two")
     assert len(one) == 60 // 20
