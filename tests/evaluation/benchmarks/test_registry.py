@@ -69,6 +69,12 @@ def test_open__missing_pair(scenes):
         open_benchmark("folder", scenes)
 
 
+def test_open__mask_without_an_image(scenes, capsys):
+    (scenes / "images" / "4.png").unlink()
+    assert len(open_benchmark("folder", scenes).images) == 5
+    assert "1 masks have no image and are not scored; first is" in capsys.readouterr().err
+
+
 def broken(scenes: Path, change) -> None:
     path = scenes / "masks" / "2.png"
     changed = change(Image.open(path))

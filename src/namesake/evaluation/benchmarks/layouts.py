@@ -15,6 +15,7 @@ from namesake.evaluation.benchmarks.decode import DECODERS
 from namesake.evaluation.benchmarks.ids import read_ids
 from namesake.images import open_images
 from namesake.images.folder import EXTENSIONS
+from namesake.progress import note
 from namesake.records import Images
 from namesake.shapes import LabelArray
 
@@ -194,6 +195,9 @@ class Own:
         """
         images, read = open_images(root / "images"), LabelFiles(root / "masks")
         check_pairs(images, read)
+        spare = sorted(set(read.folder.rglob(f"*{read.label_suffix}")) - {read.path(each) for each in images.ids})
+        if spare:
+            note(f"{len(spare)} masks have no image and are not scored; first is {spare[0]}.")
         names, ignore = read_ids(root / "names.json")
         objects = root / OBJECTS
         return Found(images, read, objects if objects.is_file() else None, names, ignore)
