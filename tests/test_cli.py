@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 import typer.main
+from PIL import Image
 from typer.testing import CliRunner
 
+from namesake import systems
 from namesake.cli import FLOW, app
+from namesake.world import write_world
 
 VERBS = ("world", "run", "index", "archive", "mask", "train", "predict", "evaluate", "report", "demo", "doctor", "find")
 VERBS += ("convert", "export", "label")
@@ -83,3 +86,24 @@ def test_usage__missing_option_is_exit_code_two():
 def test_help__verbs_in_the_order_of_the_work():
     verbs = list(typer.main.get_command(app).commands)
     assert verbs == list(FLOW)
+
+
+@pytest.mark.slow
+def test_predict__a_video_a_glob_and_a_folder(tmp_path: Path):
+    av = pytest.importorskip("av", reason="the extra [video] is not installed")
+    write_world("unlabelled", tmp_path / "world", count=3, seed=2, size=64, workers=1)
+    images = tmp_path / "world" / "images"
+    with av.open(str(tmp_path / "film.mp4"), "w") as film:
+        stream = film.add_stream("mpeg4", rate=5)
+        stream.width = stream.height = 64
+        for path in sorted(images.iterdir()):
+            with Image.open(path) as picture:
+                film.mux(stream.encode(av.VideoFrame.from_image(picture.convert("RGB"))))
+        film.mux(stream.encode())
+    systems.run("maskclip", names="car, tree", images=images, out=tmp_path / "run", preset="mini")
+    for number, (source, count) in enumerate(((tmp_path / "film.mp4", 3), (images / "*1.*", 1), (images, 3))):
+        out = tmp_path / f"out-{number}"
+        result = CliRunner().invoke(app, ["predict", str(tmp_path / "run"), str(source), "--out", str(out), "--json"])
+        assert result.exit_code == 0, result.output
+        assert json.loads(result.stdout)["images"] == count
+        assert len(list((out / "labels").iterdir())) == len(list((out / "overlays").iterdir())) == count
