@@ -64,9 +64,10 @@ class _Pool:
         # scores compared.
         self.margin = (2 * (queries.shape[1] + 16) * 2.0**-24 * length).astype(np.float32)
         self.floor = (-2 * length - 1).astype(np.float32)
-        self.query = np.empty(0, dtype=np.int64)
-        self.row = np.empty(0, dtype=np.int64)
+        self.query, self.row = np.empty((2, 0), dtype=np.int64)
         self.score = np.empty(0, dtype=np.float32)
+        self.new: list[tuple[Int[ndarray, "n"], Int[ndarray, "n"], Float[ndarray, "n"]]] = []
+        self.count = 0
 
     def add(self, first: int, block: Float[torch.Tensor, "rows dim"]) -> None:
         """Take over what may be among the best of a block whose first row is `first` of the index."""
@@ -83,14 +84,17 @@ class _Pool:
             self.floor = np.maximum(self.floor, kth - self.margin)
             likely = np.flatnonzero(scores >= self.floor[:, None])
         query, row = np.divmod(likely, len(block))
-        self.query = np.concatenate([self.query, query])
-        self.row = np.concatenate([self.row, row + first])
-        self.score = np.concatenate([self.score, scores[query, row]])
-        if len(self.query) > 3 * self.k * len(self.queries):
+        self.new.append((query, row + first, scores[query, row]))
+        self.count += len(query)
+        if self.count > 3 * self.k * len(self.queries):
             self._prune()
 
     def _prune(self) -> None:
-        """Raise the floor to each query's k-th best so far, and drop what lies below."""
+        """Take in what is new, raise the floor to each query's k-th best so far, and drop what lies below."""
+        self.query, self.row, self.score = (
+            np.concatenate(parts) for parts in zip((self.query, self.row, self.score), *self.new, strict=True)
+        )
+        self.new.clear()
         order = np.lexsort((-self.score, self.query))
         query, score = self.query[order], self.score[order]
         start = np.searchsorted(query, np.arange(len(self.queries) + 1))
@@ -98,6 +102,7 @@ class _Pool:
         self.floor[full] = np.maximum(self.floor[full], score[start[full] + self.k - 1] - self.margin[full])
         kept = order[score >= self.floor[query]]
         self.query, self.row, self.score = self.query[kept], self.row[kept], self.score[kept]
+        self.count = len(kept)
 
     def best(self, index: Index) -> tuple[Float[ndarray, "queries k"], Int[ndarray, "queries k"]]:
         """Score the candidates exactly and give the k best of each query."""
