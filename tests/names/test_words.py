@@ -1,7 +1,7 @@
 import pytest
 
 from namesake.errors import NamesError
-from namesake.names.words import SENTENCES, words_of
+from namesake.names.words import SENTENCES, with_background, words_of
 from namesake.records import Names
 
 
@@ -11,7 +11,12 @@ def test_words__background_first_then_each_name_with_its_synonyms() -> None:
 
 
 def test_words__no_synonyms_and_no_background_words() -> None:
-    assert words_of(Names(("dog",), background=())) == (("background", "dog"), (0, 1))
+    assert words_of(Names(("dog",), background=())) == (("dog",), (1,))
+
+
+def test_with_background__where_there_is_no_word_for_it() -> None:
+    assert words_of(with_background(Names(("dog",), background=()))) == (("background", "dog"), (0, 1))
+    assert with_background(Names(("dog",), background=("sky",))).background == ("sky",)
 
 
 def test_words__no_name() -> None:

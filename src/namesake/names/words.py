@@ -1,6 +1,7 @@
 """Names in, the words that stand for them out: background words, names and synonyms, each with its label."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -17,16 +18,22 @@ SENTENCES: Mapping[Sentences, Sequence[str]] = MappingProxyType(
 """Nothing; FMbSeg's one sentence; the 85 templates."""
 
 
+def with_background(names: Names) -> Names:
+    """The same names, with the word "background" where there is no word for it."""
+    return replace(names, background=names.background or ("background",))
+
+
 def words_of(names: Names) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """The words of some names, and the label of each: background words (0) first, then each name and its synonyms.
+
+    Where there are no background words, every place is one of the names.
 
     Raises:
         NamesError: There is no name.
     """
     if not len(names):
         raise NamesError("expected at least one name to segment, found none. Give names, such as: dog, cat.")
-    background = names.background or ("background",)
     synonyms = names.synonyms or ((),) * len(names)
     each = [(name, *others) for name, others in zip(names.names, synonyms, strict=True)]
     labels = [label for label, some in enumerate(each, start=1) for _ in some]
-    return (*background, *(word for some in each for word in some)), (*((0,) * len(background)), *labels)
+    return (*names.background, *(word for some in each for word in some)), (*((0,) * len(names.background)), *labels)

@@ -18,7 +18,7 @@ from namesake.encoders.preprocess import IMAGENET
 from namesake.encoders.weights import fill
 from namesake.errors import ConfigError, WeightsError
 from namesake.images.geometry import resize
-from namesake.names.words import words_of
+from namesake.names.words import with_background, words_of
 from namesake.records import Names, Prediction
 from namesake.segmenter.classify import compare, decide
 from namesake.segmenter.clip_vit import ClipVitConfig
@@ -101,7 +101,7 @@ class OpenVocabulary:
         self.network, self.names, self.text_side = network.to(device).eval(), names, texts
         self.preprocessing, self.device = preprocessing, device
         self.inference, self.certainty = inference, certainty
-        self.words = texts.words(names)
+        self.words = texts.words(with_background(names))
         self.texts = self.words.texts.to(device)
         self.least = certainty.by_label(self.words) if inference.mark_unsure else None
 
@@ -249,7 +249,7 @@ def open_open_vocabulary(settings: Settings, folder: Path, device: torch.device)
 
 def _known(names: Names, texts: Float[Tensor, "words joint"], *, joint: int, folder: Path) -> dict[str, Tensor]:
     """Embeddings of the words that the folder holds."""
-    words, _ = words_of(names)
+    words, _ = words_of(with_background(names))
     if texts.shape != (len(words), joint):
         raise WeightsError(
             f"{folder / WEIGHTS} holds text embeddings {list(texts.shape)}, expected [{len(words)}, {joint}] for the "

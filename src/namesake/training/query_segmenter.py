@@ -15,6 +15,7 @@ from torch.optim import AdamW
 from namesake.encoders import Clip, Preprocessing, load_clip
 from namesake.encoders.preprocess import IMAGENET
 from namesake.errors import DataError
+from namesake.names.words import with_background
 from namesake.processes import refuse_sharing
 from namesake.records import Archives, Names, PseudoMasks
 from namesake.segmenter import Segmenter, SegmenterFolder, Settings, open_segmenter
@@ -103,7 +104,7 @@ def _train(
     device: str,
 ) -> OpenVocabulary:
     """One training from the CLIP on."""
-    words = texts.words(names)
+    words = texts.words(with_background(names))
     preprocessing = _preprocessing(clip, config)
     network = start_network(clip, config).name_with(words.texts)
     samples = InstanceSamples(
