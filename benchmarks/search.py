@@ -44,7 +44,7 @@ def main() -> None:
         parser.add_argument(f"--{flag}", type=int, default=value)
     options = parser.parse_args()
     queries = unit(np.random.default_rng(1).standard_normal((options.names, options.dim), dtype=np.float32))
-    for images, whole in ((options.images // 8, False), (options.images, True)):
+    for images, whole in ((options.images, True), (options.images // 8, False)):
         what = f"top {options.k} of {options.names} names over {images:,} x {options.dim} float16"
         with tempfile.TemporaryDirectory() as folder:
             index = write_random(Path(folder), images, options.dim, options.shard_size)
