@@ -11,6 +11,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch  # noqa: E402
 
+from namesake.progress import set_quiet  # noqa: E402
+
 torch.set_num_threads(1)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -22,6 +24,12 @@ def isolated_caches(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytes
     home = tmp_path_factory.getbasetemp() / "caches"
     monkeypatch.setenv("HF_HOME", str(home / "huggingface"))
     monkeypatch.setenv("NAMESAKE_CACHE_DIR", str(home / "namesake"))
+
+
+@pytest.fixture(autouse=True)
+def not_quiet() -> None:
+    """No test inherits the silence that a command asked for in an earlier one."""
+    set_quiet(False)
 
 
 @pytest.fixture(scope="session")

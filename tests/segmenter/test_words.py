@@ -7,24 +7,10 @@ import pytest
 import torch
 
 from namesake.encoders import load_clip
-from namesake.errors import NamesError, WeightsError
+from namesake.errors import WeightsError
 from namesake.names.prompts import TEMPLATES
 from namesake.records import Names
-from namesake.segmenter.words import TextSide, words_of
-
-
-def test_words__background_first_then_names_with_synonyms() -> None:
-    names = Names(("dog", "cat"), synonyms=(("puppy", "hound"), ()), background=("sky", "grass"))
-    assert words_of(names) == (("sky", "grass", "dog", "puppy", "hound", "cat"), (0, 0, 1, 1, 1, 2))
-
-
-def test_words__no_background_words() -> None:
-    assert words_of(Names(("dog",), background=())) == (("background", "dog"), (0, 1))
-
-
-def test_words__no_names() -> None:
-    with pytest.raises(NamesError, match="at least one name"):
-        words_of(Names(()))
+from namesake.segmenter.words import TextSide
 
 
 @pytest.mark.parametrize(("prompts", "templates"), [("bare", ("{}",)), ("templates", TEMPLATES)])

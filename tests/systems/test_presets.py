@@ -62,6 +62,6 @@ def test_modern__siglip_sam_2_and_dinov2_with_registers_work_together(tiny, tmp_
     result = CliRunner().invoke(app, ["run", "fmbseg", *options, *pairs, "--json", "--quiet"], catch_exceptions=False)
     assert result.exit_code == 0
     assert [stage["name"] for stage in json.loads(result.stdout)["stages"]] == ["masks/regions", "segmenter"]
-    manifest = json.loads((tmp_path / "r" / "masks" / "regions" / "manifest.json").read_text())
+    manifest = json.loads((tmp_path / "run" / "masks" / "regions" / "manifest.json").read_text())
     assert manifest["counts"]["automatic"] > 0
     assert manifest["tier"] == "M"

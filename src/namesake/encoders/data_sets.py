@@ -8,6 +8,8 @@ MADE_FROM = {
     f"{EMBEDDED}sam": "renders with object masks",
     EMBEDDED: "renders",
     "openai/clip-": "WebImageText",
+    "timm/resnet50_clip.openai": "WebImageText",
+    "timm/resnet50x16_clip.openai": "WebImageText",
     "google/siglip2-": "WebLI",
     "facebook/dino-": "ImageNet",
     "Ramos-Ramos/dino-resnet-50": "ImageNet",
