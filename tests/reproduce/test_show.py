@@ -60,6 +60,13 @@ def test_page__in_the_order_of_the_paper() -> None:
     assert page.index("## Table 3: ") < page.index("## Figure 3: ")
 
 
+def test_page__values_that_json_has_no_word_for() -> None:
+    values = {"NamedMask": {"values": {"all": [31.0, 33.0], "single obj.": [None, None]}, "regime": "name-only"}}
+    row = next(line for line in page_of("namedmask", {"3": values}).splitlines() if line.startswith("| NamedMask |"))
+    assert "32.0 ± 2.0" in row
+    assert "nan" not in row
+
+
 def test_papers__settings_are_valid_configurations() -> None:
     assert PAPERS.keys() == TITLES.keys()
     for tables in PAPERS.values():

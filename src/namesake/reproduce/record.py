@@ -8,7 +8,7 @@ from typing import Any
 from namesake.reproduce.papers import PAPERS, TITLES
 from namesake.reproduce.run import MINI_SCALE, Scale, measure_table
 from namesake.reproduce.show import markdown, rows_of
-from namesake.reproduce.table import Outcome
+from namesake.reproduce.table import Outcome, with_nan
 from namesake.workspace import write_atomically, write_json
 
 RESULTS = "results"
@@ -65,7 +65,7 @@ def page_of(paper: str, measured: Mapping[str, Mapping[str, Mapping[str, Any]]],
         markdown(
             f"{number(key)}: {table.title}",
             table,
-            {label: Outcome(**outcome) for label, outcome in measured[key].items()},
+            {label: Outcome(**with_nan(outcome)) for label, outcome in measured[key].items()},
             command=f"namesake reproduce {paper} --table {key}{options}",
         )
         for key, table in PAPERS[paper].items()

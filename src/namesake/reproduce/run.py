@@ -15,7 +15,7 @@ from namesake.progress import note
 from namesake.reproduce.measures import benchmark_of, check_objects
 from namesake.reproduce.papers import PAPERS
 from namesake.reproduce.places import mini_place, real_place
-from namesake.reproduce.table import Outcome, Place, Setting, Table, Trial, Values
+from namesake.reproduce.table import Outcome, Place, Setting, Table, Trial, Values, with_nan
 from namesake.workspace import read_manifest, write_json
 
 
@@ -155,7 +155,7 @@ def _measure(setting: Setting, table: Table, place: Place, what: str) -> _Measur
     if held.get("key") != last:
         held = {"key": last, "values": table.measure(trial)}
         write_json(path, held)
-    return _Measured(dict(held["values"]), known, reading_of(folder).data_sets)
+    return _Measured(with_nan(held["values"]), known, reading_of(folder).data_sets)
 
 
 def _slug(label: str) -> str:

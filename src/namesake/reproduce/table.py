@@ -1,5 +1,6 @@
 """What a table of a paper consists of: its settings, what is measured of each, and what was published. Runs nothing."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,6 +96,15 @@ class Outcome(NamedTuple):
     regime: str = ""
     tier: str = ""
     data_sets: Sequence[str] = ()
+
+
+def with_nan(value: Any) -> Any:  # noqa: ANN401
+    """What was read from JSON, with NaN again where it holds null: a mean over no objects, for one."""
+    if isinstance(value, dict):
+        return {key: with_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [with_nan(item) for item in value]
+    return math.nan if value is None else value
 
 
 class Trial(NamedTuple):
