@@ -1,8 +1,17 @@
 """What is said before a run: embedded models are named once, and only those that the run uses."""
 
+import json
+from pathlib import Path
+
+import pytest
+from huggingface_hub import constants
+
+from namesake.config import paths
+from namesake.encoders.presets import EMBEDDED, KNOWN
+from namesake.errors import WeightsError
 from namesake.names import read_names
-from namesake.systems import configure
-from namesake.systems.notices import say_before
+from namesake.systems import SYSTEMS, configure, run
+from namesake.systems.notices import check_models, models_of, say_before
 
 
 def test_embedded__those_in_use(capsys):
@@ -17,3 +26,65 @@ def test_embedded__those_in_use(capsys):
 def test_published__no_notice(capsys):
     say_before(read_names("car, tree"), configure("namedmask", preset="paper"))
     assert "embedded" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("preset", ["paper", "modern", "mini"])
+def test_models__no_option_that_names_one_is_forgotten(system: str, preset: str) -> None:
+    on = {"stuff.names": "(sky,)", "experts.groups": "4"}
+    config = configure(system, preset=preset)
+    config = configure(system, preset=preset, config=tuple(f"{key}={on[key]}" for key in on if key in paths(config)))
+    texts = {
+        str(part) for value in paths(config).values() for part in (value if isinstance(value, tuple) else (value,))
+    }
+    assert set(models_of(config)) == {text for text in texts if text in KNOWN or text.startswith(EMBEDDED)}
+
+
+def test_models__of_parts_that_are_off() -> None:
+    assert "facebook/dinov2-large" not in models_of(configure("fmbseg", preset="paper", config=("until=prompted",)))
+    off = configure("reco", preset="paper", config=("references.language=false",))
+    assert "openai/clip-vit-base-patch16" not in models_of(off)
+    elsewhere = configure("namedmask", preset="paper", config=("encoder=a-folder", "experts.iterations=0"))
+    assert models_of(elsewhere) == ["a-folder", "selfmask_nq20.pt", "Ramos-Ramos/dino-resnet-50"]
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty hub cache."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    return tmp_path / "hub"
+
+
+def test_missing__all_are_named_before_anything_is_computed(cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "1.jpg").touch()  # never opened
+    with pytest.raises(WeightsError) as error:
+        run("namedmask", names="cat, dog", images=tmp_path / "photos", out=tmp_path / "run")
+    said = str(error.value)
+    for part in (
+        "3 models that this run needs are missing; nothing was computed",
+        "openai/clip-vit-large-patch14-336: missing (1.71 GB, licence MIT, https://huggingface.co/openai/",
+        "selfmask_nq20.pt: missing (145 MB, licence unknown, https://github.com/",
+        "Ramos-Ramos/dino-resnet-50: missing (94.3 MB",
+        "HF_HUB_OFFLINE is set",
+        str(cache),
+    ):
+        assert part in said, part
+    assert not (tmp_path / "run").exists()
+
+
+def test_missing__those_of_finished_stages_are_not_asked_for(cache: Path, tmp_path: Path) -> None:
+    config = configure("saliency+clip", preset="paper")
+    manifest = {"key": "0", "stage": "index", "models": [{"source": config.clip}]}
+    (tmp_path / "run" / "index").mkdir(parents=True)
+    (tmp_path / "run" / "index" / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(WeightsError, match="1 model that this run needs is missing(?s:.)*selfmask_nq20") as error:
+        check_models(config, until=None, runs=(tmp_path / "run", None))
+    assert config.clip not in str(error.value)
+
+
+def test_missing__embedded_models_and_folders_pass(cache: Path, tmp_path: Path) -> None:
+    folders = (f"clip={tmp_path}", f"saliency={tmp_path}")
+    check_models(configure("saliency+clip", preset="paper", config=folders), until=None, runs=())
+    check_models(configure("namedmask", preset="mini"), until=None, runs=())
+    check_models(configure("namedmask", preset="paper"), until="archives", runs=())  # fails by itself, if at all

@@ -10,6 +10,7 @@ from namesake.encoders.dino import Dino, load_dino
 from namesake.encoders.doctor import diagnose
 from namesake.encoders.preprocess import Preprocessing, read_preprocessing
 from namesake.encoders.presets import KNOWN, PRESETS, KnownModel, Preset, embedded_notice
+from namesake.encoders.required import lacking, require
 from namesake.encoders.resnet import load_backbone
 from namesake.encoders.sam import AutomaticConfig, Masks, Sam, SamView, load_sam
 from namesake.encoders.sources import Found, find
@@ -32,10 +33,12 @@ __all__ = [
     "diagnose",
     "embedded_notice",
     "find",
+    "lacking",
     "load_backbone",
     "load_clip",
     "load_dino",
     "load_sam",
     "pick_device",
     "read_preprocessing",
+    "require",
 ]

@@ -135,21 +135,40 @@ def download(repository: str, *, kind: Kind) -> str:
     Returns:
         One sentence that explains files which are missing afterwards.
     """
-    from huggingface_hub import HfApi, constants, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub import snapshot_download
+
+    published, refusal = ask_hub(repository)
+    if refusal:
+        return refusal
+    try:
+        snapshot_download(repository, allow_patterns=wanted_files(published, kind=kind))
+    except Exception as error:
+        return _refusal(error)
+    return "The hub was reached, but the model there has no such files."
+
+
+def ask_hub(repository: str) -> tuple[set[str], str]:
+    """Names of the files that the hub has of a model, and "" or one sentence on why it says none; fetches nothing."""
+    from huggingface_hub import HfApi, constants
 
     if constants.is_offline_mode():
-        return "HF_HUB_OFFLINE is set, so nothing was downloaded."
+        return set(), "HF_HUB_OFFLINE is set, so nothing was downloaded."
     try:
         listing = HfApi().model_info(repository, timeout=SECONDS_TO_REACH_THE_HUB)
-        published = {entry.rfilename for entry in listing.siblings or ()}
-        snapshot_download(repository, allow_patterns=wanted_files(published, kind=kind))
-    except HfHubHTTPError as error:
-        return f"The hub refused ({type(error).__name__}): {str(error).strip().splitlines()[0]}"
-    except Exception as error:  # whichever HTTP client the hub library uses has network errors of its own
-        said = str(error).strip().splitlines()[:1]
-        return f"Nothing came from the hub ({constants.ENDPOINT}): {type(error).__name__} {' '.join(said)}"
-    return "The hub was reached, but the model there has no such files."
+    except Exception as error:
+        return set(), _refusal(error)
+    return {entry.rfilename for entry in listing.siblings or ()}, ""
+
+
+def _refusal(error: Exception) -> str:
+    """One sentence; whichever HTTP client the hub library uses has network errors of its own."""
+    from huggingface_hub import constants
+    from huggingface_hub.errors import HfHubHTTPError
+
+    said = "".join(str(error).strip().splitlines()[:1])
+    if isinstance(error, HfHubHTTPError):
+        return f"The hub refused ({type(error).__name__}): {said}"
+    return f"Nothing came from the hub ({constants.ENDPOINT}): {type(error).__name__} {said}"
 
 
 def missing_message(found: Found, *, reason: str = "") -> str:

@@ -1,16 +1,26 @@
-"""What a person must know before a run begins: what the names were read as, and what embedded models do not know."""
+"""What is said before a run begins: missing models, what names were read as, what embedded models do not know."""
 
+from collections.abc import Iterable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from namesake.config import paths
-from namesake.encoders.presets import embedded_notice
+from namesake.encoders import embedded_notice, lacking, require
 from namesake.names import say_wording, table_of
 from namesake.progress import note
 from namesake.records import Names
+from namesake.workspace import MANIFEST, read_manifest
 
-OFF = ("stuff.names", "experts.iterations")
-"""Options that, empty or 0, turn off the part of the configuration they belong to."""
+OFF = {
+    "stuff.names": "stuff.",
+    "experts.iterations": "experts.",
+    "experts.groups": "experts.clip",
+    "references.language": "references.clip",
+}
+"""Options -> what the options start with that they turn off when they are empty, 0 or off."""
+MODELS = ("encoder", "encoders", "clip", "network", "backbone", "masks", "saliency", "refine")
+"""Last part of the options that name models."""
 
 
 def say_before(names: Names, config: Any) -> None:  # noqa: ANN401
@@ -18,14 +28,39 @@ def say_before(names: Names, config: Any) -> None:  # noqa: ANN401
     if len(names):
         note("\n".join(["names:", *table_of(names)]))
         say_wording(names)
-    values = _in_use(paths(config)).values()
-    texts = [str(part) for value in values for part in (value if isinstance(value, tuple) else (value,))]
-    _once(embedded_notice(texts))
+    _once(embedded_notice(models_of(config)))
+
+
+def check_models(config: Any, *, until: str | None, runs: Iterable[Path | None]) -> None:  # noqa: ANN401
+    """Refuse to begin without models that nobody gives, save those that finished stages have used.
+
+    Args:
+        config: Of a system.
+        until: Nothing is asked of a run that stops before its segmenter.
+        runs: The run's folder, and one of other runs.
+
+    Raises:
+        WeightsError: Names every one.
+    """
+    if until in {None, "segmenter"} and (missing := lacking(models_of(config))):
+        depths = ("*", "*/*", "*/*/*")
+        stages = [path.parent for run in runs if run for depth in depths for path in run.glob(f"{depth}/{MANIFEST}")]
+        cards = [card for stage in stages for card in (read_manifest(stage) or {}).get("models", ())]
+        used = {card["source"] for card in cards}
+        require([source for source in missing if source not in used])
+
+
+def models_of(config: Any) -> list[str]:  # noqa: ANN401
+    """Sources of the models that a configuration names, without those of parts that are off."""
+    named = [value for path, value in _in_use(paths(config)).items() if path.rpartition(".")[2] in MODELS]
+    sources = [source for value in named for source in (value if isinstance(value, tuple) else (value,))]
+    return [source for source in dict.fromkeys(sources) if source and isinstance(source, str)]
 
 
 def _in_use(options: dict[str, Any]) -> dict[str, Any]:
     """Options by path without those of parts that are off."""
-    off = [path.rpartition(".")[0] + "." for path, value in options.items() if path.endswith(OFF) and not value]
+    off = [start for path, start in OFF.items() if path in options and not options[path]]
+    off += ["alignment."] if options.get("until", "aligned") != "aligned" else []
     return {path: value for path, value in options.items() if not path.startswith(tuple(off))}
 
 
