@@ -10,11 +10,17 @@ from namesake.config import paths
 from namesake.encoders.presets import EMBEDDED, KNOWN
 from namesake.errors import WeightsError
 from namesake.names import read_names
-from namesake.systems import SYSTEMS, configure, run
+from namesake.systems import SYSTEMS, configure, notices, run
 from namesake.systems.notices import check_models, models_of, say_before
 
 
-def test_embedded__those_in_use(capsys):
+@pytest.fixture
+def unsaid() -> None:
+    """Nothing was said in this process yet."""
+    notices._once.cache_clear()
+
+
+def test_embedded__those_in_use(unsaid, capsys):
     say_before(read_names("car, tree"), configure("namedmask", preset="mini", config=("experts.iterations=0",)))
     told = capsys.readouterr().err
     assert "embedded:clip, embedded:resnet, embedded:saliency" in told
