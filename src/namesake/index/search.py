@@ -13,7 +13,10 @@ from namesake.records import Index
 
 BLOCK_BYTES = 8 << 20
 """Size of one block of embeddings in float32: small enough to stay in a cache between its uses."""
-RESCORED = 1024
+RESCORED = 2048
+"""Pairs that are scored exactly before what was read of the map is let go."""
+CACHED = 64
+"""Pairs that are scored exactly at once: a divisor of `RESCORED`, few enough for the nearest cache."""
 
 
 def top_k(
@@ -95,14 +98,14 @@ class _Pool:
             np.concatenate(parts) for parts in zip((self.query, self.row, self.score), *self.new, strict=True)
         )
         self.new.clear()
-        order = np.lexsort((-self.score, self.query))
-        query, score = self.query[order], self.score[order]
-        start = np.searchsorted(query, np.arange(len(self.queries) + 1))
+        order = np.argsort(_by_query(self.query, self.score))
+        start = np.searchsorted(self.query[order], np.arange(len(self.queries) + 1))
         full = np.flatnonzero(np.diff(start) >= self.k)
-        self.floor[full] = np.maximum(self.floor[full], score[start[full] + self.k - 1] - self.margin[full])
-        kept = order[score >= self.floor[query]]
+        kth = self.score[order[start[full] + self.k - 1]]
+        self.floor[full] = np.maximum(self.floor[full], kth - self.margin[full])
+        kept = self.score >= self.floor[self.query]
         self.query, self.row, self.score = self.query[kept], self.row[kept], self.score[kept]
-        self.count = len(kept)
+        self.count = len(self.query)
 
     def best(self, index: Index) -> tuple[Float[ndarray, "queries k"], Int[ndarray, "queries k"]]:
         """Score the candidates exactly and give the k best of each query."""
@@ -117,6 +120,12 @@ class _Pool:
         return exact[best].astype(np.float32), row[best]
 
 
+def _by_query(query: Int[ndarray, " n"], score: Float[ndarray, " n"]) -> Int[ndarray, " n"]:
+    """One number an entry, ascending by query, then descending by its finite float32 score."""
+    bits = score.view(np.int32)
+    return (query << 32) - (bits ^ ((bits >> 31) & 0x7FFFFFFF))  # floats are in the order of these integers
+
+
 def _exact(
     index: Index, row: Int[ndarray, " pairs"], queries: Float[ndarray, "queries dim"], query: Int[ndarray, " pairs"]
 ) -> Float[ndarray, " pairs"]:
@@ -124,14 +133,18 @@ def _exact(
     exact = np.empty(len(row), dtype=np.float64)
     first = 0
     for path, _ in find_shards(index.folder):
-        shard = open_rows(path)
-        here = slice(*np.searchsorted(row, [first, first + len(shard)]))
-        for start in range(here.start, here.stop, RESCORED):
-            some = slice(start, min(start + RESCORED, here.stop))
-            vectors = open_rows(path)[row[some] - first].astype(np.float64)
-            dot = (vectors * queries[query[some]]).sum(axis=1)
-            exact[some] = dot / np.sqrt((vectors * vectors).sum(axis=1))
-        first += len(shard)
+        count = len(open_rows(path))
+        start, stop = np.searchsorted(row, [first, first + count])
+        for at in range(start, stop, CACHED):
+            if (at - start) % RESCORED == 0:
+                shard = np.asarray(open_rows(path))  # opened anew: what was read of a map stays in memory
+            some = slice(at, min(at + CACHED, stop))
+            vectors = torch.from_numpy(shard[row[some] - first]).float().numpy().astype(np.float64)
+            products = queries[query[some]]
+            products *= vectors
+            vectors *= vectors
+            exact[some] = products.sum(axis=1) / np.sqrt(vectors.sum(axis=1))
+        first += count
     return exact
 
 
