@@ -13,8 +13,6 @@ the two forms in turn, so that other work on the machine counts as little as pos
 
 import platform
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +24,7 @@ from claims import claim
 from namesake.images import read_image
 from namesake.images.geometry import resize
 from namesake.masks.bilateral import PUBLISHED, RGB_TO_YUV
+from timing import fastest
 
 HEIGHT, WIDTH, REPEATS = 512, 682, 7
 PRODUCTS = 11 + 26
@@ -61,17 +60,6 @@ def shifted(hashes: np.ndarray, wanted: np.ndarray) -> csr_matrix:
     return csr_matrix((np.ones(len(found)), (found, place[found])), shape=(len(hashes),) * 2)
 
 
-def best_ms(*works: Callable[[], object]) -> list[float]:
-    """Milliseconds of the fastest of some repeats of each work."""
-    times: list[list[float]] = [[] for _ in works]
-    for _ in range(REPEATS):
-        for work, taken in zip(works, times, strict=True):
-            start = time.thread_time()
-            work()
-            taken.append(time.thread_time() - start)
-    return [1000 * min(taken) for taken in times]
-
-
 def pictures() -> dict[str, np.ndarray]:
     """The images, by name."""
     rng = np.random.default_rng(0)
@@ -92,7 +80,7 @@ def main() -> None:
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     mask = np.hypot(y - 256, x - 320) < 140
     target, block = mask.astype(float), np.zeros(2**26, np.uint8)
-    (copying,) = best_ms(block.copy)
+    copying = 1000 * fastest(block.copy, repeats=REPEATS)[0]
     per_ms = 2 * block.nbytes / copying
     print(f"{platform.processor() or platform.machine()}, numpy {np.__version__}, scipy {scipy.__version__}, "
           f"best of {REPEATS}, copies {per_ms / 1e6:.1f} GB/s")  # fmt: skip
@@ -103,7 +91,8 @@ def main() -> None:
         _, adjacency = PUBLISHED._graph(image)
         moved = image.size + 2 * mask.size + PRODUCTS * (8 * adjacency.nnz + 12 * adjacency.shape[0])
         a, b = ours > 0.5, usual > 0.5
-        usual_ms, ours_ms = best_ms(lambda i=image: plain(i, target), lambda i=image: PUBLISHED.solve(i, target))
+        works = (lambda i=image: plain(i, target), lambda i=image: PUBLISHED.solve(i, target))
+        usual_ms, ours_ms = (1000 * seconds for seconds in fastest(*works, repeats=REPEATS))
         claim(
             f"bilateral solver, {name}, {HEIGHT} x {WIDTH}",
             f"{ours_ms:.0f} CPU ms",

@@ -10,14 +10,13 @@ processor time of one thread, so that other work on the machine counts as little
 """
 
 import platform
-import time
-from collections.abc import Callable
 
 import numpy as np
 from scipy.spatial import cKDTree
 
 from claims import claim
 from namesake.evaluation.confusion import Confusion
+from timing import fastest
 
 LABELS, HEIGHT, WIDTH, REPEATS = 920, 1024, 2048, 15
 
@@ -33,16 +32,6 @@ def bare(truth: np.ndarray, prediction: np.ndarray, counts: np.ndarray) -> None:
     counts += np.bincount(
         LABELS * truth.ravel().astype(np.int64) + prediction.ravel(), minlength=LABELS * LABELS
     ).reshape(LABELS, LABELS)
-
-
-def best_ms(work: Callable[[], object]) -> float:
-    """Milliseconds of the fastest of some repeats."""
-    times = []
-    for _ in range(REPEATS):
-        start = time.thread_time()
-        work()
-        times.append(time.thread_time() - start)
-    return 1000 * min(times)
 
 
 def areas(rng: np.random.Generator, count: int) -> np.ndarray:
@@ -77,7 +66,7 @@ def main() -> None:
                 lambda t=true, p=predicted, c=confusion: c.add(t, p),
                 lambda t=true, p=predicted: (t.max(), p.max()),
             )
-            usually, barely, ours, floor = (best_ms(work) for work in works)
+            usually, barely, ours, floor = (1000 * seconds for seconds in fastest(*works, repeats=REPEATS))
             figures = (usually, barely, ours, usually / ours, barely / ours, floor)
             if name != "noise":
                 claim(

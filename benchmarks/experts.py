@@ -7,9 +7,6 @@ image at a time, takes the softmax over full-size maps and codes each mask by it
 forward on the same images in the same batches. Times are processor time of one thread, the forms in turn.
 """
 
-import time
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from pycocotools import mask as coco
@@ -23,20 +20,10 @@ from namesake.segmenter import Segmenter, Settings
 from namesake.segmenter.closed_set import KIND, ClosedSet
 from namesake.training import MINI_EXPERTS
 from namesake.training.segmenter import start_network
+from timing import fastest
 
 IMAGES, SIDE, BATCH, REPEATS = 64, 96, 16, 3
 MEAN, STD = (torch.tensor(v)[:, None, None] for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
-
-
-def fastest(*works: Callable[[], object]) -> list[float]:
-    """Seconds of processor time of the fastest of some repeats of each work."""
-    times: list[list[float]] = [[] for _ in works]
-    for _ in range(REPEATS):
-        for work, taken in zip(works, times, strict=True):
-            start = time.thread_time()
-            work()
-            taken.append(time.thread_time() - start)
-    return [min(taken) for taken in times]
 
 
 def main() -> None:
@@ -75,7 +62,7 @@ def main() -> None:
             network(x)
 
     same = np.mean([a == b for a, b in zip(ours(), usual(), strict=True)])
-    seconds, plain, floor = fastest(ours, usual, bare)
+    seconds, plain, floor = fastest(ours, usual, bare, repeats=REPEATS)
     claim(
         f"redrawing by an expert, {SIDE} x {SIDE}",
         f"{seconds / IMAGES * 1000:.1f} CPU ms an image, {100 * same:.0f} % the same masks",

@@ -38,6 +38,7 @@ from namesake.segmenter.open_vocabulary import OpenVocabulary
 from namesake.segmenter.query_segmenter import QuerySegmenter
 from namesake.segmenter.training_free import MaskClip, SaliencyClip
 from namesake.segmenter.words import TextSide
+from timing import fastest
 
 NAMES = Names(tuple(f"name {number}" for number in range(20)))
 CARD = ModelCard("random", "random")
@@ -100,7 +101,7 @@ def measure(name: str, system: System, *, device: torch.device, precision: Any, 
     ours()
     for hook in hooks:
         hook.remove()
-    whole, backbone = fastest(ours, bare, device=device)
+    whole, backbone = fastest(ours, bare, repeats=REPEATS, clock=lambda: now(device))
     claim(
         f"{name}, {system.height} x {system.width}, batch {count}, {'fp32' if precision == 'no' else precision}",
         f"{count / whole:.2f} images/s",
@@ -110,17 +111,11 @@ def measure(name: str, system: System, *, device: torch.device, precision: Any, 
     )
 
 
-def fastest(*works: Callable[[], None], device: torch.device) -> list[float]:
-    """Seconds of the fastest of some repeats of each work, in turn."""
-    times: list[list[float]] = [[] for _ in works]
-    for _ in range(REPEATS):
-        for work, taken in zip(works, times, strict=True):
-            start = time.perf_counter()
-            work()
-            if device.type == "cuda":
-                torch.cuda.synchronize()
-            taken.append(time.perf_counter() - start)
-    return [min(taken) for taken in times]
+def now(device: torch.device) -> float:
+    """Seconds, once the device has done what was asked of it."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 def has_bf16(device: torch.device) -> bool:

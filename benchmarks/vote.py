@@ -10,9 +10,6 @@ start, one product of all pairs of masks) at the rate of a large matrix product 
 processor time of one thread, the two forms in turn.
 """
 
-import time
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from scipy.linalg import eigh
@@ -23,6 +20,7 @@ from torch.nn import functional
 from claims import claim
 from namesake.masks.spectral import candidate_masks
 from namesake.masks.vote import vote
+from timing import fastest
 
 IMAGES, GRID, DIM, ENCODERS, REPEATS = 4, 14, 384, 3, 3
 CLUSTERS, STARTS = (2, 3, 4), 10
@@ -78,22 +76,12 @@ def pictures() -> list[torch.Tensor]:
     return made
 
 
-def fastest(*works: Callable[[], object]) -> list[float]:
-    """Seconds of processor time of the fastest of some repeats of each work."""
-    times: list[list[float]] = [[] for _ in works]
-    for _ in range(REPEATS):
-        for work, taken in zip(works, times, strict=True):
-            start = time.thread_time()
-            work()
-            taken.append(time.thread_time() - start)
-    return [min(taken) for taken in times]
-
-
 def main() -> None:
     """Measure and print one line."""
     torch.set_num_threads(1)
     features, square = pictures(), torch.randn(1024, 1024)
-    seconds, plain, product = fastest(lambda: ours(features), lambda: usual(features), lambda: square @ square)
+    works = (lambda: ours(features), lambda: usual(features), lambda: square @ square)
+    seconds, plain, product = fastest(*works, repeats=REPEATS)
     nodes, candidates = (2 * GRID) ** 2, ENCODERS * sum(CLUSTERS)
     operations = (
         2
