@@ -3,6 +3,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -46,6 +47,21 @@ def test_top_k__same_bits_for_any_block_size_and_shards(written: Write, block_ro
     embeddings[1500:1700] = embeddings[100:300]
     whole = top_k(written(embeddings), queries, 50)
     blocks = top_k(written(embeddings, [700, 1, 1299]), queries, 50, block_rows=block_rows)
+    for one, other in zip(whole, blocks, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_top_k__same_bits_for_any_number_of_threads(written: Write, threads: int):
+    embeddings, queries = random_rows(2000, 33), random_rows(6, 33, seed=1).astype(np.float32)
+    index, before = written(embeddings, [1200, 800]), torch.get_num_threads()
+    whole = top_k(index, queries, 50)
+    torch.set_num_threads(threads)
+    try:
+        blocks = top_k(index, queries, 50, block_rows=3)
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
     for one, other in zip(whole, blocks, strict=True):
         np.testing.assert_array_equal(one, other)
 

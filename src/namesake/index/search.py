@@ -1,6 +1,10 @@
 """An index and query vectors in, the nearest images of each out: exact, in bounded memory. It knows no names."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from itertools import islice, pairwise
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +17,10 @@ from namesake.records import Index
 
 BLOCK_BYTES = 8 << 20
 """Size of one block of embeddings in float32: small enough to stay in a cache between its uses."""
+THREADS = 8
+"""Most threads: each holds candidates of its own, 30 MB for 500 images of 919 names."""
+ROUND = 64
+"""Blocks that a thread takes before all wait for each other: an interrupt is seen then, within about a second."""
 RESCORED = 2048
 """Pairs that are scored exactly before what was read of the map is let go."""
 CACHED = 64
@@ -24,9 +32,9 @@ def top_k(
 ) -> tuple[Float[ndarray, "queries k"], Int[ndarray, "queries k"]]:
     """The k images of the index with the highest cosine, for each query.
 
-    Blocks of the memory-mapped shards are multiplied in float32. What could be among the k best, allowing for the
-    rounding of that product, is kept; in the end it is scored again in float64 in a fixed order of additions. So the
-    result does not depend on the block size, the number of threads or the library that multiplies.
+    Blocks of the memory-mapped shards, one a thread, are multiplied in float32. What could be among the k best, allowing
+    for the rounding of that product, is kept; in the end it is scored again in float64 in a fixed order of additions.
+    So the result does not depend on the block size, the number of threads or the library that multiplies.
 
     Args:
         index: Embeddings of any length; rows that are zero or not finite are never found.
@@ -49,10 +57,31 @@ def top_k(
             f"expected finite queries of {index.dim} dimensions, as {index.encoder} embedded the images; "
             f"found {queries.shape}. Embed the names with the same encoder."
         )
-    pool = _Pool(queries, k)
-    for first, block in _blocks(index, block_rows or max(256, BLOCK_BYTES // (4 * index.dim))):
-        pool.add(first, block)
-    return pool.best(index)
+    blocks = _blocks(index, block_rows or max(256, BLOCK_BYTES // (4 * index.dim)))
+    before = torch.get_num_threads()
+    threads = min(before, THREADS)
+    pools = [_Pool(queries, k) for _ in range(threads)]
+    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as workers:
+        try:
+            while some := tuple(islice(blocks, ROUND * threads)):
+                list(workers.map(_Pool.scan, pools, [some[at::threads] for at in range(threads)]))
+            return _merged(pools).best(index, workers, threads)
+        finally:
+            torch.set_num_threads(before)  # the workers' setting holds for threads that start later, too
+
+
+class _Block(NamedTuple):
+    """Some rows of a shard."""
+
+    path: Path
+    rows: slice
+    first: int
+    """Number of its first row in the index."""
+
+    def read(self) -> Float[torch.Tensor, "rows dim"]:
+        """The rows in float32."""
+        shard = open_rows(self.path)  # opened anew: what was read of a map stays in memory while it is open
+        return torch.from_numpy(np.array(shard[self.rows])).float()
 
 
 class _Pool:
@@ -72,8 +101,12 @@ class _Pool:
         self.new: list[tuple[Int[ndarray, "n"], Int[ndarray, "n"], Float[ndarray, "n"]]] = []
         self.count = 0
 
-    def add(self, first: int, block: Float[torch.Tensor, "rows dim"]) -> None:
-        """Take over what may be among the best of a block whose first row is `first` of the index."""
+    def scan(self, blocks: Iterable[_Block]) -> None:
+        """Take over what may be among the best of some blocks."""
+        for block in blocks:
+            self._add(block.first, block.read())
+
+    def _add(self, first: int, block: Float[torch.Tensor, "rows dim"]) -> None:
         length = torch.linalg.vector_norm(block, dim=1)
         unusable = ~(torch.isfinite(length) & (length > 0))
         if unusable.any():
@@ -107,17 +140,30 @@ class _Pool:
         self.query, self.row, self.score = self.query[kept], self.row[kept], self.score[kept]
         self.count = len(self.query)
 
-    def best(self, index: Index) -> tuple[Float[ndarray, "queries k"], Int[ndarray, "queries k"]]:
+    def best(
+        self, index: Index, workers: Executor, threads: int
+    ) -> tuple[Float[ndarray, "queries k"], Int[ndarray, "queries k"]]:
         """Score the candidates exactly and give the k best of each query."""
         self._prune()
         by_row = np.argsort(self.row, kind="stable")
         query, row = self.query[by_row], self.row[by_row]
-        exact = _exact(index, row, self.queries, query)
+        parts = [slice(*ends) for ends in pairwise(np.linspace(0, len(row), threads + 1, dtype=int))]
+        scored = workers.map(lambda some: _exact(index, row[some], self.queries, query[some]), parts)
+        exact = np.concatenate(list(scored))
         order = np.lexsort((row, -exact, query))
         start = np.searchsorted(query[order], np.arange(len(self.queries) + 1))
         columns = min(self.k, int(np.diff(start).min(initial=self.k)))
         best = order[start[:-1, None] + np.arange(columns)]
         return exact[best].astype(np.float32), row[best]
+
+
+def _merged(pools: Sequence[_Pool]) -> _Pool:
+    """The candidates of several pools in the first one."""
+    whole, *others = pools
+    for pool in others:
+        whole.new += [(pool.query, pool.row, pool.score), *pool.new]
+        whole.floor = np.maximum(whole.floor, pool.floor)
+    return whole
 
 
 def _by_query(query: Int[ndarray, " n"], score: Float[ndarray, " n"]) -> Int[ndarray, " n"]:
@@ -148,14 +194,13 @@ def _exact(
     return exact
 
 
-def _blocks(index: Index, size: int) -> Iterator[tuple[int, Float[torch.Tensor, "rows dim"]]]:
-    """Blocks of at most `size` rows as (index of the first row, float32 tensor)."""
+def _blocks(index: Index, size: int) -> Iterator[_Block]:
+    """The rows of an index in blocks of at most `size`."""
     first = 0
     for path, _ in find_shards(index.folder):
-        shard = open_rows(path)
-        if shard.shape[1] != index.dim:
-            raise DataError(f"{path} holds vectors of {shard.shape[1]} dimensions, the index of {index.dim}.")
-        for start in range(0, len(shard), size):
-            some = open_rows(path)[start : start + size]  # opened anew: what was read of a map stays in memory
-            yield first + start, torch.from_numpy(np.array(some)).float()
-        first += len(shard)
+        count, dim = open_rows(path).shape
+        if dim != index.dim:
+            raise DataError(f"{path} holds vectors of {dim} dimensions, the index of {index.dim}.")
+        for start in range(0, count, size):
+            yield _Block(path, slice(start, start + size), first + start)
+        first += count
