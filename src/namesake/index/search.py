@@ -32,8 +32,8 @@ def top_k(
 ) -> tuple[Float[ndarray, "queries k"], Int[ndarray, "queries k"]]:
     """The k images of the index with the highest cosine, for each query.
 
-    Blocks of the memory-mapped shards, one a thread, are multiplied in float32. What could be among the k best, allowing
-    for the rounding of that product, is kept; in the end it is scored again in float64 in a fixed order of additions.
+    Blocks of the memory-mapped shards, one a thread, are multiplied in float32. What could be among the k best, given
+    the rounding of that product, is kept; in the end it is scored again in float64 in a fixed order of additions.
     So the result does not depend on the block size, the number of threads or the library that multiplies.
 
     Args:
