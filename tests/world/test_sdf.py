@@ -63,7 +63,7 @@ def test_solid__operators():
 def test_solid__colour_nearest_then_paint():
     solid = Solid([ball((-1, 0, 0), 0.5, RED), ball((1, 0, 0), 0.5, BLUE), ball((1.6, 0, 0), 0.2, (0, 1, 0), "paint")])
     colours = solid.colour(points((-1.5, 0, 0), (0.5, 0, 0), (1.5, 0, 0)))
-    assert colours == pytest.approx(np.array([RED, BLUE, (0.0, 1.0, 0.0)]))
+    assert colours == pytest.approx(np.array([RED, BLUE, (0.0, 1.0, 0.0)]).T)
 
 
 def test_solid__normal_points_outwards():

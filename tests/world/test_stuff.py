@@ -12,10 +12,10 @@ def test_surface__in_range_and_textured(name: str):
     rng = np.random.default_rng(0)
     u, v = rng.uniform(-3, 3, (2, 500)).astype(np.float32)
     colour = surface_colour(name, u, v, np.full(500, 0.02, dtype=np.float32), sample_look(name, rng))
-    assert colour.shape == (500, 3)
+    assert colour.shape == (3, 500)
     assert colour.min() >= 0
     assert colour.max() <= 1
-    assert colour.std(axis=0).max() > 0.005
+    assert colour.std(axis=1).max() > 0.005
 
 
 def test_surface__sky_has_none():

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from namesake.world.sdf import Vector
+from namesake.world.sdf import Array, Vector
 
 COLOURS: dict[str, Vector] = {
     "red": (0.82, 0.12, 0.11),
@@ -36,6 +36,11 @@ class Paint:
     name: str
     main: Vector
     trim: Vector
+
+
+def column(colour: Vector) -> Array:
+    """The colour as float32 [3, 1], which meets colours [3, n]."""
+    return np.array(colour, dtype=np.float32)[:, None]
 
 
 def varied(colour: Vector, rng: np.random.Generator, *, amount: float = 0.05) -> Vector:

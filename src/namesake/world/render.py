@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from namesake.world.palette import column
 from namesake.world.scenes import MOTTLED, STRIPES, VIEW, Camera, Layout, Thing
 from namesake.world.sdf import Array
 from namesake.world.stuff import noise, sky_colour, surface_colour
@@ -15,9 +16,9 @@ from namesake.world.trace import STEPS, clear_until, first_hit, light_reaching
 
 SKY, GROUND, WALL = -3, -2, -1
 """Owners of pixels that show no thing; things are 0, 1, ... in the order of the layout."""
-SUN = np.array([1.06, 1.0, 0.92], dtype=np.float32)
-AMBIENT = np.array([0.40, 0.43, 0.50], dtype=np.float32)
-BOUNCE = np.array([0.20, 0.19, 0.17], dtype=np.float32)
+SUN = column((1.06, 1.0, 0.92))
+AMBIENT = column((0.40, 0.43, 0.50))
+BOUNCE = column((0.20, 0.19, 0.17))
 EXTRA = ((-0.25, -0.375), (0.375, -0.125), (0.0, 0.375))
 """Offsets, in pixels, of the extra rays for pixels at an outline."""
 OUTLINE_STEPS = 6
@@ -45,13 +46,13 @@ def render(layout: Layout, *, size: int) -> Rendered:
         _meet(layout, number, direction, distance, owner, free=free)
     colour = _light_along(layout, direction, distance, owner, size)
     _smooth_outlines(layout, colour, distance, owner, size=size)
-    shown = np.sqrt(1 - np.exp(np.float32(-EXPOSURE) * _through_lens(colour.reshape(size, size, 3))))
-    return Rendered(shown, owner.reshape(size, size))
+    shown = np.sqrt(1 - np.exp(np.float32(-EXPOSURE) * _through_lens(colour.reshape(3, size, size))))
+    return Rendered(np.ascontiguousarray(np.moveaxis(shown, 0, 2)), owner.reshape(size, size))
 
 
 def _through_lens(colour: Array) -> Array:
-    """The picture [H, W, 3] with the slight blur of a lens."""
-    for first, second in ((np.s_[:-1], np.s_[1:]), (np.s_[:, :-1], np.s_[:, 1:])):
+    """The picture [3, H, W] with the slight blur of a lens."""
+    for first, second in ((np.s_[:, :-1], np.s_[:, 1:]), (np.s_[:, :, :-1], np.s_[:, :, 1:])):
         step = BLUR * (colour[second] - colour[first])
         colour = colour.copy()
         colour[first] += step
@@ -88,7 +89,7 @@ def _free_distance(layout: Layout, thing: Thing, size: int) -> Array:
 
 
 def _smooth_outlines(layout: Layout, colour: Array, distance: Array, owner: NDArray[np.int8], *, size: int) -> None:
-    """Mixes the colours [n, 3] of pixels at an outline, in place: each extra ray takes the colour of a neighbour."""
+    """Mixes the colours [3, n] of pixels at an outline, in place: each extra ray takes the colour of a neighbour."""
     edge = np.flatnonzero(_outlines(owner.reshape(size, size)))
     if not len(edge):
         return
@@ -107,7 +108,8 @@ def _smooth_outlines(layout: Layout, colour: Array, distance: Array, owner: NDAr
         source[same] = other[same]
     unchanged = owner[around[0]] == met
     source[unchanged] = around[0][unchanged]
-    colour[edge] = (colour[edge] + colour[source].reshape(len(EXTRA), -1, 3).sum(axis=0)) / (1 + len(EXTRA))
+    mixed = colour.take(source, axis=1).reshape(3, len(EXTRA), -1).sum(axis=1)
+    colour[:, edge] = (colour.take(edge, axis=1) + mixed) / (1 + len(EXTRA))
 
 
 def _rays(camera: Camera, x: Array, y: Array, size: int) -> Array:
@@ -146,86 +148,87 @@ def _background(layout: Layout, direction: Array) -> tuple[Array, NDArray[np.int
 
 @dataclass(frozen=True)
 class _Hits:
-    """Surface points [3, n]: who owns them, how far they are, along which ray, and how wide a pixel is there."""
+    """Surface points [3, n]: who owns them, along which ray they are seen, and how wide a pixel is there."""
 
     points: Array
     owner: NDArray[np.int8]
-    distance: Array
     direction: Array
     pixel: Array
 
 
 def _light_along(layout: Layout, direction: Array, distance: Array, owner: NDArray[np.int8], size: int) -> Array:
-    """Linear light float32 [n, 3] along rays float32 [3, n] that meet `owner` at `distance`."""
-    colour = np.empty((len(owner), 3), dtype=np.float32)
+    """Linear light float32 [3, n] along rays float32 [3, n] that meet `owner` at `distance`."""
+    colour = np.empty_like(direction)
     solid, sky = np.flatnonzero(owner != SKY), np.flatnonzero(owner == SKY)
-    points = layout.camera.eye[:, None] + direction[:, solid] * distance[solid]
-    pixel = distance[solid] * np.float32(2 * VIEW / size)
-    hits = _Hits(points, owner[solid], distance[solid], direction[:, solid], pixel)
-    colour[solid] = _lit(layout, hits, *_surfaces(layout, hits))
+    far, along = distance[solid], direction.take(solid, axis=1)
+    hits = _Hits(layout.camera.eye[:, None] + along * far, owner[solid], along, far * np.float32(2 * VIEW / size))
+    light = _lit(layout, hits, *_surfaces(layout, hits))
     if layout.wall is None:
         if len(sky):
-            colour[sky] = sky_colour(direction[1, sky], direction[0, sky], layout.backdrop_look) ** 2
-        veil = (1 - np.exp(-np.float32(layout.haze) * np.maximum(distance[solid] - 4, 0)))[:, None]
-        colour[solid] += veil * (np.array(layout.backdrop_look.joint, dtype=np.float32) ** 2 - colour[solid])
+            colour[:, sky] = sky_colour(direction[1, sky], direction[0, sky], layout.backdrop_look) ** 2
+        veil = 1 - np.exp(-np.float32(layout.haze) * np.maximum(far - 4, 0))
+        light += veil * (column(layout.backdrop_look.joint) ** 2 - light)
+    colour[:, solid] = light
     return colour
 
 
 def _surfaces(layout: Layout, hits: _Hits) -> tuple[Array, Array]:
-    """Linear albedo [n, 3] and normal [3, n] of surface points."""
+    """Linear albedo [3, n] and normal [3, n] of surface points."""
     points, owner = hits.points, hits.owner
-    albedo, normal = np.empty((len(owner), 3), dtype=np.float32), np.zeros((3, len(owner)), dtype=np.float32)
+    albedo, normal = np.empty_like(points), np.zeros_like(points)
     ground = np.flatnonzero(owner == GROUND)
     if len(ground):
         spread = hits.pixel[ground] / np.sqrt(np.maximum(-hits.direction[1, ground], 0.03))
-        albedo[ground] = surface_colour(layout.ground, points[0, ground], points[2, ground], spread, layout.ground_look)
+        x, z = points[0, ground], points[2, ground]
+        albedo[:, ground] = surface_colour(layout.ground, x, z, spread, layout.ground_look)
         normal[1, ground] = 1
     wall = np.flatnonzero(owner == WALL)
     if len(wall) and layout.wall is not None:
         across = np.array([layout.wall[0][2], 0, -layout.wall[0][0]], dtype=np.float32)
-        along = across @ points[:, wall]
-        albedo[wall] = surface_colour(layout.backdrop, along, points[1, wall], hits.pixel[wall], layout.backdrop_look)
+        along, y = across @ points[:, wall], points[1, wall]
+        albedo[:, wall] = surface_colour(layout.backdrop, along, y, hits.pixel[wall], layout.backdrop_look)
         normal[:, wall] = layout.wall[0][:, None]
     for number, thing in enumerate(layout.things):
         seen = np.flatnonzero(owner == number)
         if len(seen):
-            local = thing.placed.points_in(points[:, seen])
-            albedo[seen] = _coloured(thing, local)
+            local = thing.placed.points_in(points.take(seen, axis=1))
+            albedo[:, seen] = _coloured(thing, local)
             normal[:, seen] = thing.placed.axes.T @ thing.placed.solid.normal(local)
     return albedo * albedo, normal
 
 
 def _coloured(thing: Thing, local: Array) -> Array:
-    """Displayed RGB [n, 3] at surface points [3, n] of a thing's own frame, with its pattern on the main colour."""
+    """Displayed RGB [3, n] at surface points [3, n] of a thing's own frame, with its pattern on the main colour."""
     colour = thing.placed.solid.colour(local)
     if thing.pattern not in (STRIPES, MOTTLED):
         return colour
-    main = np.array(thing.paint.main, dtype=np.float32)
-    covered = np.abs(colour - main).max(axis=1) < 1e-3
+    covered = np.abs(colour - column(thing.paint.main)).max(axis=0) < 1e-3
     if thing.pattern == STRIPES:
         dark = np.sin(2 * np.pi * thing.frequency * 0.5 * local[1]) > 0
         factor = np.where(dark, np.float32(0.7), np.float32(1.08))
     else:
         factor = 1 + np.float32(0.16) * noise((local[0] + local[2]) * 30 + 90, local[1] * 30 + thing.frequency * 9)
-    colour[covered] = np.clip(colour[covered] * factor[covered, None], 0, 1)
+    colour[:, covered] = np.clip(colour[:, covered] * factor[covered], 0, 1)
     return colour
 
 
 def _lit(layout: Layout, hits: _Hits, albedo: Array, normal: Array) -> Array:
-    """Linear light [n, 3]: sun with soft shadows, sky from above, bounce from below, a highlight on glossy things."""
+    """Linear light [3, n]: sun with soft shadows, sky from above, bounce from below, a highlight on glossy things."""
     sun = layout.towards_light
     facing = np.maximum(sun @ normal, 0)
-    shadow = np.ones(len(facing), dtype=np.float32)
+    shadow = np.ones_like(facing)
     bright = np.flatnonzero(facing > 0)
-    start = hits.points[:, bright] + 0.012 * normal[:, bright]
+    start = hits.points.take(bright, axis=1) + 0.012 * normal.take(bright, axis=1)
     for thing in layout.things:
         shadow[bright] = np.minimum(shadow[bright], light_reaching(thing.placed, start, sun[:, None]))
     upward = np.float32(0.5) + np.float32(0.5) * normal[1]
-    direct = facing * shadow * np.float32(layout.sun)
-    light = direct[:, None] * SUN + upward[:, None] * AMBIENT + (1 - upward)[:, None] * BOUNCE
+    light = facing * shadow * np.float32(layout.sun) * SUN + upward * AMBIENT + (1 - upward) * BOUNCE
+    light *= albedo
     gloss = np.array([thing.gloss for thing in layout.things] + [0.0, 0.12 if layout.ground == "water" else 0.0, 0.0])
-    half = sun[:, None] - hits.direction
+    strength = gloss.astype(np.float32)[hits.owner]
+    shiny = np.flatnonzero(strength)
+    half = sun[:, None] - hits.direction.take(shiny, axis=1)
     half /= np.sqrt((half * half).sum(axis=0))
-    highlight = np.maximum((half * normal).sum(axis=0), 0) ** 32
-    strength = gloss.astype(np.float32)[hits.owner] * highlight * shadow
-    return np.asarray(albedo * light + strength[:, None])
+    highlight = np.maximum((half * normal.take(shiny, axis=1)).sum(axis=0), 0) ** 32
+    light[:, shiny] += strength[shiny] * highlight * shadow[shiny]
+    return np.asarray(light)

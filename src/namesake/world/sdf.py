@@ -156,6 +156,9 @@ def _moved(primitive: Primitive, matrix: NDArray[np.float64]) -> Primitive:
     return replace(primitive, centre=(x, y, z), axes=primitive.axes @ matrix.T)
 
 
+_Formula: TypeAlias = Callable[[Array, Array, Array], None]
+
+
 class Field:
     """Distances to each of many primitives at once: one matrix product, then one formula per kind.
 
@@ -174,54 +177,70 @@ class Field:
         shift = -np.einsum("pij,pj->pi", axes, np.array([p.centre for p in ordered]))
         self._matrix = np.ascontiguousarray(axes.transpose(1, 0, 2).reshape(-1, 3), dtype=np.float32)
         self._shift = np.ascontiguousarray(shift.T.reshape(-1, 1), dtype=np.float32)
-        self._spans: list[tuple[int, int, int, Array]] = []
+        self._spans: list[tuple[_Formula, slice, Array]] = []
         for kind in (ELLIPSOID, BOX, CONE, TORUS):
             sizes = [p.size for p in ordered if p.kind == kind]
             if sizes:
                 first = next(i for i, p in enumerate(ordered) if p.kind == kind)
                 columns = np.array(sizes, dtype=np.float32).T[:, :, None]  # [parameters, primitives, 1]
-                self._spans.append((kind, first, first + len(sizes), _PREPARE[kind](columns)))
+                self._spans.append((_FORMULAS[kind], slice(first, first + len(sizes)), _PREPARE[kind](columns)))
 
     def distances(self, points: Array) -> Array:
         """Signed distance of points float32 [3, n] to every primitive: float32 [primitives, n]."""
         local = self._matrix @ points
         local += self._shift
         local = local.reshape(3, -1, points.shape[1])
-        if len(self._spans) == 1:
-            return _FORMULAS[self._spans[0][0]](local, self._spans[0][3])
         out = np.empty(local.shape[1:], dtype=np.float32)
-        for kind, first, last, size in self._spans:
-            out[first:last] = _FORMULAS[kind](local[:, first:last], size)
+        for formula, span, size in self._spans:
+            formula(local[:, span], out[span], size)
         return out
 
 
+# A formula writes distances [primitives, n] of points [3, primitives, n], each in the primitive's own frame, to `out`.
+# Rendering spends most of its time here, so it computes in place: the points are scratch afterwards.
+
+
 def _length(vectors: Array) -> Array:
-    """Euclidean length along the first axis."""
-    return np.asarray(np.sqrt(np.einsum("i...,i...->...", vectors, vectors)))
+    """Euclidean length along the first axis, in the place of the first component."""
+    vectors *= vectors
+    total = vectors[0]
+    for square in vectors[1:]:
+        total += square
+    return np.asarray(np.sqrt(total, out=total))
 
 
-def _ellipsoid_distance(local: Array, inverse: Array) -> Array:
-    scaled = local * inverse
-    length = _length(scaled)
-    return np.asarray(length * (length - _ONE) / np.maximum(_length(scaled * inverse), _TINY))
+def _ellipsoid_distance(local: Array, out: Array, inverse: Array) -> None:
+    local *= inverse
+    steep = local * inverse
+    length = _length(local)
+    np.multiply(length, length - _ONE, out=out)
+    out /= np.maximum(_length(steep), _TINY)
 
 
-def _box_distance(local: Array, size: Array) -> Array:
-    excess = np.abs(local) - size[:3]
-    inside = np.minimum(np.maximum.reduce(excess, axis=0), _ZERO)
-    return np.asarray(_length(np.maximum(excess, _ZERO)) + inside - size[3])
+def _box_distance(local: Array, out: Array, size: Array) -> None:
+    np.abs(local, out=local)
+    local -= size[:3]
+    np.minimum(np.maximum.reduce(local, axis=0), _ZERO, out=out)
+    np.maximum(local, _ZERO, out=local)
+    out += _length(local)
+    out -= size[3]
 
 
-def _cone_distance(local: Array, size: Array) -> Array:
+def _cone_distance(local: Array, out: Array, size: Array) -> None:
     """A lower bound: the larger of the distances to the mantle and to the ends."""
     half, middle, slope, cosine = size
-    mantle = (_length(local[::2]) - (middle + slope * local[1])) * cosine
-    return np.asarray(np.maximum(mantle, np.abs(local[1]) - half))
+    mantle, y = _length(local[::2]), local[1]
+    mantle -= middle + slope * y
+    mantle *= cosine
+    np.abs(y, out=y)
+    y -= half
+    np.maximum(mantle, y, out=out)
 
 
-def _torus_distance(local: Array, size: Array) -> Array:
-    across = _length(local[::2]) - size[0]
-    return np.asarray(np.sqrt(across * across + local[1] * local[1]) - size[1])
+def _torus_distance(local: Array, out: Array, size: Array) -> None:
+    across = _length(local[::2])
+    across -= size[0]
+    np.subtract(_length(local[:2]), size[1], out=out)
 
 
 def _box_parameters(size: Array) -> Array:
@@ -241,7 +260,7 @@ _PREPARE: dict[int, Callable[[Array], Array]] = {
     CONE: _cone_parameters,
     TORUS: lambda size: size,
 }
-_FORMULAS: dict[int, Callable[[Array, Array], Array]] = {
+_FORMULAS: dict[int, _Formula] = {
     ELLIPSOID: _ellipsoid_distance,
     BOX: _box_distance,
     CONE: _cone_distance,
@@ -264,8 +283,8 @@ class Solid:
         parts = _parts(shapes, self._shapes.rows)
         self._plain = [part[0][1] for part in parts if len(part) == 1]
         self._folded = [part for part in parts if len(part) > 1]
-        self._colours = np.empty((len(shapes), 3), dtype=np.float32)
-        self._colours[self._shapes.rows] = [p.colour for p in shapes]
+        self._colours = np.empty((3, len(shapes)), dtype=np.float32)
+        self._colours[:, self._shapes.rows] = np.array([p.colour for p in shapes]).T
         self._paint_colours = np.array([p.colour for p in paints], dtype=np.float32)
         solid = [p for p in shapes if p.operator in ("union", "smooth")]
         centres, halves = np.array([p.centre for p in solid]), np.array([p.half_extents() for p in solid])
@@ -289,13 +308,13 @@ class Solid:
         return np.asarray(normal / np.maximum(np.sqrt((normal * normal).sum(axis=0)), 1e-9))
 
     def colour(self, points: Array) -> Array:
-        """RGB float32 [n, 3] in 0..1 of surface points: the nearest shape's, then what is painted over it."""
+        """RGB float32 [3, n] in 0..1 of surface points: the nearest shape's, then what is painted over it."""
         nearest = np.abs(self._shapes.distances(points)).argmin(axis=0)
-        colour: Array = self._colours[nearest]
+        colour: Array = self._colours.take(nearest, axis=1)
         if self._paints is not None:
             inside = self._paints.distances(points) < 0
             for row, paint in zip(self._paints.rows, self._paint_colours, strict=True):
-                colour[inside[row]] = paint
+                colour[:, inside[row]] = paint[:, None]
         return colour
 
 

@@ -1,7 +1,7 @@
 """Places on a plane in, colours out: the textures of grounds and walls, and the sky. Knows no object.
 
 A texture takes plane coordinates u, v (float32 [n], world units), the footprint of a pixel there (same unit,
-so that detail finer than a pixel fades), and a look; it returns RGB float32 [n, 3] in 0..1 as displayed.
+so that detail finer than a pixel fades), and a look; it returns RGB float32 [3, n] in 0..1 as displayed.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 
 from namesake.errors import ConfigError
-from namesake.world.palette import varied
+from namesake.world.palette import column, varied
 from namesake.world.sdf import Array, Vector
 
 TABLE = 256
@@ -47,11 +47,12 @@ def noise(u: Array, v: Array, *, fine: bool = False) -> Array:
     """Noise of about unit variance at cells u, v (one table cell per unit), bilinear."""
     table = _noise_table()[int(fine)]
     floor_u, floor_v = np.floor(u), np.floor(v)
-    i, j = floor_u.astype(np.int32) & (TABLE - 1), floor_v.astype(np.int32) & (TABLE - 1)
+    i, j = floor_u.astype(np.int32), floor_v.astype(np.int32)
     a, b = u - floor_u, v - floor_v
-    i1, j1 = (i + 1) & (TABLE - 1), (j + 1) & (TABLE - 1)
-    first = table[i, j] * (1 - a) + table[i1, j] * a
-    second = table[i, j1] * (1 - a) + table[i1, j1] * a
+    i0, i1 = (((i + step) & (TABLE - 1)) * TABLE for step in (0, 1))
+    j0, j1 = ((j + step) & (TABLE - 1) for step in (0, 1))
+    first = table.take(i0 + j0) * (1 - a) + table.take(i1 + j0) * a
+    second = table.take(i0 + j1) * (1 - a) + table.take(i1 + j1) * a
     return np.asarray(first * (1 - b) + second * b)
 
 
@@ -62,13 +63,13 @@ def _fade(footprint: Array, period: float) -> Array:
 
 
 def _toned(base: Vector, tone: Array) -> Array:
-    """Base colour [3] brightened by tone [n]."""
-    return np.asarray(np.clip(np.array(base, dtype=np.float32) * (1 + tone)[:, None], 0, 1))
+    """Base colour [3] brightened by tone [n]: [3, n]."""
+    return np.asarray(np.clip(column(base) * (1 + tone), 0, 1))
 
 
 def _mixed(colour: Array, other: Vector, share: Array) -> Array:
-    """Colours [n, 3] moved towards `other` by share [n]."""
-    return np.asarray(colour + (np.array(other, dtype=np.float32) - colour) * share[:, None])
+    """Colours [3, n] moved towards `other` by share [n]."""
+    return np.asarray(colour + (column(other) - colour) * share)
 
 
 def _jointed(footprint: Array, u: Array, v: Array, half: float) -> Array:
@@ -156,9 +157,9 @@ def _plaster(u: Array, v: Array, footprint: Array, look: Look) -> Array:
 
 
 def sky_colour(upward: Array, sideways: Array, look: Look) -> Array:
-    """Sky RGB [n, 3] for a ray that rises by `upward` and heads `sideways` (both float32 [n], of a unit vector)."""
+    """Sky RGB [3, n] for a ray that rises by `upward` and heads `sideways` (both float32 [n], of a unit vector)."""
     height = np.clip(upward * 2.2, 0, 1)
-    colour = _mixed(np.broadcast_to(np.array(look.joint, dtype=np.float32), (len(upward), 3)), look.base, height)
+    colour = _mixed(column(look.joint), look.base, height)
     far = 14 / (np.abs(upward) + 0.25)
     clouds = noise(sideways * far * look.scale + look.offset[0] * 9, far * 2.2 + look.offset[1] * 9)
     return _mixed(colour, (0.97, 0.97, 0.98), np.clip(look.contrast * (0.5 * clouds - 0.1), 0, 0.85))
@@ -213,7 +214,7 @@ def sample_look(name: str, rng: np.random.Generator) -> Look:
 
 
 def surface_colour(name: str, u: Array, v: Array, footprint: Array, look: Look) -> Array:
-    """RGB float32 [n, 3] of the stuff called `name` at plane coordinates u, v (world units)."""
+    """RGB float32 [3, n] of the stuff called `name` at plane coordinates u, v (world units)."""
     texture = KINDS[name].texture
     if texture is None:
         raise ConfigError(f"{name!r} is no surface; surfaces: {', '.join(n for n in STUFF if KINDS[n].texture)}")
