@@ -96,19 +96,16 @@ def _smooth_outlines(layout: Layout, colour: Array, distance: Array, owner: NDAr
     near = np.clip(edge + np.array([[0], [1], [-1], [size], [-size]]), 0, size * size - 1)  # [5, edges]
     x, y = (edge % size).astype(np.float32) + np.float32(0.5), (edge // size).astype(np.float32) + np.float32(0.5)
     rays = [_rays(layout.camera, x + np.float32(a), y + np.float32(b), size) for a, b in EXTRA]
-    direction, around = np.concatenate(rays, axis=1), np.tile(near, len(EXTRA))
+    direction = np.concatenate(rays, axis=1)
     reached, met = _background(layout, direction)
     for number, thing in enumerate(layout.things):
-        seen = np.where(owner[around] == number, distance[around], np.inf).min(axis=0)
-        free = seen - np.float32(0.1 * thing.placed.scale)
+        seen = np.where(owner[near] == number, distance[near], np.inf).min(axis=0)
+        free = np.tile(seen - np.float32(0.1 * thing.placed.scale), len(EXTRA))
         _meet(layout, number, direction, reached, met, free=free, steps=OUTLINE_STEPS)
-    source = np.tile(edge, len(EXTRA))
-    for other in around[:0:-1]:
-        same = owner[other] == met
-        source[same] = other[same]
-    unchanged = owner[around[0]] == met
-    source[unchanged] = around[0][unchanged]
-    mixed = colour.take(source, axis=1).reshape(3, len(EXTRA), -1).sum(axis=1)
+    source = np.tile(edge, (len(EXTRA), 1))
+    for other in (*near[:0:-1], edge):
+        source = np.where(owner[other] == met.reshape(source.shape), other, source)
+    mixed = colour.take(source, axis=1).sum(axis=1)
     colour[:, edge] = (colour.take(edge, axis=1) + mixed) / (1 + len(EXTRA))
 
 
