@@ -26,7 +26,7 @@ from namesake.masks.saliency import load_selfmask
 from namesake.masks.spectral import candidate_masks
 from namesake.masks.vote import vote
 from namesake.names.prompts import TEMPLATES
-from namesake.shapes import PatchFeatures
+from namesake.tensors import PatchFeatures
 from namesake.world import NAMES, STUFF
 from readme import write_readme
 from regions import NAMELESS_FROM, SMALLEST, STUFF_FROM, regions_of

@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "namesake"
 ORDER = [
-    {"shapes", "errors"},
+    {"shapes", "tensors", "errors"},
     {"progress", "records", "config", "processes", "locks"},
     {"workspace", "engines"},
     {"names", "images"},

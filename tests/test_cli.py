@@ -89,6 +89,15 @@ def test_help__verbs_in_the_order_of_the_work():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("line", ["--help", "run --help", "runn", "run --bogus"])
+def test_help__imports_nothing_heavy(line: str):
+    command = [sys.executable, "-X", "importtime", "-m", "namesake", *line.split()]
+    said = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120).stderr
+    imported = {row.rpartition("|")[2].strip() for row in said.splitlines() if row.startswith("import time:")}
+    assert "namesake.cli" in imported
+    assert not {"torch", "transformers", "accelerate", "scipy", "skimage", "pyarrow", "matplotlib"} & imported
+
+
 def test_predict__a_video_a_glob_and_a_folder(tmp_path: Path):
     av = pytest.importorskip("av", reason="the extra [video] is not installed")
     write_world("unlabelled", tmp_path / "world", count=3, seed=2, size=64, workers=1)

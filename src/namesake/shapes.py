@@ -3,9 +3,8 @@
 Axes are words: `height width` are pixels of the original image unless a docstring names another frame.
 """
 
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Int, UInt8
 from numpy import ndarray
-from torch import Tensor
 
 ImageArray = UInt8[ndarray, "height width 3"]
 """An RGB image, 0 to 255."""
@@ -15,15 +14,6 @@ MaskArray = Bool[ndarray, "height width"]
 
 LabelArray = Int[ndarray, "height width"] | UInt8[ndarray, "height width"]
 """0 = background, i = the i-th name counted from 1, 255 = not sure (IGNORE)."""
-
-ImageBatch = Float[Tensor, "batch 3 height width"]
-"""RGB images, already normalised by the network's own mean and standard deviation."""
-
-LogitsBatch = Float[Tensor, "batch labels height width"]
-LabelBatch = Int[Tensor, "batch height width"]
-Embeddings = Float[Tensor, "batch dim"]
-PatchFeatures = Float[Tensor, "batch rows columns dim"]
-"""One vector a patch; rows x columns is the patch grid of the resized image."""
 
 IGNORE = 255
 """Label of pixels that nobody is sure of; no loss and no score counts them."""

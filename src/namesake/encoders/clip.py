@@ -25,7 +25,8 @@ from namesake.encoders.text import Tokenizer, load_tokenizer
 from namesake.errors import ConfigError
 from namesake.names.prompts import fill
 from namesake.records import ModelCard
-from namesake.shapes import Embeddings, ImageArray, ImageBatch, PatchFeatures
+from namesake.shapes import ImageArray
+from namesake.tensors import Embeddings, ImageBatch, PatchFeatures
 
 CLASSES = {"clip": "CLIPModel", "siglip": "SiglipModel"}
 TEXTS_AT_A_TIME = 256

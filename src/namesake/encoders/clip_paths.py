@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from namesake.encoders.clip_resnet import resnet_both, resnet_keys, resnet_values
-from namesake.shapes import ImageBatch
+from namesake.tensors import ImageBatch
 
 Joint = Float[Tensor, "batch patches dim"]
 Whole = Float[Tensor, "batch dim"]

@@ -19,7 +19,7 @@ from namesake.encoders.loading import first_line, quiet
 from namesake.encoders.preprocess import Preprocessing
 from namesake.encoders.weights import fill
 from namesake.errors import WeightsError
-from namesake.shapes import Embeddings, ImageBatch, PatchFeatures
+from namesake.tensors import Embeddings, ImageBatch, PatchFeatures
 
 if TYPE_CHECKING:
     from transformers import CLIPTextConfig

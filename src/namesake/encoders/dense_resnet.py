@@ -18,7 +18,8 @@ from namesake.encoders.sources import find, known_model
 from namesake.encoders.weights import fill
 from namesake.errors import ConfigError
 from namesake.records import ModelCard
-from namesake.shapes import ImageArray, ImageBatch, PatchFeatures
+from namesake.shapes import ImageArray
+from namesake.tensors import ImageBatch, PatchFeatures
 
 STRIDE = 8
 

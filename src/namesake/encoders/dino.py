@@ -13,7 +13,8 @@ from namesake.encoders.preprocess import Preprocessing, read_preprocessing
 from namesake.encoders.sources import fetch
 from namesake.errors import ConfigError
 from namesake.records import ModelCard
-from namesake.shapes import ImageArray, ImageBatch, PatchFeatures
+from namesake.shapes import ImageArray
+from namesake.tensors import ImageBatch, PatchFeatures
 
 CLASSES = {"vit": "ViTModel", "dinov2": "Dinov2Model", "dinov2_with_registers": "Dinov2WithRegistersModel"}
 

@@ -13,7 +13,8 @@ from namesake.encoders.preprocess import Preprocessing
 from namesake.encoders.sources import find, known_model
 from namesake.images.geometry import resize
 from namesake.records import ModelCard
-from namesake.shapes import ImageArray, ImageBatch, PatchFeatures
+from namesake.shapes import ImageArray
+from namesake.tensors import ImageBatch, PatchFeatures
 
 
 class PatchEncoder(Protocol):

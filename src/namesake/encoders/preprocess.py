@@ -15,7 +15,8 @@ from torch import Tensor
 from namesake.encoders.files import read_json
 from namesake.errors import ImagesError, WeightsError
 from namesake.images.geometry import Method, resize, resize_shorter_side
-from namesake.shapes import ImageArray, ImageBatch
+from namesake.shapes import ImageArray
+from namesake.tensors import ImageBatch
 
 Photos = Sequence[UInt8[ndarray, "_ _ 3"]]
 """RGB images, 0 to 255, each of its own height and width."""

@@ -17,7 +17,8 @@ from torch.nn import functional
 from namesake.encoders.preprocess import METHODS, Preprocessing, find_entries, three
 from namesake.errors import WeightsError
 from namesake.images.geometry import Method, resize
-from namesake.shapes import ImageArray, ImageBatch
+from namesake.shapes import ImageArray
+from namesake.tensors import ImageBatch
 
 
 class Frame(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from namesake.shapes import ImageBatch, PatchFeatures
+from namesake.tensors import ImageBatch, PatchFeatures
 
 # Official DINO (timm) names against those of transformers' ViTModel; `qkv` is three layers there.
 _OUTSIDE_BLOCKS = {

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import interpolate, normalize
 
-from namesake.shapes import PatchFeatures
+from namesake.tensors import PatchFeatures
 
 LANGUAGE_TEMPERATURE = 10.0
 """Scale of the cosine with the name's text; the published code's value."""

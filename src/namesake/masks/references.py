@@ -26,7 +26,8 @@ from namesake.masks.cosegment import context_references, eliminate_contexts, lan
 from namesake.names.prompts import embed
 from namesake.progress import track
 from namesake.records import Archives, Artifact, ModelCard, Names
-from namesake.shapes import ImageArray, PatchFeatures
+from namesake.shapes import ImageArray
+from namesake.tensors import PatchFeatures
 from namesake.workspace import read_manifest, stage, write_atomically, write_json
 
 DESCRIPTION, VECTORS = "references.json", "references.npy"

@@ -25,7 +25,7 @@ from namesake.encoders.weights import check, read_state
 from namesake.errors import WeightsError
 from namesake.masks.query_decoder import QueryDecoder
 from namesake.records import ModelCard
-from namesake.shapes import ImageBatch
+from namesake.tensors import ImageBatch
 from namesake.workspace import write_atomically, write_json
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"

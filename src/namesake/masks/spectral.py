@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from namesake.shapes import PatchFeatures
+from namesake.tensors import PatchFeatures
 
 BLOCK, STEPS = 8, 12  # vectors multiplied together, and how often: eigenvectors are sought in a space of 96 dimensions
 NOISE = 1e-6

@@ -30,7 +30,8 @@ from namesake.segmenter.alignment import Alignment, AlignmentConfig
 from namesake.segmenter.classify import compare, decide
 from namesake.segmenter.settings import CONFIG, WEIGHTS, Settings, read_weights
 from namesake.segmenter.words import TextSide
-from namesake.shapes import ImageArray, PatchFeatures
+from namesake.shapes import ImageArray
+from namesake.tensors import PatchFeatures
 
 KIND = "aligned"
 TEXTS = "texts"

@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from namesake.records import Prediction
-from namesake.shapes import IGNORE, LabelArray, MaskArray, PatchFeatures, not_sure
+from namesake.shapes import IGNORE, LabelArray, MaskArray, not_sure
+from namesake.tensors import PatchFeatures
 
 BAND_BYTES = 32 * 2**20
 """Logits that are upsampled at once: many labels on a large image take no more memory than a few on a small one."""

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from namesake.encoders.weights import fill
 from namesake.errors import WeightsError
-from namesake.shapes import ImageBatch, PatchFeatures
+from namesake.tensors import ImageBatch, PatchFeatures
 
 HEAD_DIM = 64
 """Channels of an attention head in every CLIP of the published code."""

@@ -18,7 +18,7 @@ from torch.nn import functional
 from namesake.encoders.bottleneck import ResNet, sizes_of
 from namesake.encoders.weights import fill, read_state
 from namesake.errors import WeightsError
-from namesake.shapes import ImageBatch, LogitsBatch
+from namesake.tensors import ImageBatch, LogitsBatch
 
 LAST = "classifier.classifier.3.weight"
 

@@ -19,7 +19,7 @@ from namesake.encoders.weights import fill, read_state
 from namesake.errors import ConfigError, WeightsError
 from namesake.masks.query_decoder import QueryDecoder
 from namesake.segmenter.clip_vit import ClipVit, ClipVitConfig, clip_vit_from, sizes_of
-from namesake.shapes import ImageBatch, PatchFeatures
+from namesake.tensors import ImageBatch, PatchFeatures
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from torch import Tensor
 from namesake.encoders.preprocess import IMAGENET, Preprocessing
 from namesake.errors import WeightsError
 from namesake.records import ModelCard, Names
-from namesake.shapes import ImageBatch
+from namesake.tensors import ImageBatch
 from namesake.workspace import write_atomically, write_json
 
 CONFIG = "config.json"

@@ -7,7 +7,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from namesake.shapes import IGNORE, LabelBatch, LogitsBatch
+from namesake.shapes import IGNORE
+from namesake.tensors import LabelBatch, LogitsBatch
 
 
 def cross_entropy(logits: LogitsBatch, labels: LabelBatch, *, ignore: int = IGNORE) -> Float[Tensor, ""]:

@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from namesake.segmenter.classify import compare
-from namesake.shapes import IGNORE, LabelBatch, PatchFeatures
+from namesake.shapes import IGNORE
+from namesake.tensors import LabelBatch, PatchFeatures
 from namesake.training.losses import cross_entropy
 
 CHUNK_BYTES = 4 * 2**20
