@@ -201,11 +201,9 @@ class Field:
 
 
 def _length(vectors: Array) -> Array:
-    """Euclidean length along the first axis, in the place of the first component."""
+    """Euclidean length along the first axis, which is squared in place."""
     vectors *= vectors
-    total = vectors[0]
-    for square in vectors[1:]:
-        total += square
+    total = np.add.reduce(vectors, axis=0)
     return np.asarray(np.sqrt(total, out=total))
 
 
@@ -238,8 +236,7 @@ def _cone_distance(local: Array, out: Array, size: Array) -> None:
 
 
 def _torus_distance(local: Array, out: Array, size: Array) -> None:
-    across = _length(local[::2])
-    across -= size[0]
+    np.subtract(_length(local[::2]), size[0], out=local[0])
     np.subtract(_length(local[:2]), size[1], out=out)
 
 
