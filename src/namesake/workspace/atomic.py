@@ -1,0 +1,67 @@
+"""Content in, a file out that is there whole or not at all, whatever happens while it is written."""
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from namesake.errors import WorkspaceError
+from namesake.processes import launched
+
+
+@contextmanager
+def write_atomically(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; on leaving without an error it takes the place of `path`.
+
+    Of several processes launched together only the first one's files stay.
+
+    Raises:
+        WorkspaceError: The disk is full or the folder cannot be written; what lay at `path` before is still there.
+    """
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield unfinished
+        if launched()[0] == 0:
+            unfinished.replace(path)
+    except Exception as error:
+        reason = _system_error(error)
+        if not reason:
+            raise
+        raise WorkspaceError(_cannot_write(path, reason)) from error
+    finally:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+
+
+def _system_error(error: BaseException | None) -> str:
+    """What the operating system said, if an error comes from there; libraries wrap it in errors of their own."""
+    while error is not None and not isinstance(error, OSError) and "os error" not in str(error):
+        error = error.__cause__ or error.__context__
+    return "" if error is None else getattr(error, "strerror", None) or str(error)
+
+
+def _cannot_write(path: Path, reason: str) -> str:
+    return (
+        f"cannot write {path}: {reason}. Free space or choose another --out; what was finished before is kept, and the "
+        "same command goes on from there."
+    )
+
+
+def write_json(path: Path, content: Any) -> None:  # noqa: ANN401
+    """Write JSON atomically, keys in the order given, null for what is not a number."""
+    text = json.dumps(finite(content), indent=1, ensure_ascii=False, default=str, allow_nan=False)
+    with write_atomically(path) as unfinished:
+        unfinished.write_text(text + "\n", encoding="utf-8")
+
+
+def finite(value: Any) -> Any:  # noqa: ANN401
+    """The same with None for NaN and infinities, at any depth: JSON has no word for them."""
+    if isinstance(value, Mapping):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

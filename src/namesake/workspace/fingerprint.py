@@ -1,0 +1,69 @@
+"""Inputs and options of a stage in, their JSON form and its digest out: equal exactly when they mean the same."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from namesake.records import Artifact, Images
+from namesake.workspace.manifest import read_manifest
+
+EXECUTION = frozenset({"device", "workers", "threads", "engine"})
+"""Options that say how a stage is computed, not what: they may change between two runs of the same command."""
+
+
+def describe(value: Any) -> Any:  # noqa: ANN401
+    """JSON form of an input or option, equal exactly when the value means the same to a stage.
+
+    An artifact is its manifest's key, so what lies behind it counts and where it lies does not; a folder of images is
+    its ids and file sizes.
+    """
+    if isinstance(value, Artifact):
+        manifest = read_manifest(value.folder)
+        return {"artifact": manifest["key"] if manifest else str(value.folder)}
+    if isinstance(value, Images):
+        listing = [[image_id, _size(value.path(image_id))] for image_id in value.ids]
+        return {"images": digest(listing), "count": len(value.ids)}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): describe(item) for key, item in value.items() if key not in EXECUTION}
+    if isinstance(value, (list, tuple)):
+        return [describe(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file; of a path that leads through a file (a tar, a table), those of that file."""
+    try:
+        return path.stat().st_size
+    except NotADirectoryError:
+        return _size(path.parent)
+
+
+def digest(value: Any) -> str:  # noqa: ANN401
+    """Key of a JSON form: 16 hexadecimal digits of its SHA-256."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """The options that differ, as `name: found -> wanted`; inputs are named as such."""
+    before, now = _flat(found.get("config", {})), _flat(wanted["config"])
+    changed = [
+        f"{name.removeprefix('config.')}: {before.get(name)} -> {now.get(name)}"
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name)
+    ]
+    return "; ".join(changed) or "its inputs (names, images or an earlier stage) changed"
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:  # noqa: ANN401
+    if not isinstance(value, Mapping):
+        return {prefix: value}
+    return {
+        name: leaf
+        for key, item in value.items()
+        for name, leaf in _flat(item, f"{prefix}.{key}" if prefix else str(key)).items()
+    }

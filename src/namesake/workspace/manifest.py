@@ -1,0 +1,75 @@
+"""A stage's folder in, what made its content out; the manifest, written last, says that the stage is finished."""
+
+import dataclasses
+import importlib.metadata
+import json
+import platform
+import resource
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from namesake.errors import WorkspaceError
+from namesake.records import Artifact
+from namesake.workspace.atomic import write_json
+
+MANIFEST = "manifest.json"
+STARTED = "started.json"
+VERSIONED = ("namesake", "torch", "transformers", "numpy")
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """The manifest of a finished stage; None where there is none.
+
+    Raises:
+        WorkspaceError: The file is there but is not a manifest.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        return None
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest["key"], manifest["stage"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise WorkspaceError(f"{path} is damaged ({error}). Delete {folder} to compute that stage again.") from error
+    return dict(manifest)
+
+
+def read_started(folder: Path) -> dict[str, Any] | None:
+    """What a stage that is not finished was begun with; None where none was begun, or nothing readable is left."""
+    try:
+        started = json.loads((folder / STARTED).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return started if isinstance(started, dict) and "key" in started else None
+
+
+def write_manifest(folder: Path, head: Mapping[str, Any], made: Artifact, seconds: float) -> None:
+    """Say that a stage is finished: `head` (name, key, function, inputs, config), and what came of it."""
+    tier = "M" if any(card.tier == "M" for card in made.models) else "S"
+    write_json(
+        folder / MANIFEST,
+        {
+            **head,
+            "counts": dict(made.counts),
+            "models": [dataclasses.asdict(card) for card in made.models],
+            "tier": tier,
+            "seconds": round(seconds, 2),
+            "peak_rss_mb": peak_rss_mb(),
+            "versions": {package: _version(package) for package in VERSIONED} | {"python": platform.python_version()},
+        },
+    )
+    (folder / STARTED).unlink(missing_ok=True)
+
+
+def peak_rss_mb() -> int:
+    """Largest resident memory of this process and of any of its finished children so far, in MiB."""
+    kilobytes = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return round(max(kilobytes) / 1024)
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "source"

@@ -1,0 +1,163 @@
+"""A stage, its inputs and options in; its artifact out, computed only where the folder of the run does not hold it."""
+
+import inspect
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from namesake.errors import WorkspaceError
+from namesake.locks import hold, release
+from namesake.processes import alone, joining, launched
+from namesake.progress import note
+from namesake.workspace.atomic import write_json
+from namesake.workspace.fingerprint import describe, difference, digest
+from namesake.workspace.manifest import MANIFEST, STARTED, read_manifest, read_started, write_manifest
+from namesake.workspace.stage import Made
+
+LOCK = ".lock"
+POLL_SECONDS = 0.2
+
+
+class StoppedError(Exception):
+    """The stage that `until` names is done; not an error."""
+
+
+class Workspace:
+    """A run folder. `step` resumes: what the same inputs and options made before is opened, not redone.
+
+    Args:
+        folder: The run folder; made if missing.
+        overwrite: Replace stages made with other inputs or options, instead of refusing.
+        until: Stop, with `stopped` set, before the first stage that comes after the stage folder of this name.
+        beside: A folder of other runs; a stage that one of them made of the same inputs and options is linked in.
+        engine: Where stages that can be cut into parts are computed: "local", "ray" or "ray:N" (N workers).
+        append: Keep what a growing stage made of fewer images; later stages of other inputs are replaced.
+
+    Raises:
+        WorkspaceError: Another process writes to the folder, or it is not a run's folder.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        overwrite: bool = False,
+        until: str | None = None,
+        beside: Path | None = None,
+        engine: str = "local",
+        append: bool = False,
+    ) -> None:
+        self.folder, self.overwrite, self.until, self.beside = folder, overwrite, until, beside
+        self.engine, self.append = engine, append
+        self.stages: list[dict[str, Any]] = []
+        self._reached = False
+
+    def __enter__(self) -> "Workspace":
+        if launched()[0]:
+            return self  # the first process holds the folder
+        _refuse_foreign(self.folder)
+        self._lock = hold(self.folder / LOCK)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if not launched()[0]:
+            release(self._lock)
+
+    def step(self, function: Callable[..., Made], *inputs: Any, **options: Any) -> Made:  # noqa: ANN401
+        """Open the stage's artifact if the same inputs and options made it, else make it (resuming what was begun).
+
+        Raises:
+            WorkspaceError: The folder holds this stage from other inputs or options, and `overwrite` is off.
+            StoppedError: `until` names a stage that is done.
+        """
+        name: str = function.folder  # type: ignore[attr-defined]
+        if self._reached and name.split("/", maxsplit=1)[0] != self.until:
+            raise StoppedError
+        self._reached = self._reached or name.split("/", maxsplit=1)[0] == self.until
+        out = self.folder / name
+        if self.engine != "local" and "engine" in inspect.signature(function).parameters:
+            options["engine"] = self.engine
+        wanted = {"function": function.__name__, "inputs": describe(inputs), "config": describe(options)}
+        key, start = digest(wanted), time.monotonic()
+        if launched()[0]:
+            return _follow(lambda: function(*inputs, out=out, **options), function, out, key)
+        grows: bool = function.grows  # type: ignore[attr-defined]
+        reused = self._is_done(out, key, wanted, grows=grows) or self._borrow(out, name, key)
+        if reused:
+            made: Made = function.opens(out)  # type: ignore[attr-defined]
+        else:
+            _sweep(out)
+            write_json(out / STARTED, {"key": key, **wanted})
+            with alone(not function.together):  # type: ignore[attr-defined]
+                made = function(*inputs, out=out, **options)
+            write_manifest(out, {"stage": name, "key": key, **wanted}, made, time.monotonic() - start)
+        seconds = time.monotonic() - start
+        self.stages.append({"name": name, "seconds": round(seconds, 2), "reused": reused, "counts": dict(made.counts)})
+        note(f"{name}: {'reused' if reused else f'{seconds:.1f} s'}  {_counts_line(made.counts)}".rstrip())
+        return made
+
+    def _is_done(self, out: Path, key: str, wanted: Mapping[str, Any], *, grows: bool) -> bool:
+        """Whether `out` holds the finished stage; makes room when it holds another one that may be replaced."""
+        manifest = read_manifest(out)
+        if manifest is not None and manifest["key"] == key:
+            return True
+        begun = manifest or read_started(out)
+        if begun is None or begun["key"] == key:
+            return False
+        if self.append and grows and all(begun.get(part) == wanted[part] for part in ("function", "config")):
+            (out / MANIFEST).unlink(missing_ok=True)
+            return False
+        if not self.overwrite and not self.append:
+            raise WorkspaceError(
+                f"{out} holds the same stage from other inputs or options: {difference(begun, wanted)}. "
+                "Use --overwrite to replace it, or another --out to keep both."
+            )
+        shutil.rmtree(out)
+        return False
+
+    def _borrow(self, out: Path, name: str, key: str) -> bool:
+        """Link in the same stage as a run beside this one has finished it; whether there is one."""
+        for manifest in sorted(self.beside.glob(f"*/{name}/{MANIFEST}")) if self.beside else ():
+            if (read_manifest(manifest.parent) or {})["key"] == key:
+                linked = out.with_name(f".{out.name}.part")
+                shutil.rmtree(linked, ignore_errors=True)
+                shutil.copytree(manifest.parent, linked, copy_function=os.link)
+                shutil.rmtree(out, ignore_errors=True)
+                linked.rename(out)
+                return True
+        return False
+
+
+def _follow(join: Callable[[], Made], function: Callable[..., Made], out: Path, key: str) -> Made:
+    """In a further process of a launch: join in what all do together, wait for what the first does alone."""
+    joined = not function.together  # type: ignore[attr-defined]
+    while (read_manifest(out) or {}).get("key") != key:
+        if not joined and (read_started(out) or {}).get("key") == key:
+            with joining():
+                join()
+            joined = True
+        time.sleep(POLL_SECONDS)
+    opened: Made = function.opens(out)  # type: ignore[attr-defined]
+    return opened
+
+
+def _refuse_foreign(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise WorkspaceError(f"{folder} is a file; --out wants a folder that is new, empty or an earlier run.")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / LOCK).exists():
+        raise WorkspaceError(f"{folder} is not empty and is not a run of namesake; --out wants a new folder.")
+
+
+def _sweep(out: Path) -> None:
+    """Delete what killed processes had begun to write; the lock on the run says that none of them is alive."""
+    shutil.rmtree(out.with_name(f".{out.name}.part"), ignore_errors=True)
+    for unfinished in out.rglob(".*.part"):
+        unfinished.unlink(missing_ok=True)
+
+
+def _counts_line(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in counts.items())
