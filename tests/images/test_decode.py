@@ -13,6 +13,7 @@ from PIL import Image, ImageCms, ImageOps
 
 from namesake.errors import ImagesError
 from namesake.images import read_image
+from namesake.images.decode import as_image
 
 Encode = Callable[..., bytes]
 
@@ -267,3 +268,22 @@ def test_photographs__as_pillow_reads_them(shared: Path):
     for file in sorted((shared / "data" / "photos").glob("*.jpg"))[:10]:
         with Image.open(file) as image:
             np.testing.assert_array_equal(read_image(file), np.asarray(ImageOps.exif_transpose(image).convert("RGB")))
+
+
+def test_as_image__array_pil_and_file_are_the_same(tmp_path: Path):
+    image = np.random.default_rng(0).integers(0, 256, (7, 9, 3), dtype=np.uint8)
+    Image.fromarray(image).save(tmp_path / "a.png")
+    for form in (image, Image.fromarray(image), tmp_path / "a.png", str(tmp_path / "a.png")):
+        assert np.array_equal(as_image(form), image)
+
+
+def test_as_image__grey_pil_image():
+    assert (as_image(Image.new("L", (12, 9), 100)) == np.full((9, 12, 3), 100)).all()
+
+
+@pytest.mark.parametrize(
+    "wrong", [np.zeros((4, 4)), np.zeros((4, 4, 4), np.uint8), np.zeros((0, 4, 3), np.uint8), [1, 2], None]
+)
+def test_as_image__not_an_image(wrong):
+    with pytest.raises(ImagesError, match="expected"):
+        as_image(wrong)

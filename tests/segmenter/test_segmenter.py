@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 
 from namesake.encoders.preprocess import IMAGENET
-from namesake.errors import ImagesError, WeightsError
+from namesake.errors import WeightsError
 from namesake.images.geometry import resize
 from namesake.records import Names
-from namesake.segmenter import DeepLab, Segmenter, load_segmenter, open_segmenter
+from namesake.segmenter import DeepLab, Segmenter, load_segmenter
 
 
 def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -47,18 +47,6 @@ def test_file_pil_and_array_are_the_same(segmenter: Segmenter, tmp_path: Path) -
     assert all(np.array_equal(result.labels, results[0].labels) for result in results)
 
 
-@pytest.mark.parametrize(
-    "wrong", [np.zeros((4, 4)), np.zeros((4, 4, 4), np.uint8), np.zeros((0, 4, 3), np.uint8), [1, 2], None]
-)
-def test_not_an_image(segmenter: Segmenter, wrong) -> None:
-    with pytest.raises(ImagesError, match="expected"):
-        segmenter.segment(wrong)
-
-
-def test_grey_pil_image(segmenter: Segmenter) -> None:
-    assert segmenter.segment(Image.new("L", (12, 9), 100)).labels.shape == (9, 12)
-
-
 def test_segment_many_keeps_the_order_and_equals_one_by_one(segmenter: Segmenter) -> None:
     images = [picture(20, 30, 0), picture(16, 16, 1), picture(20, 30, 2), picture(20, 30, 3), picture(16, 16, 4)]
     together = segmenter.segment_many(images, batch_size=2)
@@ -81,7 +69,7 @@ def test_longer_side__network_sees_a_smaller_image(segmenter: Segmenter, tiny_ne
 
 
 def test_save_and_load(segmenter: Segmenter, names: Names, tmp_path: Path) -> None:
-    folder = segmenter.save(tmp_path / "run" / "segmenter")
+    segmenter.save(tmp_path / "run" / "segmenter")
     image = picture(24, 24)
     expected = segmenter.segment(image)
     for place in (tmp_path / "run", tmp_path / "run" / "segmenter", str(tmp_path / "run")):
@@ -89,9 +77,6 @@ def test_save_and_load(segmenter: Segmenter, names: Names, tmp_path: Path) -> No
         assert loaded.names == names
         assert loaded.kind == "deeplab"
         assert np.array_equal(loaded.segment(image).labels, expected.labels)
-    assert folder == open_segmenter(tmp_path / "run" / "segmenter")
-    assert folder.names == names
-    assert folder.models[0].licence == "Apache-2.0"
 
 
 def test_load_needs_no_transformers(segmenter: Segmenter, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from namesake.prediction.palette import palette
 from namesake.prediction.pieces import find_pieces
 from namesake.records import Instances, Names, Prediction
 from namesake.segmenter import Segmenter
-from namesake.segmenter.segmenter import TakesNames
+from namesake.segmenter.kinds import TakesNames
 from namesake.shapes import ImageArray, LabelArray, not_sure
 
 View = Literal["areas", "objects", "confidence"]

@@ -67,6 +67,24 @@ def read_image(path_or_bytes: Path | bytes, *, name: str = "", max_pixels: int =
         raise ImagesError(f"{name}: cannot be decoded: {str(error) or type(error).__name__}.") from error
 
 
+def as_image(image: str | Path | Image.Image | ImageArray) -> ImageArray:
+    """An image as RGB uint8 [height, width, 3].
+
+    Raises:
+        ImagesError: It is a file that cannot be read, or an array of another shape or type.
+    """
+    if isinstance(image, str | Path):
+        return read_image(Path(image))
+    if isinstance(image, Image.Image):
+        return np.asarray(image.convert("RGB"))
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        what = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+        raise ImagesError(f"expected a file, a PIL image, or an RGB array uint8 [height, width, 3], found {what}.")
+    if 0 in image.shape:
+        raise ImagesError(f"expected an image with pixels, found the shape {image.shape}.")
+    return image
+
+
 def read_content(path: Path) -> bytes:
     """Bytes of an image file, or of what a path names within a tar or a table.
 

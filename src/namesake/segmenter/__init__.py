@@ -6,9 +6,10 @@ Closed-set networks (DeepLabv3+), open-vocabulary ones that find objects too, an
 
 from namesake.segmenter.build import build_maskclip, build_named_regions, build_reference_maps, build_saliency_clip
 from namesake.segmenter.deeplab import DeepLab, DeepLabConfig, load_official_deeplab
+from namesake.segmenter.folder import SegmenterFolder, open_segmenter
 from namesake.segmenter.open_vocabulary import OpenVocabulary, QueryInference
 from namesake.segmenter.query_segmenter import QuerySegmenter, QuerySegmenterConfig, load_official_zutis
-from namesake.segmenter.segmenter import Segmenter, SegmenterFolder, load_segmenter, open_segmenter
+from namesake.segmenter.segmenter import Segmenter, load_segmenter
 from namesake.segmenter.settings import Settings
 
 __all__ = [

@@ -24,9 +24,9 @@ from namesake.masks.saliency import load_selfmask, read_saliency_card
 from namesake.names.prompts import TEMPLATES, embed
 from namesake.names.words import words_of
 from namesake.records import ModelCard, Names
+from namesake.segmenter.folder import SegmenterFolder, open_segmenter
 from namesake.segmenter.named_regions import REGIONS
 from namesake.segmenter.reference_maps import REFERENCE_MAPS, VECTORS
-from namesake.segmenter.segmenter import SegmenterFolder, open_segmenter
 from namesake.segmenter.settings import NAME_ONLY, ZERO_SHOT, Settings, write_settings, write_weights
 from namesake.segmenter.training_free import MASKCLIP, SALIENCY_CLIP, TEXTS
 from namesake.workspace import stage

@@ -1,85 +1,32 @@
 """The segmenter that a run leaves: an image in, labels in original pixels out; it knows nothing of its training.
 
-A segmenter is a folder with `config.json` and `model.safetensors`, and opens without a network connection. How it
-segments is its kind: another kind is another entry of `KINDS`.
+It opens from its folder without a network connection.
 """
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Protocol, final, runtime_checkable
+from typing import final
 
-import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
 
 from namesake.encoders import Precision, arithmetic, pick_device
-from namesake.errors import ConfigError, ImagesError, WeightsError
-from namesake.images import read_image
+from namesake.errors import ConfigError, WeightsError
+from namesake.images.decode import as_image
 from namesake.images.geometry import limit_longer_side
 from namesake.names import read_names
-from namesake.records import Artifact, Names, Prediction
-from namesake.segmenter import aligned, closed_set, hub, named_regions, open_vocabulary, reference_maps, training_free
+from namesake.records import Names, Prediction
+from namesake.segmenter import hub
 from namesake.segmenter.card import write_card
+from namesake.segmenter.folder import FOLDER, SegmenterFolder, find_segmenter, open_segmenter
+from namesake.segmenter.kinds import KINDS, TILED, Predictor, TakesNames
 from namesake.segmenter.open_vocabulary import OpenVocabulary
 from namesake.segmenter.settings import CONFIG, Settings, read_settings, write_settings, write_weights
 from namesake.segmenter.tiles import predict_tiled
 from namesake.shapes import ImageArray
 from namesake.workspace import read_manifest, write_atomically
-
-FOLDER = "segmenter"
-
-
-class Predictor(Protocol):
-    """What a kind provides."""
-
-    def predict(self, images: Sequence[ImageArray], *, height: int, width: int) -> list[Prediction]:
-        """Predictions of `height` x `width` for images of one size."""
-        ...
-
-    def weights(self) -> dict[str, Tensor]:
-        """What `model.safetensors` holds."""
-        ...
-
-
-@runtime_checkable
-class TakesNames(Predictor, Protocol):
-    """What a kind provides whose names may be others at any time."""
-
-    def with_names(self, names: Names) -> Predictor:
-        """The same with other names."""
-        ...
-
-
-KINDS: Mapping[str, Callable[[Settings, Path, torch.device], Predictor]] = {
-    aligned.KIND: aligned.open_aligned,
-    closed_set.KIND: closed_set.open_closed_set,
-    open_vocabulary.KIND: open_vocabulary.open_open_vocabulary,
-    named_regions.REGIONS: named_regions.open_named_regions,
-    reference_maps.REFERENCE_MAPS: reference_maps.open_reference_maps,
-    training_free.MASKCLIP: training_free.open_maskclip,
-    training_free.SALIENCY_CLIP: training_free.open_saliency_clip,
-}
-"""How a segmenter of each kind is opened: from its settings and folder, on a device."""
-
-
-@dataclass(frozen=True)
-class SegmenterFolder(Artifact):
-    """A segmenter on disk; `load_segmenter(folder)` makes it ready.
-
-    Attributes:
-        names: What it segments.
-        kind: How.
-    """
-
-    names: Names = field(default_factory=lambda: Names(()))
-    kind: str = ""
-
-
-TILED = (OpenVocabulary, aligned.Aligned)
-"""Kinds that segment large images tile by tile."""
 
 
 @final
@@ -286,24 +233,6 @@ class Segmenter:
         return load_segmenter(source, device=device)
 
 
-def as_image(image: str | Path | Image.Image | ImageArray) -> ImageArray:
-    """An image as RGB uint8 [height, width, 3].
-
-    Raises:
-        ImagesError: It is a file that cannot be read, or an array of another shape or type.
-    """
-    if isinstance(image, str | Path):
-        return read_image(Path(image))
-    if isinstance(image, Image.Image):
-        return np.asarray(image.convert("RGB"))
-    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        what = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-        raise ImagesError(f"expected a file, a PIL image, or an RGB array uint8 [height, width, 3], found {what}.")
-    if 0 in image.shape:
-        raise ImagesError(f"expected an image with pixels, found the shape {image.shape}.")
-    return image
-
-
 def load_segmenter(
     folder: Path | str, *, device: str = "auto", precision: Precision = "no", tile: int | None = None
 ) -> Segmenter:
@@ -318,7 +247,7 @@ def load_segmenter(
     Raises:
         WeightsError: There is none, or it is damaged or of an unknown kind.
     """
-    where = _find(hub.download(str(folder)) if str(folder).startswith(hub.PREFIX) else Path(folder))
+    where = find_segmenter(hub.download(str(folder)) if str(folder).startswith(hub.PREFIX) else Path(folder))
     settings = read_settings(where)
     if settings.kind not in KINDS:
         raise WeightsError(
@@ -329,25 +258,3 @@ def load_segmenter(
     predictor = KINDS[settings.kind](settings, where, chosen)
     key = str((read_manifest(where) or {}).get("key", ""))
     return Segmenter(predictor, settings, device=chosen, precision=precision, tile=tile, key=key, folder=where)
-
-
-def open_segmenter(folder: Path) -> SegmenterFolder:
-    """The record of a segmenter on disk; `folder` is its own, or that of the run that holds it.
-
-    Raises:
-        WeightsError: There is none.
-    """
-    where = _find(folder)
-    settings = read_settings(where)
-    counts = (read_manifest(where) or {}).get("counts", {"names": len(settings.names)})
-    return SegmenterFolder(where, counts=counts, models=settings.models, names=settings.names, kind=settings.kind)
-
-
-def _find(folder: Path) -> Path:
-    for place in (folder, folder / FOLDER):
-        if (place / CONFIG).is_file():
-            return place
-    raise WeightsError(
-        f"expected a segmenter in {folder} or {folder / FOLDER}, found no {CONFIG}. "
-        "Give the folder of a run that is finished, or continue the run with the command that began it."
-    )
