@@ -20,10 +20,11 @@ from PIL import Image
 
 from namesake.errors import ConfigError, DataError, WorkspaceError
 from namesake.images import read_image
+from namesake.prediction.encode import CONFIDENCE, LABELS
 from namesake.prediction.export import EXPORTS, annotation, read_index_png, write_index_png
 from namesake.prediction.export.coco import FOLDER as ANNOTATIONS
 from namesake.prediction.export.dataset import IMAGES, MASKS, SPLITS, Dataset
-from namesake.prediction.folder import CONFIDENCE, LABELS, Predictions, stems_of
+from namesake.prediction.folder import Predictions, stems_of
 from namesake.prediction.objects import ObjectsFile
 from namesake.prediction.pieces import find_pieces
 from namesake.prediction.unsure import Confidence, least_confidence, mark_unsure

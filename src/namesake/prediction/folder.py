@@ -4,29 +4,22 @@ Reading, network and encoding overlap, and memory does not grow with the number 
 label map exists, which is written last; killed work goes on behind the last one done and ends in the same bytes.
 """
 
-import io
 import json
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
-
-import numpy as np
-from PIL import Image
+from typing import Any
 
 from namesake.errors import ImagesError, WorkspaceError
-from namesake.prediction.draw import Picture, fitted, overlay
-from namesake.prediction.export.coco import annotation, write_objects
-from namesake.prediction.export.index_png import encode_index_png
+from namesake.prediction.encode import LABELS, Encoded, EncodeSettings, encode_behind
+from namesake.prediction.export.coco import write_objects
 from namesake.prediction.objects import ObjectsFile
-from namesake.prediction.stream import Segmented, SegmentsImages, Skipped, segment_ahead
+from namesake.prediction.stream import SegmentsImages, Skipped, segment_ahead
 from namesake.progress import Meter
-from namesake.records import Artifact, Images, ModelCard, Names, Prediction
+from namesake.records import Artifact, Images, ModelCard, Names
 from namesake.segmenter import SegmenterFolder, load_segmenter
-from namesake.shapes import not_sure
 from namesake.workspace import LOCK, STARTED, read_manifest, stage, write_atomically, write_json
 
 CLAIM = "predictions.json"
@@ -34,9 +27,6 @@ SKIPPED = "skipped.jsonl"
 COCO = "instances.json"
 FRAMES = "frames"
 """Of a video, which may lie in the folder before its predictions do."""
-LABELS, OVERLAYS, CONFIDENCE = "labels", "overlays", "confidence"
-LONGEST_JPEG = 65_500  # pixels of a side; the format can hold no more
-BEHIND = 8  # images with their predictions in memory behind the network
 
 
 @dataclass(frozen=True)
@@ -48,20 +38,6 @@ class Predictions(Artifact):
     """
 
     names: Names = Names(())
-
-
-class _Settings(NamedTuple):
-    names: Names
-    instances: bool
-    overlays: bool
-    confidence: bool
-
-
-class _Encoded(NamedTuple):
-    """Files of one image as (path, content), the label map last, and its line in the file of objects."""
-
-    files: list[tuple[Path, bytes]]
-    objects: dict[str, Any] | None
 
 
 def open_predictions(folder: Path) -> Predictions:
@@ -118,7 +94,7 @@ def predict_folder(
         ImagesError: There are no images, or none can be read.
         WorkspaceError: `out` holds other work or files of the user, lies within the images, or cannot be written.
     """
-    settings = _Settings(segmenter.names, instances, overlays, confidence)
+    settings = EncodeSettings(segmenter.names, instances, overlays, confidence)
     if not len(images):
         raise ImagesError(f"there are no images in {images.folder}; give a folder that holds some.")
     if whole_folder:
@@ -131,7 +107,7 @@ def predict_folder(
         done = labelled if objects is None else labelled & objects.images
         predicted = segment_ahead(segmenter, images, done=done, workers=workers)
         with Meter("predicting", total=len(images), done=len(done)) as meter:
-            for found in _encoded(predicted, stems, settings, workers=workers):
+            for found in encode_behind(predicted, stems, settings, workers=workers):
                 if isinstance(found, Skipped):
                     skipped[found.image_id] = found.reason
                 else:
@@ -165,7 +141,7 @@ def _refuse_within(out: Path, images: Images) -> None:
         )
 
 
-def _claim(out: Path, settings: _Settings, source: str) -> None:
+def _claim(out: Path, settings: EncodeSettings, source: str) -> None:
     """Mark `out` as the place of this work, or find that it is marked so already."""
     claim: dict[str, Any] = settings._asdict() | {"source": source}
     claim |= {"names": list(settings.names.names), "background": list(settings.names.background)}
@@ -189,77 +165,7 @@ def _read_claim(path: Path) -> dict[str, Any] | None:
         raise WorkspaceError(f"{path} is damaged ({error}). Delete {path.parent} or choose another --out.") from error
 
 
-def _encoded(
-    predicted: Iterable[Segmented | Skipped], stems: Mapping[str, str], settings: _Settings, *, workers: int
-) -> Iterator[_Encoded | Skipped]:
-    """What to write for each image, in order; threads encode, a bounded number behind the network."""
-    waiting: deque[Future[_Encoded] | Skipped] = deque()
-    with ThreadPoolExecutor(max_workers=max(1, workers), thread_name_prefix="encode") as threads:
-        for found in predicted:
-            if isinstance(found, Segmented):
-                waiting.append(threads.submit(_encode, found, stems[found.image_id], settings))
-            else:
-                waiting.append(found)
-            if len(waiting) > BEHIND:
-                yield _ready(waiting.popleft())
-        while waiting:
-            yield _ready(waiting.popleft())
-
-
-def _ready(found: Future[_Encoded] | Skipped) -> _Encoded | Skipped:
-    return found if isinstance(found, Skipped) else found.result()
-
-
-def _encode(found: Segmented, stem: str, settings: _Settings) -> _Encoded:
-    """The content of all files of one image."""
-    image_id, image, prediction = found
-    names, labels, files = settings.names, prediction.labels, []
-    if settings.overlays:
-        files.append(
-            (Path(OVERLAYS, f"{stem}.jpg"), _jpeg(overlay(image, labels, names, instances=prediction.instances)))
-        )
-    if settings.confidence:
-        files.append((Path(CONFIDENCE, f"{stem}.png"), _grey_png(prediction)))
-    files.append((Path(LABELS, f"{stem}.png"), encode_index_png(labels, names=len(names))))
-    return _Encoded(files, _objects(image_id, prediction, names) if settings.instances else None)
-
-
-def _objects(image_id: str, prediction: Prediction, names: Names) -> dict[str, Any]:
-    """The image's line: its objects, or where a system finds none, one segment a name."""
-    labels, instances = prediction.labels, prediction.instances
-    if instances is not None:
-        found = [
-            annotation(mask, label=label, score=score)
-            for mask, label, score in zip(instances.masks, instances.labels, instances.scores, strict=True)
-        ]
-    else:
-        present = [label for label in np.unique(labels).tolist() if label not in {0, not_sure(len(names))}]
-        found = [_segment(prediction, label) for label in present]
-    height, width = labels.shape
-    kind = "segments" if instances is None else "instances"
-    return {"image": image_id, "height": height, "width": width, "kind": kind, "annotations": found}
-
-
-def _segment(prediction: Prediction, label: int) -> dict[str, Any]:
-    mask = prediction.labels == label
-    return annotation(mask, label=label, score=float(prediction.confidence[mask].mean()))
-
-
-def _jpeg(picture: Picture) -> bytes:
-    if max(picture.shape[:2]) > LONGEST_JPEG:
-        picture = fitted(picture, side=LONGEST_JPEG)
-    content = io.BytesIO()
-    Image.fromarray(picture).save(content, format="JPEG", quality=88)
-    return content.getvalue()
-
-
-def _grey_png(prediction: Prediction) -> bytes:
-    content = io.BytesIO()
-    Image.fromarray(np.rint(prediction.confidence * 255).astype(np.uint8)).save(content, format="PNG")
-    return content.getvalue()
-
-
-def _write(out: Path, encoded: _Encoded, objects: ObjectsFile | None) -> None:
+def _write(out: Path, encoded: Encoded, objects: ObjectsFile | None) -> None:
     """Write the files of one image; its label map, the mark that it is done, comes last."""
     for path, content in encoded.files[:-1]:
         _write_bytes(out / path, content)

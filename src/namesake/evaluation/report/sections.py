@@ -26,7 +26,7 @@ from namesake.masks import rle
 from namesake.masks.store import lookup, open_masks
 from namesake.names import read_names
 from namesake.prediction.draw import Picture, blend, fitted
-from namesake.prediction.folder import OVERLAYS
+from namesake.prediction.encode import OVERLAYS
 from namesake.records import PseudoMask, PseudoMasks
 
 SHEETS_SHOWN, SHEET_WIDTH, SHEET_QUALITY = 40, 600, 70

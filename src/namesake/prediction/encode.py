@@ -1,0 +1,108 @@
+"""What a segmenter says of images in; the content of their files out, encoded by threads behind the network."""
+
+import io
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from namesake.prediction.draw import Picture, fitted, overlay
+from namesake.prediction.export.coco import annotation
+from namesake.prediction.export.index_png import encode_index_png
+from namesake.prediction.stream import Segmented, Skipped
+from namesake.records import Names, Prediction
+from namesake.shapes import not_sure
+
+LABELS, OVERLAYS, CONFIDENCE = "labels", "overlays", "confidence"
+LONGEST_JPEG = 65_500  # pixels of a side; the format can hold no more
+BEHIND = 8  # images with their predictions in memory behind the network
+
+
+class EncodeSettings(NamedTuple):
+    """Which files an image gets."""
+
+    names: Names
+    instances: bool
+    overlays: bool
+    confidence: bool
+
+
+class Encoded(NamedTuple):
+    """Files of one image as (path, content), the label map last, and its line in the file of objects."""
+
+    files: list[tuple[Path, bytes]]
+    objects: dict[str, Any] | None
+
+
+def encode_behind(
+    predicted: Iterable[Segmented | Skipped], stems: Mapping[str, str], settings: EncodeSettings, *, workers: int
+) -> Iterator[Encoded | Skipped]:
+    """What to write for each image, in order; threads encode, a bounded number behind the network."""
+    waiting: deque[Future[Encoded] | Skipped] = deque()
+    with ThreadPoolExecutor(max_workers=max(1, workers), thread_name_prefix="encode") as threads:
+        for found in predicted:
+            if isinstance(found, Segmented):
+                waiting.append(threads.submit(_encode, found, stems[found.image_id], settings))
+            else:
+                waiting.append(found)
+            if len(waiting) > BEHIND:
+                yield _ready(waiting.popleft())
+        while waiting:
+            yield _ready(waiting.popleft())
+
+
+def _ready(found: Future[Encoded] | Skipped) -> Encoded | Skipped:
+    return found if isinstance(found, Skipped) else found.result()
+
+
+def _encode(found: Segmented, stem: str, settings: EncodeSettings) -> Encoded:
+    """The content of all files of one image."""
+    image_id, image, prediction = found
+    names, labels, files = settings.names, prediction.labels, []
+    if settings.overlays:
+        files.append(
+            (Path(OVERLAYS, f"{stem}.jpg"), _jpeg(overlay(image, labels, names, instances=prediction.instances)))
+        )
+    if settings.confidence:
+        files.append((Path(CONFIDENCE, f"{stem}.png"), _grey_png(prediction)))
+    files.append((Path(LABELS, f"{stem}.png"), encode_index_png(labels, names=len(names))))
+    return Encoded(files, _objects(image_id, prediction, names) if settings.instances else None)
+
+
+def _objects(image_id: str, prediction: Prediction, names: Names) -> dict[str, Any]:
+    """The image's line: its objects, or where a system finds none, one segment a name."""
+    labels, instances = prediction.labels, prediction.instances
+    if instances is not None:
+        found = [
+            annotation(mask, label=label, score=score)
+            for mask, label, score in zip(instances.masks, instances.labels, instances.scores, strict=True)
+        ]
+    else:
+        present = [label for label in np.unique(labels).tolist() if label not in {0, not_sure(len(names))}]
+        found = [_segment(prediction, label) for label in present]
+    height, width = labels.shape
+    kind = "segments" if instances is None else "instances"
+    return {"image": image_id, "height": height, "width": width, "kind": kind, "annotations": found}
+
+
+def _segment(prediction: Prediction, label: int) -> dict[str, Any]:
+    mask = prediction.labels == label
+    return annotation(mask, label=label, score=float(prediction.confidence[mask].mean()))
+
+
+def _jpeg(picture: Picture) -> bytes:
+    if max(picture.shape[:2]) > LONGEST_JPEG:
+        picture = fitted(picture, side=LONGEST_JPEG)
+    content = io.BytesIO()
+    Image.fromarray(picture).save(content, format="JPEG", quality=88)
+    return content.getvalue()
+
+
+def _grey_png(prediction: Prediction) -> bytes:
+    content = io.BytesIO()
+    Image.fromarray(np.rint(prediction.confidence * 255).astype(np.uint8)).save(content, format="PNG")
+    return content.getvalue()
