@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from namesake.world.sdf import Field, Primitive, Solid, ball, box, capsule, cone, ellipsoid, torus, turned
+from namesake.world.primitives import Primitive, ball, box, capsule, cone, ellipsoid, torus
+from namesake.world.sdf import Field, Solid
 
 RED, BLUE = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)
 
@@ -23,24 +24,6 @@ def test_distance__on_the_axes():
     assert one(cone((0, 0, 0), (0, 1, 0), 0.5, 0.5, RED), (1, 0.5, 0), (0, 3, 0)) == pytest.approx([0.5, 2])
     assert one(torus((0, 0, 0), 1, 0.1, RED, axis=(0, 1, 0)), (2, 0, 0), (0, 0, 0)) == pytest.approx([0.9, 0.9])
     assert one(ellipsoid((0, 0, 0), (2, 1, 1), RED), (3, 0, 0)) == pytest.approx([1.0], abs=0.3)
-
-
-@pytest.mark.parametrize(
-    "primitive",
-    [
-        ellipsoid((0.1, 0, 0), (0.5, 0.3, 0.2), RED, turn=(20, 40, 60)),
-        box((0, 0.2, 0), (0.5, 0.3, 0.2), RED, turn=(20, 40, 60)),
-        cone((0, 0, 0), (0.3, 0.8, 0.1), 0.4, 0.1, RED),
-        torus((0, 0, 0.2), 0.5, 0.15, RED, axis=(1, 1, 0)),
-    ],
-    ids=["ellipsoid", "box", "cone", "torus"],
-)
-def test_half_extents__hold_the_primitive(primitive: Primitive):
-    cloud = np.random.default_rng(0).uniform(-1.5, 1.5, (3, 20000)).astype(np.float32)
-    inside = cloud[:, Field([primitive]).distances(cloud)[0] < 0]
-    assert inside.shape[1] > 50
-    reach = np.abs(inside - np.array(primitive.centre)[:, None]).max(axis=1)
-    assert (reach <= primitive.half_extents() + 1e-5).all()
 
 
 def test_field__rows_follow_the_order_given():
@@ -69,9 +52,3 @@ def test_solid__colour_nearest_then_paint():
 def test_solid__normal_points_outwards():
     on_sphere = points((1, 0, 0), (0, 1, 0), (0.6, 0.8, 0))
     assert Solid([ball((0, 0, 0), 1, RED)]).normal(on_sphere) == pytest.approx(on_sphere, abs=0.01)
-
-
-def test_turned__moves_points_and_axes():
-    (moved,) = turned([box((1, 0, 0), (0.5, 0.1, 0.1), RED)], (0, 0, 90))
-    assert moved.centre == pytest.approx((0, 1, 0))
-    assert moved.half_extents() == pytest.approx([0.1, 0.5, 0.1])

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from namesake.world.sdf import Solid, ball
+from namesake.world.primitives import ball
+from namesake.world.sdf import Solid
 from namesake.world.trace import Placed, clear_until, first_hit, light_reaching
 
 EYE = np.array([[0.0], [0.0], [5.0]], dtype=np.float32)

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from namesake.world.sdf import Array, Vector
+from namesake.world.primitives import Vector
+from namesake.world.sdf import Array
 
 COLOURS: dict[str, Vector] = {
     "red": (0.82, 0.12, 0.11),

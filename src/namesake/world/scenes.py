@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from namesake.world.families import FAMILIES
 from namesake.world.palette import Paint, sample_paint
-from namesake.world.sdf import Array, Primitive, Solid, Vector, box, capsule, cone, ellipsoid, torus, turn_matrix
+from namesake.world.primitives import Primitive, Vector, box, capsule, cone, ellipsoid, torus, turn_matrix
+from namesake.world.sdf import Array, Solid
 from namesake.world.stuff import GROUNDS, KINDS, Look, sample_look
 from namesake.world.trace import Placed
 

@@ -12,7 +12,8 @@ import numpy as np
 
 from namesake.errors import ConfigError
 from namesake.world.palette import column, varied
-from namesake.world.sdf import Array, Vector
+from namesake.world.primitives import Vector
+from namesake.world.sdf import Array
 
 TABLE = 256
 

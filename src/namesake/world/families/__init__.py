@@ -7,7 +7,7 @@ import numpy as np
 
 from namesake.world.families import household, living, vehicles
 from namesake.world.palette import Paint
-from namesake.world.sdf import Primitive
+from namesake.world.primitives import Primitive
 
 
 @dataclass(frozen=True)

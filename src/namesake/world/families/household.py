@@ -6,7 +6,7 @@ Each function draws random proportions and returns an object of height about one
 import numpy as np
 
 from namesake.world.palette import CREAM, INK, METAL, WOOD, Paint, varied
-from namesake.world.sdf import Primitive, ball, box, capsule, cone, ellipsoid, torus, turned
+from namesake.world.primitives import Primitive, ball, box, capsule, cone, ellipsoid, torus, turned
 
 
 def mug(rng: np.random.Generator, paint: Paint) -> list[Primitive]:

@@ -7,7 +7,7 @@ Animals look along +x.
 import numpy as np
 
 from namesake.world.palette import BARK, CORAL, CREAM, INK, Paint, varied
-from namesake.world.sdf import Primitive, ball, box, capsule, cone, ellipsoid, torus
+from namesake.world.primitives import Primitive, ball, box, capsule, cone, ellipsoid, torus
 
 WHITE = (0.97, 0.97, 0.97)
 

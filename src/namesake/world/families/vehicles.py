@@ -6,7 +6,7 @@ Each function draws random proportions and returns an object of height about one
 import numpy as np
 
 from namesake.world.palette import CORAL, CREAM, GLASS, INK, METAL, RUBBER, WOOD, Paint, varied
-from namesake.world.sdf import Primitive, ball, box, capsule, cone, ellipsoid, torus, turned
+from namesake.world.primitives import Primitive, ball, box, capsule, cone, ellipsoid, torus, turned
 
 PANE = (0.60, 0.76, 0.88)
 LIT = (1.0, 0.92, 0.60)
