@@ -102,6 +102,9 @@ def test_browser__slider_makes_all_unsure(page):
     page.locator("#legend-1 >> text=not sure").wait_for()
     page.click("#view label:has-text('confidence')")
     page.locator("#legend-1 .scale").wait_for()
+    page.hover("#view input:checked")
+    ground = page.locator("#view input:checked").evaluate("button => getComputedStyle(button).backgroundColor")
+    assert ground != "rgb(255, 255, 255)"  # the dot is white
 
 
 def test_browser__broken_file_then_a_good_one(page):

@@ -88,8 +88,10 @@ def _segment_tab(subjects: Sequence[Subject], limits: Limits) -> None:
             ticked = _ticked(subjects)
         with gr.Column(scale=5, min_width=320):
             with gr.Row():
-                view = gr.Radio(list(VIEWS), value="areas", label="Show", elem_id="view")
-                least = gr.Slider(0, 100, value=0, step=1, label="Not sure below (percent)", elem_id="least")
+                view = gr.Radio(list(VIEWS), value="areas", label="Show", min_width=300, elem_id="view")
+                least = gr.Slider(
+                    0, 100, value=0, step=1, label="Not sure below (percent)", min_width=300, elem_id="least"
+                )
             with gr.Row():
                 outputs = [part for number, subject in enumerate(subjects) for part in _result(subject, number)]
     shown = _answer(subjects, limits)
