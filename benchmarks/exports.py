@@ -24,6 +24,8 @@ from scipy.ndimage import distance_transform_edt
 from skimage.measure import label as components
 from supervision import DetectionDataset
 
+from brush import decode_brush
+from claims import claim
 from namesake.images import open_images
 from namesake.prediction import DatasetConfig, predict_folder, write_dataset
 from namesake.prediction.export import to_supervision
@@ -223,26 +225,6 @@ def read_label_studio(data: Path) -> Masks:
     return found
 
 
-def decode_brush(code: Sequence[int], height: int, width: int) -> MaskArray:
-    """The mask of a brush, bit by bit as the format is described: runs of bytes, four a pixel, the last opacity."""
-    bits = "".join(f"{byte:08b}" for byte in code)
-    place = 0
-
-    def take(count: int) -> int:
-        nonlocal place
-        place += count
-        return int(bits[place - count : place], 2)
-
-    total, word = take(32), take(5) + 1
-    sizes = [take(4) + 1 for _ in range(4)]
-    values: list[int] = []
-    while len(values) < total:
-        repeated, size = take(1), take(2)
-        length = take(sizes[size]) + 1
-        values += [take(word)] * length if repeated else [take(word) for _ in range(length)]
-    return np.array(values).reshape(height, width, 4)[:, :, 3] == 255
-
-
 def compare(wanted: Masks, found: Masks) -> Found:
     """How well masks were given back; a mask without one of its name has IoU 0."""
     ious, pixels, wrong = [], 0, 0
@@ -303,11 +285,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scenes", type=int, default=200)
     options = parser.parse_args()
-    print(f"{'compared':<11} {'format':<32} {'masks':>6} {'mean IoU':>9} {'least IoU':>10} {'differ':>9}")
     with tempfile.TemporaryDirectory() as place:
         for kind, name, found in measure(Path(place), scenes=options.scenes):
-            figures = f"{found.masks:6} {found.mean_iou:9.4f} {found.least_iou:10.4f} {found.percent_different:7.2f} %"
-            print(f"{kind:<11} {name:<32} {figures}", flush=True)
+            ious = f"IoU {found.mean_iou:.4f}, least {found.least_iou:.4f}"
+            claim(f"{kind}, {name}, {found.masks} masks", f"{ious}, {found.percent_different:.2f} % of pixels differ")
 
 
 if __name__ == "__main__":

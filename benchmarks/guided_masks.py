@@ -6,11 +6,11 @@ named thing: where the name is alone, and where it is in company.
 """
 
 import argparse
-import json
 import tempfile
 from pathlib import Path
 
 import namesake
+from claims import claim
 from namesake.evaluation.benchmarks import open_benchmark
 from namesake.evaluation.mask_quality import mask_fit_by_company
 from namesake.masks import open_masks
@@ -35,8 +35,11 @@ def main() -> None:
         namesake.run("namedmask", names=names, images=images, out=run, preset="mini", config=CONFIG, until="masks")
         for folder in ("masks/saliency", "masks/guided"):
             fits = mask_fit_by_company(open_masks(run / folder), names, open_benchmark("world", root))
-            told = {kind: {key: round(value, 1) for key, value in fit._asdict().items()} for kind, fit in fits.items()}
-            print(json.dumps({"masks": folder, **told}))
+            for kind, fit in fits.items():
+                claim(
+                    f"{folder}, names {kind}, {fit.images} images",
+                    f"IoU {fit.iou:.1f} %, of the masks another name {fit.others:.1f} %",
+                )
 
 
 if __name__ == "__main__":

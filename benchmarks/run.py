@@ -35,6 +35,8 @@ SCRIPTS = {
     "regions": "FMbSeg's first stage",
     "world": "rendering the embedded world",
     "scale": "LAION-5B on paper",
+    "exports": "datasets read back by other programs",
+    "guided_masks": "the language-guided term on archives of usual companions",
 }
 ON_GPU = ("stages", "inference")
 COLUMNS = ("what", "figure", "ratio", "floor", "target", "holds")

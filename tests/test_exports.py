@@ -1,12 +1,11 @@
 """The claim of benchmarks/exports.py on a few scenes: lossless formats give every mask back, polygons nearly."""
 
-import importlib.util
+import importlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-BENCHMARK = Path(__file__).resolve().parents[1] / "benchmarks" / "exports.py"
 LOSSY = {("objects", "VOC, CVAT objects"), ("objects", "YOLO polygons"), ("pieces", "YOLO polygons")}
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")
@@ -15,10 +14,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::Deprecat
 def benchmark():
     """The benchmark as a module."""
     pytest.importorskip("supervision")
-    spec = importlib.util.spec_from_file_location("exports", BENCHMARK)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return importlib.import_module("exports")
 
 
 @pytest.mark.slow

@@ -7,44 +7,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis.extra.numpy import array_shapes, arrays
 
+from brush import decode_brush
 from namesake.prediction.export.label_studio import encode_brush
-
-
-def decode(code: list[int], height: int, width: int) -> np.ndarray:
-    """Written from the description of the format, bit by bit."""
-    bits = "".join(f"{byte:08b}" for byte in code)
-    place = 0
-
-    def take(count: int) -> int:
-        nonlocal place
-        place += count
-        return int(bits[place - count : place], 2)
-
-    total, word = take(32), take(5) + 1
-    sizes = [take(4) + 1 for _ in range(4)]
-    values: list[int] = []
-    while len(values) < total:
-        repeated, size = take(1), take(2)
-        length = take(sizes[size]) + 1
-        values += [take(word)] * length if repeated else [take(word) for _ in range(length)]
-    assert len(values) == total
-    assert len(bits) - place < 8
-    picture = np.array(values).reshape(height, width, 4)
-    assert (picture == picture[:, :, 3:]).all()
-    return picture[:, :, 3] == 255
 
 
 @settings(max_examples=60, deadline=None)
 @given(arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=20)))
 def test_encode__an_independent_decoder_finds_the_mask(mask: np.ndarray):
-    assert np.array_equal(decode(encode_brush(mask), *mask.shape), mask)
+    assert np.array_equal(decode_brush(encode_brush(mask), *mask.shape), mask)
 
 
 @pytest.mark.parametrize("pixels", [2**14 - 1, 2**14, 2**14 + 1, 2**15 + 3])
 def test_encode__runs_longer_than_a_length_can_say(pixels: int):
     mask = np.zeros((1, 2 * pixels + 1), bool)
     mask[0, pixels : 2 * pixels] = True
-    assert np.array_equal(decode(encode_brush(mask), *mask.shape), mask)
+    assert np.array_equal(decode_brush(encode_brush(mask), *mask.shape), mask)
 
 
 def test_tasks__every_object_of_every_image(dataset, masks_of):
@@ -60,5 +37,5 @@ def test_tasks__every_object_of_every_image(dataset, masks_of):
         assert len({region["id"] for region in regions}) == len(regions) == len(image.annotations)
         for region, mask in zip(regions, masks_of(image), strict=True):
             height, width = region["original_height"], region["original_width"]
-            assert np.array_equal(decode(region["value"]["rle"], height, width), mask)
+            assert np.array_equal(decode_brush(region["value"]["rle"], height, width), mask)
             assert region["value"]["brushlabels"][0] in brushes

@@ -1,6 +1,7 @@
 """The licences of everything that an installation of the project brings, as a table: docs/licences.md."""
 
 import re
+import sys
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -8,7 +9,7 @@ TREE = Path(__file__).resolve().parents[1]
 PAGE = TREE / "docs" / "licences.md"
 HEAD = """# Licences of the dependencies
 
-What `constraints.txt` pins, as the packages declare it; written by `python benchmarks/licences.py`.
+What `constraints.txt` pins, as the packages declare it; written by `python docs/licences.py`.
 
 | package | version | licence |
 |---|---|---|
@@ -22,7 +23,7 @@ def main() -> None:
     rows = [(name, version, licence(name)) for name, version in pins]
     PAGE.write_text(HEAD + "".join(f"| {' | '.join(row)} |\n" for row in rows), encoding="utf-8")
     unknown = [name for name, _, found in rows if found in {"not installed", "not declared"}]
-    print(f"{len(rows)} packages, {len(unknown)} without a licence here: {', '.join(unknown) or 'none'}; {PAGE}")
+    sys.stdout.write(f"{len(rows)} packages, without a licence here: {', '.join(unknown) or 'none'}; {PAGE}\n")
 
 
 def licence(name: str) -> str:
