@@ -1,12 +1,42 @@
-"""Before the site is built: measured figures join the page that helps to choose, pages of results the navigation."""
+"""Before the site is built: measured figures join the pages that ask for them, pages of results the navigation."""
 
+import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results"
-MARK = "<!-- measured: README.md and docs/results -->"
+SPEED = ROOT / "benchmarks" / "results.json"
+MEASURED = "<!-- measured: README.md and docs/results -->"
+SYSTEMS = "<!-- systems: docs/results and benchmarks/results.json -->"
+BENCHMARK = re.compile(r"<!-- benchmark: (\w+) -->")
+
+
+class System(NamedTuple):
+    """A system on the page that helps to choose: rows of tables of papers that measure it, and what it is good for."""
+
+    things: tuple[str, str, str] | None
+    topics: tuple[str, str, str] | None
+    good_for: str
+
+
+CHOICE = {
+    "namedmask": System(
+        ("namedmask", "6", "NamedMask"),
+        ("namedmask", "stuff", "saliency masks for all names (paper)"),
+        "a fast model for fixed names",
+    ),
+    "zutis": System(
+        ("zutis", "5", "ZUTIS"),
+        ("zutis", "stuff", "saliency masks for all names (paper)"),
+        "single objects; names decided later",
+    ),
+    "fmbseg": System(None, ("fmbseg", "1", "Stage 2 (base)"), "stuff as well as things; names decided later"),
+    "saliency+clip": System(("namedmask", "6", "SelfMask + CLIP"), None, "a first look, one main thing a picture"),
+    "maskclip": System(("namedmask", "6", "MaskCLIP"), ("fmbseg", "1", "MaskCLIP"), "a baseline without any training"),
+    "reco": System(("namedmask", "6", "ReCo"), None, "a baseline that uses your images"),
+}
 
 
 def on_config(config: Any) -> Any:  # noqa: ANN401
@@ -19,7 +49,52 @@ def on_config(config: Any) -> Any:  # noqa: ANN401
 
 def on_page_markdown(markdown: str, **_: object) -> str:
     """Put the measured figures where a page asks for them."""
-    return markdown.replace(MARK, measured()) if MARK in markdown else markdown
+    for mark, table in ((MEASURED, measured), (SYSTEMS, systems)):
+        if mark in markdown:
+            markdown = markdown.replace(mark, table())
+    return BENCHMARK.sub(lambda found: benchmark(found[1]), markdown)
+
+
+def systems() -> str:
+    """How good and how fast each system is: from the tables of the papers and the claims of `inference.py`."""
+    claims: dict[str, dict[str, str]] = {}
+    for one in _speed()["inference"]["claims"]:
+        claims.setdefault(one["what"].partition(", ")[0], one)
+    lines = [
+        "| system | things, mean IoU | things and stuff, mean IoU | images/s | times the bare backbone "
+        "| good for |\n|---|---:|---:|---:|---:|---|"
+    ]
+    for name, system in CHOICE.items():
+        speed = claims.get(name, {"figure": "", "ratio": ""})
+        cells = (
+            _mean(system.things),
+            _mean(system.topics),
+            *(speed[key].split(" ")[0] for key in ("figure", "ratio")),
+        )
+        lines.append(f"| {' | '.join((name, *(cell or '-' for cell in cells), system.good_for))} |")
+    return "\n".join(lines) + f"\n\nSpeed: {_speed()['inference']['where']}."
+
+
+def benchmark(name: str) -> str:
+    """What a benchmark measured: a row a claim."""
+    rows = [f"| {one['what']} | {one['figure']} |" for one in _speed()[name]["claims"]]
+    return "\n".join(["| what | measured |", "|---|---|", *rows])
+
+
+def _speed() -> dict[str, Any]:
+    return json.loads(SPEED.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+
+
+def _mean(row: tuple[str, str, str] | None) -> str:
+    """Mean and range of the seeds, in percent; "" where it was not measured."""
+    if row is None:
+        return ""
+    paper, table, setting = row
+    tables = json.loads((RESULTS / f"{paper}.json").read_text(encoding="utf-8"))
+    if setting not in tables.get(table, {}):
+        return ""
+    values = tables[table][setting]["values"]["mIoU"]
+    return f"{sum(values) / len(values):.1f} ± {max(values) - min(values):.1f} %"
 
 
 def measured() -> str:

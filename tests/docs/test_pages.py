@@ -11,6 +11,7 @@ import pytest
 import typer.main
 
 from namesake.cli import app
+from namesake.systems import SYSTEMS
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -63,6 +64,18 @@ def test_measured__table_of_the_readme():
     measured = _load("hooks").measured()
     assert measured.startswith("| what | figure | command |")
     assert "make demo" in measured
+
+
+def test_systems__every_system_with_what_was_measured():
+    hooks = _load("hooks")
+    rows = {line.split(" | ")[0].strip("| "): line for line in hooks.systems().splitlines()}
+    assert rows.keys() >= hooks.CHOICE.keys()
+    assert all("±" in rows[name] for name in hooks.CHOICE)
+    assert hooks.CHOICE.keys() == SYSTEMS.keys() - {"selfmask"}
+
+
+def test_benchmark__every_claim_is_a_row():
+    assert len(_load("hooks").benchmark("inference").splitlines()) >= 7
 
 
 def test_site__builds_strictly(tmp_path: Path):
