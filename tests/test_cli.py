@@ -1,5 +1,6 @@
 """Every verb parses, does its work, and says what a person or a program needs to know."""
 
+import importlib.metadata
 import json
 import subprocess
 import sys
@@ -81,6 +82,11 @@ def test_error__unknown_option_suggests_the_nearest(tmp_path: Path):
 
 def test_usage__missing_option_is_exit_code_two():
     assert namesake("run", "namedmask").returncode == 2
+
+
+def test_version__that_of_the_package():
+    result = CliRunner().invoke(app, ["--version"])
+    assert (result.exit_code, result.stdout.split()) == (0, ["namesake", importlib.metadata.version("namesake")])
 
 
 def test_help__verbs_in_the_order_of_the_work():

@@ -106,6 +106,10 @@ def test_legend__wraps_and_cuts():
     assert (narrow[:, -8:] == PANEL).all()
 
 
+def test_legend__flat_below_a_very_wide_picture():
+    assert legend([("mug", (200, 0, 0))] * 20, width=60_000).shape[0] < 400
+
+
 def test_legend__empty_says_so():
     assert (legend([], width=300) != PANEL).any()
 

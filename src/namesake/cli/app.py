@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from namesake import __version__
 from namesake.errors import NamesakeError
 from namesake.processes import launched
 from namesake.workspace import finite
@@ -15,7 +16,6 @@ INTERRUPTED = 130
 
 app = typer.Typer(
     name="namesake",
-    help="From names to masks: unlabelled images and names in; masks, a segmenter that is yours, and scores out.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -45,6 +45,21 @@ RunArgument = Annotated[Path, typer.Argument(help="Folder of a run.")]
 SystemArgument = Annotated[
     str, typer.Argument(help="namedmask, zutis, fmbseg, selfmask, saliency+clip, maskclip or reco.")
 ]
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"namesake {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _general(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """From names to masks: unlabelled images and names in; masks, a segmenter that is yours, and scores out."""
 
 
 def main() -> None:

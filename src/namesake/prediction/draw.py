@@ -28,6 +28,7 @@ Tile = tuple[Picture, str]
 UNSURE_COLOUR, OUTLINE = (224, 224, 192), (12, 12, 12)
 PANEL, INK, MUTED = (24, 26, 30), (236, 238, 241), (70, 74, 82)
 TEXT_SIZE = 15
+LARGEST_TEXT = 96
 NARROWEST = 320
 """Overlays of narrower pictures are enlarged by a whole factor, so that outlines and legend can be read."""
 ENLARGED_TO = 4096
@@ -129,7 +130,7 @@ def legend(entries: Sequence[tuple[str, Colour]], *, width: int) -> Picture:
     Returns:
         RGB [height, width, 3].
     """
-    size = max(TEXT_SIZE, width // 48)
+    size = min(max(TEXT_SIZE, width // 48), LARGEST_TEXT)
     font, pad, line = _font(size), size // 2, size + size // 2
     texts = [(_shortened(name, font, width - 4 * pad - size), colour) for name, colour in entries]
     spots, left, top = [], pad, pad
