@@ -1,6 +1,5 @@
 """Every verb parses, does its work, and says what a person or a program needs to know."""
 
-import importlib.metadata
 import json
 import subprocess
 import sys
@@ -11,12 +10,9 @@ import typer.main
 from PIL import Image
 from typer.testing import CliRunner
 
-from namesake import systems
+from namesake import __version__, systems
 from namesake.cli import FLOW, app
 from namesake.world import write_world
-
-VERBS = ("world", "run", "index", "archive", "mask", "train", "predict", "evaluate", "report", "demo", "doctor", "find")
-VERBS += ("convert", "export", "label")
 
 
 def namesake(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -25,7 +21,7 @@ def namesake(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", FLOW)
 def test_help__every_verb(verb: str):
     result = CliRunner().invoke(app, [verb, "--help"])
     assert result.exit_code == 0
@@ -86,7 +82,7 @@ def test_usage__missing_option_is_exit_code_two():
 
 def test_version__that_of_the_package():
     result = CliRunner().invoke(app, ["--version"])
-    assert (result.exit_code, result.stdout.split()) == (0, ["namesake", importlib.metadata.version("namesake")])
+    assert (result.exit_code, result.stdout.split()) == (0, ["namesake", __version__])
 
 
 def test_help__verbs_in_the_order_of_the_work():

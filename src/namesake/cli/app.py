@@ -1,5 +1,6 @@
 """What every verb shares: the application, its options, and how a result is printed."""
 
+import importlib.metadata
 import json
 import sys
 from pathlib import Path
@@ -7,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 
-from namesake import __version__
 from namesake.errors import NamesakeError
 from namesake.processes import launched
 from namesake.workspace import finite
@@ -49,7 +49,7 @@ SystemArgument = Annotated[
 
 def _say_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"namesake {__version__}")
+        typer.echo(f"namesake {importlib.metadata.version('namesake')}")
         raise typer.Exit
 
 
