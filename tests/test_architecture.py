@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "namesake"
 ORDER = [
     {"shapes", "tensors", "errors"},
-    {"progress", "records", "config", "processes", "locks"},
+    {"progress", "records", "config", "processes", "locks", "workers"},
     {"workspace", "engines"},
     {"names", "images"},
     {"encoders", "world"},
@@ -62,7 +62,9 @@ def test_imports_point_one_way(file: Path):
         if not other or other == own:
             continue
         if own == "world":
-            assert other in {"records", "images", "errors", "progress", "shapes"}, f"{label(file)} imports {module}"
+            assert other in {"records", "images", "errors", "progress", "shapes", "workers"}, (
+                f"{label(file)} imports {module}"
+            )
         assert other in LEVEL, f"{module} has no place in the order"
         assert LEVEL[other] < LEVEL[own], f"{label(file)} imports {module}, which comes later"
 

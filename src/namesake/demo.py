@@ -9,9 +9,9 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
-from multiprocessing import active_children, get_context
+from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,9 @@ from namesake.images import open_images
 from namesake.progress import note, set_quiet
 from namesake.records import Images, Names
 from namesake.segmenter import load_segmenter
+from namesake.workers import worker_pool
 from namesake.workspace import Workspace, peak_rss_mb, write_json
 from namesake.world import SEEN_NAMES, write_world
-from namesake.world.draws import START
 
 UNLABELLED, SCENES = 1_500, 200
 BASELINES = ("saliency_clip", "maskclip")
@@ -73,7 +73,7 @@ def run_demo(out: Path, *, seed: int = 0) -> tuple[dict[str, Any], str]:
 @contextmanager
 def _beside(work: Callable[..., dict[str, float]], *arguments: object) -> Iterator[Future[dict[str, float]]]:
     """A call in a process of its own, beside the block; where the block fails, it is interrupted."""
-    with ProcessPoolExecutor(1, mp_context=get_context(START)) as pool:
+    with worker_pool(1) as pool:
         future = pool.submit(work, *arguments)
         others = active_children()
         try:

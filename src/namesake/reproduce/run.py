@@ -3,8 +3,6 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +14,7 @@ from namesake.reproduce.measures import benchmark_of, check_objects
 from namesake.reproduce.papers import PAPERS
 from namesake.reproduce.places import mini_place, real_place
 from namesake.reproduce.table import Outcome, Place, Setting, Table, Trial, Values, with_nan
+from namesake.workers import worker_pool
 from namesake.workspace import read_manifest, write_json
 
 
@@ -89,7 +88,7 @@ def measure_table(
     if jobs == 1 or len(seeds) == 1:
         measured = [_measure_seed(*task) for task in tasks]
     else:
-        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        with worker_pool(jobs, start="spawn") as pool:
             measured = [future.result() for future in [pool.submit(_measure_seed, *task) for task in tasks]]
     return {
         label: Outcome(

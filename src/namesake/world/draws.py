@@ -6,15 +6,15 @@ Image i of a draw depends on (draw, seed, i, size, names) only, so it is the sam
 import io
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
-from multiprocessing import get_all_start_methods, get_context
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from namesake.errors import ConfigError, NamesError, unknown
+from namesake.workers import worker_pool
 from namesake.world.captions import sample_caption
 from namesake.world.families import NAMES
 from namesake.world.render import GROUND, WALL, Rendered, render
@@ -29,8 +29,6 @@ SMALLEST_INSTANCE = 12
 QUALITY = 90
 """JPEG quality of every image, in memory and on disk."""
 CHUNK = 4
-START = "fork" if "fork" in get_all_start_methods() else "spawn"
-"""How workers start; `fork` also works from a notebook or a script without a main guard."""
 
 
 @dataclass(frozen=True)
@@ -197,7 +195,7 @@ def encoded_draw(
             yield render_encoded(kind, index, seed=seed, size=size, names=chosen)
         return
     chunks = [indices[i : i + CHUNK] for i in range(0, len(indices), CHUNK)]
-    with ProcessPoolExecutor(workers, mp_context=get_context(START)) as pool:
+    with worker_pool(workers) as pool:
         waiting: deque[Future[list[Encoded]]] = deque()
         for chunk in chunks:
             waiting.append(pool.submit(_render_chunk, kind, chunk, seed, size, chosen))

@@ -1,0 +1,34 @@
+"""Processes of this one's own: they end when it does, even when it is killed."""
+
+import os
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_all_start_methods, get_context, parent_process
+from multiprocessing.connection import wait
+from threading import Thread
+from typing import Literal
+
+Start = Literal["fork", "spawn"]
+
+START: Start = "fork" if "fork" in get_all_start_methods() else "spawn"
+"""How processes start; `fork` also works from a notebook or a script without a main guard."""
+
+
+def worker_pool(count: int, *, start: Start = START) -> ProcessPoolExecutor:
+    """A pool of processes that none outlives: what they were at is lost, and done again by who comes next.
+
+    Args:
+        count: Of processes.
+        start: "spawn" for work that uses torch, whose threads a forked process does not have.
+    """
+    return ProcessPoolExecutor(count, mp_context=get_context(start), initializer=_end_with_parent)
+
+
+def _end_with_parent() -> None:
+    Thread(target=_wait_for_end, name="ends-with-parent", daemon=True).start()
+
+
+def _wait_for_end() -> None:
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)  # nobody is left to hear of an error; stages leave no half-written file however they end
