@@ -94,6 +94,8 @@ def run(request: dict, pipes: list[tuple[int, int]]) -> None:
 def prepare(request: dict) -> None:
     """Set the trap that a request names."""
     folder = request.get("folder", "")
+    if "interrupt" in request:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
     if "seconds" in request:
         threading.Thread(target=die_after, args=(request["seconds"],), daemon=True).start()
     if "operation" in request:
