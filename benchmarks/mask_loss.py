@@ -65,16 +65,19 @@ def main() -> None:
             f"| {name} | {what} | {run.seconds:.2f} | {seconds:.1f} | {seconds / ours.seconds:.1f} "
             f"| {run.megabytes:.0f} MB |"
         )
-    print(
-        f"\nlike with like (1 layer, 1 image): {naive_one.seconds / ours_one.seconds:.1f} times the time, "
-        f"{naive_one.megabytes / max(ours_one.megabytes, 1e-9):.1f} times the memory"
-    )
     claim(
         f"matched mask loss, {sizes.queries} proposals, {sizes.objects} objects, {sizes.side} px, forward and backward",
         f"{ours_one.seconds:.2f} CPU s a layer and image, {ours.seconds:.1f} CPU s a step, {ours.megabytes:.0f} MB",
         ratio=naive_one.seconds / ours_one.seconds,
         to="times as fast as all pairs",
         target=("at least", 20),
+    )
+    claim(
+        f"matched mask loss, {sizes.queries} proposals, {sizes.objects} objects, {sizes.side} px: memory",
+        f"{ours_one.megabytes:.0f} MB a layer and image, {ours.megabytes:.0f} MB a step",
+        ratio=naive_one.megabytes / max(ours_one.megabytes, 1),
+        to="times less than all pairs, a layer and image",
+        target=("at least", 10),
     )
     print(
         f"difference of the losses {abs(ours_one.loss - naive_one.loss):.1e}; largest of the pair costs "
