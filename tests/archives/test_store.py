@@ -2,6 +2,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from namesake.archives import ArchivesConfig, open_archives, rows, unique_images, write_archives
@@ -51,3 +52,12 @@ def test_open_archives__damaged_table(archives: Archives):
     (archives.folder / "archives.parquet").write_bytes(b"PAR1")
     with pytest.raises(DataError, match=r"archives\.parquet cannot be read"):
         open_archives(archives.folder)
+
+
+def test_rows__bytes_that_are_no_text(archives: Archives):
+    path = archives.folder / "archives.parquet"
+    pq.write_table(rows(archives), path, compression="none", use_dictionary=False)
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"001.png", b"\x80\x811.png"))
+    with pytest.raises(DataError, match=r"archives\.parquet cannot be read"):
+        rows(archives)

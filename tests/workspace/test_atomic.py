@@ -1,7 +1,9 @@
 """A file is there whole or not at all: after an error, and on a disk without room."""
 
+import errno
 import json
 import multiprocessing
+import os
 import resource
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +17,7 @@ from safetensors.torch import save_file
 
 from namesake.errors import WorkspaceError
 from namesake.workspace import write_atomically, write_json
+from namesake.workspace.atomic import explain_writing
 
 
 def test_json__null_for_what_is_no_number(tmp_path: Path):
@@ -73,3 +76,19 @@ def test_write__no_room(write: Callable[[Path], None], tmp_path: Path):
     process.join(timeout=60)
     assert process.exitcode == 0
     assert [path.read_text() for path in tmp_path.iterdir()] == ["before"]
+
+
+@pytest.mark.parametrize(
+    ("number", "name"), [(errno.ENOSPC, None), (errno.EDQUOT, "elsewhere"), (errno.EACCES, "run/metrics.jsonl")]
+)
+def test_explain_writing__full_or_forbidden(tmp_path: Path, number: int, name: str | None):
+    error = OSError(number, os.strerror(number), *([] if name is None else [str(tmp_path / name)]))
+    said = pytest.raises(WorkspaceError, match=rf"cannot write {tmp_path}.*{os.strerror(number)}")
+    with said, explain_writing(tmp_path / "run"):
+        raise error
+
+
+def test_explain_writing__other_errors_stay(tmp_path: Path):
+    for number, name in ((errno.EACCES, "photos/one.jpg"), (errno.ENOENT, "run/names.json")):
+        with pytest.raises(OSError, match=os.strerror(number)), explain_writing(tmp_path / "run"):
+            raise OSError(number, os.strerror(number), str(tmp_path / name))

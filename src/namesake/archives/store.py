@@ -55,9 +55,11 @@ def rows(archives: Archives) -> pa.Table:
         DataError: The table cannot be read.
     """
     try:
-        return pq.read_table(archives.folder / TABLE, schema=SCHEMA, partitioning=None)
+        table = pq.read_table(archives.folder / TABLE, schema=SCHEMA, partitioning=None)
+        table.validate(full=True)  # text that is no UTF-8 is found only so
     except (OSError, ValueError, KeyError) as error:  # pyarrow's errors are children of these
         raise DataError(f"{archives.folder / TABLE} cannot be read ({error}). Run the archives stage again.") from error
+    return table
 
 
 def unique_images(archives: Archives) -> dict[str, int]:

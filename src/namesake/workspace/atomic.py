@@ -1,5 +1,6 @@
 """Content in, a file out that is there whole or not at all, whatever happens while it is written."""
 
+import errno
 import json
 import math
 import os
@@ -10,6 +11,9 @@ from typing import Any
 
 from namesake.errors import WorkspaceError
 from namesake.processes import launched
+
+FULL = {errno.ENOSPC, errno.EDQUOT}
+FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 @contextmanager
@@ -35,6 +39,23 @@ def write_atomically(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def explain_writing(folder: Path) -> Iterator[None]:
+    """Say clearly that `folder` cannot be written, where something within fails for that reason.
+
+    Raises:
+        WorkspaceError: The disk is full, or a file or folder in `folder` may not be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        path = folder if error.filename is None else Path(os.fsdecode(error.filename))
+        refused = error.errno in FORBIDDEN and path.is_relative_to(folder)
+        if not refused and error.errno not in FULL:
+            raise
+        raise WorkspaceError(_cannot_write(path, error.strerror or str(error))) from error
 
 
 def _system_error(error: BaseException | None) -> str:

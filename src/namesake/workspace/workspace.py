@@ -13,7 +13,7 @@ from namesake.errors import WorkspaceError
 from namesake.locks import hold, release
 from namesake.processes import alone, joining, launched
 from namesake.progress import note
-from namesake.workspace.atomic import write_json
+from namesake.workspace.atomic import explain_writing, write_json
 from namesake.workspace.fingerprint import describe, difference, digest
 from namesake.workspace.manifest import MANIFEST, STARTED, read_manifest, read_started, write_manifest
 from namesake.workspace.stage import Made
@@ -92,7 +92,7 @@ class Workspace:
         else:
             _sweep(out)
             write_json(out / STARTED, {"key": key, **wanted})
-            with alone(not function.together):  # type: ignore[attr-defined]
+            with alone(not function.together), explain_writing(out):  # type: ignore[attr-defined]
                 made = function(*inputs, out=out, **options)
             write_manifest(out, {"stage": name, "key": key, **wanted}, made, time.monotonic() - start)
         seconds = time.monotonic() - start
