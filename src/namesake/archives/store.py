@@ -120,7 +120,7 @@ def open_archives(folder: Path) -> Archives:
         counts = {name: int(count) for name, count in facts["counts"].items()}
         models = tuple(ModelCard(**card) for card in facts["models"])
         where = Path(facts["images"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise DataError(f"{folder} holds no finished archives ({error}). Run the archives stage again.") from error
     names = read_names(folder / NAMES)
     ids = rows(Archives(folder=folder)).column("image_id").unique().to_pylist()

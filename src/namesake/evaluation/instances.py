@@ -122,7 +122,7 @@ class InstanceScorer:
             class_agnostic_ap=agnostic[0],
             class_agnostic_ap50=agnostic[1],
             class_agnostic_ap75=agnostic[2],
-            true_objects=sum(not each["iscrowd"] for each in self._truth),
+            true_objects=sum(not each.get("iscrowd") for each in self._truth),
             found_objects=len(self._found),
             found_as=OBJECTS if self._have_objects else COMPONENTS,
         )
@@ -161,4 +161,4 @@ def _area(annotation: Mapping[str, Any], height: int, width: int) -> float:
     """The size of a true object as its annotation gives it; its mask's pixels where it does not."""
     if "area" in annotation:
         return float(annotation["area"])
-    return rle.area(run_length(annotation["segmentation"], height, width)["counts"])
+    return rle.area(run_length(annotation.get("segmentation"), height, width)["counts"])

@@ -149,9 +149,11 @@ def _group(path: Path, _: Version, group: int, column: str) -> Any:  # noqa: ANN
 
     try:
         with pq.ParquetFile(path) as file:
-            return file.read_row_group(group, columns=[column]).column(0)
+            values = file.read_row_group(group, columns=[column]).column(0)
+            values.validate(full=True)  # text that is no UTF-8 is found only so
     except (pa.ArrowException, OSError) as error:
         raise ImagesError(f"{path.name}: cannot be read: {error}.") from error
+    return values
 
 
 def _read_row(container: Path, row: int, max_bytes: int) -> bytes:

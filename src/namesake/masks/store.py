@@ -266,7 +266,7 @@ def _opened(path: Path) -> Iterator[Any]:
     try:
         with pq.ParquetFile(path) as file:
             yield file
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} is damaged ({error}). Delete {path.parent} and write the masks again.") from error
 
 

@@ -96,7 +96,7 @@ def _read_annotations(path: Path, changed: int) -> Annotations:  # noqa: ARG001
         for each in content["annotations"]:
             _check(each, known, categories, path)
             objects.setdefault(each["image_id"], []).append(each)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise DataError(f"{path} holds no COCO annotations ({error}). Write or download it again.") from error
     return Annotations(content, images, objects)
 
@@ -108,7 +108,7 @@ def size_of(image: Mapping[str, Any]) -> tuple[int, int]:
         DataError: They are missing, or no numbers of pixels that an image can have.
     """
     height, width = image.get("height"), image.get("width")
-    if not (isinstance(height, int) and isinstance(width, int) and height > 0 < width and height * width <= MAX_PIXELS):
+    if not (type(height) is int and type(width) is int and height > 0 < width and height * width <= MAX_PIXELS):
         raise DataError(
             f"the annotations say that {image.get('file_name')} has {height!r} x {width!r} pixels (height x width), "
             f"expected whole numbers whose product is at most {MAX_PIXELS}. Write or download them again."
@@ -171,7 +171,7 @@ def _polygons(segmentation: list[Any]) -> list[list[float]]:
 
 def mask_of(annotation: Mapping[str, Any], height: int, width: int) -> MaskArray:
     """The mask of an annotation."""
-    return rle.decode(run_length(annotation["segmentation"], height, width)["counts"], height, width)
+    return rle.decode(run_length(annotation.get("segmentation"), height, width)["counts"], height, width)
 
 
 def write_subset(source: Path, out: Path, *, count: int, listed: Path | None = None) -> int:
@@ -201,7 +201,8 @@ def write_subset(source: Path, out: Path, *, count: int, listed: Path | None = N
         if unknown:
             raise DataError(f"{listed} names {len(unknown)} images that {source} does not list; first is {unknown[0]}.")
     else:
-        with_objects = {key for key, objects in table.objects.items() if any(not each["iscrowd"] for each in objects)}
+        single = {key: [each for each in objects if not each.get("iscrowd")] for key, objects in table.objects.items()}
+        with_objects = {key for key, objects in single.items() if objects}
         names = [name for name, image in table.images.items() if image["id"] in with_objects]
         names = sorted(names, key=lambda name: hashlib.sha256(name.encode()).hexdigest())[:count]
     images = [table.images[name] for name in sorted(names)]
