@@ -41,7 +41,10 @@ def test_open_archives__not_finished(tmp_path: Path):
         open_archives(tmp_path)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"images": 3, "counts": {}, "models": []}'])
+INFINITE = '{"images": "", "counts": {"dog": Infinity}, "models": []}'
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"images": 3, "counts": {}, "models": []}', INFINITE])
 def test_open_archives__damaged_description(archives: Archives, content: str):
     (archives.folder / "archives.json").write_text(content, encoding="utf-8")
     with pytest.raises(DataError, match="holds no finished archives"):

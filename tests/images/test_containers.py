@@ -135,3 +135,11 @@ def test_describe__changes_with_the_container(tmp_path: Path):
     assert describe(open_images(tmp_path)) == before
     write_tar(tmp_path / "a.tar", {"a.png": png(1) + 20_000 * b"0"})
     assert describe(open_images(tmp_path)) != before
+
+
+def test_parquet__paths_that_are_no_text(tmp_path: Path):
+    paths = pa.array([b"\x80.png"]).cast(pa.string(), safe=False)
+    pq.write_table(pa.table({"image_path": paths}), tmp_path / "x.parquet")
+    images = open_images(tmp_path / "x.parquet")
+    with pytest.raises(ImagesError, match="cannot be read"):
+        read_image(images.path(images.ids[0]))

@@ -3,6 +3,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -136,4 +137,13 @@ def test_read_masks__damaged_shard(tmp_path: Path) -> None:
     shard = tmp_path / "masks-00001.parquet"
     shard.write_bytes(shard.read_bytes()[:-40])
     with pytest.raises(DataError, match="masks-00001.parquet is damaged"):
+        list(read_masks(PseudoMasks(tmp_path)))
+
+
+@pytest.mark.parametrize(("column", "content"), [("image_id", b"\x80"), ("other", b"a.png")])
+def test_read_masks__no_text_and_no_ids(tmp_path: Path, column: str, content: bytes) -> None:
+    ids = pa.array([content]).cast(pa.string(), safe=False)
+    table = {column: ids, "label": [1], "score": [0.5], "height": [2], "width": [2], "counts": [b"04"]}
+    pq.write_table(pa.table(table), tmp_path / "masks-00000.parquet")
+    with pytest.raises(DataError, match="masks-00000.parquet is damaged"):
         list(read_masks(PseudoMasks(tmp_path)))

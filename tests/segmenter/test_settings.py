@@ -69,6 +69,7 @@ def changed(folder: Path, **changes) -> None:
         ({"id2label": {"0": "background", "x": "dog"}}, "not a segmenter's configuration"),
         ({"preprocessing": {}}, "longer_side_at_most"),
         ({"models": [{"colour": "red"}]}, "colour"),
+        ({"architecture": None}, "architecture should be a table"),
     ],
 )
 def test_damaged_config(tmp_path: Path, changes, message: str) -> None:

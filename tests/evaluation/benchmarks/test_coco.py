@@ -5,7 +5,7 @@ import pytest
 
 from namesake.errors import DataError
 from namesake.evaluation.benchmarks import prepare_coco20k
-from namesake.evaluation.benchmarks.coco import read_annotations, run_length, write_subset
+from namesake.evaluation.benchmarks.coco import mask_of, read_annotations, run_length, size_of, write_subset
 
 
 @pytest.fixture
@@ -52,3 +52,24 @@ def test_run_length__three_forms_agree():
     assert polygon == counted == run_length({"size": [4, 4], "counts": counted["counts"].decode()}, 4, 4)
     with pytest.raises(DataError, match="4 x 4, its image 4 x 5"):
         run_length(counted, 4, 5)
+
+
+@pytest.mark.parametrize(
+    ("part", "content"),
+    [("annotations", [None]), ("categories", [{"id": float("inf"), "name": "dog"}]), ("images", "dog.jpg")],
+)
+def test_read_annotations__lists_of_something_else(train, part: str, content: object):
+    train.write_text(json.dumps(json.loads(train.read_text()) | {part: content}))
+    with pytest.raises(DataError, match="holds no COCO annotations"):
+        read_annotations(train)
+
+
+def test_mask_of__annotation_without_one():
+    with pytest.raises(DataError, match="found neither"):
+        mask_of({"id": 1}, 4, 4)
+
+
+@pytest.mark.parametrize("height", [True, None, 2.0, 0, 10**9])
+def test_size_of__no_number_of_pixels(height: object):
+    with pytest.raises(DataError, match="height x width"):
+        size_of({"file_name": "a.jpg", "height": height, "width": 4})
