@@ -96,6 +96,16 @@ def test_step__sweeps_up_after_a_killed_one(tmp_path: Path):
     assert not left.exists()
 
 
+def test_step__killed_just_after_its_manifest(tmp_path: Path):
+    run = tmp_path / "run"
+    for _ in range(2):
+        with Workspace(run) as workspace:
+            workspace.step(count, upto=3)
+        assert not (run / "numbers/started.json").exists()
+        (run / "numbers/started.json").write_text("{}")
+    assert calls == ["count 3 auto"]
+
+
 def test_step__until_stops_before_the_next_stage(tmp_path: Path):
     with Workspace(tmp_path / "run", until="numbers") as workspace:
         numbers = workspace.step(count, upto=2)

@@ -104,6 +104,8 @@ class Workspace:
         """Whether `out` holds the finished stage; makes room when it holds another one that may be replaced."""
         manifest = read_manifest(out)
         if manifest is not None and manifest["key"] == key:
+            if (out / STARTED).is_file():  # killed just after the manifest was written
+                (out / STARTED).unlink()
             return True
         begun = manifest or read_started(out)
         if begun is None or begun["key"] == key:
