@@ -91,9 +91,11 @@ def test_step__sweeps_up_after_a_killed_one(tmp_path: Path):
     left.parent.mkdir(parents=True)
     (tmp_path / ".lock").touch()
     left.write_text("012")
+    (tmp_path / ".run.json.12345.part").write_text("{")
+    (tmp_path / ".numbers.part").mkdir()
     with Workspace(tmp_path) as workspace:
         workspace.step(count, upto=3)
-    assert not left.exists()
+    assert not list(tmp_path.rglob(".*.part"))
 
 
 def test_step__killed_just_after_its_manifest(tmp_path: Path):

@@ -4,7 +4,7 @@ import inspect
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,6 +19,8 @@ from namesake.workspace.manifest import MANIFEST, STARTED, read_manifest, read_s
 from namesake.workspace.stage import Made
 
 LOCK = ".lock"
+UNFINISHED = ".*.part"
+"""What `write_atomically` calls a file that it has not finished."""
 POLL_SECONDS = 0.2
 
 
@@ -61,6 +63,7 @@ class Workspace:
             return self  # the first process holds the folder
         _refuse_foreign(self.folder)
         self._lock = hold(self.folder / LOCK)
+        _delete_unfinished(self.folder.glob(UNFINISHED))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
@@ -157,8 +160,13 @@ def _refuse_foreign(folder: Path) -> None:
 def _sweep(out: Path) -> None:
     """Delete what killed processes had begun to write; the lock on the run says that none of them is alive."""
     shutil.rmtree(out.with_name(f".{out.name}.part"), ignore_errors=True)
-    for unfinished in out.rglob(".*.part"):
-        unfinished.unlink(missing_ok=True)
+    _delete_unfinished(out.rglob(UNFINISHED))
+
+
+def _delete_unfinished(paths: Iterable[Path]) -> None:
+    for path in paths:
+        if path.is_file():  # a folder of that name is a stage that was being borrowed; its step deletes it
+            path.unlink(missing_ok=True)
 
 
 def _counts_line(counts: Mapping[str, int]) -> str:
