@@ -17,9 +17,9 @@ from namesake.encoders.preprocess import IMAGENET
 from namesake.masks import rle
 from namesake.records import Names
 from namesake.segmenter import Segmenter, Settings
-from namesake.segmenter.closed_set import KIND, ClosedSet
+from namesake.segmenter.deeplab import KIND, ClosedSet
 from namesake.training import MINI_EXPERTS
-from namesake.training.segmenter import start_network
+from namesake.training.deeplab import start_network
 from timing import fastest
 
 IMAGES, SIDE, BATCH, REPEATS = 64, 96, 16, 3

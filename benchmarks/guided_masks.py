@@ -12,7 +12,7 @@ from pathlib import Path
 import namesake
 from claims import claim
 from namesake.evaluation.benchmarks import open_benchmark
-from namesake.evaluation.mask_quality import mask_fit_by_company
+from namesake.evaluation.pseudo_masks import mask_fit_by_company
 from namesake.masks import open_masks
 from namesake.records import Names
 from namesake.reproduce.places import PAIRED_NAMES

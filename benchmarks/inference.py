@@ -27,16 +27,17 @@ from namesake.encoders.devices import arithmetic
 from namesake.encoders.dino import Dino
 from namesake.encoders.preprocess import IMAGENET
 from namesake.masks.bilateral import PUBLISHED
-from namesake.masks.saliency import SelfMask
 from namesake.names.words import SENTENCES, words_of
+from namesake.networks.alignment import Alignment, AlignmentConfig
+from namesake.networks.deeplab import DeepLab
+from namesake.networks.selfmask import SelfMask
+from namesake.networks.zutis import QuerySegmenter
 from namesake.records import ModelCard, Names
 from namesake.segmenter.aligned import Aligned, AlignedInference
-from namesake.segmenter.alignment import Alignment, AlignmentConfig
-from namesake.segmenter.closed_set import ClosedSet
-from namesake.segmenter.deeplab import DeepLab
-from namesake.segmenter.open_vocabulary import OpenVocabulary
-from namesake.segmenter.query_segmenter import QuerySegmenter
-from namesake.segmenter.training_free import MaskClip, SaliencyClip
+from namesake.segmenter.deeplab import ClosedSet
+from namesake.segmenter.maskclip import MaskClip
+from namesake.segmenter.query import OpenVocabulary
+from namesake.segmenter.saliency_clip import SaliencyClip
 from namesake.segmenter.words import TextSide
 from timing import fastest
 

@@ -44,10 +44,10 @@ from namesake.records import Images, Names
 from namesake.segmenter import load_segmenter
 from namesake.shapes import not_sure
 from namesake.training import MINI_TRAINING, train_segmenter
-from namesake.training.dataset import ArchiveSamples, read_examples
+from namesake.training.deeplab import _adam, pixel_loss, start_network
 from namesake.training.fit import fit
 from namesake.training.losses import poly
-from namesake.training.segmenter import _adam, pixel_loss, start_network
+from namesake.training.samples.archives import ArchiveSamples, read_examples
 from namesake.world import SEEN_NAMES, write_world
 
 NAMES, CLIP = Names(SEEN_NAMES), "embedded:clip"

@@ -27,10 +27,10 @@ from namesake.config import paths
 from namesake.encoders.presets import KNOWN
 from namesake.encoders.sources import hub_id
 from namesake.evaluation.benchmarks import BENCHMARKS
+from namesake.networks.deeplab import DeepLab
 from namesake.reproduce import PAPERS
 from namesake.reproduce.record import number
 from namesake.reproduce.table import Table
-from namesake.segmenter.deeplab import DeepLab
 from namesake.systems import SYSTEMS, configure
 
 SUSTAINED = 60e12

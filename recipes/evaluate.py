@@ -22,10 +22,10 @@ from namesake.encoders.dino import load_dino
 from namesake.encoders.sam import load_sam
 from namesake.masks.bilateral import PUBLISHED
 from namesake.masks.detect import detect
-from namesake.masks.saliency import load_selfmask
 from namesake.masks.spectral import candidate_masks
 from namesake.masks.vote import vote
 from namesake.names.prompts import TEMPLATES
+from namesake.networks.selfmask import load_selfmask
 from namesake.tensors import PatchFeatures
 from namesake.world import NAMES, STUFF
 from readme import write_readme

@@ -23,8 +23,8 @@ from transformers import ResNetConfig, ResNetModel
 
 from namesake.encoders.clip import load_clip
 from namesake.encoders.dino import load_dino
-from namesake.training.augment import photometric
 from namesake.training.fit import fit
+from namesake.training.samples.augment import photometric
 from optimisers import warm_hold_decay
 from render import TRAINING, WORK
 from samples import random_boxes, read

@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from namesake import systems
-from namesake.masks import load_selfmask, save_selfmask
+from namesake.networks import load_selfmask, save_selfmask
 from namesake.world import write_world
 from render import WORK
 

@@ -12,6 +12,7 @@ ORDER = [
     {"workspace", "engines"},
     {"names", "images"},
     {"encoders", "world"},
+    {"networks"},
     {"index"},
     {"archives"},
     {"masks"},

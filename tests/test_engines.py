@@ -19,8 +19,8 @@ from namesake.index import build_index
 from namesake.masks import SaliencyConfig, VotingConfig, saliency_masks, voted_masks
 from namesake.masks.region_labels import label_regions
 from namesake.masks.regions import RegionsConfig
+from namesake.networks import DeepLabConfig
 from namesake.records import Names
-from namesake.segmenter import DeepLabConfig
 from namesake.training import ExpertsConfig, relabel_with_experts
 from namesake.workspace import write_atomically
 

@@ -20,11 +20,13 @@ from PIL import Image
 from namesake.encoders import load_clip
 from namesake.encoders.preprocess import IMAGENET
 from namesake.images import open_images
+from namesake.networks import DeepLab, DeepLabConfig
+from namesake.networks.zutis import QuerySegmenterConfig, query_segmenter_from
 from namesake.records import Names
-from namesake.segmenter import DeepLab, DeepLabConfig, Segmenter, Settings, open_vocabulary
-from namesake.segmenter.closed_set import KIND, ClosedSet, architecture_of
-from namesake.segmenter.open_vocabulary import Certainty, OpenVocabulary
-from namesake.segmenter.query_segmenter import QuerySegmenterConfig, query_segmenter_from
+from namesake.segmenter import Segmenter, Settings
+from namesake.segmenter import query as query_kind
+from namesake.segmenter.deeplab import KIND, ClosedSet, architecture_of
+from namesake.segmenter.query import Certainty, OpenVocabulary
 from namesake.segmenter.words import TextSide
 
 HOSTILE = Names(("<img src=x onerror=alert(1)>", "${7*7}{{7*7}}"))
@@ -88,8 +90,8 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Path:
         device=torch.device("cpu"),
         certainty=Certainty(temperature=9.0),
     )
-    facts = open_vocabulary.architecture_of(predictor, clip=source, prompts="bare")
-    Segmenter(predictor, Settings(open_vocabulary.KIND, PETS, architecture=facts, models=(clip.card,))).save(
+    facts = query_kind.architecture_of(predictor, clip=source, prompts="bare")
+    Segmenter(predictor, Settings(query_kind.KIND, PETS, architecture=facts, models=(clip.card,))).save(
         base / "any" / "segmenter"
     )
     return base / "any"

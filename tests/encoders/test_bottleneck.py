@@ -8,7 +8,7 @@ import torch
 from namesake.encoders.bottleneck import ResNet, from_transformers, read_backbone, sizes_of
 from namesake.encoders.weights import fill
 from namesake.errors import ConfigError, WeightsError
-from namesake.segmenter.deeplab import DeepLab, DeepLabConfig, with_backbone
+from namesake.networks.deeplab import DeepLab, DeepLabConfig, with_backbone
 
 SIZES = {"stem": 8, "hidden_sizes": (8, 16, 16, 32), "depths": (2, 1, 2, 1)}
 

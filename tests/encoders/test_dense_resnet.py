@@ -10,7 +10,7 @@ from namesake.encoders.bottleneck import ResNet
 from namesake.encoders.dense_resnet import load_dense_resnet, load_self_supervised
 from namesake.encoders.dino import Dino
 from namesake.errors import ConfigError, WeightsError
-from namesake.masks.voted import VotingConfig, voted
+from namesake.masks.spectral_masks import VotingConfig, voted
 
 SIZES = {"stem": 8, "hidden_sizes": (8, 16, 16, 32), "depths": (1, 1, 2, 1)}
 

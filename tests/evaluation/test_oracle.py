@@ -9,8 +9,9 @@ from namesake.errors import DataError
 from namesake.evaluation import evaluate, evaluate_run, open_benchmark, train_oracle
 from namesake.evaluation.oracle import REGIME, TruthSamples
 from namesake.evaluation.report import write_report
+from namesake.networks import DeepLabConfig
 from namesake.records import Names
-from namesake.segmenter import DeepLabConfig, load_segmenter
+from namesake.segmenter import load_segmenter
 from namesake.training import TrainingConfig
 from namesake.workspace import Workspace
 

@@ -11,18 +11,12 @@ from PIL import Image
 
 from namesake.archives import open_archives
 from namesake.archives.store import Entries, write_description, write_table
-from namesake.encoders import Preprocessing
-from namesake.encoders.vit import build_vit, vit_config
+from namesake.encoders.preprocess import IMAGENET
+from namesake.encoders.vit import build_vit
 from namesake.images import open_images
-from namesake.masks import SelfMask, SelfMaskConfig, save_selfmask
+from namesake.networks import SelfMask, save_selfmask
 from namesake.records import Archives, Images, Names
-from tiny_models import write_clip, write_dino, write_sam
-
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-TINY_VIT = vit_config(dim=16, depth=2, heads=2, mlp=32, patch=8, image_size=32)
-TINY = SelfMaskConfig(
-    encoder=TINY_VIT, queries=5, layers=2, heads=2, mlp=24, preprocessing=Preprocessing(MEAN, STD, shorter_side=32)
-)
+from tiny_models import TINY_SELFMASK, TINY_VIT, write_clip, write_dino, write_sam
 
 
 def disc(height: int, width: int, *, seed: int) -> np.ndarray:
@@ -42,7 +36,7 @@ def draw() -> Callable[..., np.ndarray]:
 @pytest.fixture
 def tiny_selfmask() -> SelfMask:
     torch.manual_seed(0)
-    return SelfMask(TINY).eval()
+    return SelfMask(TINY_SELFMASK).eval()
 
 
 @pytest.fixture
@@ -56,7 +50,7 @@ def dino_folder(tmp_path: Path) -> Path:
     torch.manual_seed(1)
     folder = tmp_path / "dino"
     build_vit(TINY_VIT).save_pretrained(folder)  # type: ignore[operator]
-    entries = {"do_resize": False, "image_mean": MEAN, "image_std": STD, "size": 32}
+    entries = {"do_resize": False, "image_mean": IMAGENET.mean, "image_std": IMAGENET.std, "size": 32}
     (folder / "preprocessor_config.json").write_text(json.dumps(entries))
     return folder
 

@@ -6,8 +6,9 @@ import torch
 from torch.nn import functional
 
 from namesake.images.geometry import resize
-from namesake.masks import BilateralSolver, SelfMask, detect
+from namesake.masks import BilateralSolver, detect
 from namesake.masks.detect import finish, propose, propose_all, shrink
+from namesake.networks import SelfMask
 
 Draw = Callable[..., np.ndarray]
 

@@ -11,7 +11,7 @@ from namesake.encoders import AutomaticConfig
 from namesake.errors import DataError, ImagesError
 from namesake.images import open_images, read_image
 from namesake.masks import rle
-from namesake.masks.presence import present_words
+from namesake.masks.present_words import present_words
 from namesake.masks.region_labels import (
     KINDS,
     label_map,

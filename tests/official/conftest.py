@@ -9,10 +9,9 @@ from jaxtyping import UInt8
 from numpy import ndarray
 from torch import Tensor, nn
 
-from namesake.masks import SelfMask, SelfMaskConfig
-from namesake.masks.saliency import official_state
-from namesake.segmenter import DeepLab, DeepLabConfig, QuerySegmenter, QuerySegmenterConfig
-from namesake.segmenter.clip_vit import ClipVitConfig
+from namesake.networks import DeepLab, DeepLabConfig, QuerySegmenter, QuerySegmenterConfig, SelfMask, SelfMaskConfig
+from namesake.networks.clip_vit import ClipVitConfig
+from namesake.networks.selfmask import official_state
 from tiny_models import write_clip
 
 BACKBONE = DeepLabConfig(stem=8, hidden_sizes=(8, 16, 16, 32), depths=(1, 2, 1, 1))

@@ -17,7 +17,7 @@ from namesake.config import override
 from namesake.encoders import load_clip
 from namesake.encoders.preprocess import IMAGENET
 from namesake.errors import ConfigError, NamesError, WeightsError, WorkspaceError
-from namesake.masks import load_selfmask
+from namesake.networks import load_selfmask
 from namesake.official import convert, load_official
 from namesake.shapes import ImageArray
 from namesake.systems.namedmask import Config

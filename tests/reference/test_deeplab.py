@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from namesake import load_official
-from namesake.segmenter.deeplab import DeepLab
+from namesake.networks.deeplab import DeepLab
 
 
 def official_keys(shared: Path) -> dict[str, tuple[list[int], str]]:

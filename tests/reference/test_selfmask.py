@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from namesake import load_official
-from namesake.masks import SelfMask, SelfMaskConfig
-from namesake.masks.saliency import official_state
+from namesake.networks import SelfMask, SelfMaskConfig
+from namesake.networks.selfmask import official_state
 
 
 def analytic_state(shapes: dict[str, list[int]]) -> dict[str, Tensor]:

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from namesake import load_official
 from namesake.errors import WeightsError
+from namesake.networks.clip_vit import ClipVitConfig
+from namesake.networks.zutis import QuerySegmenter, QuerySegmenterConfig
 from namesake.records import Names
 from namesake.segmenter.classify import compare, decide
-from namesake.segmenter.clip_vit import ClipVitConfig
 from namesake.segmenter.instances import find_instances
-from namesake.segmenter.query_segmenter import QuerySegmenter, QuerySegmenterConfig
 from namesake.training.matching import mask_loss, matched_queries, semantic_cross_entropy
 
 B32 = QuerySegmenterConfig(encoder=ClipVitConfig(patch=32, grid=7))

@@ -10,7 +10,7 @@ from PIL import Image
 
 from namesake.encoders.vit import vit_config
 from namesake.evaluation.benchmarks.ids import published_names
-from namesake.masks.saliency import SelfMask, SelfMaskConfig, save_selfmask
+from namesake.networks.selfmask import SelfMask, SelfMaskConfig, save_selfmask
 from namesake.world import NAMES, write_world
 from tiny_models import write_clip
 

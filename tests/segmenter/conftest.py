@@ -7,17 +7,15 @@ import torch
 
 from namesake.encoders import load_clip
 from namesake.encoders.preprocess import IMAGENET
+from namesake.networks import DeepLab
+from namesake.networks.zutis import QuerySegmenterConfig, query_segmenter_from
 from namesake.records import ModelCard, Names
-from namesake.segmenter import DeepLab, DeepLabConfig, Segmenter, Settings, open_vocabulary
-from namesake.segmenter.closed_set import KIND, ClosedSet, architecture_of
-from namesake.segmenter.open_vocabulary import Certainty, OpenVocabulary
-from namesake.segmenter.query_segmenter import QuerySegmenterConfig, query_segmenter_from
+from namesake.segmenter import Segmenter, Settings
+from namesake.segmenter import query as query_kind
+from namesake.segmenter.deeplab import KIND, ClosedSet, architecture_of
+from namesake.segmenter.query import Certainty, OpenVocabulary
 from namesake.segmenter.words import TextSide
-from tiny_models import write_clip, write_dino, write_sam
-
-TINY = DeepLabConfig(
-    stem=8, hidden_sizes=(8, 16, 16, 32), depths=(1, 1, 1, 1), low_level=4, aspp=8, atrous_rates=(1, 2)
-)
+from tiny_models import TINY_DEEPLAB, write_clip, write_dino, write_sam
 
 
 @pytest.fixture
@@ -28,7 +26,7 @@ def names() -> Names:
 @pytest.fixture
 def tiny_network() -> DeepLab:
     torch.manual_seed(0)
-    return DeepLab(3, config=TINY).eval()
+    return DeepLab(3, config=TINY_DEEPLAB).eval()
 
 
 @pytest.fixture
@@ -73,5 +71,5 @@ def query(tiny_clip: Path) -> Segmenter:
         device=torch.device("cpu"),
         certainty=Certainty(temperature=9.0),
     )
-    facts = open_vocabulary.architecture_of(predictor, clip=str(tiny_clip), prompts="bare")
-    return Segmenter(predictor, Settings(open_vocabulary.KIND, PETS, architecture=facts, models=(clip.card,)))
+    facts = query_kind.architecture_of(predictor, clip=str(tiny_clip), prompts="bare")
+    return Segmenter(predictor, Settings(query_kind.KIND, PETS, architecture=facts, models=(clip.card,)))

@@ -12,10 +12,10 @@ from namesake.errors import WeightsError
 from namesake.images.geometry import resize, resize_labels, resize_longer_side
 from namesake.masks.proposals import load_masks_from
 from namesake.names.prompts import TEMPLATES
+from namesake.networks.alignment import Alignment, AlignmentConfig
 from namesake.records import Names
 from namesake.segmenter import Segmenter, Settings, load_segmenter
 from namesake.segmenter.aligned import KIND, Aligned, AlignedInference, architecture_of, vote
-from namesake.segmenter.alignment import Alignment, AlignmentConfig
 from namesake.segmenter.words import TextSide
 
 PETS = Names(("cat", "dog"), synonyms=((), ("red dog",)), background=("park", "bench"))

@@ -13,8 +13,9 @@ from PIL import Image
 from namesake.encoders.preprocess import IMAGENET
 from namesake.errors import WeightsError
 from namesake.images.geometry import resize
+from namesake.networks import DeepLab
 from namesake.records import Names
-from namesake.segmenter import DeepLab, Segmenter, load_segmenter
+from namesake.segmenter import Segmenter, load_segmenter
 
 
 def picture(height: int, width: int, seed: int = 0) -> np.ndarray:

@@ -9,9 +9,12 @@ import torch
 
 from namesake.errors import WeightsError
 from namesake.records import ModelCard, Names
+from namesake.segmenter import Segmenter, open_segmenter
 from namesake.segmenter.settings import (
+    FOLDER,
     ZERO_SHOT,
     Settings,
+    find_segmenter,
     read_settings,
     read_weights,
     write_settings,
@@ -106,3 +109,16 @@ def test_weights__missing_and_cut_off(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(content[:-50])
     with pytest.raises(WeightsError, match="damaged"):
         read_weights(tmp_path)
+
+
+def test_open__by_its_own_folder_and_by_the_run(segmenter: Segmenter, names: Names, tmp_path: Path) -> None:
+    saved = segmenter.save(tmp_path / FOLDER)
+    assert open_segmenter(tmp_path) == open_segmenter(tmp_path / FOLDER) == saved
+    assert saved.folder == find_segmenter(tmp_path) == tmp_path / FOLDER
+    assert (saved.names, saved.kind, saved.counts) == (names, "deeplab", {"names": 2})
+    assert saved.models[0].licence == "Apache-2.0"
+
+
+def test_open__nothing_there(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"found no config\.json.*finished"):
+        open_segmenter(tmp_path)

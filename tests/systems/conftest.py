@@ -75,7 +75,7 @@ def _write_resnet(folder: Path) -> None:
 
 def _write_saliency(folder: Path) -> None:
     from namesake.encoders.vit import vit_config
-    from namesake.masks.saliency import SelfMask, SelfMaskConfig, save_selfmask
+    from namesake.networks.selfmask import SelfMask, SelfMaskConfig, save_selfmask
 
     torch.manual_seed(0)
     encoder = vit_config(dim=16, depth=1, heads=2, mlp=16, patch=8, image_size=64)

@@ -12,7 +12,7 @@ from namesake.encoders.weights import read_state
 from namesake.errors import ImagesError, WeightsError
 from namesake.evaluation.report import render_report
 from namesake.images import open_images
-from namesake.masks.saliency import load_selfmask
+from namesake.networks.selfmask import load_selfmask
 from namesake.training.fit import CHECKPOINT, _resume
 
 TREE = Path(__file__).resolve().parents[2]

@@ -10,8 +10,8 @@ import namesake.training.experts as module
 from namesake.errors import ConfigError, DataError
 from namesake.masks import rle
 from namesake.masks.store import MaskWriter, read_masks, read_skipped
+from namesake.networks import DeepLabConfig
 from namesake.records import Archives, PseudoMasks
-from namesake.segmenter import DeepLabConfig
 from namesake.training import ExpertsConfig, relabel_with_experts
 from namesake.training.experts import cluster
 

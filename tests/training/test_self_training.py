@@ -12,10 +12,10 @@ from namesake.encoders.preprocess import IMAGENET
 from namesake.images import open_images
 from namesake.masks import rle
 from namesake.masks.store import read_masks
+from namesake.networks.zutis import QuerySegmenterConfig, query_segmenter_from
 from namesake.records import Names
 from namesake.segmenter import Settings
-from namesake.segmenter.open_vocabulary import OpenVocabulary, QueryInference
-from namesake.segmenter.query_segmenter import QuerySegmenterConfig, query_segmenter_from
+from namesake.segmenter.query import OpenVocabulary, QueryInference
 from namesake.segmenter.words import TextSide
 from namesake.training.self_training import find_own_objects
 from tiny_models import write_clip

@@ -15,11 +15,10 @@ from namesake.errors import DataError, ImagesError
 from namesake.evaluation.benchmarks import BACKGROUND, Benchmark, Measure, open_benchmark
 from namesake.evaluation.confusion import Confusion, fold
 from namesake.evaluation.instances import InstanceScorer, read_truth
-from namesake.evaluation.measures import Measures
+from namesake.evaluation.metrics import Absent, Measures, iou_per_label, mean_iou_over_dataset, pixel_accuracy
 from namesake.evaluation.predicted import Predicted, predict, read_predictions
 from namesake.evaluation.provenance import Provenance, provenance_of
 from namesake.evaluation.record import Examples, record_of
-from namesake.evaluation.scores import Absent, iou_per_label, mean_iou_over_dataset, pixel_accuracy
 from namesake.evaluation.terms import Terms, table_with, terms_of
 from namesake.images import work_ahead
 from namesake.prediction import SegmentsImages

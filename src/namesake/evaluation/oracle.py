@@ -19,13 +19,13 @@ from namesake.evaluation.terms import labels_of
 from namesake.images import read_image
 from namesake.records import Names
 from namesake.segmenter import Segmenter, SegmenterFolder, Settings, open_segmenter
-from namesake.segmenter.closed_set import KIND, ClosedSet, architecture_of
+from namesake.segmenter.deeplab import KIND, ClosedSet, architecture_of
 from namesake.shapes import IGNORE, ImageArray, LabelArray, not_sure
 from namesake.training import TrainingConfig
-from namesake.training.augment import augment
-from namesake.training.dataset import ArrayCache, Sample, paste_crops
+from namesake.training.deeplab import train_on
 from namesake.training.fit import forget
-from namesake.training.segmenter import train_on
+from namesake.training.samples.archives import ArrayCache, Sample, paste_crops
+from namesake.training.samples.augment import augment
 from namesake.workspace import stage
 
 REGIME = TRUTH

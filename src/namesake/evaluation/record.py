@@ -12,7 +12,7 @@ from PIL import Image
 
 from namesake.evaluation.benchmarks import BACKGROUND, Benchmark, plain
 from namesake.evaluation.confusion import Confusion
-from namesake.evaluation.scores import mean_iou_over_dataset
+from namesake.evaluation.metrics import mean_iou_over_dataset
 from namesake.evaluation.terms import Terms, table_with
 from namesake.images import read_image
 from namesake.images.geometry import resize_labels

@@ -14,8 +14,7 @@ from numpy import ndarray
 
 from namesake.errors import DataError
 from namesake.evaluation.confusion import Confusion
-from namesake.evaluation.measures import image_iou
-from namesake.evaluation.scores import iou_per_label
+from namesake.evaluation.metrics import image_iou, iou_per_label
 from namesake.evaluation.terms import labels_of, table_with
 from namesake.prediction import SegmentsImages, not_sure, segment_ahead
 from namesake.prediction.stream import Skipped

@@ -13,8 +13,7 @@ from PIL import Image
 from namesake.errors import ConfigError
 from namesake.evaluation.benchmarks import BACKGROUND, Benchmark
 from namesake.evaluation.confusion import Confusion
-from namesake.evaluation.measures import image_iou
-from namesake.evaluation.scores import iou_per_label
+from namesake.evaluation.metrics import image_iou, iou_per_label
 from namesake.evaluation.terms import table_with, terms_of
 from namesake.evaluation.trust import (
     MIRRORED,

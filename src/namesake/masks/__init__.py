@@ -4,37 +4,23 @@ One file an operation: spectral clusters and their vote, the saliency network th
 the bilateral solver that draws them to the edges; and masks on disk as run-length codes. It opens no ground truth.
 """
 
-from namesake.masks.archive_masks import SaliencyConfig, saliency_masks
 from namesake.masks.bilateral import BilateralSolver
 from namesake.masks.detect import Detection, detect
-from namesake.masks.saliency import (
-    Salient,
-    SelfMask,
-    SelfMaskConfig,
-    load_official_selfmask,
-    load_selfmask,
-    save_selfmask,
-)
+from namesake.masks.saliency import SaliencyConfig, saliency_masks
+from namesake.masks.spectral_masks import VotingConfig, voted_masks
 from namesake.masks.store import MaskLookup, MaskWriter, lookup, open_masks, read_masks
-from namesake.masks.voted import VotingConfig, voted_masks
 
 __all__ = [
     "BilateralSolver",
     "Detection",
     "MaskLookup",
     "MaskWriter",
-    "Salient",
     "SaliencyConfig",
-    "SelfMask",
-    "SelfMaskConfig",
     "VotingConfig",
     "detect",
-    "load_official_selfmask",
-    "load_selfmask",
     "lookup",
     "open_masks",
     "read_masks",
     "saliency_masks",
-    "save_selfmask",
     "voted_masks",
 ]

@@ -16,7 +16,7 @@ from torch.nn import functional
 from namesake.encoders.vit import patch_size
 from namesake.images.geometry import Resized, resize_longer_side, resize_shorter_side
 from namesake.masks.bilateral import PUBLISHED, BilateralSolver
-from namesake.masks.saliency import SelfMask
+from namesake.networks.selfmask import SelfMask
 from namesake.shapes import ImageArray, MaskArray
 
 AnySize = UInt8[ndarray, "_ _ 3"]

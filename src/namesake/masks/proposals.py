@@ -17,7 +17,7 @@ from namesake.encoders import AutomaticConfig, Masks, Sam, SamView, load_sam
 from namesake.encoders.files import kind_of
 from namesake.encoders.sources import find
 from namesake.masks.detect import input_side, shrink
-from namesake.masks.saliency import SelfMask, load_selfmask, read_saliency_card
+from namesake.networks.selfmask import SelfMask, load_selfmask, read_saliency_card
 from namesake.records import ModelCard
 from namesake.shapes import ImageArray
 

@@ -17,7 +17,7 @@ from torch.nn import functional
 from namesake.encoders import AutomaticConfig, Clip, load_clip
 from namesake.images.geometry import resize_longer_side
 from namesake.masks.crops import CropFeatures, crop_features
-from namesake.masks.presence import present_words, query_points
+from namesake.masks.present_words import present_words, query_points
 from namesake.masks.proposals import MaskSource, Proposals, load_masks_from
 from namesake.names.words import SENTENCES, Sentences
 from namesake.shapes import ImageArray

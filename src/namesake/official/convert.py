@@ -18,26 +18,16 @@ from namesake.encoders.cards import read_card
 from namesake.encoders.preprocess import IMAGENET
 from namesake.encoders.weights import read_state
 from namesake.errors import ConfigError, NamesError, unknown
-from namesake.masks import SelfMask
-from namesake.masks.saliency import save_selfmask
 from namesake.names import read_names
+from namesake.networks import DeepLab, QuerySegmenter, SelfMask
+from namesake.networks.selfmask import save_selfmask
 from namesake.official.load import KINDS, Kind, load_official
 from namesake.records import ModelCard, Names
-from namesake.segmenter import (
-    DeepLab,
-    OpenVocabulary,
-    QuerySegmenter,
-    Segmenter,
-    SegmenterFolder,
-    Settings,
-    closed_set,
-    open_segmenter,
-    open_vocabulary,
-)
-from namesake.segmenter.closed_set import ClosedSet
+from namesake.segmenter import OpenVocabulary, Segmenter, SegmenterFolder, Settings, deeplab, open_segmenter, query
+from namesake.segmenter.deeplab import ClosedSet
 from namesake.segmenter.words import TextSide
 from namesake.systems.runs import Run, claim, write_record
-from namesake.training.saliency import SaliencyModel, open_saliency
+from namesake.training.selfmask import SaliencyModel, open_saliency
 from namesake.workspace import Workspace, stage
 
 NEVER = -1e4
@@ -152,7 +142,7 @@ def _closed_set(path: Path, names: Names) -> Segmenter:
             f"{network.labels - 1} names in the order of its labels (or {network.labels}, if it has no background)."
         )
     settings = Settings(
-        closed_set.KIND, names, architecture=closed_set.architecture_of(network), models=_cards("namedmask", path)
+        deeplab.KIND, names, architecture=deeplab.architecture_of(network), models=_cards("namedmask", path)
     )
     return Segmenter(ClosedSet(network, preprocessing=IMAGENET, device=torch.device("cpu")), settings)
 
@@ -183,10 +173,10 @@ def _open_vocabulary(path: Path, names: Names, *, clip: str | None) -> Segmenter
         preprocessing=IMAGENET,
         device=torch.device("cpu"),
     )
-    facts = open_vocabulary.architecture_of(predictor, clip=source, prompts="bare")
+    facts = query.architecture_of(predictor, clip=source, prompts="bare")
     card = read_card(source, folder=find(source).path or Path(source))
     models = (*_cards("zutis", path), card)
-    return Segmenter(predictor, Settings(open_vocabulary.KIND, names, architecture=facts, models=models))
+    return Segmenter(predictor, Settings(query.KIND, names, architecture=facts, models=models))
 
 
 def _cards(kind: Kind, path: Path) -> tuple[ModelCard, ...]:

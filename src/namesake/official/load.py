@@ -14,8 +14,14 @@ from torch import Tensor
 
 from namesake.encoders.weights import read_state
 from namesake.errors import ConfigError, WeightsError, unknown
-from namesake.masks import SelfMask, load_official_selfmask
-from namesake.segmenter import DeepLab, QuerySegmenter, load_official_deeplab, load_official_zutis
+from namesake.networks import (
+    DeepLab,
+    QuerySegmenter,
+    SelfMask,
+    load_official_deeplab,
+    load_official_selfmask,
+    load_official_zutis,
+)
 
 Kind = Literal["selfmask", "namedmask", "zutis"]
 """Which published code wrote a checkpoint; experts and ReCo+ are written as "namedmask" is."""

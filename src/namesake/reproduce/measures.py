@@ -14,10 +14,9 @@ from namesake.evaluation import evaluate, open_benchmark
 from namesake.evaluation.benchmarks import BACKGROUND, Benchmark
 from namesake.evaluation.confusion import Confusion, fold
 from namesake.evaluation.instances import read_truth
-from namesake.evaluation.mask_quality import mask_fit_by_company, mask_iou_per_name
+from namesake.evaluation.metrics import SIZES, iou_per_label, mean_iou_over_dataset
 from namesake.evaluation.provenance import reading_of
-from namesake.evaluation.scores import iou_per_label, mean_iou_over_dataset
-from namesake.evaluation.sizes import SIZES
+from namesake.evaluation.pseudo_masks import mask_fit_by_company, mask_iou_per_name
 from namesake.evaluation.terms import terms_of
 from namesake.images import read_image
 from namesake.masks.store import open_masks
@@ -26,7 +25,7 @@ from namesake.progress import track
 from namesake.records import Images, Names, PseudoMasks
 from namesake.reproduce.table import Place, Table, Trial, Values
 from namesake.segmenter import Segmenter, load_segmenter
-from namesake.segmenter.named_regions import NamedRegions
+from namesake.segmenter.regions import NamedRegions
 from namesake.shapes import not_sure
 
 TIMED = 64

@@ -7,7 +7,7 @@ from namesake.reproduce.measures import finer_names, objects, semantic, sized, s
 from namesake.reproduce.namedmask import IMAGENET_S, STUFF_MASKS
 from namesake.reproduce.table import Setting, Table
 from namesake.segmenter import Segmenter
-from namesake.segmenter.open_vocabulary import OpenVocabulary
+from namesake.segmenter.query import OpenVocabulary
 
 AP = ("AP", "AP50", "AP75")
 AGNOSTIC = tuple(f"agnostic {column}" for column in AP)

@@ -4,21 +4,14 @@ Closed-set networks (DeepLabv3+), open-vocabulary ones that find objects too, an
 `Segmenter`; a folder says which it is. How a network got its weights is no matter here.
 """
 
-from namesake.segmenter.build import build_maskclip, build_named_regions, build_reference_maps, build_saliency_clip
-from namesake.segmenter.deeplab import DeepLab, DeepLabConfig, load_official_deeplab
-from namesake.segmenter.folder import SegmenterFolder, open_segmenter
-from namesake.segmenter.open_vocabulary import OpenVocabulary, QueryInference
-from namesake.segmenter.query_segmenter import QuerySegmenter, QuerySegmenterConfig, load_official_zutis
+from namesake.segmenter.baselines import build_maskclip, build_named_regions, build_reference_maps, build_saliency_clip
+from namesake.segmenter.query import OpenVocabulary, QueryInference
 from namesake.segmenter.segmenter import Segmenter, load_segmenter
-from namesake.segmenter.settings import Settings
+from namesake.segmenter.settings import SegmenterFolder, Settings, open_segmenter
 
 __all__ = [
-    "DeepLab",
-    "DeepLabConfig",
     "OpenVocabulary",
     "QueryInference",
-    "QuerySegmenter",
-    "QuerySegmenterConfig",
     "Segmenter",
     "SegmenterFolder",
     "Settings",
@@ -26,8 +19,6 @@ __all__ = [
     "build_named_regions",
     "build_reference_maps",
     "build_saliency_clip",
-    "load_official_deeplab",
-    "load_official_zutis",
     "load_segmenter",
     "open_segmenter",
 ]

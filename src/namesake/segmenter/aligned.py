@@ -25,8 +25,8 @@ from namesake.images.geometry import resize_labels, resize_longer_side
 from namesake.masks.proposals import MaskSource, load_masks_from
 from namesake.masks.regions import Regions, paint
 from namesake.names.words import Sentences, words_of
+from namesake.networks.alignment import Alignment, AlignmentConfig
 from namesake.records import Names, Prediction
-from namesake.segmenter.alignment import Alignment, AlignmentConfig
 from namesake.segmenter.classify import compare, decide
 from namesake.segmenter.settings import CONFIG, WEIGHTS, Settings, read_weights
 from namesake.segmenter.words import TextSide

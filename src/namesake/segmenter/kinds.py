@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from namesake.records import Names, Prediction
-from namesake.segmenter import aligned, closed_set, named_regions, open_vocabulary, reference_maps, training_free
+from namesake.segmenter import aligned, deeplab, maskclip, query, reco, regions, saliency_clip
 from namesake.segmenter.settings import Settings
 from namesake.shapes import ImageArray
 
@@ -36,14 +36,14 @@ class TakesNames(Predictor, Protocol):
 
 KINDS: Mapping[str, Callable[[Settings, Path, torch.device], Predictor]] = {
     aligned.KIND: aligned.open_aligned,
-    closed_set.KIND: closed_set.open_closed_set,
-    open_vocabulary.KIND: open_vocabulary.open_open_vocabulary,
-    named_regions.REGIONS: named_regions.open_named_regions,
-    reference_maps.REFERENCE_MAPS: reference_maps.open_reference_maps,
-    training_free.MASKCLIP: training_free.open_maskclip,
-    training_free.SALIENCY_CLIP: training_free.open_saliency_clip,
+    deeplab.KIND: deeplab.open_closed_set,
+    query.KIND: query.open_open_vocabulary,
+    regions.REGIONS: regions.open_named_regions,
+    reco.REFERENCE_MAPS: reco.open_reference_maps,
+    maskclip.MASKCLIP: maskclip.open_maskclip,
+    saliency_clip.SALIENCY_CLIP: saliency_clip.open_saliency_clip,
 }
 """How a segmenter of each kind is opened: from its settings and folder, on a device."""
 
-TILED = (open_vocabulary.OpenVocabulary, aligned.Aligned)
+TILED = (query.OpenVocabulary, aligned.Aligned)
 """Kinds that segment large images tile by tile."""

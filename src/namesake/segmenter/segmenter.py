@@ -20,10 +20,19 @@ from namesake.names import read_names
 from namesake.records import Names, Prediction
 from namesake.segmenter import hub
 from namesake.segmenter.card import write_card
-from namesake.segmenter.folder import FOLDER, SegmenterFolder, find_segmenter, open_segmenter
 from namesake.segmenter.kinds import KINDS, TILED, Predictor, TakesNames
-from namesake.segmenter.open_vocabulary import OpenVocabulary
-from namesake.segmenter.settings import CONFIG, Settings, read_settings, write_settings, write_weights
+from namesake.segmenter.query import OpenVocabulary
+from namesake.segmenter.settings import (
+    CONFIG,
+    FOLDER,
+    SegmenterFolder,
+    Settings,
+    find_segmenter,
+    open_segmenter,
+    read_settings,
+    write_settings,
+    write_weights,
+)
 from namesake.segmenter.tiles import predict_tiled
 from namesake.shapes import ImageArray
 from namesake.workspace import read_manifest, write_atomically

@@ -1,6 +1,6 @@
-"""A segmenter's `config.json` and `model.safetensors`, in and out: what it is, which names it knows, what it weighs.
+"""A segmenter on disk: its folder (its own, or within a run's), its `config.json` and its `model.safetensors`.
 
-It knows no network; what `architecture` means is the kind's own matter.
+The meaning of `architecture` belongs to each kind.
 """
 
 import dataclasses
@@ -16,10 +16,11 @@ from torch import Tensor
 
 from namesake.encoders.preprocess import IMAGENET, Preprocessing
 from namesake.errors import WeightsError
-from namesake.records import ModelCard, Names
+from namesake.records import Artifact, ModelCard, Names
 from namesake.tensors import ImageBatch
-from namesake.workspace import write_atomically, write_json
+from namesake.workspace import read_manifest, write_atomically, write_json
 
+FOLDER = "segmenter"
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 FORMAT = 1
@@ -156,3 +157,43 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
         return load_file(path)
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path} is damaged ({error}). Copy it again, or make it again.") from error
+
+
+@dataclass(frozen=True)
+class SegmenterFolder(Artifact):
+    """A segmenter on disk; `load_segmenter(folder)` makes it ready.
+
+    Attributes:
+        names: What it segments.
+        kind: How.
+    """
+
+    names: Names = field(default_factory=lambda: Names(()))
+    kind: str = ""
+
+
+def open_segmenter(folder: Path) -> SegmenterFolder:
+    """The record of a segmenter on disk; `folder` is its own, or that of the run that holds it.
+
+    Raises:
+        WeightsError: There is none.
+    """
+    where = find_segmenter(folder)
+    settings = read_settings(where)
+    counts = (read_manifest(where) or {}).get("counts", {"names": len(settings.names)})
+    return SegmenterFolder(where, counts=counts, models=settings.models, names=settings.names, kind=settings.kind)
+
+
+def find_segmenter(folder: Path) -> Path:
+    """Folder of the segmenter itself, of its own or that of the run that holds it.
+
+    Raises:
+        WeightsError: There is none.
+    """
+    for place in (folder, folder / FOLDER):
+        if (place / CONFIG).is_file():
+            return place
+    raise WeightsError(
+        f"expected a segmenter in {folder} or {folder / FOLDER}, found no {CONFIG}. "
+        "Give the folder of a run that is finished, or continue the run with the command that began it."
+    )

@@ -16,11 +16,11 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from namesake.images.geometry import Box, crop, resize, resize_longer_side
+from namesake.networks.zutis import Proposals
 from namesake.records import Instances, Prediction
 from namesake.segmenter.aligned import Aligned
 from namesake.segmenter.instances import name_proposals, suppress
-from namesake.segmenter.open_vocabulary import FEWEST_PATCHES, OpenVocabulary
-from namesake.segmenter.query_segmenter import Proposals
+from namesake.segmenter.query import FEWEST_PATCHES, OpenVocabulary
 from namesake.shapes import ImageArray
 
 SHARED = 4

@@ -18,7 +18,7 @@ from typing import Any
 from namesake.encoders.presets import MODERN
 from namesake.masks import VotingConfig, voted_masks
 from namesake.records import Images, Names
-from namesake.training.saliency import MINI_SALIENCY, SaliencyModel, SaliencyTrainingConfig, train_saliency
+from namesake.training.selfmask import MINI_SALIENCY, SaliencyModel, SaliencyTrainingConfig, train_saliency
 from namesake.workspace import run_now
 
 

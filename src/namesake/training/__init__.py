@@ -4,11 +4,10 @@ Samples are functions of a seed and their number, losses are pure functions, and
 where it was. What the networks look like, and how they predict, is the business of `segmenter` and `masks`.
 """
 
+from namesake.training.deeplab import MINI_TRAINING, TrainingConfig, train_segmenter
 from namesake.training.experts import MINI_EXPERTS, ExpertsConfig, relabel_with_experts
-from namesake.training.query_config import MINI_QUERY_TRAINING, QueryTrainingConfig
-from namesake.training.query_segmenter import train_query_segmenter
-from namesake.training.saliency import MINI_SALIENCY, SaliencyModel, SaliencyTrainingConfig, train_saliency
-from namesake.training.segmenter import MINI_TRAINING, TrainingConfig, train_segmenter
+from namesake.training.query import MINI_QUERY_TRAINING, QueryTrainingConfig, train_query_segmenter
+from namesake.training.selfmask import MINI_SALIENCY, SaliencyModel, SaliencyTrainingConfig, train_saliency
 
 __all__ = [
     "MINI_EXPERTS",

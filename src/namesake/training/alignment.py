@@ -19,15 +19,15 @@ from namesake.encoders.patches import PatchEncoder, load_patch_encoder
 from namesake.masks.proposals import load_masks_from
 from namesake.masks.region_labels import RegionLabels
 from namesake.names.words import Sentences
+from namesake.networks.alignment import Alignment, AlignmentConfig, Module
 from namesake.records import Images, ModelCard, Names
 from namesake.segmenter import Segmenter, SegmenterFolder, Settings, open_segmenter
 from namesake.segmenter.aligned import KIND, Aligned, AlignedInference, architecture_of
-from namesake.segmenter.alignment import Alignment, AlignmentConfig, Module
 from namesake.segmenter.words import TextSide
 from namesake.training.contrast import Kind as Loss
 from namesake.training.contrast import contrast
 from namesake.training.fit import fit, forget
-from namesake.training.region_samples import RegionSample, RegionSamples, Use
+from namesake.training.samples.regions import RegionSample, RegionSamples, Use
 from namesake.workspace import stage
 
 

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from namesake.images import read_image
 from namesake.images.geometry import limit_longer_side, resize_labels
-from namesake.segmenter.open_vocabulary import Certainty, OpenVocabulary
+from namesake.segmenter.query import Certainty, OpenVocabulary
 from namesake.segmenter.settings import Settings
-from namesake.training.dataset import Examples, read_line
+from namesake.training.samples.archives import Examples, read_line
 
 IMAGES = 400
 """Archive images that are looked at, as many of each archive; at least one."""

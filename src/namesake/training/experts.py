@@ -26,14 +26,14 @@ from namesake.images import read_ahead
 from namesake.masks import rle
 from namesake.masks.store import MaskWriter, count_masks, open_masks, read_masks, read_skipped
 from namesake.names.prompts import embed
+from namesake.networks.deeplab import DeepLab, DeepLabConfig
 from namesake.progress import track
 from namesake.records import Archives, Images, Names, Prediction, PseudoMask, PseudoMasks
 from namesake.segmenter import Segmenter, Settings
-from namesake.segmenter.closed_set import KIND, ClosedSet
-from namesake.segmenter.deeplab import DeepLab, DeepLabConfig
-from namesake.training.dataset import Examples, read_examples
+from namesake.segmenter.deeplab import KIND, ClosedSet
+from namesake.training.deeplab import TrainingConfig, train_network
 from namesake.training.fit import forget
-from namesake.training.segmenter import TrainingConfig, train_network
+from namesake.training.samples.archives import Examples, read_examples
 from namesake.workspace import stage
 
 BATCHES_A_SHARD = 64

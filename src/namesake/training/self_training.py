@@ -14,7 +14,7 @@ from namesake.masks import rle
 from namesake.masks.store import MaskWriter
 from namesake.progress import track
 from namesake.records import Images, Instances, PseudoMask, PseudoMasks
-from namesake.segmenter.open_vocabulary import OpenVocabulary
+from namesake.segmenter.query import OpenVocabulary
 from namesake.segmenter.settings import Settings
 from namesake.workspace import write_json
 

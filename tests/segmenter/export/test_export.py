@@ -13,9 +13,10 @@ from typer.testing import CliRunner
 from namesake.cli import app
 from namesake.encoders.preprocess import IMAGENET
 from namesake.errors import ConfigError, ImagesError, WeightsError
+from namesake.networks import DeepLab, DeepLabConfig
 from namesake.records import Names
-from namesake.segmenter import DeepLab, DeepLabConfig, Segmenter, Settings
-from namesake.segmenter.closed_set import KIND, ClosedSet, architecture_of
+from namesake.segmenter import Segmenter, Settings
+from namesake.segmenter.deeplab import KIND, ClosedSet, architecture_of
 from namesake.segmenter.export import Check, Written, export_segmenter
 from namesake.segmenter.export.write import _open_onnx, _open_torch, accept
 

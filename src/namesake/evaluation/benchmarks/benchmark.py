@@ -16,7 +16,7 @@ BACKGROUND = "background"
 ROTATED = {5, 6, 7, 8}
 """EXIF orientations that exchange height and width."""
 Measure = Literal["images", "foreground", "boundary", "sizes"]
-"""Scores beside those of the dataset's table of counts; see `namesake.evaluation.measures`."""
+"""Scores beside those of the dataset's table of counts; see `namesake.evaluation.metrics`."""
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ from torch.nn.utils import parametrize
 
 from namesake.encoders import Preprocessing
 from namesake.errors import ConfigError
+from namesake.networks.deeplab import DeepLab
+from namesake.networks.zutis import QuerySegmenter
 from namesake.segmenter.classify import compare
-from namesake.segmenter.closed_set import ClosedSet
-from namesake.segmenter.deeplab import DeepLab
-from namesake.segmenter.open_vocabulary import FEWEST_PATCHES, OpenVocabulary
-from namesake.segmenter.query_segmenter import QuerySegmenter
+from namesake.segmenter.deeplab import ClosedSet
+from namesake.segmenter.query import FEWEST_PATCHES, OpenVocabulary
 from namesake.segmenter.segmenter import Segmenter
 
 Precision = Literal["float32", "float16", "int8"]

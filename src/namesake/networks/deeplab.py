@@ -1,0 +1,184 @@
+"""DeepLabv3+: normalised images in, one logit a label and pixel out; it knows no names.
+
+Encoder-Decoder with Atrous Separable Convolution for Semantic Image Segmentation, https://arxiv.org/abs/1802.02611, in
+the form and state-dict layout of the published NamedMask weights: output stride 8, depthwise-separable convolutions in
+the head without a normalisation between depthwise and pointwise part.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from namesake.encoders.bottleneck import ResNet, sizes_of
+from namesake.encoders.weights import fill, read_state
+from namesake.errors import WeightsError
+from namesake.tensors import ImageBatch, LogitsBatch
+
+LAST = "classifier.classifier.3.weight"
+
+
+@dataclass(frozen=True)
+class DeepLabConfig:
+    """Sizes of a DeepLabv3+; the defaults are NamedMask's.
+
+    Attributes:
+        stem: Channels of the backbone's stem; paper: 64.
+        hidden_sizes: Output channels of the backbone's four stages; paper: 256, 512, 1024, 2048.
+        depths: Blocks of the four stages; paper: 3, 4, 6, 3.
+        output_stride: Pixels a step of the last feature map; paper: 8.
+        low_level: Channels that the first stage's output is projected to; paper: 48.
+        aspp: Channels of the atrous spatial pyramid and of the decoder; paper: 256.
+        atrous_rates: Dilations of the pyramid's three 3x3 branches; paper: 12, 24, 36.
+        dropout: After the pyramid, in training; paper: 0.1.
+        backbone_momentum: Of the backbone's batch normalisation; code: 0.01, which wants hundreds of updates to settle.
+    """
+
+    stem: int = 64
+    hidden_sizes: tuple[int, ...] = (256, 512, 1024, 2048)
+    depths: tuple[int, ...] = (3, 4, 6, 3)
+    output_stride: int = 8
+    low_level: int = 48
+    aspp: int = 256
+    atrous_rates: tuple[int, ...] = (12, 24, 36)
+    dropout: float = 0.1
+    backbone_momentum: float = 0.01
+
+
+@final
+class DeepLab(nn.Module):
+    """DeepLabv3+ with `labels` outputs, background included; `module(x)` gives logits at the size of `x`."""
+
+    def __init__(self, labels: int, *, config: DeepLabConfig = DeepLabConfig()) -> None:
+        super().__init__()
+        self.labels, self.config = labels, config
+        self.backbone = ResNet(
+            stem=config.stem,
+            hidden_sizes=config.hidden_sizes,
+            depths=config.depths,
+            output_stride=config.output_stride,
+            momentum=config.backbone_momentum,
+        )
+        self.classifier = _Head(labels, config)
+
+    def forward(self, x: ImageBatch) -> LogitsBatch:
+        """Logits [batch, labels, height, width], upsampled bilinearly to the pixels of `x`."""
+        return _resize(self.coarse(x), like=x)
+
+    def coarse(self, x: ImageBatch) -> Float[Tensor, "batch labels rows columns"]:
+        """Logits at stride 4, before the upsampling."""
+        low, high = self.backbone(x)
+        logits: Tensor = self.classifier(low, high)
+        return logits
+
+
+@final
+class _Head(nn.Module):
+    def __init__(self, labels: int, config: DeepLabConfig) -> None:
+        super().__init__()
+        wide = config.aspp
+        self.project = _convolution(config.hidden_sizes[0], config.low_level)
+        self.aspp = _Pyramid(config.hidden_sizes[-1], wide, config.atrous_rates, config.dropout)
+        self.classifier = nn.Sequential(
+            _Separable(config.low_level + wide, wide, dilation=1),
+            nn.BatchNorm2d(wide),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(wide, labels, 1),
+        )
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight)
+
+    def forward(
+        self, low: Float[Tensor, "batch low rows columns"], high: Float[Tensor, "batch high rows_8 columns_8"]
+    ) -> Float[Tensor, "batch labels rows columns"]:
+        fine = self.project(low)
+        logits: Tensor = self.classifier(torch.cat([fine, _resize(self.aspp(high), like=fine)], dim=1))
+        return logits
+
+
+@final
+class _Pyramid(nn.Module):
+    """Atrous spatial pyramid pooling: 1x1, three dilated 3x3 and the image's mean, side by side."""
+
+    def __init__(self, channels: int, wide: int, rates: Sequence[int], dropout: float) -> None:
+        super().__init__()
+        dilated = [
+            nn.Sequential(_Separable(channels, wide, dilation=rate), nn.BatchNorm2d(wide), nn.ReLU(inplace=True))
+            for rate in rates
+        ]
+        pooled = nn.Sequential(nn.AdaptiveAvgPool2d(1), *_convolution(channels, wide))
+        self.convs = nn.ModuleList([_convolution(channels, wide), *dilated, pooled])
+        self.project = nn.Sequential(*_convolution(wide * (len(rates) + 2), wide), nn.Dropout(dropout))
+
+    def forward(self, x: Float[Tensor, "batch high rows columns"]) -> Float[Tensor, "batch wide rows columns"]:
+        branches = [branch(x) for branch in self.convs]
+        branches[-1] = _resize(branches[-1], like=x)
+        wide: Tensor = self.project(torch.cat(branches, dim=1))
+        return wide
+
+
+@final
+class _Separable(nn.Module):
+    """3x3 depthwise then 1x1 pointwise convolution."""
+
+    def __init__(self, channels: int, wide: int, *, dilation: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=dilation, dilation=dilation, groups=channels, bias=False),
+            nn.Conv2d(channels, wide, 1, bias=False),
+        )
+
+    def forward(self, x: Float[Tensor, "batch channels rows columns"]) -> Float[Tensor, "batch wide rows columns"]:
+        wide: Tensor = self.body(x)
+        return wide
+
+
+def _convolution(channels: int, wide: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(channels, wide, 1, bias=False), nn.BatchNorm2d(wide), nn.ReLU(inplace=True))
+
+
+def _resize(x: Tensor, *, like: Tensor) -> Tensor:
+    return functional.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def load_official_deeplab(path_or_state: str | Path | Mapping[str, Tensor]) -> DeepLab:
+    """Build the network that a published NamedMask, expert or ReCo+ checkpoint belongs to, and fill it.
+
+    Args:
+        path_or_state: A file written by `torch.save`, or its content: a state dict, flat or under "model" or
+            "state_dict". The number of labels and the backbone's sizes are read from it.
+
+    Returns:
+        The network in evaluation mode, on the CPU.
+
+    Raises:
+        WeightsError: The file is missing or unreadable, or its keys do not fit; the misfits are listed.
+    """
+    state = read_state(path_or_state)
+    if LAST not in state or not state[LAST].ndim:
+        raise WeightsError(
+            f"expected a DeepLabv3+ checkpoint with the key {LAST}, found {len(state)} keys such as "
+            f"{', '.join(list(state)[:3]) or 'none'}. Check that the file is a NamedMask, expert or ReCo+ checkpoint."
+        )
+    backbone = {key.removeprefix("backbone."): value for key, value in state.items() if key.startswith("backbone.")}
+    with torch.device("meta"):  # weights are not drawn only to be replaced
+        network = DeepLab(state[LAST].shape[0], config=with_backbone(DeepLabConfig(), backbone))
+    network = network.to_empty(device="cpu")
+    fill(network, state, what="the DeepLabv3+ checkpoint")
+    return network.eval()
+
+
+def with_backbone(config: DeepLabConfig, backbone: Mapping[str, Tensor]) -> DeepLabConfig:
+    """The same configuration with the sizes of a backbone's torchvision-style state dict.
+
+    Raises:
+        WeightsError: The state is not that of a bottleneck ResNet.
+    """
+    stem, hidden_sizes, depths = sizes_of(backbone)
+    return replace(config, stem=stem, hidden_sizes=hidden_sizes, depths=depths)

@@ -1,0 +1,249 @@
+"""Normalised images in; mask proposals, and dense tokens in the joint space of image and text, out; it knows no names.
+
+ZUTIS, https://arxiv.org/abs/2304.14376, section 3.3 and Figure 2, in the form and state-dict layout of the published
+weights: a CLIP vision transformer, tokens upsampled twofold, and a decoder with learned queries that the encoder gets
+no gradient from. The tokens are compared with text embeddings by `classify.compare`, without temperature.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal, NamedTuple, final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from namesake.encoders.weights import fill, read_state
+from namesake.errors import ConfigError, WeightsError
+from namesake.networks.clip_vit import ClipVit, ClipVitConfig, clip_vit_from, sizes_of
+from namesake.networks.query_decoder import QueryDecoder
+from namesake.tensors import ImageBatch, PatchFeatures
+
+
+@dataclass(frozen=True)
+class QuerySegmenterConfig:
+    """Sizes of a query segmenter; the defaults are those of the published ViT-B/16.
+
+    Attributes:
+        encoder: Sizes of the vision transformer.
+        queries: Mask proposals an image; code: 100.
+        layers: Of the decoder; paper: 6.
+        heads: Attention heads of a decoder layer; code: 8.
+        mlp: Width of a decoder layer's hidden layer; code: 2048.
+        hidden: Width of the hidden layers before and after the decoder; code: 256.
+        resize_positions: How position embeddings are brought to another grid; see `ClipVit`.
+        stop_gradient: The encoder learns from the naming of pixels alone, not from the decoder's masks; paper: yes.
+    """
+
+    encoder: ClipVitConfig = field(default_factory=ClipVitConfig)
+    queries: int = 100
+    layers: int = 6
+    heads: int = 8
+    mlp: int = 2048
+    hidden: int = 256
+    resize_positions: Literal["published", "size"] = "published"
+    stop_gradient: bool = True
+
+
+class Proposals(NamedTuple):
+    """What the network says of a batch, on a grid of twice as many rows and columns as there are patches.
+
+    Attributes:
+        layer_mask_probs: Probabilities of every decoder layer in training, of the last one alone otherwise.
+        tokens: L2-normalised, in the joint space.
+    """
+
+    layer_mask_probs: Float[Tensor, "batch layers queries rows columns"]
+    tokens: PatchFeatures
+
+    @property
+    def mask_probs(self) -> Float[Tensor, "batch queries rows columns"]:
+        """Probabilities of the last decoder layer."""
+        return self.layer_mask_probs[:, -1]
+
+
+@final
+class QuerySegmenter(nn.Module):
+    """The network; all of it is trained.
+
+    `texts` [words, joint] are what its tokens are compared with. They are no weights: they are neither trained nor in
+    the state dict, and may be replaced at any time.
+
+    Args:
+        config: Sizes.
+
+    Raises:
+        ConfigError: The encoder's tokens cannot be shared out among the decoder's heads.
+    """
+
+    def __init__(self, config: QuerySegmenterConfig = QuerySegmenterConfig()) -> None:
+        super().__init__()
+        self.config = config
+        dim = config.encoder.dim
+        if dim % config.heads or dim % 4:
+            raise ConfigError(
+                f"heads is {config.heads} and the encoder's tokens have {dim} channels, expected a multiple of both "
+                "heads and 4. Choose another number of heads, or another CLIP."
+            )
+        self.query_embed = nn.Parameter(torch.randn(config.queries, dim))
+        self.encoder = ClipVit(config.encoder, resize_positions=config.resize_positions)
+        self.ffn1 = _Mlp(dim, config.hidden)
+        self.ffn2 = _Mlp(dim, config.hidden)
+        self.decoder = QueryDecoder(dim, heads=config.heads, mlp=config.mlp, layers=config.layers)
+        self.texts: Float[Tensor, "words joint"]
+        self.register_buffer("texts", torch.zeros(0, config.encoder.joint), persistent=False)
+
+    def forward(self, x: ImageBatch, *, centre: Float[Tensor, "batch"] | None = None) -> Proposals:
+        """Proposals and tokens of normalised images; up to a patch less a pixel at the right and bottom is unseen.
+
+        Args:
+            x: The images.
+            centre: The number taken off all values of an image's projected tokens; their own mean if None. Tiles of
+                one image share that of the whole.
+        """
+        fine = self.features(x)
+        seen = fine.detach() if self.config.stop_gradient else fine
+        return Proposals(self.propose(seen), _normalise(fine @ self.encoder.proj, centre))
+
+    def features(self, x: ImageBatch) -> PatchFeatures:
+        """The encoder's tokens, upsampled twofold."""
+        coarse = self.encoder(x).permute(0, 3, 1, 2)
+        fine = functional.interpolate(coarse, scale_factor=2.0, mode="bilinear", align_corners=False)
+        return fine.permute(0, 2, 3, 1)
+
+    def centre(self, x: ImageBatch) -> Float[Tensor, "batch"]:
+        """Mean of all values of each image's projected tokens."""
+        means: Tensor = (self.features(x) @ self.encoder.proj).float().mean(dim=(1, 2, 3))
+        return means
+
+    def propose(self, features: PatchFeatures) -> Float[Tensor, "batch layers queries rows columns"]:
+        """Mask probabilities from upsampled features: those of every decoder layer in training, else the last one's."""
+        memory = self.ffn1(features)
+        positions = sine_positions(*features.shape[1:], device=features.device).to(memory)
+        outputs = self.decoder(self.query_embed, memory.flatten(1, 2), positions=positions)
+        queries = self.ffn2(outputs if self.training else outputs[:, -1:])
+        queries = queries / queries.norm(dim=-1, keepdim=True)
+        return torch.einsum("blqd,brcd->blqrc", queries, memory).float().sigmoid()
+
+    def name_with(self, texts: Float[Tensor, "words joint"]) -> "QuerySegmenter":
+        """Set the text embeddings that tokens are compared with, background first; they are normalised.
+
+        Raises:
+            WeightsError: They are not as long as the tokens.
+        """
+        joint = self.config.encoder.joint
+        if texts.ndim != 2 or texts.shape[1] != joint:
+            raise WeightsError(
+                f"expected text embeddings [words, {joint}], found {list(texts.shape)}. Encode the names with the text "
+                "encoder of the CLIP that the network started from."
+            )
+        self.texts = functional.normalize(texts.to(self.encoder.proj.detach()), dim=1)
+        return self
+
+
+class _Mlp(nn.Module):
+    """Three layers, the first two followed by ReLU."""
+
+    def __init__(self, dim: int, hidden: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(dim, hidden), nn.Linear(hidden, hidden), nn.Linear(hidden, dim)])
+
+    def forward(self, x: Float[Tensor, "... dim"]) -> Float[Tensor, "... dim"]:
+        first, second, last = self.layers
+        out: Tensor = last(functional.relu(second(functional.relu(first(x)))))
+        return out
+
+
+def sine_positions(
+    rows: int, columns: int, dim: int, *, device: torch.device | None = None
+) -> Float[Tensor, "nodes dim"]:
+    """Fixed position encoding of a grid, row by row: half of the channels (a multiple of 4) each for row and column.
+
+    DETR, https://arxiv.org/abs/2005.12872, appendix A.4: coordinates from 1, brought to (0, 2 pi], times frequencies
+    from 1 down to 1 / 10,000; sine and cosine of each in turn.
+    """
+    each = dim // 2
+    frequency = 10_000.0 ** (-2 * (torch.arange(each, device=device) // 2) / each)
+
+    def encode(count: int) -> Float[Tensor, "count each"]:
+        steps = torch.arange(1, count + 1, device=device)
+        steps = steps / (steps[-1] + 1e-6) * (2 * torch.pi)
+        angle = steps[:, None] * frequency
+        return torch.stack([angle[:, 0::2].sin(), angle[:, 1::2].cos()], dim=2).flatten(1)
+
+    down = encode(rows)[:, None].expand(rows, columns, each)
+    along = encode(columns)[None].expand(rows, columns, each)
+    return torch.cat([down, along], dim=2).flatten(0, 1)
+
+
+def _normalise(tokens: PatchFeatures, centre: Float[Tensor, "batch"] | None = None) -> PatchFeatures:
+    """LayerNorm over rows, columns and channels of an image together, without weights, then L2 over channels.
+
+    Only the published code has the LayerNorm. It takes one mean from all of an image's values; its scale goes with the
+    length, so a `centre` that is given is all that it adds.
+    """
+    centred: Tensor = (
+        functional.layer_norm(tokens, tokens.shape[1:]) if centre is None else tokens - centre[:, None, None, None]
+    )
+    length: Tensor = centred.norm(dim=-1, keepdim=True)
+    return centred / (length + 1e-7)
+
+
+def query_segmenter_from(clip: nn.Module, *, config: QuerySegmenterConfig = QuerySegmenterConfig()) -> QuerySegmenter:
+    """A network to be trained: a CLIP's encoder, and a decoder drawn from torch's random numbers.
+
+    Args:
+        clip: `CLIPModel` (a `Clip` has it as `.model`) or `CLIPVisionModelWithProjection` of transformers.
+        config: Sizes of all but the encoder, which are the CLIP's.
+
+    Raises:
+        WeightsError: It has no vision transformer of CLIP's kind.
+        ConfigError: Its tokens cannot be shared out among the decoder's heads.
+    """
+    encoder = clip_vit_from(clip, resize_positions=config.resize_positions)
+    network = QuerySegmenter(replace(config, encoder=encoder.config))
+    network.encoder = encoder
+    return network
+
+
+def load_official_zutis(
+    path_or_state: str | Path | Mapping[str, Tensor], *, text_embeddings: Float[Tensor, "words joint"]
+) -> QuerySegmenter:
+    """Build the network that a published ZUTIS checkpoint (ViT-B/16, ViT-B/32) belongs to, and fill it.
+
+    Args:
+        path_or_state: A file written by `torch.save`, or its content: a state dict, flat or under "model" or
+            "state_dict". Sizes are read from it.
+        text_embeddings: Of "background" and the names, in label order. The checkpoint holds none. The published ones
+            are bare names without a template, encoded by the CLIP of the same architecture.
+
+    Returns:
+        The network in evaluation mode, on the CPU.
+
+    Raises:
+        WeightsError: The file is missing or unreadable, its keys do not fit (they are listed), or the text embeddings
+            are of another length.
+    """
+    state = read_state(path_or_state)
+    prefix = "encoder."
+    sizes = sizes_of({key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)})
+    try:
+        config = QuerySegmenterConfig(
+            encoder=sizes,
+            queries=len(state["query_embed"]),
+            layers=len({key.split(".")[2] for key in state if key.startswith("decoder.layers.")}),
+            mlp=len(state["decoder.layers.0.linear1.weight"]),
+            hidden=len(state["ffn1.layers.0.weight"]),
+        )
+    except (KeyError, IndexError, TypeError) as error:
+        raise WeightsError(
+            f"expected a ZUTIS checkpoint with its decoder, found none under {error} among {len(state)} keys. "
+            "Check that the file is a whole ZUTIS model."
+        ) from error
+    with torch.device("meta"):  # weights are not drawn only to be replaced
+        network = QuerySegmenter(config)
+    network = network.to_empty(device="cpu")
+    fill(network, state, what="the ZUTIS checkpoint")
+    return network.name_with(text_embeddings).eval()

@@ -1,0 +1,258 @@
+"""Images of one size and any names in; label maps and objects of a trained query segmenter out: the kind `query`.
+
+ZUTIS, https://arxiv.org/abs/2304.14376, section 3.3 (inference). The names that it was trained with lie in the folder
+with their text embeddings; other names are encoded when they are asked for.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from namesake.encoders import Preprocessing
+from namesake.encoders.preprocess import IMAGENET
+from namesake.encoders.weights import fill
+from namesake.errors import ConfigError, WeightsError
+from namesake.images.geometry import resize
+from namesake.names.words import with_background, words_of
+from namesake.networks.clip_vit import ClipVitConfig
+from namesake.networks.zutis import Proposals, QuerySegmenter, QuerySegmenterConfig
+from namesake.records import Names, Prediction
+from namesake.segmenter.classify import compare, decide
+from namesake.segmenter.instances import TEMPERATURE, Likeness, find_instances
+from namesake.segmenter.settings import CONFIG, WEIGHTS, Settings, read_weights
+from namesake.segmenter.words import Prompts, TextSide, Words
+from namesake.shapes import ImageArray
+
+KIND = "query"
+TEXTS = "texts"
+"""Name of the text embeddings in `model.safetensors`: float32 [words, joint]."""
+FEWEST_PATCHES = 2
+
+
+@dataclass(frozen=True)
+class QueryInference:
+    """How objects and labels are read off a query segmenter; the defaults are the published code's."""
+
+    nms: float = 0.3
+    """IoU above which the less sure of two objects of one name is dropped; 1 keeps all; code: 0.3."""
+    likeness: Likeness = "sigmoid"
+    """Probability of an object's name: "sigmoid" of each cosine alone (code), or "softmax" over all names (paper)."""
+    likeness_temperature: float = TEMPERATURE
+    """Scale of the cosines in it; code: 5."""
+    fit: Literal["published", "patches"] = "published"
+    """Sides that are no multiple of the patch: the rest is unseen and the map stretched over it (code), or the image is
+    resized to the nearest multiple ("patches")."""
+    mark_unsure: bool = False
+    """Pixels below their name's least confidence are "not sure"; code: no."""
+
+
+@dataclass(frozen=True)
+class Certainty:
+    """What turns cosines into confidence, and which confidence is too low to name a pixel; found on pseudo-labels.
+
+    Attributes:
+        temperature: Scale of the cosines in the softmax.
+        least: Confidence below which a pixel of a word's label is "not sure", by word; that of 0 is background's.
+        least_elsewhere: The same for words without one.
+    """
+
+    temperature: float = 1.0
+    least: Mapping[str, float] = field(default_factory=dict)
+    least_elsewhere: float = 0.0
+
+    def by_label(self, words: Words) -> list[float] | None:
+        """The least confidence of each label from 0 on; None where any will do."""
+        if not self.least and not self.least_elsewhere:
+            return None
+        first = {label: word for word, label in reversed(list(zip(words.words, words.labels, strict=True)))}
+        return [self.least.get(first[label], self.least_elsewhere) for label in range(max(words.labels) + 1)]
+
+
+@final
+class OpenVocabulary:
+    """A query segmenter with names, ready to predict.
+
+    Args:
+        network: It may be shared by several of these.
+        names: What to segment.
+        texts: Encodes them.
+        preprocessing: How the network wants its input normalised.
+        device: Where it computes.
+        inference: How objects are read off.
+        certainty: How sure a pixel is, and has to be.
+    """
+
+    def __init__(
+        self,
+        network: QuerySegmenter,
+        names: Names,
+        *,
+        texts: TextSide,
+        preprocessing: Preprocessing,
+        device: torch.device,
+        inference: QueryInference = QueryInference(),
+        certainty: Certainty = Certainty(),
+    ) -> None:
+        self.network, self.names, self.text_side = network.to(device).eval(), names, texts
+        self.preprocessing, self.device = preprocessing, device
+        self.inference, self.certainty = inference, certainty
+        self.words = texts.words(with_background(names))
+        self.texts = self.words.texts.to(device)
+        self.least = certainty.by_label(self.words) if inference.mark_unsure else None
+
+    def with_names(self, names: Names) -> "OpenVocabulary":
+        """The same network with other names.
+
+        Raises:
+            NamesError: There is none.
+            WeightsError: A word is new, and the text encoder cannot be loaded or does not fit.
+        """
+        return self._but(names=names)
+
+    def with_inference(self, inference: QueryInference) -> "OpenVocabulary":
+        """The same network, read off in another way."""
+        return self._but(inference=inference)
+
+    def with_certainty(self, certainty: Certainty) -> "OpenVocabulary":
+        """The same network, with another measure of what is sure."""
+        return self._but(certainty=certainty)
+
+    def _but(
+        self,
+        *,
+        names: Names | None = None,
+        inference: QueryInference | None = None,
+        certainty: Certainty | None = None,
+    ) -> "OpenVocabulary":
+        return OpenVocabulary(
+            self.network,
+            self.names if names is None else names,
+            texts=self.text_side,
+            preprocessing=self.preprocessing,
+            device=self.device,
+            inference=inference or self.inference,
+            certainty=certainty or self.certainty,
+        )
+
+    @torch.inference_mode()
+    def predict(self, images: Sequence[ImageArray], *, height: int, width: int) -> list[Prediction]:
+        """Labels, confidence and objects of height x width, from one forward pass."""
+        found: Proposals = self.network(self.input(images, to_patches=self.inference.fit == "patches"))
+        with torch.autocast(self.device.type, enabled=False):
+            cosines = self.compare(found)
+            return [
+                self._read(cosines[i], found.mask_probs[i], found.tokens[i], height=height, width=width)
+                for i in range(len(images))
+            ]
+
+    def input(self, images: Sequence[ImageArray], *, to_patches: bool) -> Float[Tensor, "batch 3 height width"]:
+        """Images of one size as the network wants them; sides of fewer than two patches are stretched to two.
+
+        Args:
+            images: RGB.
+            to_patches: Resize to the nearest multiple of the patch.
+        """
+        patch, sides = self.network.config.encoder.patch, images[0].shape[:2]
+        wanted = [max(FEWEST_PATCHES * patch, round(side / patch) * patch if to_patches else side) for side in sides]
+        if tuple(wanted) != sides:
+            images = [resize(image, height=wanted[0], width=wanted[1]) for image in images]
+        return self.preprocessing.normalise(images).to(self.device)
+
+    def compare(self, found: Proposals) -> Float[Tensor, "batch words rows columns"]:
+        """Cosines of all tokens with all words, times the temperature that makes them calibrated logits."""
+        return compare(found.tokens.float(), self.texts, temperature=self.certainty.temperature)
+
+    def labels(self, logits: Float[Tensor, "words rows columns"], *, height: int, width: int) -> Prediction:
+        """Labels and confidence from logits of any resolution."""
+        return decide(logits, height=height, width=width, labels=self.words.labels, least=self.least)
+
+    def _read(
+        self,
+        logits: Float[Tensor, "words rows columns"],
+        mask_probs: Float[Tensor, "queries rows columns"],
+        tokens: Float[Tensor, "rows columns joint"],
+        *,
+        height: int,
+        width: int,
+    ) -> Prediction:
+        objects = find_instances(
+            mask_probs,
+            tokens,
+            self.texts,
+            names=self.names,
+            height=height,
+            width=width,
+            labels=self.words.labels,
+            overlap=None if self.inference.nms >= 1 else self.inference.nms,
+            likeness=self.inference.likeness,
+            temperature=self.inference.likeness_temperature,
+        )
+        return replace(self.labels(logits, height=height, width=width), instances=objects)
+
+    def weights(self) -> dict[str, Tensor]:
+        """The network's weights, and the text embeddings of the names."""
+        return self.network.state_dict() | {TEXTS: self.texts}
+
+
+def architecture_of(predictor: OpenVocabulary, *, clip: str, prompts: Prompts) -> dict[str, Any]:
+    """What `config.json` says of the network, its text encoder, and how it is read off."""
+    return {
+        "network": asdict(predictor.network.config),
+        "clip": clip,
+        "prompts": prompts,
+        "inference": asdict(predictor.inference),
+        "certainty": asdict(predictor.certainty),
+    }
+
+
+def open_open_vocabulary(settings: Settings, folder: Path, device: torch.device) -> OpenVocabulary:
+    """Build the network that the settings describe, and fill it from the folder; no text encoder is loaded.
+
+    Raises:
+        WeightsError: The weights are missing, damaged, or do not fit the network or the names.
+    """
+    facts, weights = settings.architecture, read_weights(folder)
+    try:
+        sizes = dict(facts["network"])
+        config = QuerySegmenterConfig(**(sizes | {"encoder": ClipVitConfig(**sizes["encoder"])}))
+        inference, certainty = QueryInference(**facts["inference"]), Certainty(**facts["certainty"])
+        source, prompts = str(facts["clip"]), facts["prompts"]
+        with torch.device("meta"):  # weights are not drawn only to be replaced
+            network = QuerySegmenter(config)
+    except (KeyError, TypeError, ValueError, ConfigError) as error:
+        raise WeightsError(f"{folder / CONFIG} describes no query segmenter ({error}). Make it again.") from error
+    network = network.to_empty(device="cpu")
+    embeddings = weights.pop(TEXTS, torch.zeros(0, 0))
+    fill(network, weights, what=str(folder / WEIGHTS))
+    texts = TextSide(
+        source,
+        prompts=prompts,
+        joint=config.encoder.joint,
+        device=str(device),
+        known=_known(settings.names, embeddings, joint=config.encoder.joint, folder=folder),
+    )
+    return OpenVocabulary(
+        network,
+        settings.names,
+        texts=texts,
+        preprocessing=settings.preprocessing or IMAGENET,
+        device=device,
+        inference=inference,
+        certainty=certainty,
+    )
+
+
+def _known(names: Names, texts: Float[Tensor, "words joint"], *, joint: int, folder: Path) -> dict[str, Tensor]:
+    """Embeddings of the words that the folder holds."""
+    words, _ = words_of(with_background(names))
+    if texts.shape != (len(words), joint):
+        raise WeightsError(
+            f"{folder / WEIGHTS} holds text embeddings {list(texts.shape)}, expected [{len(words)}, {joint}] for the "
+            f"words in its {CONFIG} and the network's tokens. Copy both files again, or make the segmenter again."
+        )
+    return dict(zip(words, texts, strict=True))

@@ -1,0 +1,80 @@
+"""The kind `saliency_clip`: the salient object takes the name that CLIP gives the whole image, without any training.
+
+Its folder holds the names' text embeddings and says which models to load; their weights are not copied.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from namesake.encoders import Clip
+from namesake.images.geometry import resize_labels
+from namesake.masks import BilateralSolver, detect
+from namesake.masks.bilateral import PUBLISHED
+from namesake.networks.selfmask import SelfMask, load_selfmask
+from namesake.records import Prediction
+from namesake.segmenter.classify import name_mask
+from namesake.segmenter.maskclip import TEXTS, load_fitting_clip, read_texts
+from namesake.segmenter.settings import Settings
+from namesake.shapes import ImageArray
+
+SALIENCY_CLIP = "saliency_clip"
+
+
+@final
+class SaliencyClip:
+    """The salient object gets the name that the whole image is most like.
+
+    Args:
+        clip: Names the image.
+        network: Finds the object, in evaluation mode.
+        texts: One a name, L2-normalised.
+        solver: Draws the masks to the image's edges; None leaves them as the network has them.
+        temperature: Scale of the cosines in the softmax that gives the confidence.
+    """
+
+    def __init__(
+        self,
+        clip: Clip,
+        network: SelfMask,
+        texts: Float[Tensor, "names dim"],
+        *,
+        solver: BilateralSolver | None,
+        temperature: float,
+    ) -> None:
+        self.clip, self.network, self.texts = clip, network, texts
+        self.solver, self.temperature = solver, temperature
+
+    def predict(self, images: Sequence[ImageArray], *, height: int, width: int) -> list[Prediction]:
+        """Saliency masks with one name each, resized to height x width by nearest neighbour."""
+        similarities = self.clip.embed_images(images) @ self.texts.numpy().T
+        found = detect(self.network, images, solver=self.solver)
+        return [
+            name_mask(resize_labels(each.mask, height=height, width=width), row, temperature=self.temperature)
+            for each, row in zip(found, similarities, strict=True)
+        ]
+
+    def weights(self) -> dict[str, Tensor]:
+        """The text embeddings."""
+        return {TEXTS: self.texts}
+
+
+def open_saliency_clip(settings: Settings, folder: Path, device: torch.device) -> SaliencyClip:
+    """Load the encoder and the saliency network that the settings name.
+
+    Raises:
+        WeightsError: One is missing, or the encoder does not fit the text embeddings.
+    """
+    facts, texts = settings.architecture, read_texts(folder)
+    network = load_selfmask(facts["saliency"], device=str(device))
+    return SaliencyClip(
+        load_fitting_clip(str(facts["clip"]), texts, device),
+        network,
+        texts,
+        solver=PUBLISHED if facts["bilateral_solver"] else None,
+        temperature=facts["temperature"],
+    )

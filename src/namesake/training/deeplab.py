@@ -1,0 +1,252 @@
+"""Archives, their masks and the names in; a trained closed-set segmenter out. The last step of NamedMask.
+
+Shin, Xie, Albanie: NamedMask, https://arxiv.org/abs/2209.11228, sections 3.2 ("Training NamedMask") and 4.2.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam
+from torch.utils.data import Dataset
+
+from namesake.config import check_limits
+from namesake.encoders.bottleneck import read_backbone
+from namesake.encoders.preprocess import IMAGENET
+from namesake.encoders.weights import fill
+from namesake.errors import DataError
+from namesake.networks.deeplab import DeepLab, DeepLabConfig, with_backbone
+from namesake.records import Archives, ModelCard, Names, PseudoMasks
+from namesake.segmenter import Segmenter, SegmenterFolder, Settings, open_segmenter
+from namesake.segmenter.deeplab import KIND, ClosedSet, architecture_of
+from namesake.segmenter.settings import normalise
+from namesake.shapes import not_sure
+from namesake.training.fit import fit, forget, hold_floor
+from namesake.training.losses import cross_entropy, poly
+from namesake.training.samples.archives import ArchiveSamples, Examples, Sample, read_examples
+from namesake.workspace import stage
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How a segmenter is trained; the defaults are NamedMask's for VOC2012, COCO, CoCA and Cityscapes."""
+
+    backbone: str = "Ramos-Ramos/dino-resnet-50"
+    """ResNet to start from: hub id, folder, file or `embedded:resnet`; paper: DINO ResNet-50."""
+    iterations: int = 20_000
+    """Updates; paper: 20,000 (80,000 for ImageNet-S)."""
+    batch_size: int = 16
+    """Samples an update, 2 or more; code: 16."""
+    crop: int = 384
+    """Side of a sample in pixels; code: 384."""
+    scale: tuple[float, float] = (0.1, 1.0)
+    """Range of the factor on an image's sides; code: 0.1 to 1."""
+    colour: float = 1.0
+    """Strength of the changes of colours, greys and blur; code: 1."""
+    copy_paste_max: int = 2
+    """Most images a sample, 1 for no copy-paste; paper: 2."""
+    longer_side: int = 2048
+    """Larger images are shrunk to this side when the segmenter is used; paper: none, and 1024 for ImageNet-S."""
+    learning_rate: float = 5e-4
+    """Of the head; paper: 5e-4."""
+    backbone_factor: float = 0.1
+    """On the backbone's learning rate; code: 0.1."""
+    weight_decay: float = 2e-4
+    """L2 penalty in Adam; paper: 2e-4."""
+    power: float = 0.9
+    """Of the polynomial decay; paper: 0.9."""
+    floor: float = 1e-6
+    """Lowest learning rate; code: 1e-6."""
+    network: DeepLabConfig = field(default_factory=DeepLabConfig)
+    """Sizes of the network; those of its backbone are read from the backbone's weights."""
+    published: bool = False
+    """Keep the published augmentation's flaws: uneven corners of padding, pasted objects without their last row and
+    column."""
+    seed: int = 0
+    """Of the samples and everything random in the network."""
+    precision: Literal["no", "bf16"] = "no"
+    """Arithmetic of the forward pass; code: float32 ("no")."""
+    workers: int = 4
+    """Processes that make samples; code: 8."""
+    threads: int = 0
+    """Cores that share an operation on the CPU, 0 for all."""
+    checkpoint_every: int = 500
+    """Updates between two checkpoints."""
+
+
+MINI_TRAINING = TrainingConfig(
+    backbone="embedded:resnet",
+    iterations=320,
+    batch_size=24,
+    crop=80,
+    scale=(0.5, 1.0),
+    colour=0.3,
+    copy_paste_max=6,
+    learning_rate=1e-2,
+    backbone_factor=0.2,
+    network=DeepLabConfig(output_stride=16, low_level=32, aspp=96, atrous_rates=(1, 2), backbone_momentum=0.1),
+    workers=1,
+    threads=1,
+    checkpoint_every=100,
+)
+"""For the embedded world's small images, on two CPU cores in about two minutes."""
+
+
+@stage("segmenter", opens=open_segmenter, together=True)
+def train_segmenter(
+    archives: Archives,
+    masks: PseudoMasks,
+    names: Names,
+    *,
+    out: Path,
+    config: TrainingConfig = TrainingConfig(),
+    device: str = "auto",
+) -> SegmenterFolder:
+    """Train one segmenter for all names, on archive images and their masks.
+
+    Args:
+        archives: Images by name.
+        masks: At most one mask an image, at its original size.
+        names: What to segment, in the archives' label order.
+        out: Folder of the segmenter; an interrupted training in it is continued.
+        config: How.
+        device: "auto", "cpu" or "cuda".
+
+    Returns:
+        The segmenter, with the counts `images`, `names` and `iterations`.
+
+    Raises:
+        DataError: No image of the archives has a mask, or a label has no name.
+        WeightsError: The backbone is missing or does not fit.
+        ConfigError: A value is out of range, or the loss is not finite.
+    """
+    examples = read_examples(archives, masks)
+    if examples.label.max() > len(names):
+        raise DataError(f"the archives have the label {examples.label.max()}, but there are {len(names)} names.")
+    network, card = train_network(
+        examples, labels=len(names) + 1, config=config, out=out, device=device, what="training the segmenter"
+    )
+    settings = Settings(
+        kind=KIND,
+        names=names,
+        architecture=architecture_of(network),
+        longer_side=config.longer_side,
+        models=tuple(dict.fromkeys((*archives.models, *masks.models, card))),
+    )
+    where = next(network.parameters()).device
+    saved = Segmenter(ClosedSet(network, preprocessing=IMAGENET, device=where), settings).save(out)
+    forget(out)
+    counts = {"images": len(examples.images), "names": len(names), "iterations": config.iterations}
+    return replace(saved, counts=counts)
+
+
+def train_network(
+    examples: Examples, *, labels: int, config: TrainingConfig, out: Path, device: str, what: str
+) -> tuple[DeepLab, ModelCard]:
+    """Train a DeepLabv3+ whose labels are 0 to `labels` - 1.
+
+    Args:
+        examples: Images, labels and masks.
+        labels: Outputs of the network, background included.
+        config: How.
+        out: Folder of the checkpoint, which the caller deletes when the result is saved.
+        device: "auto", "cpu" or "cuda".
+        what: Words for the progress bar.
+
+    Returns:
+        The trained network, on its device, and what its backbone started from.
+
+    Raises:
+        WeightsError: The backbone is missing or does not fit.
+        ConfigError: A value is out of range, or the loss is not finite.
+    """
+    samples = ArchiveSamples(
+        examples,
+        crop=config.crop,
+        copy_paste_max=config.copy_paste_max,
+        seed=config.seed,
+        scale=config.scale,
+        colour=config.colour,
+        ignore=not_sure(labels - 1),
+        published=config.published,
+    )
+    return train_on(samples, labels=labels, config=config, out=out, device=device, what=what)
+
+
+def train_on(
+    samples: Dataset[Sample], *, labels: int, config: TrainingConfig, out: Path, device: str, what: str
+) -> tuple[DeepLab, ModelCard]:
+    """`train_network` on any samples; sample i depends on i alone, and does not count `not_sure(labels - 1)`."""
+    _check(config)
+    network, card = start_network(labels, config)
+    fit(
+        network,
+        samples,
+        loss=pixel_loss(not_sure(labels - 1)),
+        optimisers=[_adam(network, config)],
+        iterations=config.iterations,
+        batch_size=config.batch_size,
+        out=out,
+        rate=poly(config.iterations, power=config.power),
+        seed=config.seed,
+        precision=config.precision,
+        workers=config.workers,
+        threads=config.threads,
+        checkpoint_every=config.checkpoint_every,
+        device=device,
+        what=what,
+    )
+    return network, card
+
+
+def start_network(labels: int, config: TrainingConfig) -> tuple[DeepLab, ModelCard]:
+    """An untrained network on a pre-trained backbone, and what that is; the head's weights are drawn from the seed."""
+    backbone, card = read_backbone(config.backbone)
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(config.seed)
+        network = DeepLab(labels, config=with_backbone(config.network, backbone))
+    fill(network.backbone, backbone, what=f"the backbone {config.backbone}")
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network, card
+
+
+def pixel_loss(ignore: int) -> Callable[[nn.Module, Sample], dict[str, Tensor]]:
+    """The loss that `fit` minimises: cross-entropy of a batch of samples, at their full size."""
+
+    def loss(network: nn.Module, batch: Sample) -> dict[str, Tensor]:
+        x = normalise(batch.image, IMAGENET).contiguous(memory_format=torch.channels_last)
+        return {"loss": cross_entropy(network(x).float(), batch.labels, ignore=ignore)}
+
+    return loss
+
+
+def _adam(network: DeepLab, config: TrainingConfig) -> Adam:
+    """Adam with an L2 penalty, a lower rate for the backbone, and a floor under both rates."""
+    groups = [
+        {"params": network.backbone.parameters(), "lr": config.learning_rate * config.backbone_factor},
+        {"params": network.classifier.parameters(), "lr": config.learning_rate},
+    ]
+    adam = Adam(groups, weight_decay=config.weight_decay, fused=True)
+    hold_floor(adam, config.floor)
+    return adam
+
+
+def _check(config: TrainingConfig) -> None:
+    """Refuse values that would fail later, or not at all.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+    low, high = config.scale
+    limits = {
+        "iterations": (config.iterations >= 1, "1 or more"),
+        "batch_size": (config.batch_size >= 2, "2 or more, because the network normalises over the batch"),
+        "crop": (config.crop >= 16, "16 pixels or more"),
+        "longer_side": (config.longer_side >= 16, "16 pixels or more"),
+        "copy_paste_max": (config.copy_paste_max >= 1, "1 (no copy-paste) or more"),
+        "scale": (0 < low <= high, "two numbers above 0, the lower one first"),
+    }
+    check_limits(config, limits, what="training")

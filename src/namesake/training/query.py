@@ -1,0 +1,317 @@
+"""Archives, their masks and the names in; a trained open-vocabulary segmenter out. The last step of ZUTIS.
+
+Shin, Albanie, Xie: ZUTIS, https://arxiv.org/abs/2304.14376, sections 3.3 and 4.1. Where paper and released code differ,
+the code's way is the default.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW
+
+from namesake.config import check_limits
+from namesake.encoders import Clip, Preprocessing, load_clip
+from namesake.encoders.preprocess import IMAGENET
+from namesake.errors import DataError
+from namesake.names.words import with_background
+from namesake.networks.zutis import QuerySegmenter, QuerySegmenterConfig, query_segmenter_from
+from namesake.processes import refuse_sharing
+from namesake.records import Archives, Names, PseudoMasks
+from namesake.segmenter import Segmenter, SegmenterFolder, Settings, open_segmenter
+from namesake.segmenter.query import KIND, OpenVocabulary, QueryInference, architecture_of
+from namesake.segmenter.settings import normalise
+from namesake.segmenter.words import Prompts, TextSide
+from namesake.shapes import not_sure
+from namesake.training.certainty import find_certainty
+from namesake.training.fit import fit, forget, hold_floor
+from namesake.training.losses import poly
+from namesake.training.matching import instance_targets, matched_queries
+from namesake.training.samples.archives import Examples, read_examples
+from namesake.training.samples.instances import TARGETS, InstanceBatch, InstanceSamples, Targets, collate, own_objects
+from namesake.training.self_training import find_own_objects
+from namesake.workspace import stage
+
+
+@dataclass(frozen=True)
+class QueryTrainingConfig:
+    """How a query segmenter is trained and read; the defaults are ZUTIS's for COCO, CoCA and VOC2012."""
+
+    clip: str = "openai/clip-vit-base-patch16"
+    """CLIP whose image side is trained and whose text side names; paper: ViT-B/16 or B/32."""
+    prompts: Prompts = "bare"
+    """What a name is put into before it is encoded: "bare" (code) or "templates" (paper: 85)."""
+    normalise: Literal["imagenet", "clip"] = "imagenet"
+    """Mean and standard deviation of the input; code: ImageNet's."""
+    iterations: int = 20_000
+    """Updates; paper: 20,000 (80,000 for ImageNet-S)."""
+    batch_size: int = 8
+    """Samples an update; code: 8."""
+    crop: int = 384
+    """Side of a sample in pixels; code: 384."""
+    scale: tuple[float, float] = (0.1, 1.0)
+    """Range of the factor on an image's sides; code: 0.1 to 1."""
+    colour: float = 1.0
+    """Strength of the changes of colours, greys and blur; code: 1."""
+    copy_paste_max: int = 10
+    """Most images a sample, 1 for no copy-paste; paper: 10."""
+    same_archive: float = 0.5
+    """Chance that all images of a sample are of one archive; paper: 0.5."""
+    learning_rate: float = 5e-5
+    """Of the decoder; paper: 5e-5."""
+    encoder_factor: float = 0.1
+    """On the encoder's learning rate; paper: 5e-6."""
+    weight_decay: float = 0.05
+    """In AdamW; paper: 0.05."""
+    power: float = 0.9
+    """Of the polynomial decay; code: 0.9."""
+    floor: float = 1e-6
+    """Lowest learning rate; code: 1e-6."""
+    mask_weight: float = 1.0
+    """Of the masks' loss beside the naming of pixels; paper: 1."""
+    temperature: float = 1.0
+    """Scale of the cosines in the naming of pixels; code: 1."""
+    targets: Literal["saliency", "components"] = "saliency"
+    """What counts as an object: a whole pseudo-mask (paper), or each connected piece of it."""
+    rounds: int = 0
+    """Rounds of training before the last one, each of which teaches the next the objects that it found; paper: 0."""
+    unsure: float = 0.02
+    """Share of the pixels agreeing with their pseudo-label, of each name, that lie below its least confidence."""
+    first_weights: Literal["published", "he"] = "published"
+    """Of the layers before and after the decoder: torch's own (code), or He et al.'s, 2.4 times as wide, with which a
+    short training gets to masks sooner."""
+    network: QuerySegmenterConfig = field(default_factory=QuerySegmenterConfig)
+    """Sizes of the decoder, and the stop of gradients; those of the encoder are the CLIP's."""
+    inference: QueryInference = field(default_factory=QueryInference)
+    """How objects are read off."""
+    published: bool = False
+    """Keep the published augmentation's flaws: uneven corners of padding, pasted objects without their last row and
+    column."""
+    seed: int = 0
+    """Of the samples and of the decoder's first weights."""
+    precision: Literal["no", "bf16"] = "no"
+    """Arithmetic of the forward pass; code: float32 ("no")."""
+    workers: int = 4
+    """Processes that make samples; code: 8."""
+    threads: int = 0
+    """Cores that share an operation on the CPU, 0 for all."""
+    checkpoint_every: int = 500
+    """Updates between two checkpoints."""
+
+
+MINI_QUERY_TRAINING = QueryTrainingConfig(
+    clip="embedded:clip",
+    normalise="clip",
+    iterations=400,
+    batch_size=8,
+    crop=96,
+    scale=(0.4, 1.0),
+    colour=0.3,
+    copy_paste_max=4,
+    learning_rate=2e-3,
+    encoder_factor=0.25,
+    temperature=15.0,
+    first_weights="he",
+    network=QuerySegmenterConfig(queries=16, layers=2, heads=4, mlp=256, hidden=128, resize_positions="size"),
+    inference=QueryInference(fit="patches"),
+    workers=1,
+    threads=1,
+    checkpoint_every=100,
+)
+"""For the embedded world's small images, on one CPU core in two to three minutes."""
+
+
+@stage("segmenter", opens=open_segmenter, together=True)
+def train_query_segmenter(
+    archives: Archives,
+    masks: PseudoMasks,
+    names: Names,
+    *,
+    out: Path,
+    config: QueryTrainingConfig = QueryTrainingConfig(),  # noqa: B008
+    device: str = "auto",
+) -> SegmenterFolder:
+    """Train one open-vocabulary segmenter on archive images and their masks.
+
+    Args:
+        archives: Images by name.
+        masks: At most one mask an image, at its original size.
+        names: What to segment, in the archives' label order; the segmenter takes others when it is used.
+        out: Folder of the segmenter; an interrupted training in it is continued.
+        config: How.
+        device: "auto", "cpu" or "cuda".
+
+    Returns:
+        The segmenter, with the counts `images`, `names` and `iterations`.
+
+    Raises:
+        DataError: No image of the archives has a mask, or a label has no name.
+        WeightsError: The CLIP is missing or has no vision transformer.
+        ConfigError: A value is out of range, or the loss is not finite.
+    """
+    _check(config)
+    if config.rounds:
+        refuse_sharing("training in rounds")
+    examples = read_examples(archives, masks)
+    if examples.label.max() > len(names):
+        raise DataError(f"the archives have the label {examples.label.max()}, but there are {len(names)} names.")
+    clip = load_clip(config.clip, device=device)
+    texts = TextSide(clip.card.source, prompts=config.prompts, joint=clip.dim, device=device, clip=clip)
+    targets = TARGETS[config.targets](examples)
+    for number in range(config.rounds):
+        place = out / f"round-{number}"
+        taught = _train(examples, targets, names, clip, texts, config=config, out=place, device=device)
+        targets = own_objects(examples, find_own_objects(taught, examples.images, out=place / "objects"))
+        forget(place)
+    trained = _train(examples, targets, names, clip, texts, config=config, out=out, device=device)
+    trained = trained.with_certainty(find_certainty(trained, examples, unsure=config.unsure, seed=config.seed))
+    settings = Settings(
+        kind=KIND,
+        names=names,
+        architecture=architecture_of(trained, clip=config.clip, prompts=config.prompts),
+        preprocessing=trained.preprocessing,
+        models=tuple(dict.fromkeys((*archives.models, *masks.models, clip.card))),
+    )
+    saved = Segmenter(trained, settings).save(out)
+    forget(out)
+    counts = {"images": len(examples.images), "names": len(names), "iterations": config.iterations}
+    return replace(saved, counts=counts)
+
+
+def _train(
+    examples: Examples,
+    targets: Targets,
+    names: Names,
+    clip: Clip,
+    texts: TextSide,
+    *,
+    config: QueryTrainingConfig,
+    out: Path,
+    device: str,
+) -> OpenVocabulary:
+    """One training from the CLIP on."""
+    words = texts.words(with_background(names))
+    preprocessing = _preprocessing(clip, config)
+    network = start_network(clip, config).name_with(words.texts)
+    samples = InstanceSamples(
+        examples,
+        targets=targets,
+        names=len(names),
+        crop=config.crop,
+        copy_paste_max=config.copy_paste_max,
+        same_archive=config.same_archive,
+        seed=config.seed,
+        scale=config.scale,
+        colour=config.colour,
+        published=config.published,
+    )
+    fit(
+        network,
+        samples,
+        loss=query_loss(words.texts, words.labels, preprocessing, config=config, ignore=not_sure(len(names))),
+        optimisers=[_adamw(network, config)],
+        iterations=config.iterations,
+        batch_size=config.batch_size,
+        out=out,
+        rate=poly(config.iterations, power=config.power),
+        seed=config.seed,
+        precision=config.precision,
+        workers=config.workers,
+        threads=config.threads,
+        checkpoint_every=config.checkpoint_every,
+        device=device,
+        collate=collate,
+        what="training the segmenter",
+    )
+    where = next(network.parameters()).device
+    return OpenVocabulary(
+        network, names, texts=texts, preprocessing=preprocessing, device=where, inference=config.inference
+    )
+
+
+def start_network(clip: Clip, config: QueryTrainingConfig) -> QuerySegmenter:
+    """The CLIP's image side, and a decoder drawn from the seed."""
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(config.seed)
+        network = query_segmenter_from(clip.model, config=config.network).requires_grad_(True)
+    if config.first_weights == "he":
+        with torch.no_grad():  # torch draws from +-1 / sqrt(inputs); a ReLU keeps variance at sqrt(6) times that
+            for layer in (*network.ffn1.layers, *network.ffn2.layers):
+                layer.weight.mul_(6**0.5)
+    return network
+
+
+def query_loss(
+    texts: Tensor, owners: tuple[int, ...], preprocessing: Preprocessing, *, config: QueryTrainingConfig, ignore: int
+) -> Callable[[nn.Module, InstanceBatch], dict[str, Tensor]]:
+    """The loss that `fit` minimises: naming of pixels, and matched masks.
+
+    Args:
+        texts: [words, joint], L2-normalised; not trained.
+        owners: Label of each word.
+        preprocessing: How the input is normalised.
+        config: Weight and temperature.
+        ignore: Label of pixels that do not count.
+    """
+
+    def loss(network: nn.Module, batch: InstanceBatch) -> dict[str, Tensor]:
+        found = network(normalise(batch.image, preprocessing))
+        return matched_queries(
+            found.layer_mask_probs,
+            found.tokens,
+            texts=texts.to(found.tokens.device),
+            labels=batch.labels,
+            targets=instance_targets(batch.owners, batch.counts),
+            owners=owners,
+            temperature=config.temperature,
+            mask_weight=config.mask_weight,
+            ignore=ignore,
+        )
+
+    return loss
+
+
+def _preprocessing(clip: Clip, config: QueryTrainingConfig) -> Preprocessing:
+    own = clip.preprocessing
+    return IMAGENET if config.normalise == "imagenet" else Preprocessing(own.mean, own.std, scale=own.scale)
+
+
+def _adamw(network: QuerySegmenter, config: QueryTrainingConfig) -> AdamW:
+    """AdamW with a lower rate for the encoder, and a floor under both rates; the code decays every weight."""
+    encoder = list(network.encoder.parameters())
+    inside = {id(weight) for weight in encoder}
+    others = [weight for weight in network.parameters() if id(weight) not in inside]
+    groups = [
+        {"params": encoder, "lr": config.learning_rate * config.encoder_factor},
+        {"params": others, "lr": config.learning_rate},
+    ]
+    adam = AdamW(groups, weight_decay=config.weight_decay)
+    hold_floor(adam, config.floor)
+    return adam
+
+
+def _check(config: QueryTrainingConfig) -> None:
+    """Refuse values that would fail later, or not at all.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+    low, high = config.scale
+    limits = {
+        "iterations": (config.iterations >= 1, "1 or more"),
+        "batch_size": (config.batch_size >= 1, "1 or more"),
+        "crop": (config.crop >= 16, "16 pixels or more"),
+        "copy_paste_max": (1 <= config.copy_paste_max <= 12, "1 (no copy-paste) to 12"),
+        "scale": (0 < low <= high, "two numbers above 0, the lower one first"),
+        "same_archive": (0 <= config.same_archive <= 1, "from 0 to 1"),
+        "unsure": (0 <= config.unsure < 1, "from 0 to below 1"),
+        "rounds": (config.rounds >= 0, "0 or more"),
+        "targets": (config.targets in TARGETS, f"one of {', '.join(TARGETS)}"),
+        "prompts": (config.prompts in {"bare", "templates"}, "bare or templates"),
+        "first_weights": (config.first_weights in {"published", "he"}, "published or he"),
+        "normalise": (config.normalise in {"imagenet", "clip"}, "imagenet or clip"),
+    }
+    check_limits(config, limits, what="training")

@@ -1,0 +1,1 @@
+"""Training samples: archives, masks and regions become images and targets, augmented; each is a function of a seed."""

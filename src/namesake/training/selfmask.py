@@ -1,0 +1,257 @@
+"""Unlabelled images and one voted mask each in, a class-agnostic saliency network out. The last step of SelfMask.
+
+Shin, Albanie, Xie: "Unsupervised Salient Object Detection with Spectral Cluster Voting", CVPRW 2022,
+https://arxiv.org/abs/2203.12614. Trained on masks that are often wrong, the network finds more than they show.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import Any, Literal, final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW
+from torch.utils.data import Dataset
+
+from namesake.config import check_limits
+from namesake.encoders import Preprocessing, load_dino
+from namesake.encoders.vit import config_of
+from namesake.errors import DataError
+from namesake.images import read_image
+from namesake.images.geometry import resize, resize_labels
+from namesake.masks.store import read_masks
+from namesake.networks.selfmask import SelfMask, SelfMaskConfig, read_saliency_card, save_selfmask
+from namesake.records import Artifact, Images, ModelCard, PseudoMasks
+from namesake.segmenter.settings import normalise
+from namesake.training.fit import fit, forget
+from namesake.training.losses import mask_queries, poly, sawtooth
+from namesake.training.samples.archives import ArrayCache, MaskCodes, Sample, sample_of
+from namesake.training.samples.augment import RIGHT_BOTTOM, pad_and_crop, photometric, random_flip
+from namesake.workspace import read_manifest, stage
+
+
+@dataclass(frozen=True)
+class SaliencyTrainingConfig:
+    """How a saliency network is trained; the defaults are SelfMask's."""
+
+    encoder: str = "facebook/dino-vits8"
+    """Vision transformer to start from; paper: DINO ViT-S/8."""
+    queries: int = 20
+    """Masks proposed for an image; paper: 20."""
+    layers: int = 6
+    """Of the decoder; paper: 6."""
+    shorter_side: int = 512
+    """To which the trained network resizes images; as NamedMask uses it."""
+    iterations: int = 15_840
+    """Updates; code: 12 epochs of 10,553 images."""
+    batch_size: int = 8
+    """Samples an update; code: 8."""
+    size: int = 224
+    """Side of a sample in pixels; code: 224."""
+    scale: tuple[float, float] = (0.1, 1.0)
+    """Range of the factor on a sample's content; code: 0.1 to 1."""
+    learning_rate: float = 6e-6
+    """Code: 6e-6."""
+    encoder_factor: float = 1.0
+    """On the encoder's learning rate; code: 1."""
+    weight_decay: float = 0.01
+    """Of AdamW; code: 0.01."""
+    power: float = 0.9
+    """Of the polynomial decay; paper: 0.9."""
+    published: bool = False
+    """Keep the published code's learning rate, which swings instead of falling, and its inverted ranking of queries."""
+    seed: int = 0
+    """Of the samples and everything random in the network."""
+    precision: Literal["no", "bf16"] = "no"
+    """Arithmetic of the forward pass; code: float32 ("no")."""
+    workers: int = 4
+    """Processes that make samples."""
+    checkpoint_every: int = 500
+    """Updates between two checkpoints."""
+
+
+MINI_SALIENCY = SaliencyTrainingConfig(
+    encoder="embedded:dino",
+    queries=10,
+    layers=3,
+    shorter_side=96,
+    iterations=900,
+    batch_size=16,
+    size=96,
+    scale=(0.3, 1.0),
+    learning_rate=5e-4,
+    encoder_factor=0.5,
+    workers=1,
+)
+"""For the embedded world's small images, on two CPU cores in minutes."""
+
+
+@dataclass(frozen=True)
+class SaliencyModel(Artifact):
+    """A saliency network on disk; its folder is a source for every stage that wants one."""
+
+
+def open_saliency(folder: Path) -> SaliencyModel:
+    """The record of a saliency network on disk, with the counts and models of its manifest."""
+    manifest = read_manifest(folder) or {}
+    models = tuple(ModelCard(**card) for card in manifest.get("models", ()))
+    return SaliencyModel(folder, counts=manifest.get("counts", {}), models=models or (read_saliency_card(folder),))
+
+
+@stage("saliency", opens=open_saliency, together=True)
+def train_saliency(
+    images: Images,
+    masks: PseudoMasks,
+    *,
+    out: Path,
+    config: SaliencyTrainingConfig = SaliencyTrainingConfig(),
+    device: str = "auto",
+) -> SaliencyModel:
+    """Train SelfMask on one mask an image.
+
+    Args:
+        images: The images, unlabelled.
+        masks: At most one mask an image, at its original size.
+        out: Folder of the network; an interrupted training in it is continued.
+        config: How.
+        device: "auto", "cpu" or "cuda".
+
+    Returns:
+        The network's folder, with the counts `images` and `iterations`.
+
+    Raises:
+        DataError: No image has a mask.
+        WeightsError: The encoder is missing or no vision transformer.
+        ConfigError: A value is out of range, or the loss is not finite.
+    """
+    _check(config)
+    samples = SaliencySamples(images, masks, config)
+    network, card = start_saliency(config)
+    groups: list[dict[str, Any]] = [
+        {"params": network.encoder.parameters(), "lr": config.learning_rate * config.encoder_factor},
+        {"params": [value for name, value in network.named_parameters() if not name.startswith("encoder.")]},
+    ]
+    per_epoch = ceil(len(samples.ids) / config.batch_size)
+    decay = sawtooth(config.iterations, per_epoch=per_epoch, power=config.power)
+    fit(
+        network,
+        samples,
+        loss=query_loss(network.config.preprocessing, published=config.published),
+        optimisers=[AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)],
+        iterations=config.iterations,
+        batch_size=config.batch_size,
+        out=out,
+        rate=decay if config.published else poly(config.iterations, power=config.power),
+        seed=config.seed,
+        precision=config.precision,
+        workers=config.workers,
+        checkpoint_every=config.checkpoint_every,
+        device=device,
+        what="training the saliency network",
+    )
+    save_selfmask(network, out)
+    forget(out)
+    counts = {"images": len(samples.ids), "iterations": config.iterations}
+    return SaliencyModel(out, counts=counts, models=tuple(dict.fromkeys((*masks.models, card))))
+
+
+def start_saliency(config: SaliencyTrainingConfig) -> tuple[SelfMask, ModelCard]:
+    """An untrained SelfMask on a pre-trained encoder, and what that is; the rest is drawn from the seed.
+
+    Raises:
+        WeightsError: The encoder is missing or no vision transformer.
+    """
+    dino = load_dino(config.encoder, device="cpu")
+    sizes = SelfMaskConfig(
+        encoder=config_of(dino.vit),
+        queries=config.queries,
+        layers=config.layers,
+        heads=int(dino.vit.config.num_attention_heads),
+        mlp=int(dino.vit.config.intermediate_size),
+        preprocessing=Preprocessing(
+            mean=dino.preprocessing.mean, std=dino.preprocessing.std, shorter_side=config.shorter_side
+        ),
+    )
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(config.seed)
+        network = SelfMask(sizes, encoder=dino.vit.requires_grad_(True))
+    return network, dino.card
+
+
+def query_loss(preprocessing: Preprocessing, *, published: bool) -> Callable[[nn.Module, Sample], dict[str, Tensor]]:
+    """The loss that `fit` minimises, over the samples of a batch that show an object."""
+
+    def loss(network: nn.Module, batch: Sample) -> dict[str, Tensor]:
+        shown = (batch.labels > 0).flatten(1).any(dim=1)
+        shown |= ~shown.any()  # a batch without any object is learned from as it is
+        found = network(normalise(batch.image[shown], preprocessing))
+        with torch.autocast(batch.image.device.type, enabled=False):
+            probabilities = found.layer_mask_logits.float().sigmoid()
+            return mask_queries(probabilities, found.layer_objectness_logits, batch.labels[shown], published=published)
+
+    return loss
+
+
+@final
+class SaliencySamples(Dataset[Sample]):
+    """Training samples of SelfMask: every image once in each pass, in an order of its own.
+
+    An image is squashed to a square, its content shrunk into the upper left corner, flipped and recoloured.
+
+    Args:
+        images: The collection.
+        masks: Its masks; images without one are left out.
+        config: Size, scale and seed.
+    """
+
+    def __init__(self, images: Images, masks: PseudoMasks, config: SaliencyTrainingConfig) -> None:
+        self.images, self.config = images, config
+        self.codes = MaskCodes(read_masks(masks))
+        self.ids = tuple(image_id for image_id in images.ids if image_id in self.codes.places)
+        if not self.ids:
+            raise DataError(
+                f"there is nothing to train on: none of the {len(images)} images in {images.folder} has a mask in "
+                f"{masks.folder}. Run the mask stage again."
+            )
+        self._read = ArrayCache(read_image)
+        self._pass, self._order = -1, np.zeros(0, dtype=np.int64)
+
+    def __getitem__(self, index: int) -> Sample:
+        """The sample of that number, 0 or more; its labels are 1 where the object is, else 0."""
+        number, place = divmod(index, len(self.ids))
+        if number != self._pass:
+            order = np.random.default_rng((self.config.seed, 1, number)).permutation(len(self.ids))
+            self._pass, self._order = number, order
+        image_id = self.ids[self._order[place]]
+        rng = np.random.default_rng((self.config.seed, 0, index))
+        size = self.config.size
+        side = max(1, int(size * rng.uniform(*self.config.scale)))
+        image = resize(self._read(self.images.path(image_id)), height=size, width=size)
+        mask = self.codes[self.codes.places[image_id]]
+        image, labels = pad_and_crop(
+            resize(image, height=side, width=side),
+            resize_labels(mask, height=side, width=side),
+            rng,
+            crop=size,
+            pad_label=0,
+            corners=RIGHT_BOTTOM,
+        )
+        image, labels = random_flip(image, labels, rng)
+        image = photometric(image, rng)
+        return sample_of(image, labels)
+
+
+def _check(config: SaliencyTrainingConfig) -> None:
+    low, high = config.scale
+    limits = {
+        "iterations": (config.iterations >= 1, "1 or more"),
+        "batch_size": (config.batch_size >= 1, "1 or more"),
+        "size": (config.size >= 16, "16 pixels or more"),
+        "queries": (config.queries >= 1, "1 or more"),
+        "layers": (config.layers >= 1, "1 or more"),
+        "scale": (0 < low <= high <= 1, "two numbers above 0 and up to 1, the lower one first"),
+    }
+    check_limits(config, limits, what="training")

@@ -1,0 +1,99 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from namesake.encoders import load_dino
+from namesake.errors import ConfigError, ImagesError, WeightsError
+from namesake.images import read_image
+from namesake.masks import VotingConfig, open_masks, read_masks, voted_masks
+from namesake.masks.rle import decode
+from namesake.masks.spectral import candidate_masks
+from namesake.masks.spectral_masks import voted
+from namesake.masks.vote import vote
+from namesake.records import Images
+
+
+@pytest.fixture
+def config(dino_folder: Path) -> VotingConfig:
+    return VotingConfig(encoders=(str(dino_folder),), batch_size=2, shard_size=4)
+
+
+def test_voted_follows_the_steps(config: VotingConfig, draw) -> None:
+    dino, image = load_dino(config.encoders[0], device="cpu"), draw(20, 30, seed=0)
+    padded = torch.zeros(1, 3, 24, 32)
+    padded[:, :, :20, :30] = dino.normalise([image])
+    with torch.inference_mode():
+        grid = candidate_masks(dino.patch_features(padded))[0]
+    pixels = grid.repeat_interleave(4, dim=1).repeat_interleave(4, dim=2)[:, :20, :30]
+    winner, agreement = vote(pixels[None])
+    masks, scores = voted([image], [dino], config=config)
+    assert np.array_equal(masks[0], pixels[winner[0]].numpy())
+    assert scores[0] == agreement[0].item()
+
+
+def test_voted__every_encoder_adds_its_candidates(config: VotingConfig, draw) -> None:
+    dino, image = load_dino(config.encoders[0], device="cpu"), draw(32, 32, seed=1)
+    one, agreement = voted([image], [dino], config=config)
+    three, raised = voted([image], [dino, dino, dino], config=config)
+    assert np.array_equal(one, three)
+    assert raised[0] > agreement[0]
+
+
+def test_every_image_gets_a_mask_without_label(pictures: Images, config: VotingConfig, tmp_path: Path) -> None:
+    made = voted_masks(pictures, config=config, out=tmp_path / "masks", device="cpu")
+    rows = list(read_masks(made))
+    assert [row.image_id for row in rows] == [f"{number}.png" for number in range(9)]
+    assert {row.label for row in rows} == {0}
+    assert made.counts["masks"] == 9
+    assert made.counts["skipped"] == 1
+    dino = load_dino(config.encoders[0], device="cpu")
+    for row in rows[:3]:
+        masks, scores = voted([read_image(pictures.path(row.image_id))], [dino], config=config)
+        assert np.array_equal(decode(row.rle, row.height, row.width), masks[0])
+        assert abs(row.score - scores[0]) < 1e-6
+
+
+def test_killed_and_resumed_gives_the_same_bytes(pictures: Images, config: VotingConfig, tmp_path: Path) -> None:
+    whole = voted_masks(pictures, config=config, out=tmp_path / "whole", device="cpu").folder
+    resumed = tmp_path / "resumed"
+    resumed.mkdir()
+    (resumed / "masks-00000.parquet").write_bytes((whole / "masks-00000.parquet").read_bytes())
+    voted_masks(pictures, config=config, out=resumed, device="cpu")
+    assert {path.name: path.read_bytes() for path in resumed.iterdir()} == {
+        path.name: path.read_bytes() for path in whole.iterdir()
+    }
+    assert open_masks(resumed).counts == open_masks(whole).counts
+
+
+def test_larger_images_are_shrunk_and_their_masks_brought_back(
+    pictures: Images, config: VotingConfig, tmp_path: Path
+) -> None:
+    made = voted_masks(pictures, config=replace(config, longer_side=32), out=tmp_path / "masks", device="cpu")
+    sizes = {(row.height, row.width) for row in read_masks(made)}
+    assert sizes == {(40, 40), (40, 56), (64, 48)}
+
+
+def test_temperature_and_block_are_options(pictures: Images, config: VotingConfig, tmp_path: Path) -> None:
+    changed = replace(config, temperature=0.3, block=0, clusters=(2, 5), upsample=1)
+    made = voted_masks(pictures, config=changed, out=tmp_path / "masks", device="cpu")
+    assert made.counts["masks"] == 9
+
+
+def test_no_readable_image(pictures: Images, config: VotingConfig, tmp_path: Path) -> None:
+    broken = Images(pictures.folder, ("broken.png",))
+    with pytest.raises(ImagesError, match="none of the 1 images"):
+        voted_masks(broken, config=config, out=tmp_path / "masks", device="cpu")
+
+
+@pytest.mark.parametrize("change", [{"encoders": ()}, {"clusters": (1, 2)}, {"batch_size": 0}, {"temperature": -1.0}])
+def test_option_out_of_range(pictures: Images, config: VotingConfig, tmp_path: Path, change) -> None:
+    with pytest.raises(ConfigError, match="voting: expected"):
+        voted_masks(pictures, config=replace(config, **change), out=tmp_path / "masks", device="cpu")
+
+
+def test_missing_encoder(pictures: Images, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="facebook/dino-vits16"):
+        voted_masks(pictures, out=tmp_path / "masks", device="cpu")

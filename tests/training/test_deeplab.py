@@ -1,0 +1,184 @@
+"""Training the segmenter: it learns, it resumes to the same bytes, and it says what is wrong with a configuration."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import namesake.training.deeplab as module
+from namesake.config import override
+from namesake.encoders.preprocess import IMAGENET
+from namesake.errors import ConfigError, DataError, WeightsError
+from namesake.networks import DeepLabConfig
+from namesake.records import Archives, Names, PseudoMasks
+from namesake.segmenter import load_segmenter
+from namesake.segmenter.settings import normalise
+from namesake.training import TrainingConfig, train_segmenter
+from namesake.training.deeplab import start_network
+from namesake.training.samples.archives import Sample
+from namesake.workspace import Workspace
+
+from .conftest import NAMES, draw
+
+Collection = tuple[Archives, PseudoMasks]
+
+
+def tiny(backbone: str, **changes) -> TrainingConfig:
+    config = TrainingConfig(
+        backbone=backbone,
+        iterations=6,
+        batch_size=4,
+        crop=24,
+        scale=(0.6, 1.0),
+        learning_rate=3e-2,
+        backbone_factor=0.01,
+        network=DeepLabConfig(low_level=8, aspp=16, atrous_rates=(1, 2), output_stride=4),
+        workers=0,
+        checkpoint_every=2,
+    )
+    return replace(config, **changes)
+
+
+def test_defaults_are_the_papers() -> None:
+    config = TrainingConfig()
+    assert (config.iterations, config.batch_size, config.crop, config.copy_paste_max) == (20_000, 16, 384, 2)
+    assert (config.learning_rate, config.weight_decay, config.power) == (5e-4, 2e-4, 0.9)
+    assert override(config, ["network.aspp=128"]).network.aspp == 128
+
+
+def test_train__learns_squares(collection: Collection, backbone: str, tmp_path: Path) -> None:
+    archives, masks = collection
+    folder = train_segmenter(
+        archives, masks, NAMES, config=tiny(backbone, iterations=80, batch_size=8), out=tmp_path / "run"
+    )
+    segmenter = load_segmenter(tmp_path / "run", device="cpu")
+    images, truth = draw(tmp_path, 8)
+    from namesake.masks import rle
+
+    right = total = 0
+    for image_id, mask in zip(images.ids, truth, strict=True):
+        found = segmenter.segment(images.path(image_id)).labels
+        expected = rle.decode(mask.rle, mask.height, mask.width) * np.uint8(mask.label)
+        right, total = right + int((found == expected).sum()), total + expected.size
+    assert right / total > 0.9
+    assert folder.counts == {"images": 8, "names": 2, "iterations": 80}
+    assert not (tmp_path / "run" / "checkpoint.pt").exists()
+    assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 4
+
+
+class KilledError(Exception):
+    pass
+
+
+def test_train__killed_and_resumed_gives_the_same_bytes(
+    collection: Collection, backbone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archives, masks = collection
+    train_segmenter(archives, masks, NAMES, config=tiny(backbone), out=tmp_path / "whole")
+    calls = 0
+    original = module.pixel_loss
+
+    def dying_loss(ignore: int):
+        inner = original(ignore)
+
+        def loss(network, batch: Sample):
+            nonlocal calls
+            calls += 1
+            if calls == 4:
+                raise KilledError
+            return inner(network, batch)
+
+        return loss
+
+    monkeypatch.setattr(module, "pixel_loss", dying_loss)
+    with pytest.raises(KilledError):
+        train_segmenter(archives, masks, NAMES, config=tiny(backbone), out=tmp_path / "killed")
+    assert not (tmp_path / "killed" / "config.json").exists()
+    monkeypatch.undo()
+    train_segmenter(archives, masks, NAMES, config=tiny(backbone), out=tmp_path / "killed")
+    for file in ("model.safetensors", "config.json", "metrics.jsonl"):
+        assert (tmp_path / "killed" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+
+
+def test_train__as_a_stage_is_reused(collection: Collection, backbone: str, tmp_path: Path) -> None:
+    archives, masks = collection
+    config = tiny(backbone, iterations=2)
+    with Workspace(tmp_path / "run") as workspace:
+        workspace.step(train_segmenter, archives, masks, NAMES, config=config)
+    with Workspace(tmp_path / "run") as workspace:
+        again = workspace.step(train_segmenter, archives, masks, NAMES, config=config)
+    assert workspace.stages[0]["reused"]
+    assert again.names == NAMES
+    assert again.counts["iterations"] == 2
+    assert load_segmenter(tmp_path / "run", device="cpu").kind == "deeplab"
+
+
+def test_config_json_says_what_it_was_made_of(collection: Collection, backbone: str, tmp_path: Path) -> None:
+    archives, masks = collection
+    train_segmenter(archives, masks, NAMES, config=tiny(backbone, iterations=1), out=tmp_path / "run")
+    content = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert content["id2label"] == {"0": "background", "1": "red", "2": "blue"}
+    assert content["architecture"]["hidden_sizes"] == [8, 16, 16, 32]
+    assert content["models"][0]["source"] == backbone
+    assert content["tier"] == "S"
+
+
+def test_start_network__fills_the_backbone_and_draws_the_head_from_the_seed(backbone: str) -> None:
+    before = torch.random.get_rng_state()
+    network, _ = start_network(3, tiny(backbone))
+    again, _ = start_network(3, tiny(backbone))
+    other, _ = start_network(3, tiny(backbone, seed=1))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    state = torch.load(backbone, weights_only=True)
+    assert torch.equal(network.backbone.layer4[0].conv3.weight, state["layer4.0.conv3.weight"])
+    assert torch.equal(network.classifier.project[0].weight, again.classifier.project[0].weight)
+    assert not torch.equal(network.classifier.project[0].weight, other.classifier.project[0].weight)
+
+
+def test_adam__two_rates_and_a_floor(backbone: str) -> None:
+    network, _ = start_network(3, tiny(backbone))
+    adam = module._adam(network, replace(tiny(backbone), learning_rate=5e-4, backbone_factor=0.1))
+    assert [group["lr"] for group in adam.param_groups] == [pytest.approx(5e-5), pytest.approx(5e-4)]
+    assert sum(len(group["params"]) for group in adam.param_groups) == len(list(network.parameters()))
+    assert all(group["weight_decay"] == 2e-4 for group in adam.param_groups)
+    for group in adam.param_groups:
+        group["lr"] = 1e-9
+    network(torch.randn(2, 3, 24, 24)).sum().backward()
+    adam.step()
+    assert [group["lr"] for group in adam.param_groups] == [1e-6, 1e-6]
+
+
+def test_normalise_equals_the_segmenters_own() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (5, 6, 3), dtype=np.uint8)
+    batch = torch.from_numpy(image).permute(2, 0, 1)[None]
+    assert torch.allclose(normalise(batch, IMAGENET), IMAGENET.normalise([image]), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch_size": 1}, "batch_size"),
+        ({"iterations": 0}, "iterations"),
+        ({"copy_paste_max": 0}, "copy_paste_max"),
+        ({"scale": (0.0, 1.0)}, "scale"),
+        ({"scale": (1.0, 0.5)}, "scale"),
+        ({"crop": 3}, "crop"),
+    ],
+)
+def test_config__out_of_range(collection: Collection, backbone: str, tmp_path: Path, changes, message) -> None:
+    archives, masks = collection
+    with pytest.raises(ConfigError, match=message):
+        train_segmenter(archives, masks, NAMES, config=tiny(backbone, **changes), out=tmp_path / "run")
+
+
+def test_train__fewer_names_than_labels(collection: Collection, backbone: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="label 2"):
+        train_segmenter(*collection, Names(("red",)), config=tiny(backbone), out=tmp_path / "run")
+
+
+def test_train__missing_backbone(collection: Collection, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError):
+        train_segmenter(*collection, NAMES, config=tiny(str(tmp_path / "nowhere")), out=tmp_path / "run")
