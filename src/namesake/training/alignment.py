@@ -101,7 +101,7 @@ MINI_ALIGNMENT = AlignmentTrainingConfig(
     flip=0.5,
     scale=4.0,
     inference=AlignedInference(
-        side=96, temperature=4.0, automatic=AutomaticConfig(points_per_side=8, predicted_iou=0.75, stability=0.7)
+        side=96, temperature=4.0, automatic=AutomaticConfig(points_per_side=8, predicted_iou=0.4, stability=0.0)
     ),
     workers=1,
     checkpoint_every=100,
