@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "namesake"
 ORDER = [
     {"shapes", "tensors", "errors"},
-    {"progress", "records", "config", "processes", "locks", "workers"},
+    {"progress", "records", "config", "processes", "locks", "workers", "documents"},
     {"workspace", "engines"},
     {"names", "images"},
     {"encoders", "world"},

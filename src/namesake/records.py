@@ -211,6 +211,8 @@ class Scores:
         measures: Further scores that the benchmark is judged by, by name.
         regime: What the run knew of the benchmark: "zero-shot transfer", "name-only", "name-and-image", ...
         tier: Which human masks had a part in it: "S" none, "M" SAM-type ones; "none" where it learned from truth.
+        left_over: Names of one side alone: `not_in_benchmark` (asked, not scored), `counted_as_background` (of the
+            benchmark, not asked), `not_predicted` (scored, unknown to the system).
     """
 
     mean_iou_over_dataset: float
@@ -221,3 +223,4 @@ class Scores:
     measures: Mapping[str, float] = field(default_factory=dict)
     regime: str = "unknown"
     tier: str = "unknown"
+    left_over: Mapping[str, list[str]] = field(default_factory=dict)

@@ -8,6 +8,7 @@ import numpy as np
 
 from namesake.archives.store import Entries, open_archives, rows, write_description, write_table
 from namesake.errors import ConfigError, ImagesError
+from namesake.names.spelling import spelling
 from namesake.records import Archives, Names
 from namesake.workspace import stage
 
@@ -75,7 +76,8 @@ def join_names(parts: Sequence[Names]) -> Names:
         ConfigError: A name is in two parts.
     """
     names = tuple(name for part in parts for name in part.names)
-    twice = sorted({name for name in names if names.count(name) > 1})
+    keys = [spelling(name) for name in names]
+    twice = sorted({name for name, key in zip(names, keys, strict=True) if keys.count(key) > 1})
     if twice:
         raise ConfigError(f"expected other names than those there already, found {', '.join(twice)} again.")
     synonyms, against = (

@@ -75,6 +75,7 @@ def evaluate(
         raise DataError("expected a segmenter or a folder of predictions to score, found neither.")
     asked = predicted.names if names is None else names
     terms = terms_of(benchmark.names, predicted.ids, asked, aliases=benchmark.aliases)
+    terms.say(benchmark.name)
     objects = _scorer(benchmark, predicted, terms, given=predictions is not None)
     if objects is not None and predicted.results is not None:
         for image_id, found in predicted.results.objects.items():
@@ -97,6 +98,7 @@ def evaluate(
         measures=further.scores(),
         regime=known.regime,
         tier=known.tier,
+        left_over=terms.left_over,
     )
     if out is not None:
         facts = {"seconds": round(time.monotonic() - start, 2), "examples": examples.written}

@@ -15,8 +15,9 @@ from namesake.encoders.preprocess import IMAGENET
 from namesake.errors import DataError
 from namesake.evaluation.benchmarks import Benchmark
 from namesake.evaluation.provenance import TRUTH
-from namesake.evaluation.terms import labels_of
 from namesake.images import read_image
+from namesake.names.spelling import match_names, some
+from namesake.progress import note
 from namesake.records import Names
 from namesake.segmenter import Segmenter, SegmenterFolder, Settings, open_segmenter
 from namesake.segmenter.deeplab import KIND, ClosedSet, architecture_of
@@ -42,9 +43,12 @@ class TruthSamples(Dataset[Sample]):
     """
 
     def __init__(self, benchmark: Benchmark, names: Names, *, config: TrainingConfig) -> None:
-        labels = labels_of(benchmark.names, names)
+        matched = match_names(benchmark.names, names)
+        labels = matched.labels
         if not any(labels.values()):
             raise DataError(f"{benchmark.name} has none of the names to learn: {', '.join(names.names[:8])}.")
+        if matched.unused:
+            note(f"{benchmark.name} has no truth to learn these names from: {some(matched.unused)}.")
         self.benchmark, self.config, self.ignore = benchmark, config, not_sure(len(names))
         dtype = np.uint8 if self.ignore == IGNORE else np.int32
         self._labels = np.zeros(max(*labels, benchmark.ignore) + 1, dtype=dtype)

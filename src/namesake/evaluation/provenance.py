@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from namesake.encoders.data_sets import made_from
 from namesake.evaluation.benchmarks import Benchmark, plain
+from namesake.evaluation.terms import renamed
 from namesake.records import Names
 from namesake.workspace import MANIFEST, describe, read_manifest
 
@@ -83,7 +84,8 @@ def provenance_of(run: Path, benchmark: Benchmark, names: Names) -> Provenance:
     if not manifests:
         return Provenance()
     trained = [each for each in manifests if not str(each.get("function", "")).startswith(BUILDS)]
-    words = {plain(benchmark.aliases.get(word, word)) for each in trained for word in _names(each)}
+    given = dict(enumerate(word for each in trained for word in _names(each)))
+    words = {plain(word) for word in renamed(given, benchmark.names, benchmark.aliases).values()}
     unseen = tuple(name for name in names.names if plain(name) not in words)
     knew_names, knew_images = len(unseen) < len(names), _saw_images(run, manifests, benchmark)
     regimes = {(False, False): ZERO_SHOT, (True, False): NAME_ONLY, (False, True): IMAGE_ONLY}

@@ -11,9 +11,10 @@ from jaxtyping import Bool, Int
 from numpy import ndarray
 
 from namesake.errors import DataError
-from namesake.evaluation.benchmarks import Benchmark, plain
+from namesake.evaluation.benchmarks import Benchmark
 from namesake.masks import rle
 from namesake.masks.store import read_masks
+from namesake.names.spelling import match_names, some
 from namesake.progress import track
 from namesake.records import Names, PseudoMasks
 
@@ -93,16 +94,17 @@ def _with_truth(
     masks: PseudoMasks, names: Names, benchmark: Benchmark
 ) -> Iterator[tuple[int, Bool[ndarray, "height width"], Bool[ndarray, "height width"], Bool[ndarray, "height width"]]]:
     """Of each mask its label, itself, the true pixels of its name, and those of all other names."""
-    ids = {plain(name): number for number, name in benchmark.names.items()}
-    unknown = [name for name in names.names if plain(name) not in ids]
-    if unknown:
-        raise DataError(f"{benchmark.name} has no truth for {', '.join(unknown[:5])}.")
-    numbers = [ids[plain(name)] for name in names.names]
+    matched = match_names(benchmark.names, names)
+    if matched.unused:
+        raise DataError(f"{benchmark.name} has no truth for {some(matched.unused)}; it has {some(matched.unknown)}.")
+    labels = matched.labels
+    numbers = [[number for number in labels if labels[number] == label] for label in range(1, len(names) + 1)]
+    every = [number for number in labels if labels[number]]
     known = set(benchmark.images.ids)
     for row in track(read_masks(masks), what="measuring masks"):
         if row.image_id not in known:
             raise DataError(f"{benchmark.name} has no image {row.image_id}, on which a mask was drawn.")
         if row.label:
             truth = benchmark.truth(row.image_id)
-            own = truth == numbers[row.label - 1]
-            yield row.label, rle.decode(row.rle, row.height, row.width), own, np.isin(truth, numbers) & ~own
+            own = np.isin(truth, numbers[row.label - 1])
+            yield row.label, rle.decode(row.rle, row.height, row.width), own, np.isin(truth, every) & ~own

@@ -10,7 +10,7 @@ from jaxtyping import Int
 from numpy import ndarray
 from PIL import Image
 
-from namesake.evaluation.benchmarks import BACKGROUND, Benchmark, plain
+from namesake.evaluation.benchmarks import Benchmark
 from namesake.evaluation.confusion import Confusion
 from namesake.evaluation.metrics import mean_iou_over_dataset
 from namesake.evaluation.terms import Terms, table_with
@@ -90,9 +90,7 @@ def record_of(
         "instances": None if scores.instances is None else _rounded(scores.instances),
         "iou_per_name": {name: number(iou) for name, iou in scores.iou_per_name.items()},
         "names": list(terms.names.names),
-        "counted_as_background": [
-            name for label, name in benchmark.names.items() if not terms.truths[label] and plain(name) != BACKGROUND
-        ],
+        **terms.left_over,
         "confusions": confusions(counts, terms.names),
     }
 

@@ -10,14 +10,14 @@ from PIL import Image
 
 from namesake.errors import DataError
 from namesake.evaluation.benchmarks import BENCHMARKS
-from namesake.evaluation.benchmarks.benchmark import BACKGROUND
 from namesake.evaluation.benchmarks.decode import encode_red_green
 from namesake.evaluation.benchmarks.ids import published_names
-from namesake.evaluation.terms import labels_of, table_with
+from namesake.evaluation.terms import table_with
 from namesake.images import open_images
+from namesake.names.spelling import BACKGROUND, match_names, some
 from namesake.prediction import SegmentsImages, not_sure, segment_ahead
 from namesake.prediction.stream import Skipped
-from namesake.progress import track
+from namesake.progress import note, track
 from namesake.records import Images, Names
 from namesake.segmenter import load_segmenter
 from namesake.workspace import write_atomically
@@ -75,9 +75,14 @@ def write_submission(segmenter: SegmentsImages, images: Images, *, size: int, ou
     if size not in sizes:
         raise DataError(f"there is no ImageNet-S of {size} names; expected one of {', '.join(map(str, sizes))}.")
     official = Names(tuple(published_names(f"imagenet-s{size}").names.values()))
-    known = labels_of(dict(enumerate((BACKGROUND, *segmenter.names.names))), official)
+    matched = match_names(dict(enumerate((BACKGROUND, *segmenter.names.names))), official)
+    known = matched.labels
     if not any(known.values()):
         raise DataError(f"none of {', '.join(segmenter.names.names[:5])} is a name of ImageNet-S {size}.")
+    if matched.unknown:
+        note(f"ImageNet-S {size} does not have {some(matched.unknown)}; their pixels are written as 0.")
+    if matched.unused:
+        note(f"names of ImageNet-S {size} that the run does not have: {some(matched.unused)}.")
     table = table_with(np.array(list(known.values())), not_sure(len(segmenter.names)), names=size, unsure=0)
     for found in track(segment_ahead(segmenter, images), what="submission", total=len(images)):
         if isinstance(found, Skipped):

@@ -1,6 +1,9 @@
-"""The names of a benchmark and of a system in; the labels that both are scored in out. It opens no image."""
+"""The names of a benchmark and of a system in; the labels that both are scored in, and what is left over, out.
 
-from collections.abc import Collection, Iterable, Mapping
+It opens no image. When two names are one is said by `namesake.names.spelling`.
+"""
+
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple
@@ -10,7 +13,8 @@ from jaxtyping import Int
 from numpy import ndarray
 
 from namesake.errors import DataError
-from namesake.evaluation.benchmarks import BACKGROUND, plain
+from namesake.names.spelling import match_names, plain, some
+from namesake.progress import note
 from namesake.records import Names
 
 
@@ -21,11 +25,38 @@ class Terms(NamedTuple):
         names: The names that are scored.
         truths: Label of each id of the benchmark, by id.
         predictions: Label of each predicted id, by id; `len(names) + 1` counts as "not sure".
+        not_in_benchmark: Names that were asked and that the benchmark does not have: they are not scored.
+        counted_as_background: Names of the benchmark that nobody asked for: they count as background.
+        not_predicted: Names that are scored and that are never predicted: no such name is known to the system.
     """
 
     names: Names
     truths: Int[ndarray, "truths"]
     predictions: Int[ndarray, "predictions"]
+    not_in_benchmark: tuple[str, ...] = ()
+    counted_as_background: tuple[str, ...] = ()
+    not_predicted: tuple[str, ...] = ()
+
+    @property
+    def left_over(self) -> dict[str, list[str]]:
+        """What was not matched, by kind, for records."""
+        return {kind: list(getattr(self, kind)) for kind in LEFT_OVER}
+
+    def say(self, benchmark: str) -> None:
+        """Say on standard error which names were left over; nothing where every name was matched."""
+        asked = len(self.names) + len(self.not_in_benchmark)
+        texts = {
+            "not_in_benchmark": f"{len(self.names)} of {asked} names are scored; it does not have",
+            "counted_as_background": "names of it that were not asked for count as background:",
+            "not_predicted": "names that the predictions do not know:",
+        }
+        for kind, words in self.left_over.items():
+            if words:
+                note(f"{benchmark}: {texts[kind]} {some(words)}.")
+
+
+LEFT_OVER = ("not_in_benchmark", "counted_as_background", "not_predicted")
+"""Attributes of Terms that hold names of one side alone."""
 
 
 def terms_of(
@@ -50,35 +81,30 @@ def terms_of(
     Raises:
         DataError: The benchmark has none of the names.
     """
-    names, predictions = _in_words_of(truths, names, aliases), _renamed(predictions, truths, aliases)
-    found = set(labels_of(truths, names).values()) - {0}
+    names, predictions = _in_words_of(truths, names, aliases), renamed(predictions, truths, aliases)
+    asked = match_names(truths, names)
+    found = set(asked.labels.values()) - {0}
     if not found:
         raise DataError(
-            f"the benchmark has none of the names to score: it has {_some(truths.values())}; asked are "
-            f"{_some(names.names)}. Spell them as the benchmark does, or give its spellings as synonyms."
+            f"the benchmark has none of the names to score: it has {some(truths.values())}; asked are "
+            f"{some(names.names)}. Spell them as the benchmark does, or give its spellings as synonyms."
         )
     scored = _only(names, found)
-    true, predicted = labels_of(truths, scored), labels_of(predictions, scored)
-    if 0 not in true.values():
-        predicted = {number: label or len(scored) + 1 for number, label in predicted.items()}
-    return Terms(scored, _table(true), _table(predicted))
+    true, predicted = match_names(truths, scored), match_names(predictions, scored)
+    labels = predicted.labels
+    if 0 not in true.labels.values():
+        labels = {number: label or len(scored) + 1 for number, label in labels.items()}
+    return Terms(
+        scored, _table(true.labels), _table(labels), asked.unused, true.unknown, not_predicted=predicted.unused
+    )
 
 
 def labels_of(ids: Mapping[int, str], names: Names) -> dict[int, int]:
-    """For each id, the label that its name has in `names`; 0 (background) where it has none.
-
-    Names are compared without case, with "-" and "_" as blanks; a synonym stands for its name. The word
-    "background" always means 0.
-    """
-    labels = {plain(name): label for label, name in enumerate(names.names, start=1)}
-    for label, synonyms in enumerate(names.synonyms, start=1):
-        for synonym in synonyms:
-            labels.setdefault(plain(synonym), label)
-    labels[BACKGROUND] = 0
-    return {number: labels.get(plain(name), 0) for number, name in ids.items()}
+    """For each id, the label that its name has in `names`; 0 (background) where it has none; see `match_names`."""
+    return match_names(ids, names).labels
 
 
-def _renamed(ids: Mapping[int, str], truths: Mapping[int, str], aliases: Mapping[str, str]) -> dict[int, str]:
+def renamed(ids: Mapping[int, str], truths: Mapping[int, str], aliases: Mapping[str, str]) -> dict[int, str]:
     """The ids with aliases replaced; a word that is itself a name of the benchmark stays."""
     words = {plain(word): name for word, name in aliases.items()} | {plain(name): "" for name in truths.values()}
     return {number: words.get(plain(name)) or name for number, name in ids.items()}
@@ -87,8 +113,7 @@ def _renamed(ids: Mapping[int, str], truths: Mapping[int, str], aliases: Mapping
 def _in_words_of(truths: Mapping[int, str], names: Names, aliases: Mapping[str, str]) -> Names:
     """The names with aliases replaced, each once; synonyms of names that become one are joined."""
     joined: dict[str, tuple[str, ...]] = {}
-    renamed = _renamed(dict(enumerate(names.names)), truths, aliases)
-    for place, name in renamed.items():
+    for place, name in renamed(dict(enumerate(names.names)), truths, aliases).items():
         joined[name] = joined.get(name, ()) + (names.synonyms[place] if names.synonyms else ())
     return replace(names, names=tuple(joined), synonyms=tuple(joined.values()) if names.synonyms else ())
 
@@ -115,8 +140,3 @@ def _only(names: Names, labels: Collection[int]) -> Names:
     kept = [label - 1 for label in sorted(labels)]
     synonyms = tuple(names.synonyms[place] for place in kept) if names.synonyms else ()
     return replace(names, names=tuple(names.names[place] for place in kept), synonyms=synonyms)
-
-
-def _some(words: Iterable[str]) -> str:
-    known = list(words)
-    return ", ".join(known[:8]) + (f" and {len(known) - 8} more" if len(known) > 8 else "")

@@ -26,9 +26,10 @@ from namesake.evaluation.trust import (
     views,
 )
 from namesake.images import read_image
+from namesake.names.spelling import match_names, some
 from namesake.prediction import SegmentsImages, not_sure, overlay
 from namesake.prediction.draw import fitted
-from namesake.progress import track
+from namesake.progress import note, track
 from namesake.records import Images, Names
 from namesake.workspace import write_atomically, write_json
 
@@ -61,12 +62,16 @@ def trust_run(
         DataError: A true label map is malformed.
     """
     names = segmenter.names
-    if other is not None and not {name.casefold() for name in names.names} & {
-        name.casefold() for name in other.names.names
-    }:
-        raise ConfigError(
-            f"the two systems share no name: {', '.join(names.names[:5])}; compare two with the same names."
-        )
+    shared = None if other is None else match_names(dict(enumerate(other.names.names)), names)
+    if shared is not None and other is not None:
+        if len(shared.unused) == len(names):
+            raise ConfigError(
+                f"the two systems share no name: one has {some(names.names)}, the other {some(other.names.names)}; "
+                "compare two with the same names."
+            )
+        for whose, words in (("the run", shared.unused), (against, shared.unknown)):
+            if words:
+                note(f"names that {whose} has alone: {some(words)}; to the other one their pixels are background.")
     pictures = images.images if isinstance(images, Benchmark) else images
     truth = _Truth(images, names) if isinstance(images, Benchmark) else None
     first: Iterable[Viewed] = views(segmenter, pictures)
@@ -76,6 +81,10 @@ def trust_run(
     trust = measure_trust(counted, second, names, others=None if other is None else other.names, against=against)
     quality = None if truth is None else truth.quality(trust)
     record: dict[str, Any] = trust.as_record() | {"rank_quality": None if quality is None else asdict(quality)}
+    if shared is not None:
+        record["names_of_one_alone"] = {"run": list(shared.unused), "other": list(shared.unknown)}
+    if truth is not None:
+        record["left_over"] = truth.terms.left_over
     record["pictures"] = _draw(segmenter, pictures, trust.look_first(SHOWN), out)
     write_json(out / RECORD, record)
     return trust, quality
@@ -87,7 +96,8 @@ class _Truth:
     def __init__(self, benchmark: Benchmark, names: Names) -> None:
         self._benchmark = benchmark
         ids = dict(enumerate((BACKGROUND, *names.names)))
-        terms = terms_of(benchmark.names, ids, names, aliases=benchmark.aliases)
+        self.terms = terms = terms_of(benchmark.names, ids, names, aliases=benchmark.aliases)
+        terms.say(benchmark.name)
         self._names, self._labels = terms.names, len(terms.names) + 1
         scored = len(terms.names)
         self._truths = table_with(terms.truths, benchmark.ignore, names=scored, unsure=self._labels)

@@ -12,10 +12,10 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from namesake.names.spelling import BACKGROUND, plain, spelling
 from namesake.progress import note
 from namesake.records import Names
 
-BACKGROUND = "background"
 ALIKE = 0.95
 """Cosine from which an encoder reads two names as one."""
 NONSENSE = "qxzvkwj"
@@ -129,10 +129,10 @@ def say_shared(words: Mapping[str, Sequence[str]], background: Sequence[str], so
         background: Words for what is none of the names.
         source: Where the names were read.
     """
-    owners: dict[str, list[str]] = {word.casefold(): [BACKGROUND] for word in background}
+    owners: dict[str, list[str]] = {spelling(word): [BACKGROUND] for word in background}
     for name, others in words.items():
         for word in (name, *others):
-            owners.setdefault(word.casefold(), []).append(name)
+            owners.setdefault(spelling(word), []).append(name)
     shared = {word: which for word, which in owners.items() if len(which) > 1}
     for word, which in list(shared.items())[:10]:
         several = " and ".join(repr(name) for name in which)
@@ -142,7 +142,7 @@ def say_shared(words: Mapping[str, Sequence[str]], background: Sequence[str], so
 
 
 def _joined(name: str) -> str:
-    return "".join(character for character in name.casefold() if character not in " -_")
+    return "".join(plain(name).split())
 
 
 @cache

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from namesake.errors import NamesError
-from namesake.names.doubts import BACKGROUND, say_shared
+from namesake.names.doubts import say_shared
+from namesake.names.spelling import BACKGROUND, spelling
 from namesake.records import Names
 
 MOST_NAMES = 65_534
@@ -56,7 +57,7 @@ def _by_name(entries: Iterable[Entry], source: str) -> tuple[dict[str, list[str]
     for where, words in entries:
         if not words:
             continue
-        name, key = words[0], words[0].casefold()
+        name, key = words[0], spelling(words[0])
         if key == BACKGROUND:
             nothing += [word for word in words if word not in nothing]
             continue
@@ -66,8 +67,9 @@ def _by_name(entries: Iterable[Entry], source: str) -> tuple[dict[str, list[str]
             other, there = found[key]
             raise NamesError(
                 f"{source}: {name!r} in {where} is the same as {other!r} in {there}; "
-                "names must differ in more than upper and lower case. Remove one."
+                "names must differ in more than upper and lower case, marks without width and forms of one letter. "
+                "Remove one."
             )
         found[key] = (name, where)
-        words_of[name] = list({word.casefold(): word for word in words[1:] if word.casefold() != key}.values())
+        words_of[name] = list({spelling(word): word for word in words[1:] if spelling(word) != key}.values())
     return words_of, nothing

@@ -1,16 +1,16 @@
 """A line, a text file or JSON in; `Names` out, checked word by word. It does not know what the names are used for."""
 
 import difflib
-import json
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from namesake.documents import read_json, read_text, read_yaml
 from namesake.errors import NamesError
-from namesake.names.doubts import BACKGROUND
 from namesake.names.entries import AGAINST, Entry, assemble
+from namesake.names.spelling import BACKGROUND, INVISIBLE, spelling, tidy
 from namesake.progress import note
 from namesake.records import Names
 from namesake.workspace import write_json
@@ -20,8 +20,6 @@ NOT_SURE = 255
 FILE_SUFFIXES = {".txt", ".json", ".yaml", ".yml", ".csv", ".names"}
 REORDERING = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Characters that make a text show in another order than it is stored in."""
-INVISIBLE = {0x200B: None, 0xFEFF: None}
-"""Marks without width that come along when a name is copied from a web page."""
 
 
 def read_names(text_or_path: str | Path | Sequence[str]) -> Names:
@@ -36,15 +34,15 @@ def read_names(text_or_path: str | Path | Sequence[str]) -> Names:
     blanks become one.
 
     Args:
-        text_or_path: "dog, cat, park bench", a UTF-8 file (a byte order mark and CRLF are accepted), or a list of the
-            lines of one.
+        text_or_path: "dog, cat, park bench", a file in UTF-8 or UTF-16 (with a byte order mark or without), or
+            a list of the lines of one.
 
     Returns:
         The names in the order given; the label of the i-th is i, counted from 1.
 
     Raises:
-        NamesError: No names, one twice, a file that is missing, not UTF-8 or malformed, or a word that is too long or
-            holds control characters; the message says where.
+        NamesError: No names, one twice, a file that is missing, in another encoding or malformed, or a word that is too
+            long or holds control characters; the message says where.
     """
     if not isinstance(text_or_path, str | Path):
         return _from_mapping(list(text_or_path), source="the names given")
@@ -96,11 +94,12 @@ def _looks_like_path(text: str) -> bool:
 
 
 def _read_file(path: Path) -> Names:
-    text = _decode(path)
     suffix = path.suffix.lower()
-    if suffix in {".json", ".yaml", ".yml"}:
-        return _from_mapping(_parse(text, path), source=str(path))
-    entries = _lines(text)
+    if suffix == ".json":
+        return _from_mapping(read_json(path, error=NamesError, unique_keys=True), source=str(path))
+    if suffix in {".yaml", ".yml"}:
+        return _from_mapping(read_yaml(path, error=NamesError), source=str(path))
+    entries = _lines(read_text(path, error=NamesError))
     if len(entries) == 1 and len(entries[0][1]) > 1:
         ((_, (name, *words)),) = entries
         note(
@@ -108,44 +107,6 @@ def _read_file(path: Path) -> Names:
             "If these are names of their own, put each on a line."
         )
     return assemble(entries, source=str(path))
-
-
-def _decode(path: Path) -> str:
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise NamesError(f"cannot read {path}: {error.strerror}.") from error
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise NamesError(
-            f"{path} is not UTF-8: byte 0x{raw[error.start]:02x} in line {line}. Save the file as UTF-8."
-        ) from error
-
-
-def _parse(text: str, path: Path) -> Any:  # noqa: ANN401
-    if path.suffix.lower() == ".json":
-        try:
-            return json.loads(text, object_pairs_hook=_no_key_twice)
-        except ValueError as error:
-            raise NamesError(f"{path} is not JSON: {error}.") from error
-    try:
-        import yaml  # type: ignore[import-untyped]
-    except ImportError as error:
-        raise NamesError(f"reading {path} needs PyYAML: pip install pyyaml. Or write one name a line.") from error
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise NamesError(f"{path} is not YAML: {error}.") from error
-
-
-def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        seen = [key for key, _ in pairs]
-        raise ValueError(f"the key {next(key for key in seen if seen.count(key) > 1)!r} is there twice")
-    return content
 
 
 def _lines(text: str) -> list[Entry]:
@@ -165,7 +126,7 @@ def _words(line: str, where: str) -> list[str]:
     """The words of a line, cleaned, each once."""
     cleaned: dict[str, str] = {}
     for word in (_clean(word, where) for word in line.split(",")):
-        cleaned.setdefault(word.casefold(), word)
+        cleaned.setdefault(spelling(word), word)
     return [word for word in cleaned.values() if word]
 
 
@@ -174,7 +135,7 @@ def _clean(word: str, where: str) -> str:
     for character in "" if word.isprintable() else word:
         if unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} or character in REORDERING:
             raise NamesError(f"{where} holds the control character U+{ord(character):04X}; remove it.")
-    word = unicodedata.normalize("NFC", " ".join(word.split()))
+    word = tidy(word)
     if len(word) > LONGEST:
         raise NamesError(
             f"{where} is {len(word)} characters long ({word[:30]!r}...); a name has {LONGEST} at most. "
@@ -237,7 +198,7 @@ def _by_id(content: Mapping[Any, Any], source: str) -> list[Entry]:
             f"missing {missing}, first found {sorted(ids)[:5]}. Number them anew."
         )
     entries = [(f"id {number}", _text_words(ids[number], f"id {number}")) for number in sorted(ids)]
-    if expected.start == 0 and entries[0][1][:1] and entries[0][1][0].casefold() != BACKGROUND:
+    if expected.start == 0 and entries[0][1][:1] and spelling(entries[0][1][0]) != BACKGROUND:
         note(f"{source}: id 0 is {entries[0][1][0]!r}; 0 is background here, so every label is its id plus 1.")
     return entries
 
@@ -250,5 +211,5 @@ def _by_prompt(content: Mapping[Any, Any]) -> list[Entry]:
         words = _text_words(name, where)
         if not words:
             raise NamesError(f"{where} has an empty name; give it one.")
-        entries.setdefault(words[0].casefold(), (where, words))[1].extend(_words(str(prompt), where))
+        entries.setdefault(spelling(words[0]), (where, words))[1].extend(_words(str(prompt), where))
     return list(entries.values())

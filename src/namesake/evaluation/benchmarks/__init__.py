@@ -4,11 +4,12 @@ The only reader of labels in the package. It knows nothing of the systems that a
 all benchmarks, `layouts` how they lie on disk, `decode` how their label maps are stored, `names.json` their names.
 """
 
-from namesake.evaluation.benchmarks.benchmark import BACKGROUND, Benchmark, Measure, plain, size_of
+from namesake.evaluation.benchmarks.benchmark import Benchmark, Measure, size_of
 from namesake.evaluation.benchmarks.ids import read_ids
 from namesake.evaluation.benchmarks.listing import Listing
 from namesake.evaluation.benchmarks.registry import as_measures, open_benchmark, prepare, prepare_coco20k
 from namesake.evaluation.benchmarks.table import BENCHMARKS
+from namesake.names.spelling import BACKGROUND, plain
 
 __all__ = [
     "BACKGROUND",

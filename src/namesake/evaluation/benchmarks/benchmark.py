@@ -12,7 +12,6 @@ from namesake.errors import DataError
 from namesake.records import Images
 from namesake.shapes import LabelArray
 
-BACKGROUND = "background"
 ROTATED = {5, 6, 7, 8}
 """EXIF orientations that exchange height and width."""
 Measure = Literal["images", "foreground", "boundary", "sizes"]
@@ -88,11 +87,6 @@ def size_of(path: Path) -> tuple[int, int]:
             return (picture.width, picture.height) if rotated else (picture.height, picture.width)
     except (OSError, SyntaxError, ValueError) as error:
         raise DataError(f"{path} belongs to a benchmark and cannot be read: {error}.") from error
-
-
-def plain(name: str) -> str:
-    """A name in the form in which names are compared: without case, "-" and "_" as blanks, single blanks."""
-    return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())
 
 
 def _some(numbers: list[int]) -> str:

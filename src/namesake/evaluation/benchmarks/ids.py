@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from namesake.errors import DataError
-from namesake.evaluation.benchmarks.benchmark import plain
+from namesake.names.spelling import plain
 from namesake.shapes import IGNORE
 
 IGNORED_NAMES = {"ignore", "void", "not sure", "unlabelled", "unlabeled"}

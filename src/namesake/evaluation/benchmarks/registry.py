@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import get_args
 
 from namesake.errors import ConfigError, DataError, unknown
-from namesake.evaluation.benchmarks.benchmark import BACKGROUND, Benchmark, Measure
+from namesake.evaluation.benchmarks.benchmark import Benchmark, Measure
 from namesake.evaluation.benchmarks.coco import write_subset
 from namesake.evaluation.benchmarks.ids import published_names
 from namesake.evaluation.benchmarks.layouts import Found, Layout, Paired
@@ -13,6 +13,7 @@ from namesake.evaluation.benchmarks.listing import Listing
 from namesake.evaluation.benchmarks.remap import Remapped
 from namesake.evaluation.benchmarks.table import BENCHMARKS, COCO_LIST
 from namesake.evaluation.benchmarks.voc_objects import write_voc_objects
+from namesake.names.spelling import BACKGROUND
 from namesake.progress import note
 
 
