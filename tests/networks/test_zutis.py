@@ -1,7 +1,7 @@
 """The query segmenter's promises on a tiny network: shapes, gradients, positions, texts and errors."""
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -39,6 +39,44 @@ def test_forward__twice_the_patch_grid(network: QuerySegmenter, x: torch.Tensor)
     assert found.layer_mask_probs.shape == (2, 1, 5, 6, 10)
     assert found.tokens.shape == (2, 6, 10, 12)
     assert 0 < found.mask_probs.min() < found.mask_probs.max() < 1
+
+
+@pytest.mark.parametrize("patch", [8, 14, 16])
+def test_stem__masks_alone_follow_the_picture_on_a_finer_grid(patch: int) -> None:
+    torch.manual_seed(0)
+    vit = replace(VIT, patch=patch)
+    network = QuerySegmenter(replace(TINY, encoder=vit, stem=6)).eval()
+    x = torch.randn(2, 3, 3 * patch + 5, 5 * patch)
+    found = network(x)
+    assert found.mask_probs.shape == (2, 5, 12, 20)
+    assert found.tokens.shape == (2, 6, 10, 12)
+    with torch.no_grad():
+        network.stem.outward.weight.zero_()  # type: ignore[union-attr]
+        network.stem.outward.bias.zero_()  # type: ignore[union-attr]
+    plain = QuerySegmenter(replace(TINY, encoder=vit)).eval()
+    plain.load_state_dict({k: v for k, v in network.state_dict().items() if not k.startswith("stem.")})
+    assert torch.equal(plain(x).tokens, found.tokens)
+    features = plain.features(x)
+    memory = plain.ffn1(features).permute(0, 3, 1, 2)
+    fine = functional.interpolate(memory, size=(12, 20), mode="bilinear").permute(0, 2, 3, 1)
+    decoded = plain.decoder(plain.query_embed, memory.flatten(2).mT, positions=sine_positions(6, 10, VIT.dim))[:, -1:]
+    queries = functional.normalize(plain.ffn2(decoded), dim=-1)
+    expected = torch.einsum("blqd,brcd->blqrc", queries, fine).sigmoid()
+    assert torch.allclose(network(x).layer_mask_probs, expected, atol=1e-5)
+
+
+def test_stem__the_encoder_still_learns_from_tokens_only(x: torch.Tensor) -> None:
+    network = QuerySegmenter(replace(TINY, stem=6)).train()
+    network(x).layer_mask_probs.square().sum().backward()
+    assert all(parameter.grad is None for parameter in network.encoder.parameters())
+    assert all(parameter.grad is not None for parameter in network.stem.parameters())  # type: ignore[union-attr]
+
+
+def test_stem__what_the_encoder_does_not_see_is_not_seen(x: torch.Tensor) -> None:
+    network = QuerySegmenter(replace(TINY, stem=6)).eval()
+    other = x.clone()
+    other[:, :, 24:] += 1
+    assert torch.equal(network(x).mask_probs, network(other).mask_probs)
 
 
 def test_forward__every_layer_in_training(network: QuerySegmenter, x: torch.Tensor) -> None:

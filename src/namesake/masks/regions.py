@@ -63,8 +63,8 @@ MINI_REGIONS = RegionsConfig(
     longer_side=96,
     automatic=AutomaticConfig(points_per_side=8, predicted_iou=0.4, stability=0.0),
 )
-"""For the embedded world's small images. The embedded SAM expects less of its masks of things than the published one does
-and blurs them: at 0.75 and a stability of 0.7, one thing in twenty keeps a mask (dev/LOG.md)."""
+"""For the embedded world's small images. The embedded SAM expects less of its masks of things than the published one
+does, and blurs them: at 0.75 and a stability of 0.7, one thing in twenty keeps a mask (dev/LOG.md)."""
 
 
 class Regions(NamedTuple):

@@ -35,6 +35,8 @@ class QuerySegmenterConfig:
         hidden: Width of the hidden layers before and after the decoder; code: 256.
         resize_positions: How position embeddings are brought to another grid; see `ClipVit`.
         stop_gradient: The encoder learns from the naming of pixels alone, not from the decoder's masks; paper: yes.
+        stem: Channels of the image stem, which lets masks follow the picture's own edges on a grid twice as fine as
+            that of the tokens; paper: none (0).
     """
 
     encoder: ClipVitConfig = field(default_factory=ClipVitConfig)
@@ -45,21 +47,32 @@ class QuerySegmenterConfig:
     hidden: int = 256
     resize_positions: Literal["published", "size"] = "published"
     stop_gradient: bool = True
+    stem: int = 0
+
+    @property
+    def mask_cells(self) -> int:
+        """Rows and columns of masks in a patch."""
+        return 2 * CELLS if self.stem else CELLS
+
+
+CELLS = 2
+"""Rows and columns of tokens in a patch."""
 
 
 class Proposals(NamedTuple):
-    """What the network says of a batch, on a grid of twice as many rows and columns as there are patches.
+    """What the network says of a batch.
 
     Attributes:
-        layer_mask_probs: Probabilities of every decoder layer in training, of the last one alone otherwise.
-        tokens: L2-normalised, in the joint space.
+        layer_mask_probs: Probabilities of every decoder layer in training, of the last one alone otherwise; on a grid
+            of `mask_cells` rows and columns a patch.
+        tokens: L2-normalised, in the joint space; on a grid of twice as many rows and columns as there are patches.
     """
 
-    layer_mask_probs: Float[Tensor, "batch layers queries rows columns"]
+    layer_mask_probs: Float[Tensor, "batch layers queries mask_rows mask_columns"]
     tokens: PatchFeatures
 
     @property
-    def mask_probs(self) -> Float[Tensor, "batch queries rows columns"]:
+    def mask_probs(self) -> Float[Tensor, "batch queries mask_rows mask_columns"]:
         """Probabilities of the last decoder layer."""
         return self.layer_mask_probs[:, -1]
 
@@ -92,6 +105,7 @@ class QuerySegmenter(nn.Module):
         self.ffn1 = _Mlp(dim, config.hidden)
         self.ffn2 = _Mlp(dim, config.hidden)
         self.decoder = QueryDecoder(dim, heads=config.heads, mlp=config.mlp, layers=config.layers)
+        self.stem = _ImageStem(dim, config.stem, patch=config.encoder.patch) if config.stem else None
         self.texts: Float[Tensor, "words joint"]
         self.register_buffer("texts", torch.zeros(0, config.encoder.joint), persistent=False)
 
@@ -105,12 +119,12 @@ class QuerySegmenter(nn.Module):
         """
         fine = self.features(x)
         seen = fine.detach() if self.config.stop_gradient else fine
-        return Proposals(self.propose(seen), _normalise(fine @ self.encoder.proj, centre))
+        return Proposals(self.propose(seen, x), _normalise(fine @ self.encoder.proj, centre))
 
     def features(self, x: ImageBatch) -> PatchFeatures:
         """The encoder's tokens, upsampled twofold."""
         coarse = self.encoder(x).permute(0, 3, 1, 2)
-        fine = functional.interpolate(coarse, scale_factor=2.0, mode="bilinear", align_corners=False)
+        fine = functional.interpolate(coarse, scale_factor=float(CELLS), mode="bilinear", align_corners=False)
         return fine.permute(0, 2, 3, 1)
 
     def centre(self, x: ImageBatch) -> Float[Tensor, "batch"]:
@@ -118,14 +132,22 @@ class QuerySegmenter(nn.Module):
         means: Tensor = (self.features(x) @ self.encoder.proj).float().mean(dim=(1, 2, 3))
         return means
 
-    def propose(self, features: PatchFeatures) -> Float[Tensor, "batch layers queries rows columns"]:
-        """Mask probabilities from upsampled features: those of every decoder layer in training, else the last one's."""
+    def propose(
+        self, features: PatchFeatures, x: ImageBatch
+    ) -> Float[Tensor, "batch layers queries mask_rows mask_columns"]:
+        """Mask probabilities of every decoder layer in training, else the last one's.
+
+        Args:
+            features: Upsampled tokens of the images.
+            x: The images; only the image stem looks at them.
+        """
         memory = self.ffn1(features)
         positions = sine_positions(*features.shape[1:], device=features.device).to(memory)
         outputs = self.decoder(self.query_embed, memory.flatten(1, 2), positions=positions)
         queries = self.ffn2(outputs if self.training else outputs[:, -1:])
         queries = queries / queries.norm(dim=-1, keepdim=True)
-        return torch.einsum("blqd,brcd->blqrc", queries, memory).float().sigmoid()
+        drawn = memory if self.stem is None else self.stem(memory, x)
+        return torch.einsum("blqd,brcd->blqrc", queries, drawn).float().sigmoid()
 
     def name_with(self, texts: Float[Tensor, "words joint"]) -> "QuerySegmenter":
         """Set the text embeddings that tokens are compared with, background first; they are normalised.
@@ -154,6 +176,40 @@ class _Mlp(nn.Module):
         first, second, last = self.layers
         out: Tensor = last(functional.relu(second(functional.relu(first(x)))))
         return out
+
+
+class _ImageStem(nn.Module):
+    """Two convolutions on the picture, mixed with features and added to them on a grid twice as fine.
+
+    Not in the paper, whose masks have no grid but that of the upsampled tokens.
+    """
+
+    def __init__(self, dim: int, width: int, *, patch: int) -> None:
+        super().__init__()
+        self.patch = patch
+        self.first = nn.Conv2d(3, width, 3, stride=2, padding=1)
+        self.second = nn.Conv2d(width, width, 3, stride=max(1, patch // (4 * CELLS)), padding=1)
+        self.inward = nn.Conv2d(dim, width, 1)
+        self.mix = nn.Conv2d(width, width, 3, padding=1)
+        self.outward = nn.Conv2d(width, dim, 1)
+
+    def forward(self, memory: PatchFeatures, x: ImageBatch) -> Float[Tensor, "batch mask_rows mask_columns dim"]:
+        """Features for masks alone.
+
+        Args:
+            memory: Of two rows and columns a patch.
+            x: The images that it is of; what is over at the right and bottom is unseen, as the encoder does not see it.
+        """
+        rows, columns = memory.shape[1], memory.shape[2]
+        seen = x[:, :, : rows // CELLS * self.patch, : columns // CELLS * self.patch]
+        edges = functional.relu(self.second(functional.relu(self.first(seen))))
+        fine = functional.interpolate(
+            memory.permute(0, 3, 1, 2), size=(2 * rows, 2 * columns), mode="bilinear", align_corners=False
+        )
+        if edges.shape[2:] != fine.shape[2:]:  # patches that are no multiple of 8 pixels
+            edges = functional.interpolate(edges, size=fine.shape[2:], mode="bilinear", align_corners=False)
+        mixed = self.outward(functional.relu(self.mix(functional.relu(self.inward(fine) + edges))))
+        return (fine + mixed).permute(0, 2, 3, 1)
 
 
 def sine_positions(

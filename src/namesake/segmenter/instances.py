@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt64
 from numpy import ndarray
 from torch import Tensor
-from torch.nn.functional import interpolate
+from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
 from namesake.records import Instances, Names
 
@@ -29,7 +29,7 @@ PackedMasks = UInt64[ndarray, "n words"]
 
 
 def find_instances(
-    mask_probs: Float[Tensor, "queries rows columns"],
+    mask_probs: Float[Tensor, "queries mask_rows mask_columns"],
     tokens: Float[Tensor, "rows columns dim"],
     texts: Float[Tensor, "words dim"],
     *,
@@ -45,7 +45,7 @@ def find_instances(
 
     Args:
         mask_probs: Probabilities of the last decoder layer.
-        tokens: L2-normalised, in the joint space, on the grid of the proposals.
+        tokens: L2-normalised, in the joint space; for the same picture, on any grid.
         texts: L2-normalised.
         names: What the labels are called.
         height: Of the original image.
@@ -76,7 +76,7 @@ def find_instances(
 
 
 def name_proposals(
-    mask_probs: Float[Tensor, "queries rows columns"],
+    mask_probs: Float[Tensor, "queries mask_rows mask_columns"],
     tokens: Float[Tensor, "rows columns dim"],
     texts: Float[Tensor, "words dim"],
     *,
@@ -87,7 +87,7 @@ def name_proposals(
 
     Args:
         mask_probs: Probabilities; a proposal covers where they exceed 0.5.
-        tokens: L2-normalised.
+        tokens: L2-normalised; on the grid of the proposals, or on a coarser one, where each counts by its share.
         texts: L2-normalised, background first.
         likeness: How a cosine becomes a word's probability.
         temperature: Scale of the cosines in it.
@@ -100,7 +100,11 @@ def name_proposals(
     covered = (probs > 0.5).float()
     area = covered.sum(dim=(1, 2)) + 1e-7
     certainty = (probs * covered).sum(dim=(1, 2)) / area
-    mean = torch.einsum("qrc,rcd->qd", covered, tokens.float()) / area[:, None]
+    if covered.shape[1:] == tokens.shape[:2]:
+        mean = torch.einsum("qrc,rcd->qd", covered, tokens.float()) / area[:, None]
+    else:  # the length of the sum does not matter
+        shares = adaptive_avg_pool2d(covered[None], tokens.shape[:2])[0]
+        mean = torch.einsum("qrc,rcd->qd", shares, tokens.float())
     mean = mean / (mean.norm(dim=1, keepdim=True) + 1e-7)
     scaled = temperature * mean @ texts.float().T
     probability, word = (scaled.sigmoid() if likeness == "sigmoid" else scaled.softmax(dim=1)).max(dim=1)

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from namesake.images.geometry import Box, crop, resize, resize_longer_side
-from namesake.networks.zutis import Proposals
+from namesake.networks.zutis import CELLS, Proposals
 from namesake.records import Instances, Prediction
 from namesake.segmenter.aligned import Aligned
 from namesake.segmenter.instances import name_proposals, suppress
@@ -30,15 +30,13 @@ SAME = 0.5
 """IoU, within the pixels that two tiles share, from which two objects of one name are one."""
 LEAST_WEIGHT = 1e-3
 """Of a cell of a tile so small that the borders of two neighbours fall together."""
-CELLS = 2
-"""Rows and columns of the network's grid for each patch."""
 
 
 class Part(NamedTuple):
     """What one tile sees of an object.
 
     Attributes:
-        box: The tile, in cells of the whole grid.
+        box: The tile, in cells of the masks' whole grid.
         mask: Within the tile.
         label: Of its name.
         score: 0 to 1.
@@ -91,7 +89,7 @@ def _query_tiled(predictor: OpenVocabulary, image: ImageArray, *, tile: int) -> 
     the result.
     """
     height, width = image.shape[:2]
-    patch = predictor.network.config.encoder.patch
+    patch, mask_cells = predictor.network.config.encoder.patch, predictor.network.config.mask_cells
     rows, columns = (max(FEWEST_PATCHES, round(side / patch)) for side in (height, width))
     size = max(FEWEST_TILE_PATCHES, tile // patch)
     fitted = (
@@ -105,16 +103,16 @@ def _query_tiled(predictor: OpenVocabulary, image: ImageArray, *, tile: int) -> 
     weights = torch.zeros(CELLS * rows, CELLS * columns)
     parts: list[Part] = []
     for box in tile_boxes(rows, columns, size=size):
-        pixels, cells = (Box(*(factor * value for value in box)) for factor in (patch, CELLS))
+        pixels, cells, drawn = (Box(*(factor * value for value in box)) for factor in (patch, CELLS, mask_cells))
         found: Proposals = predictor.network(predictor.input([crop(fitted, pixels)], to_patches=False), centre=centre)
         with torch.autocast(predictor.device.type, enabled=False):
             weight = window(cells, rows=CELLS * rows, columns=CELLS * columns)
             inside = (slice(cells.top, cells.top + cells.height), slice(cells.left, cells.left + cells.width))
             total[:, *inside] += predictor.compare(found)[0].cpu() * weight
             weights[inside] += weight
-            parts += _parts(predictor, found, cells)
+            parts += _parts(predictor, found, drawn)
     labels = predictor.labels((total / weights).to(predictor.device), height=height, width=width)
-    objects = join(parts, rows=CELLS * rows, columns=CELLS * columns, overlap=predictor.inference.nms)
+    objects = join(parts, rows=mask_cells * rows, columns=mask_cells * columns, overlap=predictor.inference.nms)
     names = predictor.names.names
     return Prediction(
         labels.labels,

@@ -115,7 +115,7 @@ MINI_QUERY_TRAINING = QueryTrainingConfig(
     encoder_factor=0.25,
     temperature=15.0,
     first_weights="he",
-    network=QuerySegmenterConfig(queries=16, layers=2, heads=4, mlp=256, hidden=128, resize_positions="size"),
+    network=QuerySegmenterConfig(queries=16, layers=2, heads=4, mlp=256, hidden=128, resize_positions="size", stem=32),
     inference=QueryInference(fit="patches"),
     workers=1,
     threads=1,

@@ -120,10 +120,10 @@ class QueryProgram(nn.Module):
     ) -> tuple[
         Float[Tensor, "1 words rows columns"],
         Labels,
-        Float[Tensor, "1 queries rows columns"],
+        Float[Tensor, "1 queries mask_rows mask_columns"],
         Float[Tensor, "1 rows columns joint"],
     ]:
-        """Maps have two rows and columns a patch; texts are L2-normalised here."""
+        """Maps have two rows and columns a patch, masks four with an image stem; texts are L2-normalised here."""
         found = self.network(self.pixels(image))
         tokens = found.tokens.float()
         logits = compare(tokens, functional.normalize(texts, dim=1), temperature=self.scale)

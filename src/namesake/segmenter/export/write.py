@@ -30,7 +30,7 @@ MEANING = {
     "texts": "float32 [words, joint], embeddings of any number of words, background first; texts.npy has the run's own",
     "logits": "float32 [1, words, rows, columns], of a coarse grid that stands for the whole image",
     "labels": "int64 [1, height, width], number of the word with the highest logit, counted from 0; see `words`",
-    "mask_probs": "float32 [1, queries, rows, columns], 0 to 1",
+    "mask_probs": "float32 [1, queries, rows, columns], 0 to 1; with an image stem, on a grid twice as fine",
     "tokens": "float32 [1, rows, columns, joint], L2-normalised",
 }
 
