@@ -9,7 +9,7 @@ import pytest
 from namesake.errors import ConfigError, DataError, WeightsError
 from namesake.evaluation.benchmarks import prepare
 from namesake.reproduce import PAPERS, Scale, reproduce
-from namesake.reproduce.measures import by_objects, masks, objects, semantic
+from namesake.reproduce.measures import by_objects, object_masks, objects, semantic
 from namesake.reproduce.papers import TITLES
 from namesake.reproduce.run import measure_table
 from namesake.reproduce.table import Setting, Table
@@ -30,7 +30,7 @@ def tables(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Table]:
         "1": Table("Dense", (Setting("MaskCLIP", "maskclip", dense),), semantic, benchmarks=on),
         "2": Table(
             "Masks", (Setting("SelfMask", "namedmask", archives, until="masks", facts={"masks": "masks/saliency"}),),
-            masks, benchmarks=on, pool="own",
+            object_masks, benchmarks=on,
         ),
         "3": Table("Objects", (Setting("MaskCLIP", "maskclip", dense),), objects, benchmarks=on),
         "4": Table("One or several", (Setting("MaskCLIP", "maskclip", dense),), by_objects, benchmarks=on),
@@ -55,7 +55,7 @@ def test_real__measured_once(downloads: Path, tmp_path: Path) -> None:
     (row,) = run("1", downloads, tmp_path)
     assert 0 <= row["ours"]["mIoU"]["mean"] <= 100
     assert (row["regime"], row["tier"]) == ("zero-shot transfer", "S")
-    (held,) = tmp_path.glob("seed-0/voc2012/maskclip-*/measured/tiny-1-maskclip.json")
+    (held,) = tmp_path.glob("seed-0/runs-imagenet/maskclip-*/measured/tiny-1-voc2012-maskclip.json")
     before = held.stat().st_mtime_ns
     assert run("1", downloads, tmp_path) == [row]
     assert held.stat().st_mtime_ns == before
@@ -73,10 +73,11 @@ def test_real__a_column_for_each_benchmark(downloads: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.usefixtures("tables")
-def test_real__masks_of_the_benchmarks_own_images(downloads: Path, tmp_path: Path) -> None:
+def test_real__masks_on_the_benchmarks_images(downloads: Path, tmp_path: Path) -> None:
     (row,) = run("2", downloads, tmp_path)
     assert 0 <= row["ours"]["avg. IoU"]["mean"] <= 100
-    assert row["regime"] == "name-and-image"
+    assert {"car", "chair", "dog"} <= row["ours"].keys()
+    assert row["regime"] == "name-only"
 
 
 @pytest.mark.usefixtures("tables")

@@ -1,9 +1,9 @@
-"""Pseudo-masks and the truth of the images they were drawn on in, how well each name's masks fit out.
+"""How well masks without labels fit the true pixels of a name: pseudo-masks of archives, and masks drawn on demand.
 
-Training never comes here: only a collection whose truth is known, such as rendered images, can be asked.
+Training never comes here: only images whose truth is known, such as a benchmark's or rendered ones, can be asked.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -12,11 +12,16 @@ from numpy import ndarray
 
 from namesake.errors import DataError
 from namesake.evaluation.benchmarks import Benchmark
+from namesake.evaluation.metrics import mask_iou
+from namesake.images import read_image
+from namesake.images.geometry import resize as resize_image
+from namesake.images.geometry import resize_labels
 from namesake.masks import rle
 from namesake.masks.store import read_masks
 from namesake.names.spelling import match_names, some
 from namesake.progress import track
 from namesake.records import Names, PseudoMasks
+from namesake.shapes import ImageArray, MaskArray
 
 
 class Fit(NamedTuple):
@@ -60,6 +65,54 @@ def mask_iou_per_name(masks: PseudoMasks, names: Names, benchmark: Benchmark) ->
     }
 
 
+def mask_iou_over_images(
+    draw: Callable[[ImageArray, str], MaskArray],
+    names: Names,
+    benchmark: Benchmark,
+    *,
+    resize: tuple[int, int] | None = None,
+) -> dict[str, float]:
+    """IoU of masks that are drawn for a name with the true pixels of that name, averaged over the images that show it.
+
+    NamedMask, section 4.3 (Tables 1 and 2), as its released evaluation averages.
+
+    Args:
+        draw: Mask of the object of a name in an RGB image, of the image's size.
+        names: Names to draw.
+        benchmark: Images with truth.
+        resize: Size that images are brought to for `draw`: shorter side, and the longest that the longer may be; None
+            for their own. Masks come back to the image's size by nearest neighbour.
+
+    Returns:
+        Percent by name, for the names that an image shows.
+
+    Raises:
+        DataError: The benchmark does not know a name, or an image of it cannot be read.
+    """
+    numbers = _numbers(names, benchmark)
+    ious: dict[str, list[float]] = {name: [] for name in names.names}
+    for image_id in track(benchmark.images.ids, what="drawing masks of objects"):
+        truth = benchmark.truth(image_id)
+        own = {name: np.isin(truth, ids) for name, ids in zip(names.names, numbers, strict=True)}
+        shown = {name: pixels for name, pixels in own.items() if pixels.any()}
+        if not shown:
+            continue
+        image = read_image(benchmark.images.path(image_id))
+        small = image if resize is None else _within(image, *resize)
+        counted = truth != benchmark.ignore
+        for name, pixels in shown.items():
+            mask = resize_labels(draw(small, name), height=truth.shape[0], width=truth.shape[1])
+            ious[name].append(mask_iou(mask & counted, pixels))
+    return {name: float(np.mean(values)) for name, values in ious.items() if values}
+
+
+def _within(image: ImageArray, shorter: int, longer: int) -> ImageArray:
+    """The image with its shorter side at `shorter`, or its longer at `longer` where that would be passed."""
+    factor = min(shorter / min(image.shape[:2]), longer / max(image.shape[:2]))
+    height, width = (max(1, round(side * factor)) for side in image.shape[:2])
+    return resize_image(image, height=height, width=width)
+
+
 def mask_fit_by_company(masks: PseudoMasks, names: Names, benchmark: Benchmark) -> dict[str, Fit]:
     """How masks fit the pixels of their name where it is alone, and where other names are in the image too.
 
@@ -94,12 +147,8 @@ def _with_truth(
     masks: PseudoMasks, names: Names, benchmark: Benchmark
 ) -> Iterator[tuple[int, Bool[ndarray, "height width"], Bool[ndarray, "height width"], Bool[ndarray, "height width"]]]:
     """Of each mask its label, itself, the true pixels of its name, and those of all other names."""
-    matched = match_names(benchmark.names, names)
-    if matched.unused:
-        raise DataError(f"{benchmark.name} has no truth for {some(matched.unused)}; it has {some(matched.unknown)}.")
-    labels = matched.labels
-    numbers = [[number for number in labels if labels[number] == label] for label in range(1, len(names) + 1)]
-    every = [number for number in labels if labels[number]]
+    numbers = _numbers(names, benchmark)
+    every = np.concatenate(numbers)
     known = set(benchmark.images.ids)
     for row in track(read_masks(masks), what="measuring masks"):
         if row.image_id not in known:
@@ -108,3 +157,16 @@ def _with_truth(
             truth = benchmark.truth(row.image_id)
             own = np.isin(truth, numbers[row.label - 1])
             yield row.label, rle.decode(row.rle, row.height, row.width), own, np.isin(truth, every) & ~own
+
+
+def _numbers(names: Names, benchmark: Benchmark) -> list[list[int]]:
+    """The benchmark's ids of each name.
+
+    Raises:
+        DataError: It does not know a name.
+    """
+    matched = match_names(benchmark.names, names)
+    if matched.unused:
+        raise DataError(f"{benchmark.name} has no truth for {some(matched.unused)}; it has {some(matched.unknown)}.")
+    labels = matched.labels
+    return [[number for number in labels if labels[number] == label] for label in range(1, len(names) + 1)]

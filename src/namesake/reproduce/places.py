@@ -1,13 +1,15 @@
 """Where tables are measured: the embedded world of a seed, or a real benchmark beside a folder of unlabelled images."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from namesake.errors import DataError
-from namesake.evaluation.benchmarks import BACKGROUND, open_benchmark
+from namesake.evaluation.benchmarks import BACKGROUND, BENCHMARKS, open_benchmark
+from namesake.evaluation.benchmarks.ids import published_names
 from namesake.images import open_images
-from namesake.names import read_names
+from namesake.progress import note
 from namesake.records import Names
-from namesake.reproduce.table import Place, Pool
+from namesake.reproduce.table import Collection, Place, Pool, Table
 from namesake.world import SEEN_NAMES, STUFF, UNSEEN_NAMES, write_world
 from namesake.world.families import FAMILIES
 
@@ -16,8 +18,12 @@ UNLABELLED, SCENES, UNSEEN, PAIRS = 1_500, 200, 150, 600
 PARTNERS = {name: FAMILIES[name].partner for name in SEEN_NAMES if FAMILIES[name].partner in SEEN_NAMES}
 PAIRED_NAMES = tuple(name for name in SEEN_NAMES if name in PARTNERS or name in PARTNERS.values())
 """Names that often lie beside another."""
-POOL = "images"
-"""Folder of unlabelled images beside the benchmarks; `unseen.txt` there lists names to be kept from every training."""
+COLLECTIONS: Mapping[Collection, str] = {
+    "imagenet": "the training images of ImageNet-1K",
+    "imagenet-pass": "the training images of ImageNet-1K and those of PASS",
+    "laion": "images of LAION-5B, fetched by name (see docs/scale.md)",
+    "coco": "the images of COCO train2017",
+}
 
 
 def mini_place(folder: Path, *, seed: int, device: str, pool: Pool = "things") -> Place:
@@ -51,49 +57,93 @@ def mini_place(folder: Path, *, seed: int, device: str, pool: Pool = "things") -
     )
 
 
-def real_place(
-    benchmark: str, root: Path, folder: Path, *, preset: str, seed: int, device: str, pool: Pool = "things"
-) -> Place:
-    """A benchmark as downloaded, and unlabelled images.
+def real_place(benchmark: str, *, root: Path, folder: Path, table: Table, preset: str, seed: int, device: str) -> Place:
+    """A benchmark as downloaded, and the unlabelled images of a table.
 
     Args:
-        benchmark: Its key.
-        root: Holds `images/` (unlabelled, such as ImageNet's training images), and the benchmark, itself or in a
-            folder of its key. `unseen.txt`, if it is there, lists names of the benchmark that no system may be trained
-            with.
-        folder: Of the runs.
+        benchmark: Key of the benchmark.
+        root: Folder of the unlabelled images (`images-COLLECTION`, such as `images-imagenet`, or `images`) and of the
+            benchmark, which lies there itself or in a folder of its key.
+        folder: Folder of the runs; all benchmarks share those of one collection, and with them its index.
+        table: The table, which says which collection is meant and which names no training may see.
         preset: "paper" or "modern".
-        seed: Of everything random.
+        seed: Seed of everything random.
         device: "auto", "cpu" or "cuda".
-        pool: "own" for the benchmark's own images in place of `images/`, where masks of archives are measured.
 
     Raises:
-        DataError: The unlabelled images or the benchmark are missing.
+        DataError: The unlabelled images or the benchmark are missing, or the benchmark lacks a name that the table
+            keeps from every training.
     """
-    if pool != "own" and not (root / POOL).is_dir():
-        raise DataError(
-            f"expected unlabelled images in {root / POOL}, found no such folder. The papers use the training images of "
-            "ImageNet (ZUTIS: and PASS; FMbSeg: of COCO); link them there."
-        )
+    images = _collection(root, table.collection)
     home = root / benchmark if (root / benchmark).is_dir() else root
     opened = open_benchmark(benchmark, home)
     names = tuple(name for name in opened.names.values() if name != BACKGROUND)
-    listed = root / "unseen.txt"
-    unseen = read_names(listed).names if listed.is_file() else ()
-    seen = Names(tuple(name for name in names if name not in unseen))
+    strange = [name for name in table.unseen if name not in names]
+    if strange:
+        raise DataError(f"this table asks for {', '.join(table.unseen)}, and {benchmark} has no {', '.join(strange)}.")
+    seen, unseen = tuple(name for name in names if name not in table.unseen), table.unseen
+    stuff = words_for_background(benchmark)
     return Place(
         benchmark=benchmark,
         roots={"things": home, "unseen": home},
-        images=opened.images if pool == "own" else open_images(root / POOL),
-        truth=(benchmark, home),
+        images=open_images(images),
+        truth=None,
         names={
-            "things": seen,
-            "topics": Names(names, background=()),
+            "things": Names(seen),
+            "topics": Names(names, synonyms=synonyms_of(benchmark) if stuff else (), background=stuff),
             "unseen": Names(unseen),
-            "unseen topics": Names(unseen, background=()),
+            "unseen topics": Names(unseen, background=stuff),
         },
         preset=preset,
         seed=seed,
         device=device,
-        runs=folder / (f"{benchmark}-own" if pool == "own" else benchmark),
+        runs=folder / f"runs-{table.collection}",
     )
+
+
+def _collection(root: Path, collection: Collection) -> Path:
+    """Folder of a collection of unlabelled images.
+
+    Raises:
+        DataError: There is none.
+    """
+    own, any_images = root / f"images-{collection}", root / "images"
+    if own.is_dir():
+        return own
+    if any_images.is_dir():
+        note(f"{any_images} stands for {COLLECTIONS[collection]}; {own.name} beside it would be taken first.")
+        return any_images
+    raise DataError(
+        f"expected unlabelled images in {own} or {any_images}, found no such folder. The paper uses "
+        f"{COLLECTIONS[collection]}; link them there."
+    )
+
+
+def names_of(benchmark: str) -> Names:
+    """The names that a published benchmark scores, without opening it; background is none of them."""
+    return Names(tuple(dict.fromkeys(published_names(BENCHMARKS[benchmark].ids).names.values())), background=())
+
+
+def words_for_background(benchmark: str) -> tuple[str, ...]:
+    """Words that stand for the background of a benchmark in tables of things and stuff; none without one.
+
+    FMbSeg, section 4.1: for VOC with background (PV-21), the stuff names of COCO-Stuff are added and count as
+    background.
+    """
+    if not BENCHMARKS[benchmark].background:
+        return ()
+    own = set(names_of(benchmark).names)
+    things = set(names_of("coco2017").names)
+    groups = published_names("coco-stuff-27").aliases
+    stuff = [name for name in names_of("coco-stuff").names if name not in things]
+    return tuple(name for name in stuff if not {name, groups[name]} & own)
+
+
+def synonyms_of(benchmark: str) -> tuple[tuple[str, ...], ...]:
+    """Words of COCO-Stuff for each name of a benchmark with background: those of the group of stuff that has its name.
+
+    Water has river, sea and more; the names of VOC have none.
+    """
+    groups = published_names("coco-stuff-27").aliases
+    own = names_of(benchmark).names
+    return tuple(tuple(word for word, group in groups.items() if group == name and word != name) for name in own)

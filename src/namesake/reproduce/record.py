@@ -67,6 +67,7 @@ def page_of(paper: str, measured: Mapping[str, Mapping[str, Mapping[str, Any]]],
             table,
             {label: Outcome(**with_nan(outcome)) for label, outcome in measured[key].items()},
             command=f"namesake reproduce {paper} --table {key}{options}",
+            real=scale.preset != "mini",
         )
         for key, table in PAPERS[paper].items()
         if key in measured

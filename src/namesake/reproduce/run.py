@@ -3,6 +3,8 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +14,7 @@ from namesake.evaluation.provenance import Provenance, provenance_of, reading_of
 from namesake.progress import note
 from namesake.reproduce.measures import benchmark_of, check_objects
 from namesake.reproduce.papers import PAPERS
-from namesake.reproduce.places import mini_place, real_place
+from namesake.reproduce.places import mini_place, names_of, real_place
 from namesake.reproduce.table import Outcome, Place, Setting, Table, Trial, Values, with_nan
 from namesake.workers import worker_pool
 from namesake.workspace import read_manifest, write_json
@@ -113,12 +115,12 @@ def _measure_seed(paper: str, table: str, folder: Path, seed: int, scale: Scale)
     if scale.preset == "mini" or scale.root is None:
         place = mini_place(folder, seed=seed, device=scale.device, pool=wanted.pool)
         return {setting.label: _measure(setting, wanted, place, what) for setting in ours}
-    found: dict[str, _Measured] = {}
-    for column, benchmark in wanted.benchmarks.items():
-        place = real_place(
-            benchmark, scale.root, folder, preset=scale.preset, seed=seed, device=scale.device, pool=wanted.pool
-        )
+    place_at = partial(real_place, root=scale.root, folder=folder, table=wanted, preset=scale.preset, seed=seed)
+    places = {column: place_at(key, device=scale.device) for column, key in wanted.benchmarks.items()}
+    for place in places.values():
         check_objects(wanted, place)
+    found: dict[str, _Measured] = {}
+    for column, place in places.items():
         for setting in ours:
             one = _measure(setting, wanted, place, what)
             values = one.values if len(wanted.benchmarks) == 1 else {column: next(iter(one.values.values()))}
@@ -129,14 +131,17 @@ def _measure_seed(paper: str, table: str, folder: Path, seed: int, scale: Scale)
 
 def _measure(setting: Setting, table: Table, place: Place, what: str) -> _Measured:
     """Run a setting and measure it, unless the same run was measured so before."""
-    mini = place.preset == "mini" and setting.mini is not None
+    mini = place.preset == "mini"
     config = setting.mini if mini and setting.mini is not None else setting.config
-    identity = json.dumps([setting.system, setting.names, setting.until, config])
+    names = place.names[setting.names]
+    if setting.names_of and not mini:
+        names, setting = names_of(setting.names_of), replace(setting, asked=setting.asked or setting.names)
+    identity = json.dumps([setting.system, setting.names if mini else names.names, setting.until, config])
     folder = place.runs / f"{setting.system.replace('+', '-')}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
     note(f"== {what}, seed {place.seed}: {setting.label}")
     done = systems.run(
         setting.system,
-        names=place.names[setting.names],
+        names=names,
         images=place.images,
         out=folder,
         preset=place.preset,
@@ -149,7 +154,8 @@ def _measure(setting: Setting, table: Table, place: Place, what: str) -> _Measur
     trial = Trial(setting, folder, place)
     known = provenance_of(folder, benchmark_of(trial), place.names[setting.asked or setting.names])
     last = (read_manifest(folder / done.stages[-1]["name"]) or {})["key"]
-    path = folder / "measured" / f"{what}-{_slug(setting.label)}.json"
+    where = "" if mini else f"{place.benchmark}-"
+    path = folder / "measured" / f"{what}-{where}{_slug(setting.label)}.json"
     held = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     if held.get("key") != last:
         held = {"key": last, "values": table.measure(trial)}

@@ -49,8 +49,16 @@ def _row(setting: Setting, outcome: Outcome, first: Setting, base: Outcome) -> d
     }
 
 
-def markdown(title: str, table: Table, measured: Mapping[str, Outcome], *, command: str) -> str:
-    """A section: what was measured, a table of ours beside the published, and the command that made it."""
+def markdown(title: str, table: Table, measured: Mapping[str, Outcome], *, command: str, real: bool = False) -> str:
+    """A section: what was measured, a table of ours beside the published, how it differs, and the command that made it.
+
+    Args:
+        title: Heading of the section.
+        table: The table.
+        measured: Outcomes by the label of their setting.
+        command: Command that measured them.
+        real: Whether that was on real data.
+    """
     rows = rows_of(table, measured)
     ours = list(table.columns) or list(dict.fromkeys(column for row in rows for column in row["ours"]))
     theirs = list(dict.fromkeys(column for row in rows for column in row["published"]))
@@ -73,8 +81,10 @@ def markdown(title: str, table: Table, measured: Mapping[str, Outcome], *, comma
     lines.insert(1, "|---|" + "---:|" * (len(grid[0]) - 1))
     spread = f"mean ± range (highest less lowest) of {seeds} seeds" if seeds > 1 else "one seed"
     change = "counts" if table.counts else "in brackets the change from the first row"
-    told = f"Ours: {spread}; {change}."
-    return "\n".join([f"## {title}", "", f"`{command}`", "", *lines, "", " ".join([told, table.differs]).strip(), ""])
+    differs = table.real_differs if real else table.differs
+    return "\n".join(
+        [f"## {title}", "", f"`{command}`", "", *lines, "", f"Ours: {spread}; {change}. {differs}".strip(), ""]
+    )
 
 
 def _count(row: Mapping[str, Any], column: str) -> str:

@@ -12,8 +12,10 @@ from namesake.segmenter import Segmenter
 Vocabulary = Literal["things", "topics", "unseen", "unseen topics", "paired"]
 """Names: of things; of things and stuff; of things that are kept from every training; of those and of stuff; of things
 that lie beside another."""
-Pool = Literal["things", "pairs", "own"]
-"""Unlabelled images: most with one thing; most with a thing and its usual partner; the benchmark's own."""
+Pool = Literal["things", "pairs"]
+"""Unlabelled images of the embedded world: most with one thing; most with a thing and its usual partner."""
+Collection = Literal["imagenet", "imagenet-pass", "laion", "coco"]
+"""Unlabelled images of the papers: ImageNet-1K train; that and PASS; LAION-5B; COCO train2017."""
 
 
 class Place(NamedTuple):
@@ -58,7 +60,9 @@ class Setting:
         mini: The overrides on the embedded world, where they differ.
         published: Values by column, as in the paper.
         trained_on: Data sets that the paper names for it; "" where it is not about that.
-        names: What the system is run with.
+        names: Names that the system is run with.
+        names_of: Key of the benchmark whose names the system is run with on real data, where the paper trains once and
+            asks for each benchmark's names afterwards; "" for those of the benchmark that it is measured on.
         until: Last stage that is needed; None for all.
         asked: What the trained segmenter is asked for, where that is not what it was run with.
         on: Images that it is measured on: those of the things, of unseen things, or of pairs.
@@ -74,6 +78,7 @@ class Setting:
     published: Mapping[str, float] = field(default_factory=dict)
     trained_on: str = ""
     names: Vocabulary = "things"
+    names_of: str = ""
     until: str | None = None
     asked: Vocabulary | None = None
     on: Literal["things", "unseen", "pairs"] = "things"
@@ -126,9 +131,12 @@ class Table:
         columns: Of what is measured, in order; (): all.
         benchmarks: Those of the paper, by the columns under which its values are published. Where there are several,
             the first value that is measured on each is ours of its column.
-        differs: What is measured differently here, in words.
-        counts: Values are counts: whole, and not compared with the first row.
-        pool: The unlabelled images; those of pairs are of the embedded world alone, a benchmark's own of real data.
+        differs: What the embedded world measures otherwise than the paper.
+        real_differs: What a run on real data does otherwise than the paper: data, split, size, encoder, names,
+        averaging. counts: Values are counts: whole, and not compared with the first row.
+        pool: The unlabelled images of the embedded world.
+        collection: The unlabelled images of the paper.
+        unseen: Names of the benchmark that the paper keeps from every training.
     """
 
     title: str
@@ -137,8 +145,11 @@ class Table:
     columns: tuple[str, ...] = ()
     benchmarks: Mapping[str, str] = field(default_factory=dict)
     differs: str = ""
+    real_differs: str = ""
     counts: bool = False
     pool: Pool = "things"
+    collection: Collection = "imagenet"
+    unseen: tuple[str, ...] = ()
 
     @property
     def on_world(self) -> bool:

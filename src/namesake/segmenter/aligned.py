@@ -6,7 +6,7 @@ The folder holds the alignment module and the words' embeddings; the encoders' w
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, final
 
@@ -94,6 +94,21 @@ class Aligned:
             texts=self.text_side,
             inference=self.inference,
             source=self.source,
+        )
+
+    def refined_by(self, source: str) -> "Aligned":
+        """The same with labels refined by masks of another source; the alignment is shared.
+
+        Args:
+            source: Who draws the masks: SAM, SAM 2 or a saliency network, by hub id, folder or `embedded:NAME`.
+
+        Raises:
+            WeightsError: It is missing or damaged.
+        """
+        inference = replace(self.inference, refine=source)
+        drawn = load_masks_from(source, inference.automatic, device=str(self.encoder.device))
+        return Aligned(
+            self.encoder, self.alignment, self.names, texts=self.text_side, inference=inference, source=drawn
         )
 
     @torch.inference_mode()

@@ -16,7 +16,7 @@ from torch import Tensor
 from namesake.encoders import AutomaticConfig
 from namesake.errors import WeightsError
 from namesake.images.geometry import resize_labels
-from namesake.masks.region_labels import Kind, name_regions
+from namesake.masks.region_labels import Kind
 from namesake.masks.regions import RegionNamer, RegionsConfig, load_region_namer, paint
 from namesake.names.words import words_of
 from namesake.records import Names, Prediction
@@ -64,8 +64,9 @@ class NamedRegions:
     def _one(
         self, image: ImageArray, *, height: int, width: int, shown: Int[np.ndarray, "present"] | None = None
     ) -> Prediction:
-        prompted, automatic, _ = name_regions(self.namer, image, shown=shown)
-        regions = prompted if self.kind == "prompted" else automatic
+        view = self.namer.look(image)
+        present = view.present() if shown is None else torch.from_numpy(shown).to(view.texts.device)
+        regions = view.prompted(present) if self.kind == "prompted" else view.automatic(present)
         size = {"height": regions.masks.shape[1], "width": regions.masks.shape[2]}
         own = regions._replace(words=np.arange(len(regions.words)))
         which = resize_labels(paint(own, np.arange(len(own.words)), nothing=-1, **size), height=height, width=width)

@@ -15,7 +15,7 @@ from PIL import Image
 from namesake.encoders import Precision, arithmetic, pick_device
 from namesake.errors import ConfigError, WeightsError
 from namesake.images.decode import as_image
-from namesake.images.geometry import limit_longer_side
+from namesake.images.geometry import limit_longer_side, resize_longer_side
 from namesake.names import read_names
 from namesake.records import Names, Prediction
 from namesake.segmenter import hub
@@ -190,7 +190,8 @@ class Segmenter:
         with arithmetic(self.device, precision=self.precision):
             if tiled and isinstance(self.predictor, TILED):
                 return [predict_tiled(self.predictor, image, tile=self.tile or 0) for image in images]
-            fitted = [limit_longer_side(image, side=longer_side or self.settings.longer_side) for image in images]
+            fit = resize_longer_side if self.settings.enlarge and longer_side is None else limit_longer_side
+            fitted = [fit(image, side=longer_side or self.settings.longer_side) for image in images]
             return self.predictor.predict(fitted, height=height, width=width)
 
     def save(self, folder: Path) -> SegmenterFolder:

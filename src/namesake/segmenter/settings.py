@@ -39,6 +39,7 @@ class Settings:
         architecture: The kind's own values, as JSON has them.
         preprocessing: Mean and standard deviation of its input; None where an encoder brings its own.
         longer_side: Images with a longer side than this are shrunk to it, and the result brought back to their size.
+        enlarge: Images with a shorter one are enlarged to it too.
         models: What it was made from.
         regime: `ZERO_SHOT` or `NAME_ONLY`.
     """
@@ -48,6 +49,7 @@ class Settings:
     architecture: Mapping[str, Any] = field(default_factory=dict)
     preprocessing: Preprocessing | None = IMAGENET
     longer_side: int = 2048
+    enlarge: bool = False
     models: tuple[ModelCard, ...] = ()
     regime: str = NAME_ONLY
 
@@ -67,7 +69,7 @@ def normalise(images: UInt8[Tensor, "batch 3 height width"], preprocessing: Prep
 
 def write_settings(settings: Settings, folder: Path) -> None:
     """Write `config.json`."""
-    rule = {"longer_side_at_most": settings.longer_side}
+    rule = {"longer_side_at_most": settings.longer_side} | ({"enlarge": True} if settings.enlarge else {})
     if settings.preprocessing is not None:
         rule |= {"mean": list(settings.preprocessing.mean), "std": list(settings.preprocessing.std)}  # type: ignore[dict-item]
     names = settings.names
@@ -127,6 +129,7 @@ def _settings(content: Mapping[str, Any]) -> Settings:
         architecture=content["architecture"],
         preprocessing=Preprocessing(mean=tuple(rule["mean"]), std=tuple(rule["std"])) if normalises else None,
         longer_side=int(rule["longer_side_at_most"]),
+        enlarge=bool(rule.get("enlarge", False)),
         models=tuple(ModelCard(**card) for card in content.get("models", ())),
         regime=str(content.get("regime", NAME_ONLY)),
     )

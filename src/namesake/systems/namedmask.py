@@ -70,7 +70,7 @@ PRESETS: dict[str, Config] = {
     # for its 919 names; 30 groups for 300 (section 4.2, Table 2)
     "imagenet-s": Config(
         experts=ExpertsConfig(iterations=10_000, batch_size=16, groups=90),
-        training=TrainingConfig(iterations=80_000, longer_side=1024),
+        training=TrainingConfig(iterations=80_000, longer_side=1024, enlarge=True),
     ),
     # `saliency.network` may be a run of selfmask with the same preset, which starts from DINOv2
     "modern": Config(encoder=MODERN.clip, experts=ExpertsConfig(clip=MODERN.clip)),

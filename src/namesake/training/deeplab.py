@@ -50,6 +50,8 @@ class TrainingConfig:
     """Most images a sample, 1 for no copy-paste; paper: 2."""
     longer_side: int = 2048
     """Larger images are shrunk to this side when the segmenter is used; paper: none, and 1024 for ImageNet-S."""
+    enlarge: bool = False
+    """Smaller images are enlarged to this side too; paper: for ImageNet-S."""
     learning_rate: float = 5e-4
     """Of the head; paper: 5e-4."""
     backbone_factor: float = 0.1
@@ -134,6 +136,7 @@ def train_segmenter(
         names=names,
         architecture=architecture_of(network),
         longer_side=config.longer_side,
+        enlarge=config.enlarge,
         models=tuple(dict.fromkeys((*archives.models, *masks.models, card))),
     )
     where = next(network.parameters()).device

@@ -5,6 +5,7 @@ experts"). An expert sees one archive only and tells its name from background; w
 archive have in common. Each expert is done when its masks are on disk, so killed work goes on with the next one.
 """
 
+import json
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,26 +22,28 @@ from namesake.encoders import load_clip
 from namesake.encoders.bottleneck import read_backbone
 from namesake.encoders.preprocess import IMAGENET
 from namesake.engines import Part, Work, spread
-from namesake.errors import ConfigError, ImagesError
+from namesake.errors import ConfigError, DataError, ImagesError
 from namesake.images import read_ahead
 from namesake.masks import rle
 from namesake.masks.store import MaskWriter, count_masks, open_masks, read_masks, read_skipped
 from namesake.names.prompts import embed
-from namesake.networks.deeplab import DeepLab, DeepLabConfig
+from namesake.networks.deeplab import DeepLabConfig
 from namesake.progress import track
 from namesake.records import Archives, Images, Names, Prediction, PseudoMask, PseudoMasks
 from namesake.segmenter import Segmenter, Settings
-from namesake.segmenter.deeplab import KIND, ClosedSet
+from namesake.segmenter.deeplab import KIND, ClosedSet, architecture_of
 from namesake.training.deeplab import TrainingConfig, train_network
 from namesake.training.fit import forget
 from namesake.training.samples.archives import Examples, read_examples
-from namesake.workspace import stage
+from namesake.workspace import stage, write_json
 
 BATCHES_A_SHARD = 64
 """A shard of an expert's masks holds whole batches, so that resumed work has the same ones."""
 
 PARTS = "experts"
 """Folder, within the stage's, of what single experts have finished; deleted when all have."""
+KEPT, OWNERS = "segmenters", "experts.json"
+"""Folder, within the stage's, of experts that are kept, a segmenter each; and the table of which name has which."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,8 @@ class ExpertsConfig(TrainingConfig):
     for ImageNet-S."""
     clip: str = "openai/clip-vit-large-patch14-336"
     """CLIP whose text embeddings are grouped."""
+    keep: bool = False
+    """Keep each expert as a segmenter of two labels, `masks/experts/segmenters/NUMBER`, to use by itself."""
 
 
 MINI_EXPERTS = ExpertsConfig(
@@ -136,6 +141,8 @@ def relabel_with_experts(
                 _finish(expert, archives, out, config=config, device=device)
             for row in islice(_rows_of(experts, out), len(ids) - missing, None):
                 writer.write(row) if isinstance(row, PseudoMask) else writer.skip(*row)
+    if config.keep:
+        _keep(experts, archives.names, owners, out)
     shutil.rmtree(out / PARTS, ignore_errors=True)
     models = tuple(dict.fromkeys((*masks.models, card)))
     return PseudoMasks(out, counts=count_masks(out) | {"experts": len(experts)}, models=models)
@@ -210,12 +217,12 @@ def _open_worker(
 
 def _finish(expert: _Expert, archives: Archives, out: Path, *, config: ExpertsConfig, device: str) -> None:
     """Train one expert and write its masks into its own folder; what is already on disk is kept."""
-    part = out / PARTS / f"{expert.number:05d}"
+    part = out / PARTS / _folder(expert.number)
     with MaskWriter(part, BATCHES_A_SHARD * config.batch_size) as writer:
         todo = writer.resume(list(expert.labels))
         if todo:
             own = replace(config, seed=config.seed + 1000 * expert.number)
-            network, _ = train_network(
+            network, card = train_network(
                 expert.examples,
                 labels=2,
                 config=own,
@@ -223,16 +230,51 @@ def _finish(expert: _Expert, archives: Archives, out: Path, *, config: ExpertsCo
                 device=device,
                 what=f"training the expert of {expert.what}",
             )
-            _redraw(network, expert, archives.images, todo, writer, at_once=config.batch_size)
+            settings = Settings(KIND, Names((expert.what,)), architecture=architecture_of(network), models=(card,))
+            where = next(network.parameters()).device
+            segmenter = Segmenter(ClosedSet(network, preprocessing=IMAGENET, device=where), settings)
+            if config.keep:
+                segmenter.save(part / KEPT)
+            _redraw(segmenter, expert, archives.images, todo, writer, at_once=config.batch_size)
     forget(part)
 
 
+def _keep(experts: Sequence[_Expert], names: Names, owners: Int[ndarray, "names"], out: Path) -> None:
+    """Move the experts out of the folder of parts, and write which name has which."""
+    for expert in experts:
+        part, kept = out / PARTS / _folder(expert.number) / KEPT, out / KEPT / _folder(expert.number)
+        if part.is_dir():
+            kept.parent.mkdir(exist_ok=True)
+            shutil.rmtree(kept, ignore_errors=True)
+            part.rename(kept)
+    write_json(out / OWNERS, {name: _folder(number) for name, number in zip(names.names, owners, strict=True)})
+
+
+def kept_experts(folder: Path) -> dict[str, Path]:
+    """Folder of the segmenter of each name's expert.
+
+    Args:
+        folder: Folder of the stage, `masks/experts` of a run.
+
+    Raises:
+        DataError: The run kept none.
+    """
+    try:
+        owners = json.loads((folder / OWNERS).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(
+            f"expected experts in {folder}, found no {OWNERS}. Run again with --config experts.keep=true."
+        ) from error
+    return {name: folder / KEPT / number for name, number in owners.items() if (folder / KEPT / number).is_dir()}
+
+
+def _folder(number: int) -> str:
+    return f"{number:05d}"
+
+
 def _redraw(
-    network: DeepLab, expert: _Expert, images: Images, ids: Sequence[str], writer: MaskWriter, *, at_once: int
+    segmenter: Segmenter, expert: _Expert, images: Images, ids: Sequence[str], writer: MaskWriter, *, at_once: int
 ) -> None:
-    settings = Settings(KIND, Names(("object",)))
-    device = next(network.parameters()).device
-    segmenter = Segmenter(ClosedSet(network, preprocessing=IMAGENET, device=device), settings)
     read = track(read_ahead(images, ids), what=f"redrawing {expert.what}", total=len(ids))
     while some := list(islice(read, at_once)):
         readable = [image for _, image in some if not isinstance(image, ImagesError)]
@@ -253,7 +295,7 @@ def _as_mask(image_id: str, label: int, prediction: Prediction) -> PseudoMask:
 def _rows_of(experts: Sequence[_Expert], out: Path) -> Iterator[PseudoMask | tuple[str, str]]:
     """What all experts wrote: a mask, or (image id, reason) where there is none, in the order of their images."""
     for expert in experts:
-        part = out / PARTS / f"{expert.number:05d}"
+        part = out / PARTS / _folder(expert.number)
         reasons = dict(read_skipped(part))
         drawn = read_masks(PseudoMasks(part))
         for image_id in expert.labels:

@@ -78,6 +78,8 @@ class QueryTrainingConfig:
     """What counts as an object: a whole pseudo-mask (paper), or each connected piece of it."""
     rounds: int = 0
     """Rounds of training before the last one, each of which teaches the next the objects that it found; paper: 0."""
+    longer_side: int = 2048
+    """Larger images are shrunk to this side when the segmenter is used; paper: none, and 1024 for ImageNet-S."""
     unsure: float = 0.02
     """Share of the pixels agreeing with their pseudo-label, of each name, that lie below its least confidence."""
     first_weights: Literal["published", "he"] = "published"
@@ -173,6 +175,7 @@ def train_query_segmenter(
         names=names,
         architecture=architecture_of(trained, clip=config.clip, prompts=config.prompts),
         preprocessing=trained.preprocessing,
+        longer_side=config.longer_side,
         models=tuple(dict.fromkeys((*archives.models, *masks.models, clip.card))),
     )
     saved = Segmenter(trained, settings).save(out)
@@ -307,6 +310,7 @@ def _check(config: QueryTrainingConfig) -> None:
         "copy_paste_max": (1 <= config.copy_paste_max <= 12, "1 (no copy-paste) to 12"),
         "scale": (0 < low <= high, "two numbers above 0, the lower one first"),
         "same_archive": (0 <= config.same_archive <= 1, "from 0 to 1"),
+        "longer_side": (config.longer_side >= 16, "16 pixels or more"),
         "unsure": (0 <= config.unsure < 1, "from 0 to below 1"),
         "rounds": (config.rounds >= 0, "0 or more"),
         "targets": (config.targets in TARGETS, f"one of {', '.join(TARGETS)}"),

@@ -141,7 +141,7 @@ BENCHMARKS: Mapping[str, Listing] = {
         "val",
         1449,
         title="PASCAL VOC 2012, 20 names and background, val",
-        tables=("NamedMask 1, 6", "FMbSeg 1 (PV-21)"),
+        tables=("NamedMask 6", "FMbSeg 1 (PV-21)"),
     ),
     "voc2012-20": _voc(
         "val",
@@ -154,7 +154,7 @@ BENCHMARKS: Mapping[str, Listing] = {
         "train",
         1464,
         title="PASCAL VOC 2012, 20 names and background, train",
-        tables=("NamedMask 3, supplementary 1",),
+        tables=("NamedMask 1, 3, figure 3, supplementary 1, supplementary figure 2",),
     ),
     "voc2012-trainval": _voc(
         "trainval", 2913, title="PASCAL VOC 2012, 20 names and background, trainval", tables=("ZUTIS 1, 2",)
@@ -169,7 +169,21 @@ BENCHMARKS: Mapping[str, Listing] = {
         images=5000,
         page="https://cocodataset.org/#download (val2017.zip, annotations_trainval2017.zip)",
         licence="annotations CC BY 4.0, images under Flickr terms",
-        tables=("NamedMask 5", "ZUTIS 4", "FMbSeg 1 (CO-80)"),
+        tables=("NamedMask 5", "ZUTIS 4"),
+    ),
+    "coco2017-things": Listing(
+        title="COCO 2017 val, 80 names, all else not counted",
+        layouts=(
+            Coco("val2017", "annotations/instances_val2017.json", "stuffthingmaps/val2017", decode="coco things"),
+            Coco("val2017", "annotations/instances_val2017.json"),
+        ),
+        ids="coco",
+        background=(),
+        ignored=(IGNORE, 0),
+        images=5000,
+        page="https://cocodataset.org/#download (val2017.zip, annotations_trainval2017.zip)",
+        licence="annotations CC BY 4.0, images under Flickr terms",
+        tables=("FMbSeg 1 (CO-80)",),
     ),
     "coco20k": Listing(
         title="COCO-20K, objects of 80 names in 19,817 images of train2014",
