@@ -26,7 +26,7 @@ ONE_WORLD = (
     "The embedded world stands for the benchmark, so tables that differ by benchmark alone have the same values."
 )
 RECO_DIFFERS = (
-    "ReCo has DINO ViT-S/8's features instead of the DeiT-S/16 of Stylised ImageNet (no file of it is on a hub; "
+    "ReCo has DINO ViT-S/16's features instead of the DeiT-S/16 of Stylised ImageNet (no file of it is on a hub; "
     "`references.encoder` takes one), and no CRF."
 )
 VALIDATION = (
