@@ -8,7 +8,8 @@ import typer.main
 
 from namesake.cli import app
 from namesake.encoders.presets import KNOWN, PRESETS
-from namesake.encoders.sources import hub_id, readable
+from namesake.encoders.sources import hub_id
+from namesake.progress import readable
 
 DOCS = Path(__file__).parent
 EXIT_CODES = {

@@ -116,7 +116,7 @@ def test_hub__home_offline_and_telemetry(tmp_path: Path):
         "from namesake.errors import WeightsError\n"
         "assert hub.HF_HUB_DISABLE_TELEMETRY\n"
         "try:\n    fetch('openai/clip-vit-base-patch16', kind='clip')\n"
-        "except WeightsError as error:\n    print(error)"
+        "except WeightsError as error:\n    print(error, hub.HF_HUB_CACHE)"
     )
     command = [sys.executable, "-c", code]
     environment = _environment(HF_HUB_OFFLINE="1", HF_HOME=str(tmp_path))

@@ -1,17 +1,25 @@
-"""Progress of long work on standard error: a bar with rate and time left on a terminal, a line at times in a log."""
+"""Progress of long work on standard error: a bar with rate and time left on a terminal, a line at times in a log.
+
+Where a plan was set, both say which stage of the whole it is, and how much time the whole has left.
+"""
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sized
-from typing import TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sized
+from typing import Any, Literal, TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Column
 
 Item = TypeVar("Item")
 SECONDS_BETWEEN_LINES = 15.0
+NARROW = 60
+"""Columns of a terminal below which the bar itself, the rate and details are left out."""
 
 _settings = {"quiet": False}
+_plan: dict[str, float | None] = {}
+_stage = {"name": ""}
 
 
 def set_quiet(quiet: bool) -> None:
@@ -19,10 +27,46 @@ def set_quiet(quiet: bool) -> None:
     _settings["quiet"] = quiet
 
 
+def is_quiet() -> bool:
+    """Whether progress is silenced."""
+    return _settings["quiet"]
+
+
+def set_plan(seconds_of_stages: Mapping[str, float | None]) -> None:
+    """Say which stages follow, in order, and about how long each takes; None where that is not known."""
+    _plan.clear()
+    _plan.update(seconds_of_stages)
+    _stage["name"] = ""
+
+
+def enter_stage(name: str) -> None:
+    """Say which stage of the plan the next meters belong to."""
+    _stage["name"] = name
+
+
 def note(message: str) -> None:
     """Print one line of news on standard error, unless quiet."""
     if not _settings["quiet"]:
         Console(stderr=True, highlight=False, soft_wrap=True).print(message, markup=False)
+
+
+def duration(seconds: float) -> str:
+    """Time for people: 45 s, 12 min, 3.5 h, 9 days."""
+    for unit, length, most in (("s", 1, 120), ("min", 60, 120), ("h", 3600, 48)):
+        if seconds < most * length:
+            value = seconds / length
+            return f"{value:.1f} {unit}" if unit == "h" and value < 10 else f"{value:.0f} {unit}"
+    return f"{seconds / 86400:.0f} days"
+
+
+def readable(size: int | None) -> str:
+    """Bytes for people: 1.71 GB."""
+    if size is None:
+        return "size unknown"
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= factor:
+            return f"{size / factor:.3g} {unit}"
+    return f"{size} B"
 
 
 def track(items: Iterable[Item], *, what: str, total: int | None = None, done: int = 0) -> Iterator[Item]:
@@ -47,10 +91,17 @@ def track(items: Iterable[Item], *, what: str, total: int | None = None, done: i
 
 
 class Meter:
-    """A progress display that is advanced by hand; `detail` shows figures such as the loss beside the bar."""
+    """A progress display that is advanced by hand; `detail` shows figures such as the loss beside the bar.
 
-    def __init__(self, what: str, *, total: int | None, done: int = 0) -> None:
-        self.what, self.total, self.done, self.detail = what, total, done, ""
+    Args:
+        what: What is being done, in two or three words.
+        total: Number of items, `done` included.
+        done: How many were done before.
+        unit: "B" where the items are bytes.
+    """
+
+    def __init__(self, what: str, *, total: int | None, done: int = 0, unit: Literal["", "B"] = "") -> None:
+        self.what, self.total, self.done, self.detail, self.unit = what, total, done, "", unit
         self._first = done
         self._start = self._said = time.monotonic()
         terminal = sys.stderr.isatty() and not _settings["quiet"]
@@ -59,7 +110,7 @@ class Meter:
     def __enter__(self) -> "Meter":
         if self._bar is not None:
             self._bar.start()
-            self._task = self._bar.add_task(self.what, total=self.total, completed=self.done, rate="", detail="")
+            self._task = self._bar.add_task(self._title(), total=self.total, **self._fields())
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -68,38 +119,73 @@ class Meter:
         elif time.monotonic() - self._start > 2.0:
             self._say()
 
+    def restart(self, *, done: int, total: int | None) -> None:
+        """Count from `done` again, of a total that was not known before."""
+        self.done = self._first = done
+        self.total = self.total if total is None else total
+        self._start = time.monotonic()
+
     def advance(self, count: int = 1, *, detail: str = "") -> None:
         """Count `count` more items as done."""
         self.done += count
         self.detail = detail or self.detail
         if self._bar is not None:
-            self._bar.update(self._task, completed=self.done, rate=self._rate(), detail=self.detail)
+            self._bar.update(self._task, completed=self.done, total=self.total, **self._fields())
         elif time.monotonic() - self._said > SECONDS_BETWEEN_LINES:
             self._say()
 
+    def _fields(self) -> dict[str, Any]:
+        of = "" if self.total is None else f"/{self._amount(self.total)}"
+        return {
+            "count": f"{self._amount(self.done)}{of}",
+            "rate": self._rate(),
+            "left": self._left(),
+            "detail": self.detail,
+        }
+
+    def _title(self) -> str:
+        names = list(_plan)
+        if _stage["name"] not in names:
+            return self.what
+        number, narrow = (
+            names.index(_stage["name"]) + 1,
+            self._bar is not None and self._bar.live.console.width < NARROW,
+        )
+        return f"{number}/{len(names)} {self.what}" if narrow else f"stage {number} of {len(names)}: {self.what}"
+
+    def _amount(self, count: int) -> str:
+        return readable(count) if self.unit else str(count)
+
+    def _per_second(self) -> float:
+        return (self.done - self._first) / max(time.monotonic() - self._start, 1e-9)
+
     def _rate(self) -> str:
-        return f"{(self.done - self._first) / max(time.monotonic() - self._start, 1e-9):.1f}/s"
+        return f"{readable(int(self._per_second()))}/s" if self.unit else f"{self._per_second():.1f}/s"
+
+    def _left(self) -> str:
+        """Time left of this, and of the whole where there is a plan."""
+        if not self.total or not self.done < self.total or self.done == self._first:
+            return ""
+        here = (self.total - self.done) / max(self._per_second(), 1e-9)
+        names = list(_plan)
+        later = [_plan[name] for name in names[names.index(_stage["name"]) + 1 :]] if _stage["name"] in names else []
+        known = [seconds for seconds in later if seconds is not None]
+        whole = f" ({duration(here + sum(known))} of all)" if known and len(known) == len(later) else ""
+        return f"{duration(here)} left{whole}"
 
     def _say(self) -> None:
         self._said = time.monotonic()
-        rate = (self.done - self._first) / max(self._said - self._start, 1e-9)
-        left = (
-            f", {(self.total - self.done) / max(rate, 1e-9):.0f} s left"
-            if self.total and self.done < self.total
-            else ""
-        )
-        of = f"/{self.total}" if self.total is not None else ""
-        note(f"{self.what}: {self.done}{of}, {rate:.1f}/s{left} {self.detail}".rstrip())
+        fields = self._fields()
+        left = f", {fields['left']}" if fields["left"] else ""
+        note(f"{self._title()}: {fields['count']}, {fields['rate']}{left} {self.detail}".rstrip())
 
 
 def _rich_bar() -> Progress:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[detail]}"),
+    console = Console(stderr=True)
+    what = TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis"))
+    count, rate, left, detail = (
+        TextColumn(f"{{task.fields[{name}]}}", table_column=Column(no_wrap=True))
+        for name in ("count", "rate", "left", "detail")
     )
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+    columns = (what, left, count) if console.width < NARROW else (what, BarColumn(), count, rate, left, detail)
+    return Progress(*columns, console=console, transient=True)

@@ -1,23 +1,20 @@
 import hashlib
-import json
 import shutil
-import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
 from huggingface_hub import constants
 
-from namesake.encoders import find, load_backbone, load_clip, load_dino
-from namesake.encoders.sources import readable
+from hub_server import COMMIT, HubServer, go_online, serve
+from namesake.encoders import download, find, load_backbone, load_clip, load_dino
 from namesake.errors import WeightsError
+from namesake.progress import readable
 from namesake.shapes import ImageArray
 
 Tiny = Callable[[str], Path]
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 @pytest.fixture
@@ -67,7 +64,7 @@ def test_hub_id__only_part_of_it_in_the_cache(tiny: Tiny, cache: Path) -> None:
     with pytest.raises(WeightsError) as error:
         load_clip("openai/clip-vit-large-patch14-336", device="cpu")
     assert "model.safetensors: 1.71 GB" in str(error.value)
-    assert "tokenizer.json" not in str(error.value)
+    assert "\n  tokenizer.json" not in str(error.value)
     assert find("openai/clip-vit-large-patch14-336").missing == ("model.safetensors",)
 
 
@@ -83,8 +80,9 @@ def test_hub_id__nothing_there__says_what_how_large_from_where_and_whereto(cache
         "tokenizer.json: 2.22 MB",
         "HF_HUB_OFFLINE is set",
         "https://huggingface.co/openai/clip-vit-large-patch14-336 (licence: MIT)",
-        str(cache),
-        "pass that folder instead",
+        "hf download openai/clip-vit-large-patch14-336 config.json preprocessor_config.json pytorch_model.bin",
+        "openai--clip-vit-large-patch14-336\n",
+        "pass its path instead",
     ):
         assert part in said, part
     assert time.monotonic() - start < 2
@@ -155,75 +153,18 @@ def test_readable(size: int | None, said: str) -> None:
     assert readable(size) == said
 
 
-class Hub(BaseHTTPRequestHandler):
-    """As much of the hub's protocol as a download needs; serves one folder as the repository org/name."""
-
-    folder: Path
-    asked: list[str]
-
-    def do_HEAD(self) -> None:  # noqa: N802
-        self.answer()
-
-    def do_GET(self) -> None:  # noqa: N802
-        self.answer()
-
-    def answer(self) -> None:
-        path = self.path.partition("?")[0]
-        self.asked.append(f"{self.command} {path}")
-        names = sorted(file.name for file in self.folder.iterdir())
-        if path.startswith("/api/models/org/name/tree/"):
-            entries = [{"type": "file", "path": name, "size": self.size(name), "oid": self.tag(name)} for name in names]
-            self.reply(json.dumps(entries).encode())
-        elif path.startswith("/api/models/org/name"):
-            siblings = [{"rfilename": name} for name in names]
-            self.reply(json.dumps({"id": "org/name", "sha": COMMIT, "siblings": siblings}).encode())
-        elif path.startswith(f"/org/name/resolve/{COMMIT}/") and path.rpartition("/")[2] in names:
-            name = path.rpartition("/")[2]
-            self.reply((self.folder / name).read_bytes(), tag=self.tag(name))
-        else:
-            self.send_response(404)
-            self.send_header("X-Error-Code", "RepoNotFound")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-    def size(self, name: str) -> int:
-        return (self.folder / name).stat().st_size
-
-    def tag(self, name: str) -> str:
-        return hashlib.sha1((self.folder / name).read_bytes(), usedforsecurity=False).hexdigest()
-
-    def reply(self, content: bytes, *, tag: str = "") -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(content)))
-        self.send_header("X-Repo-Commit", COMMIT)
-        if tag:
-            self.send_header("ETag", f'"{tag}"')
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(content)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        pass
-
-
 @pytest.fixture
-def hub(tiny: Tiny, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Hub]]:
-    """A hub on this machine that has the tiny CLIP, in two forms of its weights."""
-    Hub.folder, Hub.asked = shutil.copytree(tiny("clip"), tmp_path / "published"), []
-    shutil.copy(Hub.folder / "model.safetensors", Hub.folder / "pytorch_model.bin")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    address = f"http://127.0.0.1:{server.server_port}"
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(constants, "ENDPOINT", address)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}")
-    yield Hub
-    server.shutdown()
-    server.server_close()
+def hub(tiny: Tiny, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    """A hub on this machine that has the tiny CLIP as org/name, in two forms of its weights."""
+    folder = shutil.copytree(tiny("clip"), tmp_path / "published" / "org" / "name")
+    shutil.copy(folder / "model.safetensors", folder / "pytorch_model.bin")
+    with serve(tmp_path / "published") as server:
+        go_online(server, monkeypatch)
+        yield server
 
 
 def test_download__what_is_needed_once_and_then_never_asks_again(
-    hub: type[Hub], tiny: Tiny, cache: Path, images: list[ImageArray]
+    hub: HubServer, tiny: Tiny, cache: Path, images: list[ImageArray]
 ) -> None:
     wanted = load_clip(str(tiny("clip")), device="cpu").embed_images(images)
     np.testing.assert_array_equal(load_clip("org/name", device="cpu").embed_images(images), wanted)
@@ -234,14 +175,55 @@ def test_download__what_is_needed_once_and_then_never_asks_again(
     assert hub.asked == []
 
 
-def test_download__file_that_the_publisher_does_not_have(hub: type[Hub]) -> None:
-    (hub.folder / "preprocessor_config.json").unlink()
+def test_download__interrupted_weights_go_on(hub: HubServer, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "TRIES", 1)
+    hub.stops["model.safetensors"] = [1000, 0]
+    with pytest.raises(WeightsError, match="1000 bytes are kept; the same command goes on from there"):
+        load_clip("org/name", device="cpu")
+    hub.asked.clear()
+    load_clip("org/name", device="cpu")
+    large = [line for line in hub.asked if line.startswith("GET") and "model.safetensors" in line]
+    assert large == [f"GET org/name/resolve/{COMMIT}/model.safetensors bytes=1000-"]
+    assert not list(cache.rglob("*.incomplete*"))
+
+
+def test_download__other_bytes_than_the_hub_announces(hub: HubServer, cache: Path) -> None:
+    hub.forged.add("model.safetensors")
+    with pytest.raises(WeightsError, match=r"expected SHA-256 [0-9a-f]{64} from http"):
+        load_clip("org/name", device="cpu")
+    assert not list(cache.rglob("*.incomplete*"))
+    hub.forged.clear()
+    load_clip("org/name", device="cpu")
+
+
+def test_download__file_that_the_publisher_does_not_have(hub: HubServer) -> None:
+    (hub.folder / "org/name/preprocessor_config.json").unlink()
     with pytest.raises(WeightsError) as error:
         load_clip("org/name", device="cpu")
     assert "\n  preprocessor_config.json: size unknown\n" in str(error.value)
     assert "the model there has no such files" in str(error.value)
 
 
-def test_download__no_such_repository(hub: type[Hub]) -> None:
+def test_download__no_such_repository(hub: HubServer) -> None:
     with pytest.raises(WeightsError, match="The hub refused"):
         load_clip("org/other", device="cpu")
+
+
+def test_download__terms_to_accept(hub: HubServer) -> None:
+    hub.gated.add("org/name")
+    hub.refused["model.safetensors"] = (401, "GatedRepo")
+    with pytest.raises(WeightsError, match=rf"accepted: do so at {hub.url}/org/name, then `hf auth login`"):
+        load_clip("org/name", device="cpu")
+
+
+def test_plain_folder_in_the_cache__found_without_a_request(
+    hub: HubServer, tiny: Tiny, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("NAMESAKE_CACHE_DIR", str(tmp_path / "own"))
+    laid = shutil.copytree(tiny("clip"), tmp_path / "own" / "org--name")
+    assert find("org/name").path == laid
+    load_clip("org/name", device="cpu")
+    assert hub.asked == []
+    (laid / "model.safetensors").unlink()  # then the hub is asked after all
+    load_clip("org/name", device="cpu")
+    assert find("org/name").path != laid

@@ -11,7 +11,7 @@ from namesake.encoders.presets import EMBEDDED, KNOWN
 from namesake.errors import WeightsError
 from namesake.names import read_names
 from namesake.systems import SYSTEMS, configure, notices, run
-from namesake.systems.notices import check_models, models_of, say_before
+from namesake.systems.notices import have_models, models_of, say_before
 
 
 @pytest.fixture
@@ -68,12 +68,13 @@ def test_missing__all_are_named_before_anything_is_computed(cache: Path, tmp_pat
         run("namedmask", names="cat, dog", images=tmp_path / "photos", out=tmp_path / "run")
     said = str(error.value)
     for part in (
-        "3 models that this run needs are missing; nothing was computed",
-        "openai/clip-vit-large-patch14-336: missing (1.71 GB, licence MIT, https://huggingface.co/openai/",
-        "selfmask_nq20.pt: missing (145 MB, licence unknown, https://github.com/",
-        "Ramos-Ramos/dino-resnet-50: missing (94.3 MB",
+        "3 models that this run needs cannot be had (1.95 GB in all); nothing was computed",
+        "openai/clip-vit-large-patch14-336 (CLIP ViT-L/14@336px): unavailable, 1.71 GB, licence MIT, https://huggingface",
+        "selfmask_nq20.pt (SelfMask, 20 queries): unavailable, 145 MB, licence unknown, https://github.com/",
+        "Ramos-Ramos/dino-resnet-50 (DINO ResNet-50): unavailable, 94.3 MB",
         "HF_HUB_OFFLINE is set",
-        str(cache),
+        "hf download Ramos-Ramos/dino-resnet-50 config.json preprocessor_config.json pytorch_model.bin --local-dir",
+        "--config encoder=PATH --config saliency.network=PATH --config experts.backbone=PATH",
     ):
         assert part in said, part
     assert not (tmp_path / "run").exists()
@@ -84,13 +85,13 @@ def test_missing__those_of_finished_stages_are_not_asked_for(cache: Path, tmp_pa
     manifest = {"key": "0", "stage": "index", "models": [{"source": config.clip}]}
     (tmp_path / "run" / "index").mkdir(parents=True)
     (tmp_path / "run" / "index" / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(WeightsError, match="1 model that this run needs is missing(?s:.)*selfmask_nq20") as error:
-        check_models(config, until=None, runs=(tmp_path / "run", None))
+    with pytest.raises(WeightsError, match="1 model that this run needs cannot be had(?s:.)*selfmask_nq20") as error:
+        have_models(config, until=None, runs=(tmp_path / "run", None))
     assert config.clip not in str(error.value)
 
 
 def test_missing__embedded_models_and_folders_pass(cache: Path, tmp_path: Path) -> None:
     folders = (f"clip={tmp_path}", f"saliency={tmp_path}")
-    check_models(configure("saliency+clip", preset="paper", config=folders), until=None, runs=())
-    check_models(configure("namedmask", preset="mini"), until=None, runs=())
-    check_models(configure("namedmask", preset="paper"), until="archives", runs=())  # fails by itself, if at all
+    have_models(configure("saliency+clip", preset="paper", config=folders), until=None, runs=())
+    have_models(configure("namedmask", preset="mini"), until=None, runs=())
+    have_models(configure("namedmask", preset="paper"), until="archives", runs=())  # fails by itself, if at all

@@ -1,4 +1,4 @@
-"""Verbs that need no images: `world`, `demo`, `doctor`."""
+"""Verbs that need no images: `world`, `demo`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -61,28 +61,3 @@ def demo(
     set_quiet(quiet)
     metrics, table = run_demo(out, seed=seed)
     say(metrics, as_json=as_json, lines=[table, f"report: {out}/namedmask/report/index.html"])
-
-
-@app.command()
-def doctor(*, as_json: JsonOption = False, quiet: QuietOption = False) -> None:
-    """Versions, devices, and which weights are found.
-
-    Example: namesake doctor
-    """
-    from namesake.encoders import diagnose
-
-    set_quiet(quiet)
-    found = diagnose()
-    say(found, as_json=as_json, lines=_by_preset(found))
-
-
-def _by_preset(found: dict[str, str]) -> list[str]:
-    """Lines for a person: what is installed, then the models of each preset below its name."""
-    lines, last = [], ""
-    for subject, state in found.items():
-        preset, _, part = subject.rpartition(".")
-        if preset != last:
-            lines += ["", f"models of --preset {preset}:"]
-        last = preset
-        lines.append(f"  {part:<12} {state}" if preset else f"{part:<16} {state}")
-    return lines

@@ -10,7 +10,16 @@ from namesake.encoders.dino import Dino, load_dino
 from namesake.encoders.doctor import diagnose
 from namesake.encoders.preprocess import Preprocessing, read_preprocessing
 from namesake.encoders.presets import KNOWN, PRESETS, KnownModel, Preset, embedded_notice
-from namesake.encoders.required import lacking, require
+from namesake.encoders.required import (
+    Needed,
+    describe,
+    fetch_all,
+    look_at_all,
+    present,
+    refuse_unavailable,
+    require,
+    total,
+)
 from namesake.encoders.resnet import load_backbone
 from namesake.encoders.sam import AutomaticConfig, Masks, Sam, SamView, load_sam
 from namesake.encoders.sources import Found, find
@@ -24,21 +33,27 @@ __all__ = [
     "Found",
     "KnownModel",
     "Masks",
+    "Needed",
     "Precision",
     "Preprocessing",
     "Preset",
     "Sam",
     "SamView",
     "arithmetic",
+    "describe",
     "diagnose",
     "embedded_notice",
+    "fetch_all",
     "find",
-    "lacking",
     "load_backbone",
     "load_clip",
     "load_dino",
     "load_sam",
+    "look_at_all",
     "pick_device",
+    "present",
     "read_preprocessing",
+    "refuse_unavailable",
     "require",
+    "total",
 ]

@@ -1,40 +1,65 @@
 """Nothing in; versions, devices and which weights are found out, for a person who asks why something does not run."""
 
+import dataclasses
 import platform
+from collections.abc import Mapping
 from importlib import metadata
+from typing import Any
 
 from namesake.encoders.presets import PRESETS
-from namesake.encoders.sources import find, hub_id, known_model, readable
+from namesake.encoders.required import Needed, look_at_all
+from namesake.progress import readable
 
 PACKAGES = ("torch", "transformers", "huggingface_hub", "tokenizers", "safetensors", "numpy", "pillow")
 OPTIONAL = {
-    "gradio": "serve: pip install 'namesake[app]'",
-    "av": "videos and cameras: pip install 'namesake[video]'",
-    "onnxruntime": "export --format onnx: pip install 'namesake[onnx]'",
-    "ray": "--engine ray: pip install 'namesake[ray]'",
+    "gradio": "serve: pip install 'namesake-masks[app]'",
+    "av": "videos and cameras: pip install 'namesake-masks[video]'",
+    "onnxruntime": "export --format onnx: pip install 'namesake-masks[onnx]'",
+    "ray": "--engine ray: pip install 'namesake-masks[ray]'",
 }
 """Package -> what wants it, and how to get it."""
 
 
-def diagnose() -> dict[str, str]:
-    """What there is on this machine, as plain sentences by subject; asks no network and loads no model."""
-    report = {"python": platform.python_version()}
-    report |= {package: metadata.version(package) for package in PACKAGES}
-    report |= {package: describe_package(package, wanted_by) for package, wanted_by in OPTIONAL.items()}
-    report |= describe_devices()
-    for preset, models in PRESETS.items():
-        for part, source in vars(models).items():
-            if source is not None:
-                report[f"{preset}.{part}"] = describe_source(source)
-    return report
+def diagnose(sources: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """What there is on this machine; loads no model.
+
+    Args:
+        sources: Of the models of a run by option, about which the hub is asked; those of all presets, about which the
+            network is not asked, when None.
+
+    Returns:
+        `python`, `packages` (version, None where not installed), `devices`, `models` (fields of `Needed`, each model
+        once), `bytes` of all models together and `bytes_to_fetch`.
+    """
+    parts = {
+        f"{preset}.{part}": source
+        for preset, models in PRESETS.items()
+        for part, source in vars(models).items()
+        if source is not None
+    }
+    chosen = parts if sources is None else sources
+    models = look_at_all(chosen, ask=sources is not None)
+    return {
+        "python": platform.python_version(),
+        "packages": {package: version_of(package) for package in (*PACKAGES, *OPTIONAL)},
+        "devices": describe_devices(),
+        "models": [dataclasses.asdict(model) for model in models],
+        "bytes": sum(each.bytes or 0 for each in models),
+        "bytes_to_fetch": sum(each.bytes or 0 for each in models if each.status != "present"),
+    }
 
 
-def describe_package(package: str, wanted_by: str) -> str:
-    """Version of an optional package, or what it is for and how to get it."""
+def needed_of(found: Mapping[str, Any]) -> list[Needed]:
+    """The models of a diagnosis."""
+    return [Needed(**fields) for fields in found["models"]]
+
+
+def version_of(package: str) -> str | None:
+    """Version of an installed package."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
-        return f"not installed; for {wanted_by}"
+        return None
 
 
 def describe_devices() -> dict[str, str]:
@@ -47,16 +72,3 @@ def describe_devices() -> dict[str, str]:
         properties = torch.cuda.get_device_properties(number)
         devices[f"cuda:{number}"] = f"{properties.name}, {readable(properties.total_memory)}"
     return devices
-
-
-def describe_source(source: str) -> str:
-    """One line on a model: found where and how large, or missing what and where to get it."""
-    found = find(source)
-    if found.status == "found":
-        return f"{source}: found, {readable(found.bytes)} in {found.path}"
-    known = known_model(source)
-    lacks = f"in {found.path}: {', '.join(found.missing)}; " if found.path else ""
-    if known is None:
-        return f"{source}: missing {lacks or ', '.join(found.missing)}"
-    origin = known.url or f"https://huggingface.co/{hub_id(source)}"
-    return f"{source}: missing {lacks}({readable(known.bytes)}, licence {known.licence}, {origin})"

@@ -43,7 +43,8 @@ class KnownModel:
         licence: SPDX id of the weights.
         tier: "S" when no human mask was used anywhere in its making, "M" for SAM-type masks.
         files: Size in bytes of each file that is needed.
-        url: Where it is published; the hub page when empty.
+        url: Where its only file is published; the hub page when empty.
+        sha256: Of the file at `url`; "" where its publisher states none.
     """
 
     name: str
@@ -52,6 +53,7 @@ class KnownModel:
     tier: str = "S"
     files: Mapping[str, int] = field(default_factory=dict)
     url: str = ""
+    sha256: str = ""
 
     @property
     def bytes(self) -> int:

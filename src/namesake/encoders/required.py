@@ -1,44 +1,190 @@
-"""The models that a run will use in; nothing out, or one error that names all that cannot be had. It loads none."""
+"""The models that a run will use in; what each takes and whether it can be had, or all of them on this machine, out.
 
-from collections.abc import Iterable
+It loads none.
+"""
+
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
-from namesake.encoders.doctor import describe_source
+from namesake.encoders.download import probe
+from namesake.encoders.files import wanted_files
+from namesake.encoders.hub import ask_hub, offline
 from namesake.encoders.presets import EMBEDDED
-from namesake.encoders.sources import ask_hub, cache_folder, find, hub_id, in_hub_cache
+from namesake.encoders.sources import (
+    address,
+    cache_folder,
+    command,
+    find,
+    get,
+    hub_id,
+    known_model,
+    may_be_fetched,
+    missing_message,
+)
 from namesake.errors import WeightsError
+from namesake.progress import note, readable
 
 
-def lacking(sources: Iterable[str]) -> list[str]:
-    """Those that would have to be fetched: neither embedded, nor a file or folder, nor whole in the hub's cache."""
-    found = [find(source) for source in dict.fromkeys(sources) if not source.startswith(EMBEDDED)]
-    return [each.source for each in found if each.missing and (each.path is None or in_hub_cache(each.path))]
+@dataclass(frozen=True)
+class Needed:
+    """A model that a run needs.
+
+    Attributes:
+        source: As the configuration has it.
+        status: "present"; "to fetch", where the network gives it; "unavailable"; or "missing", where nobody was asked.
+        bytes: Of all its files; None where unknown.
+        path: Its folder or file; None when there is none yet.
+        url: Where it is published; "" where unknown.
+        licence: SPDX id, or "unknown".
+        files: Names of those that are wanted, where they are known.
+        reason: Why it is unavailable.
+        options: Dotted paths of the options that name it.
+    """
+
+    source: str
+    status: Literal["present", "to fetch", "unavailable", "missing"]
+    bytes: int | None
+    path: Path | None
+    url: str
+    licence: str
+    files: tuple[str, ...] = ()
+    reason: str = ""
+    options: tuple[str, ...] = ()
 
 
-def require(sources: Iterable[str]) -> None:
-    """Ask the hub, all at a time and within seconds, for what is not on this machine; fetches nothing yet.
+def present(source: str) -> bool:
+    """Whether nothing has to be fetched; what a folder of the user's own lacks, its reader says."""
+    return look(source, ask=False).status == "present"
+
+
+def look(source: str, *, options: tuple[str, ...] = (), ask: bool = True) -> Needed:
+    """What a model takes, and whether it is here or can be had.
+
+    Args:
+        source: Hub id, folder, file or `embedded:NAME`.
+        options: That name it.
+        ask: Whether the hub is asked for what is not here, within seconds; nothing is fetched.
+    """
+    found, known = find(source), known_model(source)
+    licence = "Apache-2.0" if source.startswith(EMBEDDED) else "unknown" if known is None else known.licence
+    # what a user's own folder lacks, its reader says
+    here = found.status == "found" or (found.path is not None and not may_be_fetched(found))
+    size = found.bytes if here else None if known is None else known.bytes
+    facts = (found.path, address(source), licence)
+    if here:
+        return Needed(source, "present", size, *facts, options=options)
+    names = () if known is None else tuple(known.files)
+    if not may_be_fetched(found):
+        reason = missing_message(found).splitlines()[-1]
+        return Needed(source, "unavailable", size, *facts, names, reason, options)
+    if not ask:
+        return Needed(source, "missing", size, *facts, names, options=options)
+    names, size, reason = _ask(source, names, size)
+    return Needed(source, "unavailable" if reason else "to fetch", size, *facts, names, reason, options)
+
+
+def look_at_all(sources: Mapping[str, str], *, ask: bool = True) -> list[Needed]:
+    """The same for many, all at a time; each model once.
+
+    Args:
+        sources: By the dotted path of the option that names them.
+        ask: As `look` takes it.
+    """
+    options: dict[str, list[str]] = {}
+    for option, source in sources.items():
+        options.setdefault(source, []).append(option)
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(lambda source: look(source, options=tuple(options[source]), ask=ask), options))
+
+
+def require(sources: Mapping[str, str]) -> None:
+    """Have all models on this machine before anything is computed: say how much is to come, and fetch it.
+
+    Args:
+        sources: By the dotted path of the option that names them.
 
     Raises:
-        WeightsError: The hub does not give some; says which, how large, from where and whereto.
+        WeightsError: Some cannot be had; says which, how large, and the lines that fetch them by hand. Nothing was
+            fetched then, unless it is a download that broke off.
     """
-    from huggingface_hub import constants
+    needed = look_at_all(sources)
+    refuse_unavailable(needed)
+    fetch_all(needed)
 
-    missing = lacking(sources)
-    with ThreadPoolExecutor() as pool:
-        refusals = dict(zip(missing, pool.map(_refusal, missing), strict=True))
-    lost = {source: refusal for source, refusal in refusals.items() if refusal}
-    if lost:
-        models = "1 model that this run needs is" if len(lost) == 1 else f"{len(lost)} models that this run needs are"
-        lines = [f"{models} missing; nothing was computed.", *(f"  {describe_source(source)}" for source in lost)]
-        lines += dict.fromkeys(lost.values())
+
+def fetch_all(needed: Iterable[Needed]) -> None:
+    """Download what is to be fetched.
+
+    Raises:
+        WeightsError: A download broke off, or brought something else than was published.
+    """
+    missing = [each for each in needed if each.status == "to fetch"]
+    if missing:
+        note(f"fetching {_models(len(missing))}, {total(missing)}; an interrupted download goes on where it was")
+    for each in missing:
+        known = known_model(each.source)
+        reason = get(each.source, kind=None if known is None else known.kind)
+        found = find(each.source)
+        if found.missing and reason:
+            raise WeightsError(missing_message(found, reason=reason))
+
+
+def refuse_unavailable(needed: Iterable[Needed]) -> None:
+    """Raise one error that names every model which cannot be had.
+
+    Raises:
+        WeightsError: There is one.
+    """
+    lost = [each for each in needed if each.status == "unavailable"]
+    if not lost:
+        return
+    lines = [f"{_models(len(lost))} that this run needs cannot be had ({total(lost)}); nothing was computed."]
+    lines += [f"  {describe(each)}" for each in lost]
+    lines += dict.fromkeys(each.reason for each in lost)
+    if by_hand := [line for each in lost if (line := command(each.source, each.files))]:
+        lines += ["By hand, each line as it is:", *(f"  {line}" for line in by_hand)]
         lines += [
-            f"Put those of the hub in {constants.HF_HUB_CACHE} (hf download ORG/NAME; HF_HOME moves it), files in "
-            f"{cache_folder()} (NAMESAKE_CACHE_DIR moves it); or anywhere, and pass their paths by --config."
+            f"On another machine too; then copy what came to {cache_folder()} here (NAMESAKE_CACHE_DIR moves it)."
         ]
-        raise WeightsError("\n".join(lines))
+    keys = [f"--config {option.partition('[')[0]}=PATH" for each in lost for option in each.options]
+    lines += ["Or point to what you have elsewhere: " + " ".join(dict.fromkeys(keys))] if keys else []
+    raise WeightsError("\n".join(lines))
 
 
-def _refusal(source: str) -> str:
-    """Why the hub does not give a model, in one sentence; "" if it does."""
-    repository = hub_id(source)
-    return f"{source} is on no hub." if repository is None else ask_hub(repository)[1]
+def describe(needed: Needed) -> str:
+    """One line on a model: whether it is here, how large, its licence, where from."""
+    known, size = known_model(needed.source), readable(needed.bytes)
+    name = needed.source if known is None else f"{needed.source} ({known.name})"
+    if needed.status == "present":
+        return f"{name}: present, {size} in {needed.path}"
+    lacks = f", incomplete in {needed.path}" if needed.path else ""
+    return f"{name}: {needed.status}, {size}{lacks}, licence {needed.licence}, {needed.url}".rstrip(", ")
+
+
+def total(needed: Iterable[Needed]) -> str:
+    """Bytes of all together, for people; says so where some are unknown."""
+    sizes = [each.bytes for each in needed]
+    known = [size for size in sizes if size is not None]
+    more = f" and {len(sizes) - len(known)} of unknown size" if len(known) < len(sizes) else ""
+    return f"{readable(sum(known))} in all{more}"
+
+
+def _models(count: int) -> str:
+    return "1 model" if count == 1 else f"{count} models"
+
+
+def _ask(source: str, names: tuple[str, ...], size: int | None) -> tuple[tuple[str, ...], int | None, str]:
+    """Names and bytes of what is wanted of a model as the network has it, or those known, and why it has it not."""
+    known, repository = known_model(source), hub_id(source)
+    if known is not None and known.url:
+        there, reason = (None, offline()) if offline() else probe(known.url)
+        return names, there or size, reason
+    published, reason = ask_hub(repository or "")
+    if reason or known is None:
+        return names, size, reason
+    wanted = wanted_files(published, kind=known.kind)
+    sizes = [published[name] for name in wanted]
+    return tuple(wanted), sum(part or 0 for part in sizes) if all(sizes) else size, ""

@@ -133,12 +133,9 @@ def load_selfmask(source: str | Path, *, device: str = "auto") -> SelfMask:
         WeightsError: It is missing, or does not fit the network.
         ConfigError: The device is not there.
     """
-    where, source = pick_device(device), _place(source)
-    found = find(source, kind="saliency").path
-    if found is not None and found.is_file():
-        network = load_official_selfmask(found)
-    else:
-        network = _read_folder(fetch(source, kind="saliency"))
+    where = pick_device(device)
+    found = fetch(_place(source), kind="saliency")
+    network = load_official_selfmask(found) if found.is_file() else _read_folder(found)
     return network.to(where)
 
 

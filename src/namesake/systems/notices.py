@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from namesake.config import paths
-from namesake.encoders import embedded_notice, lacking, require
+from namesake.encoders import embedded_notice, present, require
 from namesake.names import say_wording, table_of
 from namesake.progress import note
 from namesake.records import Names
@@ -31,30 +31,41 @@ def say_before(names: Names, config: Any) -> None:  # noqa: ANN401
     _once(embedded_notice(models_of(config)))
 
 
-def check_models(config: Any, *, until: str | None, runs: Iterable[Path | None]) -> None:  # noqa: ANN401
-    """Refuse to begin without models that nobody gives, save those that finished stages have used.
+def have_models(config: Any, *, until: str | None, runs: Iterable[Path | None]) -> None:  # noqa: ANN401
+    """Fetch the models that are not here, save those that finished stages have used; refuse to begin without them.
 
     Args:
         config: Of a system.
-        until: Nothing is asked of a run that stops before its segmenter.
+        until: Nothing is fetched for a run that stops before its segmenter; its stages fetch what they use.
         runs: The run's folder, and one of other runs.
 
     Raises:
-        WeightsError: Names every one.
+        WeightsError: Some cannot be had; names every one.
     """
-    if until in {None, "segmenter"} and (missing := lacking(models_of(config))):
+    sources = {option: source for option, source in models_by_option(config).items() if not present(source)}
+    if until in {None, "segmenter"} and sources:
         depths = ("*", "*/*", "*/*/*")
         stages = [path.parent for run in runs if run for depth in depths for path in run.glob(f"{depth}/{MANIFEST}")]
         cards = [card for stage in stages for card in (read_manifest(stage) or {}).get("models", ())]
         used = {card["source"] for card in cards}
-        require([source for source in missing if source not in used])
+        require({option: source for option, source in sources.items() if source not in used})
 
 
 def models_of(config: Any) -> list[str]:  # noqa: ANN401
     """Sources of the models that a configuration names, without those of parts that are off."""
-    named = [value for path, value in _in_use(paths(config)).items() if path.rpartition(".")[2] in MODELS]
-    sources = [source for value in named for source in (value if isinstance(value, tuple) else (value,))]
-    return [source for source in dict.fromkeys(sources) if source and isinstance(source, str)]
+    return list(dict.fromkeys(models_by_option(config).values()))
+
+
+def models_by_option(config: Any) -> dict[str, str]:  # noqa: ANN401
+    """The same by the dotted path of the option; a number follows the path of an option that names several."""
+    named = {path: value for path, value in _in_use(paths(config)).items() if path.rpartition(".")[2] in MODELS}
+    found: dict[str, str] = {}
+    for path, value in named.items():
+        several = value if isinstance(value, tuple) else (value,)
+        for number, source in enumerate(several):
+            if source and isinstance(source, str):
+                found[path if number == 0 else f"{path}[{number}]"] = source
+    return found
 
 
 def _in_use(options: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from namesake.images import open_images
 from namesake.names import read_names, write_names
 from namesake.records import Images, Names
 from namesake.systems.adding import make_room, parts_of, read_record
-from namesake.systems.notices import check_models, say_before
+from namesake.systems.notices import have_models, say_before
 from namesake.systems.registry import SYSTEMS
 from namesake.workspace import StoppedError, Workspace, write_json
 
@@ -73,7 +73,7 @@ def run(
         raise ConfigError(f"{system} wants names, found none; give a comma list, or a file with one name a line.")
     pictures = images if isinstance(images, Images) else open_images(Path(images))
     folder = Path(out)
-    check_models(chosen, until=until, runs=(folder, beside))
+    have_models(chosen, until=until, runs=(folder, beside))
     record: dict[str, Any] = {
         "system": system,
         "names": list(words.names),
