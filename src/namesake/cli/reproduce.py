@@ -14,9 +14,10 @@ def reproduce(
     paper: Annotated[str, typer.Argument(help="namedmask, zutis or fmbseg.")],
     *,
     table: Annotated[str, typer.Option(help="1, 2, ..., figure-3, ...; `list` prints what there is, `all` runs it.")],
-    preset: Annotated[str, typer.Option(help="mini (the embedded world), or paper (real benchmarks).")] = "mini",
+    preset: Annotated[str, typer.Option(help="mini (the embedded models), or paper (the published ones).")] = "mini",
     root: Annotated[
-        Path | None, typer.Option(help="For real benchmarks: a folder of each by its key, and images/ without labels.")
+        Path | None,
+        typer.Option(help="Real data: each benchmark in a folder of its key, and images-COLLECTION/; else the world."),
     ] = None,
     out: Annotated[Path, typer.Option(help="Worlds and runs; shared by all tables, and kept.")] = Path("reproduce"),
     results: Annotated[Path | None, typer.Option(help="Folder of the page; results/ in --out if not given.")] = None,
@@ -40,7 +41,7 @@ def reproduce(
         say({"tables": known}, as_json=as_json, lines=[f"{key:<24} {title}" for key, title in known.items()])
         return
     scale, rows = Scale(preset, root, device), list[dict[str, object]]()
-    every = [key for key, one in tables.items() if (one.on_world if preset == "mini" else one.benchmarks)]
+    every = [key for key, one in tables.items() if (one.on_world if root is None else one.benchmarks)]
     for key in every if table == "all" else (table,):
         found, page = run_table(paper, key, out=out, results=results, seeds=range(seeds), scale=scale, jobs=jobs)
         rows += [{"table": key, **row} for row in found]

@@ -60,19 +60,19 @@ def reproduce(
 
 def page_of(paper: str, measured: Mapping[str, Mapping[str, Mapping[str, Any]]], scale: Scale = MINI_SCALE) -> str:
     """All tables that were measured, in the paper's order."""
-    options = "" if scale.preset == "mini" else f" --preset {scale.preset} --root DATA"
+    options = "" if scale.root is None else f" --preset {scale.preset} --root DATA"
     sections = [
         markdown(
             f"{number(key)}: {table.title}",
             table,
             {label: Outcome(**with_nan(outcome)) for label, outcome in measured[key].items()},
             command=f"namesake reproduce {paper} --table {key}{options}",
-            real=scale.preset != "mini",
+            real=scale.root is not None,
         )
         for key, table in PAPERS[paper].items()
         if key in measured
     ]
-    where, told = (" on the embedded world", MINI) if scale.preset == "mini" else ("", REAL)
+    where, told = (" on the embedded world", MINI) if scale.root is None else ("", REAL)
     return "\n".join([f"# {TITLES[paper]}, reproduced{where}", "", told, "", *sections])
 
 

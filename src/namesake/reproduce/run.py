@@ -24,8 +24,8 @@ class Scale(NamedTuple):
     """Of what size a reproduction is.
 
     Attributes:
-        preset: "mini" for the embedded world, else that of the systems' configurations.
-        root: Benchmarks and unlabelled images; unused at mini scale.
+        preset: Preset of the systems' configurations; "mini" with its smaller settings.
+        root: Folder of benchmarks and unlabelled images; None for the embedded world.
         device: "auto", "cpu" or "cuda".
     """
 
@@ -80,12 +80,12 @@ def measure_table(
         ConfigError: There is no such table, or real benchmarks are asked for without a root.
     """
     wanted = find_table(paper, table)
-    if scale.preset == "mini" and not wanted.on_world:
-        raise ConfigError(f"{paper} {table} is measured on real data only: {wanted.differs} Give --preset and --root.")
-    if scale.preset != "mini" and not wanted.benchmarks:
-        raise ConfigError(f"{paper} {table} is measured on the embedded world only; leave out --preset and --root.")
-    if scale.preset != "mini" and scale.root is None:
+    if scale.root is None and scale.preset != "mini":
         raise ConfigError(f"the preset {scale.preset} needs --root, the folder of benchmarks and unlabelled images.")
+    if scale.root is None and not wanted.on_world:
+        raise ConfigError(f"{paper} {table} is measured on real data only: {wanted.differs} Give --preset and --root.")
+    if scale.root is not None and not wanted.benchmarks:
+        raise ConfigError(f"{paper} {table} is measured on the embedded world only; leave out --preset and --root.")
     tasks = [(paper, table, out / f"seed-{seed}", seed, scale) for seed in seeds]
     if jobs == 1 or len(seeds) == 1:
         measured = [_measure_seed(*task) for task in tasks]
@@ -109,10 +109,10 @@ class _Measured(NamedTuple):
 def _measure_seed(paper: str, table: str, folder: Path, seed: int, scale: Scale) -> dict[str, _Measured]:
     """Values of every setting that is run, and what its run knew."""
     wanted = PAPERS[paper][table]
-    other = "paper" if scale.preset == "mini" else "mini"
+    other = "paper" if scale.root is None else "mini"
     ours = [setting for setting in wanted.settings if setting.system and setting.scale != other]
     what = f"{paper}-{table}"
-    if scale.preset == "mini" or scale.root is None:
+    if scale.root is None:
         place = mini_place(folder, seed=seed, device=scale.device, pool=wanted.pool)
         return {setting.label: _measure(setting, wanted, place, what) for setting in ours}
     place_at = partial(real_place, root=scale.root, folder=folder, table=wanted, preset=scale.preset, seed=seed)
@@ -131,12 +131,12 @@ def _measure_seed(paper: str, table: str, folder: Path, seed: int, scale: Scale)
 
 def _measure(setting: Setting, table: Table, place: Place, what: str) -> _Measured:
     """Run a setting and measure it, unless the same run was measured so before."""
-    mini = place.preset == "mini"
-    config = setting.mini if mini and setting.mini is not None else setting.config
+    rendered = place.benchmark == "world"
+    config = setting.mini if place.preset == "mini" and setting.mini is not None else setting.config
     names = place.names[setting.names]
-    if setting.names_of and not mini:
+    if setting.names_of and not rendered:
         names, setting = names_of(setting.names_of), replace(setting, asked=setting.asked or setting.names)
-    identity = json.dumps([setting.system, setting.names if mini else names.names, setting.until, config])
+    identity = json.dumps([setting.system, setting.names if rendered else names.names, setting.until, config])
     folder = place.runs / f"{setting.system.replace('+', '-')}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
     note(f"== {what}, seed {place.seed}: {setting.label}")
     done = systems.run(
@@ -154,7 +154,7 @@ def _measure(setting: Setting, table: Table, place: Place, what: str) -> _Measur
     trial = Trial(setting, folder, place)
     known = provenance_of(folder, benchmark_of(trial), place.names[setting.asked or setting.names])
     last = (read_manifest(folder / done.stages[-1]["name"]) or {})["key"]
-    where = "" if mini else f"{place.benchmark}-"
+    where = "" if rendered else f"{place.benchmark}-"
     path = folder / "measured" / f"{what}-{where}{_slug(setting.label)}.json"
     held = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     if held.get("key") != last:

@@ -68,7 +68,7 @@ class Setting:
         on: Images that it is measured on: those of the things, of unseen things, or of pairs.
         read: Changes how the trained segmenter is read; None reads it as it is.
         facts: What the measure needs to know besides.
-        scale: "paper" or "mini" for a row that is run at that scale only.
+        scale: "paper" or "mini" for a row that is run on real data or on the embedded world only.
     """
 
     label: str

@@ -1,0 +1,69 @@
+"""Every table goes through on tiny trees of the benchmarks' published layouts, with the embedded models and one update.
+
+`NAMESAKE_TORTURE=long` runs all of them; otherwise one of each kind of measure.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark_trees import SHOWN, SIZE, Scenes, write_tree
+from namesake.evaluation.benchmarks import BENCHMARKS, open_benchmark
+from namesake.reproduce import PAPERS, Scale, reproduce, run
+from namesake.systems.runs import run as run_system
+from namesake.world import write_world
+
+LONG = os.environ.get("NAMESAKE_TORTURE") == "long"
+SHORT = {("namedmask", "1"), ("zutis", "7")}
+ALL = [(paper, key) for paper, tables in PAPERS.items() for key, table in tables.items() if table.benchmarks]
+ONE_UPDATE = {
+    "namedmask": ("experts.iterations=1", "experts.groups=2", "training.iterations=1", "archives.images_per_name=2"),
+    "zutis": ("training.iterations=1", "archives.images_per_name=2"),
+    "fmbseg": ("alignment.iterations=1",),
+}
+
+
+@pytest.fixture(scope="session")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Unlabelled images and a tree of each benchmark."""
+    root = tmp_path_factory.mktemp("root")
+    write_world("unlabelled", root / "rendered", count=6, seed=4, size=SIZE, workers=1, names=SHOWN)
+    (root / "rendered" / "images").rename(root / "images")
+    scenes = Scenes(root / "scenes")
+    for key in sorted(
+        {key for tables in PAPERS.values() for table in tables.values() for key in table.benchmarks.values()}
+    ):
+        write_tree(key, root / key, scenes)
+    return root
+
+
+def test_trees__open(root: Path) -> None:
+    for key in (path.name for path in root.iterdir() if path.name in BENCHMARKS):
+        benchmark = open_benchmark(key, root / key)
+        assert benchmark.truth(benchmark.images.ids[0]).shape == (SIZE, SIZE), key
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("paper", "table"), [each for each in ALL if LONG or each in SHORT])
+def test_table__goes_through(
+    root: Path, paper: str, table: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def short(system: str, **options: Any) -> Any:
+        own = ONE_UPDATE.get(system, ())
+        kept = tuple(
+            each for each in options.pop("config") if not each.startswith(tuple(one.split("=")[0] for one in own))
+        )
+        return run_system(system, **options, config=(*kept, *own))
+
+    monkeypatch.setattr(run.systems, "run", short)
+    out = tmp_path_factory.getbasetemp() / f"out-{paper}"
+    rows, page = reproduce(paper, table, out=out, seeds=(0,), scale=Scale("mini", root, "cpu"))
+    wanted = PAPERS[paper][table]
+    measured = [row for row in rows if row["ours"]]
+    assert [row["setting"] for row in measured] == [
+        each.label for each in wanted.settings if each.system and each.scale != "mini"
+    ]
+    assert all(set(wanted.benchmarks) <= row["ours"].keys() or len(wanted.benchmarks) == 1 for row in measured)
+    assert f"--table {table} --preset mini --root DATA" in page.read_text()
