@@ -208,7 +208,7 @@ class _ImageStem(nn.Module):
         )
         if edges.shape[2:] != fine.shape[2:]:  # patches that are no multiple of 8 pixels
             edges = functional.interpolate(edges, size=fine.shape[2:], mode="bilinear", align_corners=False)
-        mixed = self.outward(functional.relu(self.mix(functional.relu(self.inward(fine) + edges))))
+        mixed: Tensor = self.outward(functional.relu(self.mix(functional.relu(self.inward(fine) + edges))))
         return (fine + mixed).permute(0, 2, 3, 1)
 
 

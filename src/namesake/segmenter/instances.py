@@ -103,7 +103,7 @@ def name_proposals(
     if covered.shape[1:] == tokens.shape[:2]:
         mean = torch.einsum("qrc,rcd->qd", covered, tokens.float()) / area[:, None]
     else:  # the length of the sum does not matter
-        shares = adaptive_avg_pool2d(covered[None], tokens.shape[:2])[0]
+        shares = adaptive_avg_pool2d(covered[None], (tokens.shape[0], tokens.shape[1]))[0]
         mean = torch.einsum("qrc,rcd->qd", shares, tokens.float())
     mean = mean / (mean.norm(dim=1, keepdim=True) + 1e-7)
     scaled = temperature * mean @ texts.float().T
