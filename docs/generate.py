@@ -43,7 +43,7 @@ a line every 15 seconds in a log file. `NO_COLOR=1` takes the colours away.
 
 
 def _verb(name: str, verb: Any) -> str:  # noqa: ANN401
-    told, _, example = " ".join(inspect.cleandoc(verb.help).split()).partition("Example: ")
+    told, _, example = " ".join(inspect.cleandoc(verb.help).replace("\\[", "[").split()).partition("Example: ")
     rows = "\n".join(_row(parameter) for parameter in verb.params if parameter.name != "help")
     return (
         f"\n## {name}\n\n{told.strip()}\n\n```text\n{example}\n```\n\n"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from namesake.errors import ConfigError
+from namesake.errors import ConfigError, how_to_install
 from namesake.progress import Meter
 
 SETTINGS = {
@@ -110,7 +110,7 @@ def _start_ray() -> Any:  # noqa: ANN401
     try:
         import ray
     except ImportError as error:
-        raise ConfigError("engine=ray needs Ray: pip install 'namesake[ray]'.") from error
+        raise ConfigError(f"engine=ray needs Ray: {how_to_install('ray')}.") from error
     if not ray.is_initialized():
         ray.init(log_to_driver=False, include_dashboard=False, logging_level="error")
     return ray

@@ -6,6 +6,9 @@ A message says what was expected, what was found and what to do. The library rai
 import difflib
 from collections.abc import Iterable
 
+DISTRIBUTION = "namesake-masks"
+"""What the package is called on an index, where `namesake` is another one."""
+
 
 def unknown(what: str, found: str, known: Iterable[str]) -> str:
     """The message about a word that is not one of the known ones: the nearest of them, then all."""
@@ -13,6 +16,11 @@ def unknown(what: str, found: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(found.casefold(), words, n=1)
     hint = f" Did you mean {near[0]}?" if near else ""
     return f"there is no {what} {found!r}.{hint} Known are {', '.join(words)}."
+
+
+def how_to_install(extra: str) -> str:
+    """The line that adds an extra of the package, as it can be typed."""
+    return f"pip install '{DISTRIBUTION}[{extra}]' (in a clone: pip install '.[{extra}]')"
 
 
 class NamesakeError(Exception):

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 if os.environ.get("NAMESAKE_REQUIRE_BROWSER") != "1":
-    pytest.importorskip("gradio", reason="the web page needs gradio: pip install 'namesake[app]'")
-    pytest.importorskip("playwright", reason="the browser is driven by playwright: pip install 'namesake[dev]'")
+    pytest.importorskip("gradio", reason="the web page needs gradio: pip install '.[app]'")
+    pytest.importorskip("playwright", reason="the browser is driven by playwright: pip install '.[dev]'")
 
 FLAGS = [
     "--headless",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("gradio", reason="the web page needs gradio: pip install 'namesake[app]'")
+pytest.importorskip("gradio", reason="the web page needs gradio: pip install '.[app]'")
 
 from starlette.datastructures import Headers  # noqa: E402
 

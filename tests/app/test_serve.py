@@ -20,7 +20,7 @@ from namesake.app.serve import ServeConfig, build_app, is_loopback, listening, p
 from namesake.cli import app as cli
 from namesake.errors import ConfigError, WeightsError
 
-pytest.importorskip("gradio", reason="the web page needs gradio: pip install 'namesake[app]'")
+pytest.importorskip("gradio", reason="the web page needs gradio: pip install '.[app]'")
 
 import httpx  # noqa: E402
 

@@ -79,7 +79,7 @@ def test_benchmark__every_claim_is_a_row():
 
 
 def test_site__builds_strictly(tmp_path: Path):
-    pytest.importorskip("mkdocs", reason="mkdocs is not installed: pip install 'namesake[docs]'")
+    pytest.importorskip("mkdocs", reason="mkdocs is not installed: pip install '.[docs]'")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr

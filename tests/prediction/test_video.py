@@ -87,5 +87,5 @@ def test_camera__needs_a_number_of_frames(tmp_path):
 
 @pytest.mark.skipif(importlib.util.find_spec("av") is not None, reason="PyAV is installed")
 def test_pyav_missing__says_what_to_install(tmp_path):
-    with pytest.raises(ConfigError, match=r"pip install 'namesake\[video\]'"):
+    with pytest.raises(ConfigError, match=r"pip install 'namesake-masks\[video\]'"):
         write_frames(tmp_path / "clip.mp4", tmp_path / "frames")

@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Any
 
 from namesake.app.look import Viewer
-from namesake.errors import ConfigError
+from namesake.errors import ConfigError, how_to_install
 from namesake.progress import note
 from namesake.segmenter import load_segmenter
 
@@ -95,7 +95,7 @@ def build_app(runs: Sequence[Path], *, config: ServeConfig, folder: Path) -> Any
     try:
         import gradio as gr
     except ImportError as error:
-        raise ConfigError("the web page needs gradio: pip install 'namesake[app]'.") from error
+        raise ConfigError(f"the web page needs gradio: {how_to_install('app')}.") from error
     from fastapi import FastAPI
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 

@@ -1,6 +1,5 @@
 """What every verb shares: the application, its options, and how a result is printed."""
 
-import importlib.metadata
 import json
 import sys
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+import namesake
 from namesake.errors import NamesakeError
 from namesake.processes import launched
 from namesake.workspace import finite
@@ -49,7 +49,7 @@ SystemArgument = Annotated[
 
 def _say_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"namesake {importlib.metadata.version('namesake')}")
+        typer.echo(f"namesake {namesake.__version__}")
         raise typer.Exit
 
 

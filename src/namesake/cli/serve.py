@@ -28,9 +28,11 @@ def serve(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """A web page: drop a picture, type names, see and download masks; browse what the run learned from.
+    r"""A web page: drop a picture, type names, see and download masks; browse what the run learned from.
 
-    Needs gradio (pip install 'namesake[app]') and no connection. Example: namesake serve runs/pets runs/zutis
+    Needs gradio (pip install 'namesake-masks\[app]', in a clone '.\[app]') and no connection.
+
+    Example: namesake serve runs/pets runs/zutis
     """
     from namesake.app.serve import ServeConfig
     from namesake.app.serve import serve as serve_page

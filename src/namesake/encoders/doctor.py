@@ -8,14 +8,15 @@ from typing import Any
 
 from namesake.encoders.presets import PRESETS
 from namesake.encoders.required import Needed, look_at_all
+from namesake.errors import how_to_install
 from namesake.progress import readable
 
 PACKAGES = ("torch", "transformers", "huggingface_hub", "tokenizers", "safetensors", "numpy", "pillow")
 OPTIONAL = {
-    "gradio": "serve: pip install 'namesake-masks[app]'",
-    "av": "videos and cameras: pip install 'namesake-masks[video]'",
-    "onnxruntime": "export --format onnx: pip install 'namesake-masks[onnx]'",
-    "ray": "--engine ray: pip install 'namesake-masks[ray]'",
+    "gradio": f"serve: {how_to_install('app')}",
+    "av": f"videos and cameras: {how_to_install('video')}",
+    "onnxruntime": f"export --format onnx: {how_to_install('onnx')}",
+    "ray": f"--engine ray: {how_to_install('ray')}",
 }
 """Package -> what wants it, and how to get it."""
 

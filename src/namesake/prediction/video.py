@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from namesake.errors import ConfigError, ImagesError, WorkspaceError
+from namesake.errors import ConfigError, ImagesError, WorkspaceError, how_to_install
 from namesake.images import open_images
 from namesake.progress import track
 from namesake.records import Images
@@ -67,9 +67,7 @@ def _decode(source: str, *, every: int, most: int | None) -> Iterator[tuple[int,
     try:
         import av
     except ImportError as error:
-        raise ConfigError(
-            "reading a video needs PyAV, which is not installed: pip install 'namesake[video]'."
-        ) from error
+        raise ConfigError(f"reading a video needs PyAV, which is not installed: {how_to_install('video')}.") from error
     device = f"/dev/video{source.removeprefix(CAMERA)}" if source.startswith(CAMERA) else None
     try:
         with closing(av.open(device, format="v4l2") if device else av.open(source)) as container:

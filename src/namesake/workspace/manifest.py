@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import namesake
 from namesake.errors import WorkspaceError
 from namesake.records import Artifact
 from namesake.workspace.atomic import write_json
 
 MANIFEST = "manifest.json"
 STARTED = "started.json"
-VERSIONED = ("namesake", "torch", "transformers", "numpy")
+VERSIONED = ("torch", "transformers", "numpy")
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
@@ -56,7 +57,9 @@ def write_manifest(folder: Path, head: Mapping[str, Any], made: Artifact, second
             "tier": tier,
             "seconds": round(seconds, 2),
             "peak_rss_mb": peak_rss_mb(),
-            "versions": {package: _version(package) for package in VERSIONED} | {"python": platform.python_version()},
+            "versions": {"namesake": namesake.__version__}
+            | {package: _version(package) for package in VERSIONED}
+            | {"python": platform.python_version()},
         },
     )
     (folder / STARTED).unlink(missing_ok=True)

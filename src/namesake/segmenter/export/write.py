@@ -14,7 +14,7 @@ import torch
 from numpy import ndarray
 from torch.export import Dim, ExportedProgram
 
-from namesake.errors import ConfigError, ImagesError, WeightsError
+from namesake.errors import ConfigError, ImagesError, WeightsError, how_to_install
 from namesake.segmenter.export.check import TOLERANCE, Check, Exported, check
 from namesake.segmenter.export.program import LONGEST, Precision, Program, program_of
 from namesake.segmenter.segmenter import Segmenter
@@ -179,7 +179,7 @@ def _need_onnx() -> None:
     missing = [package for package in ("onnx", "onnxruntime", "onnxscript") if find_spec(package) is None]
     if missing:
         raise ConfigError(
-            f"--format onnx needs {', '.join(missing)}. Install them: pip install 'namesake[onnx]'. "
+            f"--format onnx needs {', '.join(missing)}. Install them: {how_to_install('onnx')}. "
             "Or export with --format torch, which needs nothing more."
         )
 
