@@ -118,3 +118,39 @@ def test_predict__a_video_a_glob_and_a_folder(tmp_path: Path):
         assert result.exit_code == 0, result.output
         assert json.loads(result.stdout)["images"] == count
         assert len(list((out / "labels").iterdir())) == len(list((out / "overlays").iterdir())) == count
+
+
+def test_read_carefully__predict_evaluate_label_trust(tmp_path: Path):
+    write_world("unlabelled", tmp_path / "world", count=12, seed=2, size=64, workers=1)
+    write_world("scenes", tmp_path / "scenes", count=2, seed=3, size=64, workers=1)
+    images, run = tmp_path / "world" / "images", tmp_path / "run"
+    short = ("experts.iterations=0", "training.iterations=2", "training.batch_size=2", "archives.images_per_name=3")
+    systems.run("namedmask", names="car, tree", images=images, out=run, preset="mini", config=short, device="cpu")
+
+    def said(*line: object) -> dict:
+        result = CliRunner().invoke(app, [*map(str, line), "--json", "--device", "cpu"])
+        assert result.exit_code == 0, result.output
+        return json.loads(result.stdout)
+
+    spent = said("predict", run, images, "--out", tmp_path / "careful", "--read", "careful")["reading"]
+    assert (spent["images"], spent["passes"], spent["embedded"], spent["dense"]) == (12, 24, 60, 0)
+    assert "reading" not in said("predict", run, images, "--out", tmp_path / "fast")
+    changed = CliRunner().invoke(app, ["predict", str(run), str(images), "--out", str(tmp_path / "careful")])
+    assert changed.exit_code != 0  # not the same work
+    less = ("--config", "window_weight=0", "--config", "mirror=false")
+    spent = said("predict", run, images, "--out", tmp_path / "less", "--read", "careful", *less)["reading"]
+    assert (spent["passes"], spent["embedded"]) == (12, 12)
+    said("evaluate", run, "--benchmark", "world", "--root", tmp_path / "scenes", "--read", "careful")
+    record = json.loads((run / "evaluation" / "world.json").read_text())
+    assert record["careful_reading"]["image_weight"] > 0
+    trusted = said("trust", run, "--images", images, "--read", "careful")
+    assert 0 < trusted["names"][0]["agreement"] < 100 or trusted["names"][0]["images"] == 0
+    labelled = ("label", "--run", run, "--images", images, "--out", tmp_path / "labelled", "--read", "careful")
+    said(*labelled, "--unsure", "0")
+    for own in ("labels", "confidence"):
+        made = sorted((tmp_path / "labelled" / "run" / "predictions" / own).iterdir())
+        assert len(made) == 12
+    for path in (tmp_path / "labelled" / "run" / "predictions" / "labels").iterdir():
+        assert path.read_bytes() == (tmp_path / "careful" / "labels" / path.name).read_bytes()
+    refused = CliRunner().invoke(app, ["predict", str(run), str(images), "--out", "x", "--config", "mirror=false"])
+    assert "--read careful" in str(refused.exception)

@@ -14,8 +14,9 @@ from namesake.masks.proposals import load_masks_from
 from namesake.names.prompts import TEMPLATES
 from namesake.networks.alignment import Alignment, AlignmentConfig
 from namesake.records import Names
-from namesake.segmenter import Segmenter, Settings, load_segmenter
+from namesake.segmenter import CarefulConfig, Segmenter, Settings, load_segmenter
 from namesake.segmenter.aligned import KIND, Aligned, AlignedInference, architecture_of, vote
+from namesake.segmenter.classify import decide
 from namesake.segmenter.words import TextSide
 
 PETS = Names(("cat", "dog"), synonyms=((), ("red dog",)), background=("park", "bench"))
@@ -182,3 +183,15 @@ def test_tiles__refined_too_and_small_images_as_ever(refined: Segmenter, image: 
     assert found.labels.shape == found.confidence.shape == (120, 112)
     small = np.ascontiguousarray(image[:32, :32])
     np.testing.assert_array_equal(tiling.segment(small).labels, refined.segment(small).labels)
+
+
+def test_read_carefully__seen_larger_then_refined(refined: Segmenter, image: np.ndarray, tiny_clip: Path) -> None:
+    assert refined.predictor.logits([image], scale=4 / 3).shape[2:] == (8, 8)  # 64 pixels of 8
+    config = CarefulConfig(clip=str(tiny_clip), scales=(4 / 3,), mirror=False)
+    reader = refined.read_carefully(config)
+    found = reader.segment(image)
+    said = reader.careful.log_probabilities(refined.predictor, [image])[0]
+    plain = decide(said, height=40, width=56)
+    (expected,) = refined.predictor.complete([image], [plain])
+    np.testing.assert_array_equal(found.labels, expected.labels)
+    assert not np.allclose(found.confidence, plain.confidence)  # the share of a mask's pixels, where there is one

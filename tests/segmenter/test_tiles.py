@@ -62,7 +62,7 @@ def test_tiles__equal_the_whole_where_tokens_are_local(local: Segmenter) -> None
         small = resize_longer_side(image, side=64)
         centre = predictor.network.centre(predictor.input([small], to_patches=True))
         found = predictor.network(predictor.input([image], to_patches=False), centre=centre)
-        whole = predictor.labels(predictor.compare(found)[0], height=160, width=216)
+        whole = predictor.decide(predictor.compare(found)[0], height=160, width=216)
     assert np.allclose(tiled.confidence, whole.confidence, atol=1e-4)
     assert (tiled.labels == whole.labels).mean() > 0.9999
 

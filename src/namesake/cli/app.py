@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -11,6 +11,9 @@ import namesake
 from namesake.errors import NamesakeError
 from namesake.processes import launched
 from namesake.workspace import finite
+
+if TYPE_CHECKING:
+    from namesake.segmenter.careful import CarefulConfig
 
 INTERRUPTED = 130
 
@@ -41,6 +44,13 @@ JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on standard output; logs stay on standard error.")
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress.")]
+ReadOption = Annotated[
+    Literal["fast", "careful"],
+    typer.Option("--read", help="fast: one pass; careful: several, and CLIP has a say (slower, better)."),
+]
+ReadConfigOption = Annotated[
+    list[str], typer.Option("--config", help="Of the careful reading: path=value, such as window_weight=0; repeatable.")
+]
 RunArgument = Annotated[Path, typer.Argument(help="Folder of a run.")]
 SystemArgument = Annotated[
     str, typer.Argument(help="namedmask, zutis, fmbseg, selfmask, saliency+clip, maskclip or reco.")
@@ -73,6 +83,21 @@ def main() -> None:
         if ended.code == INTERRUPTED:
             typer.echo("namesake: interrupted; the same command goes on from here.", err=True)
         raise
+
+
+def carefulness(read: str, config: list[str]) -> "CarefulConfig | None":
+    """How images are to be read: None for one pass.
+
+    Raises:
+        ConfigError: An option of the careful reading is unknown, or given with another one.
+    """
+    from namesake.config import override
+    from namesake.errors import ConfigError
+    from namesake.segmenter.careful import CarefulConfig
+
+    if read == "fast" and config:
+        raise ConfigError(f"--config {config[0]} belongs to the careful reading; give --read careful too.")
+    return override(CarefulConfig(), tuple(config)) if read == "careful" else None
 
 
 def say(result: dict[str, Any], *, as_json: bool, lines: list[str]) -> None:

@@ -6,7 +6,16 @@ from typing import Annotated, Any
 
 import typer
 
-from namesake.cli.app import DeviceOption, JsonOption, QuietOption, app, say
+from namesake.cli.app import (
+    DeviceOption,
+    JsonOption,
+    QuietOption,
+    ReadConfigOption,
+    ReadOption,
+    app,
+    carefulness,
+    say,
+)
 from namesake.cli.app import RunArgument as RequiredRun
 from namesake.progress import set_quiet
 
@@ -33,6 +42,8 @@ def evaluate(
     submission: Annotated[
         Path | None, typer.Option(help="Folder to write PNGs of the test images to, as ImageNet-S's server takes them.")
     ] = None,
+    read: ReadOption = "fast",
+    config: ReadConfigOption = [],  # noqa: B006
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -65,6 +76,7 @@ def evaluate(
         predictions=predictions,
         measures=as_measures(measure) if measure else None,
         out=out,
+        read=carefulness(read, config),
         device=device,
     )
     whole = dataclasses.asdict(scores)
@@ -84,6 +96,8 @@ def trust(
     other: Annotated[Path | None, typer.Option(help="Run to compare with; mirrored images if not given.")] = None,
     benchmark: Annotated[str, typer.Option(help="Measure on it how well trust ranks by true IoU.")] = "",
     root: RootOption = Path(),
+    read: ReadOption = "fast",
+    config: ReadConfigOption = [],  # noqa: B006
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -102,8 +116,12 @@ def trust(
     set_quiet(quiet)
     if (images is None) == (not benchmark):
         raise ConfigError("expected either --images, or --benchmark with --root; found both or neither.")
+    careful = carefulness(read, config)
+    if careful is not None and other is None:
+        careful = dataclasses.replace(careful, mirror=False)  # else both sides of the comparison would be the same
+    loaded = load_segmenter(run_folder, device=device)
     found, quality = trust_run(
-        load_segmenter(run_folder, device=device),
+        loaded.read_carefully(careful) if careful else loaded,
         open_benchmark(benchmark, root) if images is None else open_images(images),
         out=run_folder / FOLDER,
         other=None if other is None else load_segmenter(other, device=device),

@@ -15,8 +15,10 @@ from namesake.cli.app import (
     OutOption,
     PresetOption,
     QuietOption,
+    ReadOption,
     SeedOption,
     app,
+    carefulness,
     say,
 )
 from namesake.progress import set_quiet
@@ -38,6 +40,7 @@ def label(
         float, typer.Option(help="Share of each name's pixels, the least sure, that become 255: not sure.")
     ] = 0.1,
     validation: Annotated[float, typer.Option(help="Share of the images in the split val.")] = 0.2,
+    read: ReadOption = "fast",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what other settings made.")] = False,
     seed: SeedOption = None,
     device: DeviceOption = "auto",
@@ -62,6 +65,7 @@ def label(
         preset=preset,
         config=tuple(config),
         dataset=DatasetConfig(unsure=unsure, validation=validation, seed=seed or 0),
+        read=carefulness(read, []),
         seed=seed,
         device=device,
         overwrite=overwrite,

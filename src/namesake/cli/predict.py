@@ -4,7 +4,18 @@ from typing import Annotated, Literal
 
 import typer
 
-from namesake.cli.app import DeviceOption, JsonOption, OutOption, QuietOption, RunArgument, app, say
+from namesake.cli.app import (
+    DeviceOption,
+    JsonOption,
+    OutOption,
+    QuietOption,
+    ReadConfigOption,
+    ReadOption,
+    RunArgument,
+    app,
+    carefulness,
+    say,
+)
 from namesake.progress import set_quiet
 
 
@@ -32,6 +43,8 @@ def predict(
     precision: Annotated[
         Literal["no", "bf16", "fp16"], typer.Option(help="no, bf16 or fp16: arithmetic of the network.")
     ] = "no",
+    read: ReadOption = "fast",
+    config: ReadConfigOption = [],  # noqa: B006
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -50,17 +63,24 @@ def predict(
     source = open_source(images, out=out, every=every, most=frames)
     segmenter = load_segmenter(run_folder, device=device, precision=precision, tile=tile)
     segmenter = segmenter.with_names(names) if names else segmenter
+    segmenter = segmenter.with_unsure() if unsure else segmenter
+    careful = carefulness(read, config)
+    segmenter = segmenter.read_carefully(careful) if careful else segmenter
     made = predict_folder(
-        segmenter.with_unsure() if unsure else segmenter,
+        segmenter,
         source.images,
         out=out,
         whole_folder=source.whole_folder,
         instances=instances,
-        source=f"{segmenter.key}{' unsure' if unsure else ''}",
+        source=f"{segmenter.key}{' unsure' if unsure else ''}{f' {careful}' if careful else ''}",
     )
     rate = round(made.counts["images"] / max(time.monotonic() - start, 1e-9), 1)
+    spent = segmenter.careful.spent if segmenter.careful else None
     say(
-        {**made.counts, "images_per_second": rate, "out": out},
+        {**made.counts, "images_per_second": rate, **({"reading": spent._asdict()} if spent else {}), "out": out},
         as_json=as_json,
-        lines=[f"{made.counts['images']} images ({rate} a second, {made.counts['skipped']} skipped) in {out}"],
+        lines=[
+            f"{made.counts['images']} images ({rate} a second, {made.counts['skipped']} skipped) in {out}",
+            *([str(spent)] if spent else []),
+        ],
     )

@@ -65,6 +65,11 @@ class Clip:
         self.dim = int(config.vision_config.hidden_size if config.model_type == "siglip" else config.projection_dim)
         self._paths = PATHS[config.model_type]
 
+    @property
+    def logit_scale(self) -> float:
+        """Scale of the cosines of images and texts in the softmax that it was trained with; about 100 if published."""
+        return float(self.model.logit_scale.detach().exp())
+
     def preprocess(self, images: Photos) -> NetworkInput:
         """Images of any sizes -> float32 [batch, 3, input height, input width] on the CPU, as the weights want them."""
         return self.preprocessing.apply(images)

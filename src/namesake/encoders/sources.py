@@ -151,6 +151,15 @@ def known_model(source: str) -> KnownModel | None:
     return KNOWN.get(hub_id(source) or source)
 
 
+def kind_of_source(source: str) -> Kind | None:
+    """What a model is for, as the table of known models or its own folder on this machine says; None if neither."""
+    known = known_model(source)
+    if known is not None:
+        return known.kind
+    path = locate(source)
+    return kind_of(path) if path is not None and path.is_dir() else None
+
+
 def address(source: str) -> str:
     """Where a model is published, as a URL; "" where that is not known."""
     from huggingface_hub import constants

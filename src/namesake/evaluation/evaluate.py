@@ -5,7 +5,9 @@ Images stream by; what is kept is one table of counts.
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int
@@ -24,6 +26,7 @@ from namesake.images import work_ahead
 from namesake.prediction import SegmentsImages
 from namesake.progress import Meter
 from namesake.records import Names, Scores
+from namesake.segmenter import CarefulConfig, Segmenter
 from namesake.shapes import LabelArray
 from namesake.workspace import write_json
 
@@ -101,7 +104,9 @@ def evaluate(
         left_over=terms.left_over,
     )
     if out is not None:
-        facts = {"seconds": round(time.monotonic() - start, 2), "examples": examples.written}
+        facts: dict[str, Any] = {"seconds": round(time.monotonic() - start, 2), "examples": examples.written}
+        if isinstance(segmenter, Segmenter) and segmenter.careful is not None:
+            facts["careful_reading"] = asdict(segmenter.careful.config)
         record = record_of(benchmark, scores, counts, terms) | {"unseen_names": list(known.unseen)} | facts
         write_json(out / f"{benchmark.name}.json", record)
     return scores
@@ -126,6 +131,7 @@ def evaluate_run(
     predictions: Path | None = None,
     measures: Sequence[Measure] | None = None,
     out: Path | None = None,
+    read: CarefulConfig | None = None,
     device: str = "auto",
 ) -> Scores:
     """Score the segmenter of a run, and leave the scores in the run for its report.
@@ -138,6 +144,7 @@ def evaluate_run(
         predictions: Score these instead of predicting; see `read_predictions`.
         measures: As in `evaluate`.
         out: Where the record goes instead of the run.
+        read: Read the images with care; None for one pass.
         device: "auto", "cpu" or "cuda".
 
     Returns:
@@ -153,6 +160,8 @@ def evaluate_run(
     if run is None and predictions is None:
         raise DataError("expected the folder of a run, or predictions to score; found neither.")
     segmenter = None if run is None or predictions is not None else load_segmenter(run, device=device)
+    if segmenter is not None and read is not None:
+        segmenter = segmenter.read_carefully(read)
     folder = out or (None if run is None else run / FOLDER)
     return evaluate(segmenter, opened, names=names, predictions=predictions, out=folder, measures=measures, run=run)
 

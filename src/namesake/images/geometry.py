@@ -3,6 +3,7 @@
 Sizes are (height, width) in pixels. Resizing is Pillow's everywhere: filters widen when shrinking (antialias).
 """
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
@@ -104,6 +105,17 @@ def resize_longer_side(image: ImageArray, *, side: int, method: Method = "biline
 def limit_longer_side(image: ImageArray, *, side: int) -> Resized:
     """Shrink an image whose longer side has more than `side` pixels to that; others are returned as they are."""
     return image if max(image.shape[:2]) <= side else resize_longer_side(image, side=side)
+
+
+def enlarge(images: Sequence[ImageArray], scale: float) -> Sequence[Resized]:
+    """Images with both sides `scale` times as long, rounded; the very same ones at the scale 1."""
+    if scale == 1:
+        return images
+    sizes = [
+        {"height": max(1, round(scale * each.shape[0])), "width": max(1, round(scale * each.shape[1]))}
+        for each in images
+    ]
+    return [resize(image, **size) for image, size in zip(images, sizes, strict=True)]
 
 
 def pad_to_multiple(image: Plane, *, multiple: int, fill: int = 0) -> Plane:

@@ -19,7 +19,7 @@ from namesake.prediction.objects import ObjectsFile
 from namesake.prediction.stream import SegmentsImages, Skipped, segment_ahead
 from namesake.progress import Meter
 from namesake.records import Artifact, Images, ModelCard, Names
-from namesake.segmenter import SegmenterFolder, load_segmenter
+from namesake.segmenter import CarefulConfig, SegmenterFolder, load_segmenter
 from namesake.workspace import LOCK, STARTED, read_manifest, stage, write_atomically, write_json
 
 CLAIM = "predictions.json"
@@ -190,7 +190,13 @@ def _write_skipped(out: Path, images: Images, skipped: Mapping[str, str]) -> Non
 
 @stage("predictions", opens=open_predictions)
 def predict_images(
-    segmenter: SegmenterFolder, images: Images, *, names: Names | None = None, out: Path, device: str = "auto"
+    segmenter: SegmenterFolder,
+    images: Images,
+    *,
+    names: Names | None = None,
+    read: CarefulConfig | None = None,
+    out: Path,
+    device: str = "auto",
 ) -> Predictions:
     """`predict_folder` of a segmenter on disk, with everything that a dataset is made of.
 
@@ -198,6 +204,7 @@ def predict_images(
         segmenter: Of a run.
         images: What to segment.
         names: Segment these instead of its own, where it is open-vocabulary.
+        read: Read the images with care; None for one pass.
         out: The stage's folder.
         device: "auto", "cpu" or "cuda".
 
@@ -206,5 +213,7 @@ def predict_images(
     """
     loaded = load_segmenter(segmenter.folder, device=device)
     chosen = loaded if names is None else loaded.with_names(names)
-    made = predict_folder(chosen, images, out=out, confidence=True, source=loaded.key)
+    chosen = chosen if read is None else chosen.read_carefully(read)
+    source = loaded.key if read is None else f"{loaded.key} {read}"
+    made = predict_folder(chosen, images, out=out, confidence=True, source=source)
     return replace(made, models=segmenter.models)

@@ -5,11 +5,13 @@ Closed-set networks (DeepLabv3+), open-vocabulary ones that find objects too, an
 """
 
 from namesake.segmenter.baselines import build_maskclip, build_named_regions, build_reference_maps, build_saliency_clip
+from namesake.segmenter.careful import CarefulConfig
 from namesake.segmenter.query import OpenVocabulary, QueryInference
 from namesake.segmenter.segmenter import Segmenter, load_segmenter
 from namesake.segmenter.settings import SegmenterFolder, Settings, open_segmenter
 
 __all__ = [
+    "CarefulConfig",
     "OpenVocabulary",
     "QueryInference",
     "Segmenter",

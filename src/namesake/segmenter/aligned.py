@@ -117,31 +117,50 @@ class Aligned:
         found = zip(images, self.logits(images), strict=True)
         return [self.read(image, logits, height=height, width=width) for image, logits in found]
 
-    def logits(self, images: Sequence[ImageArray]) -> Float[Tensor, "batch words rows columns"]:
-        """Similarities of patches and words, times the temperature."""
-        return compare(self.features(images), self.texts, temperature=self.inference.temperature)
+    @property
+    def labels(self) -> Sequence[int]:
+        """Label of each channel of the logits."""
+        return self.words.labels
+
+    @torch.inference_mode()
+    def logits(self, images: Sequence[ImageArray], *, scale: float = 1.0) -> Float[Tensor, "batch words rows columns"]:
+        """Similarities of patches and words, times the temperature; the encoder sees `scale` times its side."""
+        return compare(self.features(images, scale=scale), self.texts, temperature=self.inference.temperature)
 
     def read(
         self, image: ImageArray, logits: Float[Tensor, "words rows columns"], *, height: int, width: int
     ) -> Prediction:
         """Labels and confidence of height x width from an image's logits, which are of any resolution."""
         base = decide(logits, height=height, width=width, labels=self.words.labels)
-        return base if self.source is None else self._refined(image, logits, base)
+        owner = torch.tensor(self.words.labels, device=logits.device)
+        return base if self.source is None else self._refined(image, owner[logits.argmax(dim=0)], base)
 
-    def features(self, images: Sequence[ImageArray]) -> PatchFeatures:
+    @property
+    def passes_to_complete(self) -> int:
+        """None."""
+        return 0
+
+    def complete(self, images: Sequence[ImageArray], read: Sequence[Prediction]) -> list[Prediction]:
+        """The predictions, refined by masks where there is a source of them."""
+        if self.source is None:
+            return list(read)
+        labels = [torch.from_numpy(each.labels.astype(np.int64)) for each in read]
+        return [self._refined(*each) for each in zip(images, labels, read, strict=True)]
+
+    def features(self, images: Sequence[ImageArray], *, scale: float = 1.0) -> PatchFeatures:
         """Aligned features of every patch, of length 1."""
-        raw = self.encoder.patch_features(squares(self.encoder, images, side=self.inference.side))
+        side = round(scale * self.inference.side)
+        raw = self.encoder.patch_features(squares(self.encoder, images, side=side))
         aligned: Tensor = self.alignment(raw.flatten(1, 2))
         return aligned.reshape(*raw.shape[:3], -1)
 
-    def _refined(self, image: ImageArray, logits: Float[Tensor, "words rows columns"], base: Prediction) -> Prediction:
+    def _refined(self, image: ImageArray, voters: Int[Tensor, "rows columns"], base: Prediction) -> Prediction:
         assert self.source is not None  # noqa: S101
         small = image
         if max(image.shape[:2]) > self.inference.side:
             small = resize_longer_side(image, side=self.inference.side)
         masks = self.source.look(small).all()
-        owner = torch.tensor(self.words.labels, device=logits.device)
-        chosen, share = vote(masks.masks, owner[logits.argmax(dim=0)])
+        chosen, share = vote(masks.masks, voters)
         height, width = base.labels.shape
         nothing = -1
         regions = Regions(masks.masks, np.arange(len(chosen)), masks.scores)

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any, final
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from namesake.encoders import Preprocessing
 from namesake.encoders.preprocess import IMAGENET
 from namesake.encoders.weights import fill
 from namesake.errors import WeightsError
+from namesake.images.geometry import enlarge
 from namesake.networks.deeplab import DeepLab, DeepLabConfig
 from namesake.records import Prediction
 from namesake.segmenter.classify import decide
@@ -38,8 +40,27 @@ class ClosedSet:
     @torch.inference_mode()
     def predict(self, images: Sequence[ImageArray], *, height: int, width: int) -> list[Prediction]:
         """Label maps of height x width, by the argmax of the bilinearly upsampled logits."""
-        logits = self.network.coarse(self.preprocessing.normalise(images).to(self.device))
-        return [decide(each, height=height, width=width) for each in logits]
+        return [decide(each, height=height, width=width) for each in self.logits(images)]
+
+    @property
+    def labels(self) -> Sequence[int]:
+        """Label of each channel of the logits."""
+        return range(self.network.labels)
+
+    @torch.inference_mode()
+    def logits(self, images: Sequence[ImageArray], *, scale: float = 1.0) -> Float[Tensor, "batch labels rows columns"]:
+        """Logits of images of one size, seen `scale` times as large."""
+        seen: Tensor = self.network.coarse(self.preprocessing.normalise(enlarge(images, scale)).to(self.device))
+        return seen
+
+    @property
+    def passes_to_complete(self) -> int:
+        """None."""
+        return 0
+
+    def complete(self, images: Sequence[ImageArray], read: Sequence[Prediction]) -> list[Prediction]:  # noqa: ARG002
+        """The predictions as they are."""
+        return list(read)
 
     def weights(self) -> dict[str, Tensor]:
         """What `model.safetensors` holds."""

@@ -17,7 +17,7 @@ from namesake.encoders import Preprocessing
 from namesake.encoders.preprocess import IMAGENET
 from namesake.encoders.weights import fill
 from namesake.errors import ConfigError, WeightsError
-from namesake.images.geometry import resize
+from namesake.images.geometry import enlarge, resize
 from namesake.names.words import with_background, words_of
 from namesake.networks.clip_vit import ClipVitConfig
 from namesake.networks.zutis import Proposals, QuerySegmenter, QuerySegmenterConfig
@@ -150,6 +150,30 @@ class OpenVocabulary:
                 for i in range(len(images))
             ]
 
+    @property
+    def labels(self) -> Sequence[int]:
+        """Label of each channel of the logits."""
+        return self.words.labels
+
+    @torch.inference_mode()
+    def logits(self, images: Sequence[ImageArray], *, scale: float = 1.0) -> Float[Tensor, "batch words rows columns"]:
+        """Calibrated logits of images of one size, seen `scale` times as large."""
+        shown = self.input(enlarge(images, scale), to_patches=self.inference.fit == "patches")
+        found: Proposals = self.network(shown)
+        with torch.autocast(self.device.type, enabled=False):
+            return self.compare(found)
+
+    @property
+    def passes_to_complete(self) -> int:
+        """One: objects are those of one pass."""
+        return 1
+
+    def complete(self, images: Sequence[ImageArray], read: Sequence[Prediction]) -> list[Prediction]:
+        """The predictions with the objects of one pass."""
+        height, width = read[0].labels.shape
+        found = self.predict(images, height=height, width=width)
+        return [replace(each, instances=own.instances) for each, own in zip(read, found, strict=True)]
+
     def input(self, images: Sequence[ImageArray], *, to_patches: bool) -> Float[Tensor, "batch 3 height width"]:
         """Images of one size as the network wants them; sides of fewer than two patches are stretched to two.
 
@@ -167,7 +191,7 @@ class OpenVocabulary:
         """Cosines of all tokens with all words, times the temperature that makes them calibrated logits."""
         return compare(found.tokens.float(), self.texts, temperature=self.certainty.temperature)
 
-    def labels(self, logits: Float[Tensor, "words rows columns"], *, height: int, width: int) -> Prediction:
+    def decide(self, logits: Float[Tensor, "words rows columns"], *, height: int, width: int) -> Prediction:
         """Labels and confidence from logits of any resolution."""
         return decide(logits, height=height, width=width, labels=self.words.labels, least=self.least)
 
@@ -192,7 +216,7 @@ class OpenVocabulary:
             likeness=self.inference.likeness,
             temperature=self.inference.likeness_temperature,
         )
-        return replace(self.labels(logits, height=height, width=width), instances=objects)
+        return replace(self.decide(logits, height=height, width=width), instances=objects)
 
     def weights(self) -> dict[str, Tensor]:
         """The network's weights, and the text embeddings of the names."""

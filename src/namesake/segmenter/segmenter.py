@@ -20,6 +20,7 @@ from namesake.names import read_names
 from namesake.records import Names, Prediction
 from namesake.segmenter import hub
 from namesake.segmenter.card import write_card
+from namesake.segmenter.careful import DEFAULTS, Careful, CarefulConfig, GivesLogits, open_careful
 from namesake.segmenter.kinds import KINDS, TILED, Predictor, TakesNames
 from namesake.segmenter.query import OpenVocabulary
 from namesake.segmenter.settings import (
@@ -51,9 +52,10 @@ class Segmenter:
         folder: That it was loaded from, if it was.
         tile: Images with a longer side than this are segmented in tiles of it, at their own resolution, instead of
             being shrunk; None for no tiles.
+        careful: Reads the images with care; None to read them in one pass.
 
     Raises:
-        ConfigError: This kind knows no tiles, or the precision is unknown.
+        ConfigError: This kind knows no tiles or cannot be read with care, or the precision is unknown.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Segmenter:
         tile: int | None = None,
         key: str = "",
         folder: Path | None = None,
+        careful: Careful | None = None,
     ) -> None:
         if tile is not None and (tile < 1 or not isinstance(predictor, TILED)):
             raise ConfigError(
@@ -73,7 +76,9 @@ class Segmenter:
             )
         self.predictor, self.settings = predictor, settings
         self.device, self.precision, self.tile, self.key = device, precision, tile, key
-        self.folder = folder
+        self.folder, self.careful = folder, careful
+        if careful is not None:
+            self._check_careful()
 
     @property
     def names(self) -> Names:
@@ -124,7 +129,24 @@ class Segmenter:
         inference = replace(self.predictor.inference, mark_unsure=True)
         return self._with(self.predictor.with_inference(inference), self.settings)
 
-    def _with(self, predictor: Predictor, settings: Settings) -> "Segmenter":
+    def read_carefully(self, config: CarefulConfig = DEFAULTS) -> "Segmenter":
+        """The same segmenter, which takes several passes for an image and lets a CLIP have a say; see `careful`.
+
+        Args:
+            config: How; the CLIP is the one that the segmenter was made with, unless it names another.
+
+        Raises:
+            ConfigError: The segmenter cannot be read so, or no CLIP is known.
+            WeightsError: The CLIP is missing.
+        """
+        sources = [card.source for card in self.settings.models]
+        careful = open_careful(self.names, made_with=sources, config=config, device=str(self.device))
+        return self._with(self.predictor, self.settings, careful=careful)
+
+    def _with(self, predictor: Predictor, settings: Settings, *, careful: Careful | None = None) -> "Segmenter":
+        same = settings.names == self.settings.names
+        if self.careful is not None and careful is None:
+            careful = self.careful if same else self.careful.with_names(settings.names)
         return Segmenter(
             predictor,
             settings,
@@ -132,8 +154,23 @@ class Segmenter:
             precision=self.precision,
             tile=self.tile,
             key=self.key,
-            folder=self.folder if settings.names == self.settings.names else None,
+            folder=self.folder if same else None,
+            careful=careful,
         )
+
+    def _check_careful(self) -> None:
+        if not isinstance(self.predictor, GivesLogits):
+            raise ConfigError(
+                f"a segmenter of the kind {self.kind!r} gives no logits to read with care; kinds that do: deeplab, "
+                "query, aligned. Leave out the careful reading."
+            )
+        if self.tile is not None:
+            raise ConfigError("tiles are read in one pass each; leave out either the tile or the careful reading.")
+        if isinstance(self.predictor, OpenVocabulary) and self.predictor.inference.mark_unsure:
+            raise ConfigError(
+                "the limits of confidence were found for reading in one pass; leave out either unsure or the careful "
+                "reading, or look at the confidence itself."
+            )
 
     def segment(
         self,
@@ -192,6 +229,8 @@ class Segmenter:
                 return [predict_tiled(self.predictor, image, tile=self.tile or 0) for image in images]
             fit = resize_longer_side if self.settings.enlarge and longer_side is None else limit_longer_side
             fitted = [fit(image, side=longer_side or self.settings.longer_side) for image in images]
+            if self.careful is not None and isinstance(self.predictor, GivesLogits):
+                return self.careful.predict(self.predictor, fitted, height=height, width=width)
             return self.predictor.predict(fitted, height=height, width=width)
 
     def save(self, folder: Path) -> SegmenterFolder:

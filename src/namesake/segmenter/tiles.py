@@ -111,7 +111,7 @@ def _query_tiled(predictor: OpenVocabulary, image: ImageArray, *, tile: int) -> 
             total[:, *inside] += predictor.compare(found)[0].cpu() * weight
             weights[inside] += weight
             parts += _parts(predictor, found, drawn)
-    labels = predictor.labels((total / weights).to(predictor.device), height=height, width=width)
+    labels = predictor.decide((total / weights).to(predictor.device), height=height, width=width)
     objects = join(parts, rows=mask_cells * rows, columns=mask_cells * columns, overlap=predictor.inference.nms)
     names = predictor.names.names
     return Prediction(

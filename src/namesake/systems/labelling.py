@@ -10,7 +10,7 @@ from namesake.names import read_names
 from namesake.prediction import DatasetConfig, LabelledFolder, predict_images, refuse_foreign, write_dataset
 from namesake.prediction.dataset import RUN
 from namesake.records import Images, Names
-from namesake.segmenter import open_segmenter
+from namesake.segmenter import CarefulConfig, open_segmenter
 from namesake.systems.runs import run
 from namesake.workspace import Workspace
 
@@ -27,6 +27,7 @@ def label(
     preset: str = "paper",
     config: tuple[str, ...] = (),
     dataset: DatasetConfig = SETTINGS,
+    read: CarefulConfig | None = None,
     seed: int | None = None,
     device: str = "auto",
     overwrite: bool = False,
@@ -43,6 +44,7 @@ def label(
         preset: As `run` takes it.
         config: As `run` takes it.
         dataset: What becomes "not sure", and the split.
+        read: Read the images with care; None for one pass.
         seed: Of everything random in the run.
         device: "auto", "cpu" or "cuda".
         overwrite: Replace what other settings made.
@@ -72,5 +74,6 @@ def label(
     asked = None if finished is None or not names else names if isinstance(names, Names) else read_names(names)
     with Workspace(place, overwrite=overwrite) as workspace:
         segmenter = open_segmenter(finished or place)
-        predictions = workspace.step(predict_images, segmenter, pictures, names=asked, device=device)
+        reading = {} if read is None else {"read": read}
+        predictions = workspace.step(predict_images, segmenter, pictures, names=asked, device=device, **reading)
     return write_dataset(predictions, pictures, out=folder, config=dataset, overwrite=overwrite)

@@ -1,0 +1,339 @@
+"""Images of one size and a predictor in, predictions read with care out: several passes, and a CLIP that has a say.
+
+The network sees the image enlarged and mirrored, and its log probabilities are averaged. To those of the names, given
+that a pixel is of one of them, are added log probabilities of a CLIP: of the whole image (its prior, the same for every
+pixel), of overlapping windows and, if asked for, of patches. So CLIP says which name, and the network where; how far a
+pixel is background stays the network's opinion, less a bias. It trains nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import NamedTuple, Protocol, final, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from namesake.config import check_limits
+from namesake.encoders import Clip, load_clip
+from namesake.encoders.sources import kind_of_source
+from namesake.errors import ConfigError
+from namesake.images.geometry import Box, crop
+from namesake.names.prompts import embed
+from namesake.records import Names, Prediction
+from namesake.segmenter.classify import compare, decide
+from namesake.shapes import ImageArray
+
+LEAST_WEIGHT = 1e-6
+"""Of a cell on the border of a window; it counts where no other window covers the cell."""
+
+
+@dataclass(frozen=True)
+class CarefulConfig:
+    """How images are read with care; the weights were chosen on two worlds of other seeds than those reported."""
+
+    clip: str = ""
+    """CLIP that has a say: hub id, folder or `embedded:clip`; "" for the one that the segmenter was made with."""
+    scales: tuple[float, ...] = (4 / 3,)
+    """Factors on the image's sides, each a pass of the network."""
+    mirror: bool = True
+    """See every image mirrored too."""
+    image_weight: float = 0.5
+    """Weight of the whole image's log probabilities of the names; 0 for none."""
+    window_weight: float = 0.5
+    """Weight of the windows' log probabilities of the names; 0 for none."""
+    window: float = 2 / 3
+    """Side of a window, as a share of the image's shorter side."""
+    window_overlap: float = 0.5
+    """Share of its side that a window has in common with the next, at least."""
+    patch_weight: float = 0.0
+    """Weight of the patches' log probabilities of the names; 0 for none."""
+    logit_scale: float | None = None
+    """Scale of CLIP's cosines in its softmax; none: the one that it was trained with."""
+    background_bias: float = 0.5
+    """Taken from the log probability of background."""
+
+
+DEFAULTS = CarefulConfig()
+
+
+class Cost(NamedTuple):
+    """What reading with care took.
+
+    Attributes:
+        images: That were read.
+        passes: Of the segmenter's network.
+        pixels: That it saw, as a factor on those of a fast reading.
+        embedded: Pictures that CLIP embedded: images and windows.
+        dense: Passes of CLIP over whole images for their patches.
+    """
+
+    images: int = 0
+    passes: int = 0
+    pixels: float = 0.0
+    embedded: int = 0
+    dense: int = 0
+
+    def __str__(self) -> str:
+        each = max(self.images, 1)
+        return (
+            f"read carefully: {self.passes / each:.1f} passes an image over {self.pixels:.1f} times the pixels of a "
+            f"fast reading, and {(self.embedded + self.dense) / each:.1f} pictures an image for CLIP"
+        )
+
+
+@runtime_checkable
+class GivesLogits(Protocol):
+    """What a kind provides that can be read with care."""
+
+    @property
+    def labels(self) -> Sequence[int]:
+        """Label of each channel of its logits; several may share one."""
+        ...
+
+    @property
+    def passes_to_complete(self) -> int:
+        """Further passes of the network that `complete` takes for an image."""
+        ...
+
+    def logits(self, images: Sequence[ImageArray], *, scale: float = 1.0) -> Float[Tensor, "batch channels _ _"]:
+        """Logits of images of one size, which are seen `scale` times as large, on a grid that stands for the whole."""
+        ...
+
+    def complete(self, images: Sequence[ImageArray], read: Sequence[Prediction]) -> list[Prediction]:
+        """What was read of images of one size, with what else the kind finds: objects, or the borders of masks."""
+        ...
+
+
+@final
+class Careful:
+    """Reads any predictor that gives logits.
+
+    Args:
+        clip: Has a say.
+        names: What is segmented; the label of the i-th is i, counted from 1.
+        config: How.
+
+    Attributes:
+        spent: What all images read so far took.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+
+    def __init__(self, clip: Clip, names: Names, *, config: CarefulConfig) -> None:
+        _check(config)
+        self.clip, self.names, self.config = clip, names, config
+        self.scale = clip.logit_scale if config.logit_scale is None else config.logit_scale
+        self.texts = torch.from_numpy(embed(names, clip)).to(clip.device)
+        self.spent = Cost()
+
+    def with_names(self, names: Names) -> "Careful":
+        """The same with other names."""
+        return Careful(self.clip, names, config=self.config)
+
+    def cost(self, predictor: GivesLogits, *, height: int, width: int) -> Cost:
+        """What one image of height x width takes."""
+        config, views, extra = self.config, 2 if self.config.mirror else 1, predictor.passes_to_complete
+        windows = len(window_boxes(height, width, config)) if config.window_weight else 0
+        return Cost(
+            images=1,
+            passes=views * len(config.scales) + extra,
+            pixels=views * sum(scale**2 for scale in config.scales) + extra,
+            embedded=windows + bool(config.image_weight),
+            dense=int(bool(config.patch_weight)),
+        )
+
+    @torch.inference_mode()
+    def predict(
+        self, predictor: GivesLogits, images: Sequence[ImageArray], *, height: int, width: int
+    ) -> list[Prediction]:
+        """Labels and confidence of height x width."""
+        self._count(self.cost(predictor, height=images[0].shape[0], width=images[0].shape[1]), images=len(images))
+        said = self.log_probabilities(predictor, images)
+        return predictor.complete(images, [decide(each, height=height, width=width) for each in said])
+
+    @torch.inference_mode()
+    def log_probabilities(
+        self, predictor: GivesLogits, images: Sequence[ImageArray]
+    ) -> Float[Tensor, "batch labels rows columns"]:
+        """What network and CLIP say together: log probabilities of background and of each name, on the finest grid.
+
+        They sum to 1 but for the bias, which is taken from background's. Where the network knows no background, that
+        has the probability 0.
+        """
+        seen = look(predictor, images, labels=len(self.names) + 1, scales=self.config.scales, mirror=self.config.mirror)
+        said = self.opinion(images, rows=seen.shape[2], columns=seen.shape[3]).to(seen.device)
+        return fuse(seen, said, background_bias=self.config.background_bias)
+
+    def opinion(
+        self, images: Sequence[ImageArray], *, rows: int, columns: int
+    ) -> Float[Tensor, "batch names rows columns"]:
+        """Weighted sum of CLIP's log probabilities of the names; those of the image are the same everywhere."""
+        config = self.config
+        said = torch.zeros(len(images), len(self.names), rows, columns, device=self.clip.device)
+        if config.image_weight:
+            whole = self._embed(images) @ self.texts.T
+            said += config.image_weight * (self.scale * whole).log_softmax(dim=1)[:, :, None, None]
+        if config.window_weight:
+            said += config.window_weight * (self.scale * self._windows(images, rows, columns)).log_softmax(dim=1)
+        if config.patch_weight:
+            patches = compare(self.clip.dense(images), self.texts, temperature=self.scale).log_softmax(dim=1)
+            said += config.patch_weight * functional.interpolate(patches, size=(rows, columns), mode="bilinear")
+        return said
+
+    def _windows(
+        self, images: Sequence[ImageArray], rows: int, columns: int
+    ) -> Float[Tensor, "batch names rows columns"]:
+        """Cosines of the windows around each cell, weighted by how near their centres are.
+
+        Windows lie on a grid and the weight of a window is a product of one along each axis, so the weighted mean is
+        that of rows of windows, then of columns.
+        """
+        height, width = images[0].shape[:2]
+        tops, lefts, side = window_starts(height, width, self.config)
+        boxes = window_boxes(height, width, self.config)
+        pictures = [np.ascontiguousarray(crop(image, box)) for image in images for box in boxes]
+        cosines = (self._embed(pictures) @ self.texts.T).reshape(len(images), len(tops), len(lefts), -1)
+        down = window_weights(tops, side=side, length=height, cells=rows).to(cosines.device)
+        across = window_weights(lefts, side=side, length=width, cells=columns).to(cosines.device)
+        return torch.einsum("bijn,ir,jc->bnrc", cosines, down, across)
+
+    def _count(self, each: Cost, *, images: int) -> None:
+        before, after = self.spent, self.spent.images + images
+        self.spent = Cost(
+            images=after,
+            passes=before.passes + images * each.passes,
+            pixels=(before.images * before.pixels + images * each.pixels) / max(after, 1),
+            embedded=before.embedded + images * each.embedded,
+            dense=before.dense + images * each.dense,
+        )
+
+    def _embed(self, pictures: Sequence[ImageArray]) -> Float[Tensor, "n dim"]:
+        return torch.from_numpy(self.clip.embed_images(pictures)).to(self.clip.device)
+
+
+def open_careful(names: Names, *, made_with: Sequence[str], config: CarefulConfig, device: str) -> Careful:
+    """Load the CLIP that has a say.
+
+    Args:
+        names: What is segmented.
+        made_with: Sources of the models that the segmenter was made with; the first CLIP among them is taken where the
+            configuration names none.
+        config: How.
+        device: "auto", "cpu" or "cuda".
+
+    Raises:
+        ConfigError: None of the models is a CLIP, and the configuration names none.
+        WeightsError: The CLIP cannot be loaded.
+    """
+    source = config.clip or next((each for each in made_with if kind_of_source(each) == "clip"), "")
+    if not source:
+        raise ConfigError(
+            f"no model that the segmenter was made with is a CLIP ({', '.join(made_with) or 'none is known'}), so none "
+            "has a say. Name one: --config clip=SOURCE."
+        )
+    return Careful(load_clip(source, device=device), names, config=config)
+
+
+def look(
+    predictor: GivesLogits, images: Sequence[ImageArray], *, labels: int, scales: Sequence[float], mirror: bool
+) -> Float[Tensor, "batch labels rows columns"]:
+    """Mean log probability of each label over views of the images, on the grid of the largest view.
+
+    Args:
+        predictor: Sees them.
+        images: Of one size.
+        labels: Background and names.
+        scales: Factors on the images' sides.
+        mirror: See each view mirrored, too.
+    """
+    views: list[Tensor] = []
+    for scale in sorted(scales, reverse=True):
+        for turned in (False, True) if mirror else (False,):
+            shown = [np.ascontiguousarray(image[:, ::-1]) for image in images] if turned else images
+            found = by_label(predictor.logits(shown, scale=scale).float(), predictor.labels, labels=labels)
+            found = found.flip(3) if turned else found
+            size = views[0].shape[2:] if views else found.shape[2:]
+            same = found.shape[2:] == size
+            views.append(found if same else functional.interpolate(found, size=size, mode="bilinear"))
+    return torch.stack(views).mean(dim=0)
+
+
+def by_label(
+    logits: Float[Tensor, "batch channels rows columns"], owners: Sequence[int], *, labels: int
+) -> Float[Tensor, "batch labels rows columns"]:
+    """Log probability of each label: the channels with it together; a label without a channel has a tiny one."""
+    said = logits.log_softmax(dim=1)
+    if list(owners) == list(range(labels)):
+        return said
+    owner = torch.tensor(owners, device=said.device)
+    sums = said.new_zeros(said.shape[0], labels, *said.shape[2:]).index_add_(1, owner, said.exp())
+    return sums.clamp(min=torch.finfo(sums.dtype).tiny).log()
+
+
+def fuse(
+    seen: Float[Tensor, "batch labels rows columns"],
+    said: Float[Tensor, "batch names rows columns"],
+    *,
+    background_bias: float,
+) -> Float[Tensor, "batch labels rows columns"]:
+    """Log probabilities of labels, the names' shares among themselves multiplied by what is said of them.
+
+    Args:
+        seen: Log probabilities of background and names.
+        said: Sum of weighted log probabilities of the names.
+        background_bias: Taken from background's.
+    """
+    background, names = seen[:, :1], seen[:, 1:]
+    together = names.logsumexp(dim=1, keepdim=True)
+    shares = (names - together + said).log_softmax(dim=1)
+    return torch.cat([background - background_bias, together + shares], dim=1)
+
+
+def window_starts(height: int, width: int, config: CarefulConfig) -> tuple[list[int], list[int], int]:
+    """First rows and first columns of the windows, which are spread evenly, and their side in pixels."""
+    wanted = config.window * min(height, width)
+    side = max(1, round(wanted))
+
+    def along(length: int) -> list[int]:
+        count = 1 + ceil((length - wanted) / (wanted * (1 - config.window_overlap)) - 1e-6)
+        return [int(start) for start in np.linspace(0, length - side, count).round()]
+
+    return along(height), along(width), side
+
+
+def window_boxes(height: int, width: int, config: CarefulConfig) -> list[Box]:
+    """The windows of an image, row by row."""
+    tops, lefts, side = window_starts(height, width, config)
+    return [Box(top, left, side, side) for top in tops for left in lefts]
+
+
+def window_weights(starts: Sequence[int], *, side: int, length: int, cells: int) -> Float[Tensor, "windows cells"]:
+    """Share of each window in the cells of one axis, a Hann window around its centre; those of a cell sum to 1.
+
+    Args:
+        starts: First pixel of each window.
+        side: Of a window, in pixels.
+        length: Of the axis, in pixels.
+        cells: Of the grid that stands for it.
+    """
+    centres = (torch.arange(cells, dtype=torch.float64) + 0.5) * (length / cells)
+    place = (centres[None] - torch.tensor(starts, dtype=torch.float64)[:, None]) / side
+    weights = torch.sin(torch.pi * place.clamp(0, 1)).square().clamp(min=LEAST_WEIGHT)
+    return (weights / weights.sum(dim=0)).float()
+
+
+def _check(config: CarefulConfig) -> None:
+    limits = {
+        "scales": (bool(config.scales) and min(config.scales, default=0) > 0, "one factor or more, all above 0"),
+        "image_weight": (config.image_weight >= 0, "0 or more"),
+        "window_weight": (config.window_weight >= 0, "0 or more"),
+        "patch_weight": (config.patch_weight >= 0, "0 or more"),
+        "window": (0 < config.window <= 1, "a share above 0, up to 1"),
+        "window_overlap": (0.25 <= config.window_overlap < 1, "a share from 0.25 to below 1"),
+    }
+    check_limits(config, limits, what="reading")
