@@ -153,11 +153,9 @@ def known_model(source: str) -> KnownModel | None:
 
 def kind_of_source(source: str) -> Kind | None:
     """What a model is for, as the table of known models or its own folder on this machine says; None if neither."""
-    known = known_model(source)
-    if known is not None:
-        return known.kind
-    path = locate(source)
-    return kind_of(path) if path is not None and path.is_dir() else None
+    known, path = known_model(source), find(source).path
+    named = _named_kind(source) or (None if known is None else known.kind)
+    return named or (kind_of(path) if path is not None and path.is_dir() else None)
 
 
 def address(source: str) -> str:
