@@ -267,7 +267,7 @@ def measure(folder: Path, *, scenes: int, seed: int = 0) -> Iterator[tuple[str, 
     images = open_images(world / "images")
     for kind, objects in (("objects", True), ("pieces", False)):
         truth, data = Truth(world, objects=objects), folder / kind
-        predictions = predict_folder(truth, images, out=folder / f"{kind}-predictions", confidence=True)
+        predictions = predict_folder(folder / f"{kind}-predictions", truth, images, confidence=True)
         write_dataset(predictions, images, out=data, config=DatasetConfig())
         if objects:
             yield from (

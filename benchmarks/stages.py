@@ -86,45 +86,45 @@ STAGES: dict[str, tuple[Callable[[Path, str], object], int | Callable[[Path], in
     ),
     "archives": (
         lambda home, device: retrieve(
+            home / "archives",
             open_index(home / "index"),
             NAMES,
             config=ArchivesConfig(images_per_name=10),
-            out=home / "archives",
             device=device,
         ),
         lambda home: len(pictures(home)),
     ),
     "saliency": (
         lambda home, device: saliency_masks(
+            home / "saliency",
             open_archives(home / "archives"),
             config=SaliencyConfig(network="embedded:saliency"),
-            out=home / "saliency",
             device=device,
         ),
         archived,
     ),
     "voted": (
-        lambda home, device: voted_masks(few(home), config=VOTING, out=home / "voted", device=device),
+        lambda home, device: voted_masks(home / "voted", few(home), config=VOTING, device=device),
         FEW,
     ),
     "regions": (
-        lambda home, device: label_regions(few(home), NAMES, config=MINI_REGIONS, out=home / "regions", device=device),
+        lambda home, device: label_regions(home / "regions", few(home), NAMES, config=MINI_REGIONS, device=device),
         FEW,
     ),
     "segmenter": (
         lambda home, device: train_segmenter(
+            home / "run" / "segmenter",
             open_archives(home / "archives"),
             open_masks(home / "saliency"),
             NAMES,
             config=replace(MINI_TRAINING, iterations=STEPS, workers=0),
-            out=home / "run" / "segmenter",
             device=device,
         ),
         STEPS * MINI_TRAINING.batch_size,
     ),
     "predictions": (
         lambda home, device: predict_folder(
-            load_segmenter(home / "run", device=device), pictures(home), out=home / "predictions"
+            home / "predictions", load_segmenter(home / "run", device=device), pictures(home)
         ),
         lambda home: len(pictures(home)),
     ),

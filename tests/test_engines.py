@@ -126,13 +126,13 @@ def test_ray__stages_to_the_byte(cluster: None, tiny, tmp_path: Path):
     regions = RegionsConfig(clip=str(tiny.clip), masks=str(tiny.saliency), side=64, more_than=0)
     for engine in ("local", "ray:2"):
         how, out = {"engine": engine, "device": "cpu"}, tmp_path / engine
-        index = build_index(images, encoder=str(tiny.clip), out=out / "index", batch_size=4, shard_size=6, **how)
+        index = build_index(out / "index", images, encoder=str(tiny.clip), batch_size=4, shard_size=6, **how)
         archives = retrieve(
-            index, Names(("car", "tree")), config=ArchivesConfig(images_per_name=6), out=tmp_path / "archives"
+            tmp_path / "archives", index, Names(("car", "tree")), config=ArchivesConfig(images_per_name=6)
         )
-        saliency_masks(archives, config=saliency, out=out / "saliency", **how)
-        voted_masks(images, config=voting, out=out / "voted", **how)
-        label_regions(images, Names(("car", "tree")), config=regions, out=out / "regions", shard_size=7, **how)
+        saliency_masks(out / "saliency", archives, config=saliency, **how)
+        voted_masks(out / "voted", images, config=voting, **how)
+        label_regions(out / "regions", images, Names(("car", "tree")), config=regions, shard_size=7, **how)
     local = content(tmp_path / "local")
     assert sum(path.endswith((".npy", ".parquet")) for path in local) >= 2 * 4 + 2 + 4 + 2 * 3
     assert content(tmp_path / "ray:2") == local
@@ -146,7 +146,7 @@ def test_ray__experts_at_the_same_time_to_the_byte(cluster: None, collection, ba
     config = ExpertsConfig(backbone=backbone, network=network, **small)
     for engine in ("local", "ray:2"):
         out = tmp_path / engine
-        made = relabel_with_experts(masks, archives, config=config, out=out, device="cpu", engine=engine)
+        made = relabel_with_experts(out, masks, archives, config=config, device="cpu", engine=engine)
         assert made.counts["experts"] == 2
     assert content(tmp_path / "ray:2") == content(tmp_path / "local") != {}
 

@@ -19,14 +19,14 @@ def open_list(folder: Path) -> Artifact:
 
 
 @stage("alone", opens=open_list)
-def done_alone(*, log: Path, out: Path) -> Artifact:
+def done_alone(out: Path, *, log: Path) -> Artifact:
     (log / f"alone-{os.environ['RANK']}-{sharing()[1]}").touch()
     write_json(out / "list.json", [1])
     return open_list(out)
 
 
 @stage("together", opens=open_list, together=True)
-def done_together(before: Artifact, *, log: Path, out: Path) -> Artifact:
+def done_together(out: Path, before: Artifact, *, log: Path) -> Artifact:
     (log / f"together-{os.environ['RANK']}-{sharing()[1]}").touch()
     wait_for_both(log)
     leave()

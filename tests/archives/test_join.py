@@ -28,7 +28,7 @@ def test_join__earlier_archives_as_they_were(tmp_path: Path) -> None:
     first = archives(tmp_path / "a", Names(("dog", "cat")), [[5, 1], [1, 2]], labels=[1, 2, 2, 2])
     more = archives(tmp_path / "b", Names(("mug",)), [[2, 7, 3]])
     third = archives(tmp_path / "c", Names(("tree", "car")), [[3, 0], [4]])
-    joined = join_archives(first, more, third, out=tmp_path / "out")
+    joined = join_archives(tmp_path / "out", first, more, third)
     found = [tuple(row.values()) for row in rows(joined).to_pylist()]
     before = [tuple(row.values()) for row in rows(first).to_pylist()]
     assert found[:4] == before
@@ -47,7 +47,7 @@ def test_join__a_name_without_an_image_of_its_own(tmp_path: Path) -> None:
     first = archives(tmp_path / "a", Names(("dog",)), [[5, 1]])
     more = archives(tmp_path / "b", Names(("mug", "puppy")), [[2], [1, 5]])
     with pytest.raises(ImagesError, match="puppy"):
-        join_archives(first, more, out=tmp_path / "out")
+        join_archives(tmp_path / "out", first, more)
 
 
 def test_join_names__words_of_each_stay_with_it() -> None:

@@ -223,9 +223,9 @@ def test_against__images_more_like_a_context_word_are_left_out(plain: Index, ang
 def test_against__context_words_of_the_names_file(plain: Index, clip: Clip, tmp_path: Path):
     """Whatever the tiny random CLIP says, no image of the archive is more like the context word than like the name."""
     images = open_images(plain.images.folder)
-    index = build_index(images, encoder=clip.card.source, out=tmp_path / "own", device="cpu")
+    index = build_index(tmp_path / "own", images, encoder=clip.card.source, device="cpu")
     names = Names(("dog", "bench"), against=(("red cat",), ()))
-    made = retrieve(index, names, config=ArchivesConfig(images_per_name=9), device="cpu", out=tmp_path / "out")
+    made = retrieve(tmp_path / "out", index, names, config=ArchivesConfig(images_per_name=9), device="cpu")
     other = clip.embed_names(["red cat"], TEMPLATES)[0]
     for row in rows(made).to_pylist():
         place = index.images.ids.index(row["image_id"])

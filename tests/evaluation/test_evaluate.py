@@ -105,7 +105,7 @@ def test_background__benchmark_without(scenes, colour_segmenter):
 def test_predictions__saved_score_the_same(scenes, colour_segmenter, tmp_path):
     benchmark = open_benchmark("folder", scenes)
     segmenter = colour_segmenter(RED_GREEN, {1: 2, 2: 1}, mistakes=15, unsure=3)
-    predict_folder(segmenter, benchmark.images, out=tmp_path / "predictions")
+    predict_folder(tmp_path / "predictions", segmenter, benchmark.images)
     assert evaluate(None, benchmark, predictions=tmp_path / "predictions") == evaluate(segmenter, benchmark)
 
 
@@ -127,7 +127,7 @@ def test_predictions__with_names_of_their_own(scenes, tmp_path):
 
 def test_predictions__missing(scenes, colour_segmenter, tmp_path):
     benchmark = open_benchmark("folder", scenes)
-    predict_folder(colour_segmenter(RED_GREEN, {1: 1}), benchmark.images, out=tmp_path / "predictions")
+    predict_folder(tmp_path / "predictions", colour_segmenter(RED_GREEN, {1: 1}), benchmark.images)
     (tmp_path / "predictions" / "labels" / "3.png").unlink()
     with pytest.raises(DataError, match=r"1 of 6 images; first is 3\.png"):
         evaluate(None, benchmark, predictions=tmp_path / "predictions")

@@ -12,11 +12,11 @@ from namesake.workspace import describe
 RED_GREEN = Names(("red", "green"))
 
 
-def stage(run, folder, function, *inputs, tier="S"):
+def stage(run, folder, function, *inputs, tier="S", **more):
     path = run / folder / "manifest.json"
     path.parent.mkdir(parents=True)
     manifest = {"stage": folder, "key": folder, "function": function, "inputs": describe(inputs), "tier": tier}
-    path.write_text(json.dumps(manifest))
+    path.write_text(json.dumps(manifest | more))
 
 
 def other_images(tmp_path, scenes):
@@ -42,10 +42,16 @@ def other_images(tmp_path, scenes):
 def test_regime__by_what_stages_were_given(tmp_path, scenes, trained, own_images, regime):
     benchmark, run = open_benchmark("folder", scenes), tmp_path / "run"
     stage(run, "index", "build_index", benchmark.images if own_images else other_images(tmp_path, scenes))
-    stage(run, "segmenter", "build_maskclip", RED_GREEN)
+    stage(run, "segmenter", "any_name", RED_GREEN, assembles=True)
     if trained is not None:
         stage(run, "archives", "retrieve", trained)
     assert provenance_of(run, benchmark, RED_GREEN).regime == regime
+
+
+@pytest.mark.parametrize(("function", "regime"), [("build_maskclip", "zero-shot transfer"), ("retrieve", "name-only")])
+def test_regime__manifests_from_before_stages_said_whether_they_assemble(tmp_path, scenes, function, regime):
+    stage(tmp_path / "run", "segmenter", function, RED_GREEN)
+    assert provenance_of(tmp_path / "run", open_benchmark("folder", scenes), RED_GREEN).regime == regime
 
 
 def test_regime__other_images_of_the_benchmarks_folder(tmp_path, scenes):

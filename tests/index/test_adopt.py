@@ -67,7 +67,7 @@ def test_adopt__sizes_where_they_are_known(photos: Path, tmp_path: Path) -> None
         table = table.append_column("width", pa.array(widths)).append_column("height", pa.array([8] * len(widths)))
         pq.write_table(table, file)
     options = {"embeddings": str(tmp_path / "embeddings"), "encoder": "some/clip"}
-    index = adopt_embeddings(open_images(photos), **options, out=tmp_path / "out")
+    index = adopt_embeddings(tmp_path / "out", open_images(photos), **options)
     assert image_sizes(index).tolist() == [[8, 8], [8, 9], [8, 10], [8, 11], [8, 12]]
 
 
@@ -76,7 +76,7 @@ def test_adopt__rows_of_other_images(photos: Path, tmp_path: Path) -> None:
     (photos / "00001" / "000000004.jpg").unlink()
     with pytest.raises(DataError, match="1 of 5 rows"):
         adopt_embeddings(
-            open_images(photos), embeddings=str(tmp_path / "embeddings"), encoder="some/clip", out=tmp_path / "out"
+            tmp_path / "out", open_images(photos), embeddings=str(tmp_path / "embeddings"), encoder="some/clip"
         )
 
 
@@ -109,7 +109,7 @@ def test_adopt__keys_of_tar_shards(tmp_path: Path) -> None:
     pack(tmp_path / "shards" / "00001.tar", ["000010000.jpg"])
     embeddings = keyed(tmp_path / "embeddings", ["000010000", "000000001"])
     images = open_images(tmp_path / "shards")
-    index = adopt_embeddings(images, embeddings=embeddings, encoder="some/clip", out=tmp_path / "out")
+    index = adopt_embeddings(tmp_path / "out", images, embeddings=embeddings, encoder="some/clip")
     assert index.images.ids == ("00001.tar/000010000.jpg", "00000.tar/000000001.jpg")
     assert top_k(index, np.eye(4, dtype=np.float32)[[1]], 1)[1].tolist() == [[1]]
 
@@ -119,6 +119,4 @@ def test_adopt__a_key_that_two_shards_have(tmp_path: Path) -> None:
         pack(tmp_path / "shards" / shard, ["0.jpg"])
     embeddings = keyed(tmp_path / "embeddings", ["0"])
     with pytest.raises(DataError, match="1 of 1 rows name an image that is not .* or several"):
-        adopt_embeddings(
-            open_images(tmp_path / "shards"), embeddings=embeddings, encoder="some/clip", out=tmp_path / "out"
-        )
+        adopt_embeddings(tmp_path / "out", open_images(tmp_path / "shards"), embeddings=embeddings, encoder="some/clip")

@@ -74,7 +74,7 @@ def test_keep_named__each_image_against_all_words(archives: Archives, tiny_clip:
 
     masks = whole_masks(archives, tmp_path / "before")
     config = GuideConfig(clip=str(tiny_clip), share=0.1, keep=0.05)
-    made = keep_named(masks, archives, config=config, out=tmp_path / "after", device="cpu")
+    made = keep_named(tmp_path / "after", masks, archives, config=config, device="cpu")
     assert (made.counts["masks"], made.counts["skipped"]) == (9, 1)
     clip, found = load_clip(str(tiny_clip), device="cpu"), MaskLookup(made)
     texts = torch.from_numpy(clip.embed_names(("background", "disc", "other"), TEMPLATES))
@@ -89,4 +89,4 @@ def test_keep_named__each_image_against_all_words(archives: Archives, tiny_clip:
 
 def test_keep_named__share_out_of_range(archives: Archives, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="share"):
-        keep_named(PseudoMasks(tmp_path), archives, config=GuideConfig(share=2.0), out=tmp_path / "out")
+        keep_named(tmp_path / "out", PseudoMasks(tmp_path), archives, config=GuideConfig(share=2.0))

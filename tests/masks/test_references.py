@@ -48,7 +48,7 @@ def features(archives: Archives, config: ReferencesConfig, first: int) -> tuple[
 
 
 def test_co_segment__language_and_contexts(archives: Archives, config: ReferencesConfig, tmp_path: Path) -> None:
-    found = co_segment(archives, NAMES, config=config, out=tmp_path, device="cpu").vectors
+    found = co_segment(tmp_path, archives, NAMES, config=config, device="cpu").vectors
     tree = reference_embedding(*features(archives, config, 6))
     own, attention = features(archives, config, 0)
     cat = reference_embedding(own, attention * eliminate_contexts(own, tree[None]))
@@ -60,7 +60,7 @@ def test_co_segment__without_language_and_contexts(
     archives: Archives, config: ReferencesConfig, tmp_path: Path
 ) -> None:
     plain = ReferencesConfig(encoder=config.encoder, language=False, contexts=(), published=False, side=32)
-    found = co_segment(archives, Names(("red cat",)), config=plain, out=tmp_path, device="cpu")
+    found = co_segment(tmp_path, archives, Names(("red cat",)), config=plain, device="cpu")
     own, _ = features(archives, config, 0)
     assert np.allclose(
         found.vectors[0], reference_embedding(own, torch.ones(own.shape[:3]), published=False), atol=1e-5
@@ -73,7 +73,7 @@ def test_co_segment__without_language_and_contexts(
 def test_co_segment__no_image_can_be_read(archives: Archives, config: ReferencesConfig, tmp_path: Path) -> None:
     gone = Archives(archives.folder, images=Images(tmp_path, archives.images.ids), names=archives.names)
     with pytest.raises(ImagesError, match="tree: none of the 3 images"):
-        co_segment(gone, NAMES, config=config, out=tmp_path / "out", device="cpu")
+        co_segment(tmp_path / "out", gone, NAMES, config=config, device="cpu")
 
 
 def test_open_references__missing(tmp_path: Path) -> None:

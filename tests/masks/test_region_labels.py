@@ -43,7 +43,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_labels__masks_of_both_kinds_with_words_that_are_there(
     pictures: Images, config: RegionsConfig, tmp_path: Path
 ) -> None:
-    made = label_regions(pictures, NAMES, out=tmp_path / "out", config=config, device="cpu", shard_size=4)
+    made = label_regions(tmp_path / "out", pictures, NAMES, config=config, device="cpu", shard_size=4)
     assert made.words == ("park", "bench", "cat", "dog", "red dog")
     assert made.labels == (0, 0, 1, 2, 2)
     assert made.counts["images"] == 10
@@ -92,17 +92,17 @@ def test_labels__killed_and_restarted_ends_with_the_same_bytes(
     pictures: Images, config: RegionsConfig, tmp_path: Path
 ) -> None:
     options = {"config": config, "device": "cpu", "shard_size": 3}
-    whole = label_regions(pictures, NAMES, out=tmp_path / "whole", **options)
-    label_regions(pictures, NAMES, out=tmp_path / "cut", **options)
+    whole = label_regions(tmp_path / "whole", pictures, NAMES, **options)
+    label_regions(tmp_path / "cut", pictures, NAMES, **options)
     for kind, kept in ((KINDS[0], 2), (KINDS[1], 1)):  # the one kind was a shard ahead of the other
         for path in sorted((tmp_path / "cut" / kind).glob("*.parquet"))[kept:]:
             path.unlink()
-    label_regions(pictures, NAMES, out=tmp_path / "cut", **options)
+    label_regions(tmp_path / "cut", pictures, NAMES, **options)
     assert contents(tmp_path / "cut") == contents(whole.folder)
 
 
 def test_labels__no_name_is_there(pictures: Images, config: RegionsConfig, tmp_path: Path) -> None:
-    made = label_regions(pictures, NAMES, out=tmp_path / "out", config=replace(config, more_than=99), device="cpu")
+    made = label_regions(tmp_path / "out", pictures, NAMES, config=replace(config, more_than=99), device="cpu")
     assert made.counts == {"images": 10, "prompted": 0, "automatic": 0, "without_a_name": 9, "without_a_mask": 0,
                            "unreadable": 1}  # fmt: skip
     assert ("0.png", "no word is there") in read_skipped(made.folder / "prompted")
@@ -111,14 +111,14 @@ def test_labels__no_name_is_there(pictures: Images, config: RegionsConfig, tmp_p
 
 def test_labels__no_mask_comes_back(pictures: Images, config: RegionsConfig, tmp_path: Path) -> None:
     strict = replace(config, automatic=AutomaticConfig(points_per_side=2, predicted_iou=1e9))
-    made = label_regions(pictures, NAMES, out=tmp_path / "out", config=strict, device="cpu")
+    made = label_regions(tmp_path / "out", pictures, NAMES, config=strict, device="cpu")
     assert made.counts["without_a_mask"] == 9
     assert made.counts["automatic"] == 0 < made.counts["prompted"]
 
 
 def test_labels__names_that_images_are_known_to_show(pictures: Images, config: RegionsConfig, tmp_path: Path) -> None:
     shown = {"0.png": ("cat",), "1.png": ("dog", "cat")}
-    made = label_regions(pictures, NAMES, out=tmp_path / "out", config=config, shown=shown, device="cpu")
+    made = label_regions(tmp_path / "out", pictures, NAMES, config=config, shown=shown, device="cpu")
     by_image: dict[str, set[int]] = {}
     for kind in KINDS:
         for row in read_masks(made.masks(kind)):
@@ -132,14 +132,14 @@ def test_labels__a_name_that_images_show_but_nobody_asked_for(
     pictures: Images, config: RegionsConfig, tmp_path: Path
 ) -> None:
     with pytest.raises(DataError, match="zebra"):
-        label_regions(pictures, NAMES, out=tmp_path, config=config, shown={"0.png": ("zebra",)}, device="cpu")
+        label_regions(tmp_path, pictures, NAMES, config=config, shown={"0.png": ("zebra",)}, device="cpu")
 
 
 def test_labels__not_one_image_can_be_read(config: RegionsConfig, tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "a.png").write_bytes(b"no image")
     with pytest.raises(ImagesError, match="none of the 1 images"):
-        label_regions(open_images(tmp_path / "images"), NAMES, out=tmp_path / "out", config=config, device="cpu")
+        label_regions(tmp_path / "out", open_images(tmp_path / "images"), NAMES, config=config, device="cpu")
 
 
 def test_labels__more_names_than_patches(config: RegionsConfig, tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_labels__more_names_than_patches(config: RegionsConfig, tmp_path: Path) 
     many = Names(tuple(f"cat {number}" for number in range(80)))
     shown = {"a.png": many.names}
     images = open_images(tmp_path / "images")
-    made = label_regions(images, many, out=tmp_path / "out", config=config, shown=shown, device="cpu")
+    made = label_regions(tmp_path / "out", images, many, config=config, shown=shown, device="cpu")
     assert 0 < made.counts["prompted"] <= 80
 
 

@@ -24,7 +24,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def test_every_image_gets_its_mask_and_label(archives: Archives, config: SaliencyConfig, tmp_path: Path) -> None:
-    made = saliency_masks(archives, config=config, out=tmp_path / "masks", device="cpu")
+    made = saliency_masks(tmp_path / "masks", archives, config=config, device="cpu")
     rows = list(read_masks(made))
     assert [row.image_id for row in rows] == [f"{number}.png" for number in range(9)]
     assert [row.label for row in rows] == [1, 1, 1, 1, 2, 2, 2, 2, 2]
@@ -38,7 +38,7 @@ def test_every_image_gets_its_mask_and_label(archives: Archives, config: Salienc
 
 
 def test_unreadable_images_are_counted_and_listed(archives: Archives, config: SaliencyConfig, tmp_path: Path) -> None:
-    made = saliency_masks(archives, config=config, out=tmp_path / "masks", device="cpu")
+    made = saliency_masks(tmp_path / "masks", archives, config=config, device="cpu")
     empty = sum(not decode(row.rle, row.height, row.width).any() for row in read_masks(made))
     assert made.counts == {"masks": 9, "empty": empty, "skipped": 1}
     (skipped,) = json.loads((tmp_path / "masks/skipped.json").read_text())
@@ -51,7 +51,7 @@ def test_unreadable_images_are_counted_and_listed(archives: Archives, config: Sa
 def test_killed_and_resumed_gives_the_same_bytes(
     archives: Archives, config: SaliencyConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_after: int
 ) -> None:
-    saliency_masks(archives, config=config, out=tmp_path / "whole", device="cpu")
+    saliency_masks(tmp_path / "whole", archives, config=config, device="cpu")
     written: list[PseudoMask] = []
 
     def write_until_killed(self: MaskWriter, mask: PseudoMask) -> None:
@@ -66,9 +66,9 @@ def test_killed_and_resumed_gives_the_same_bytes(
     with monkeypatch.context() as patch:
         patch.setattr(saliency, "MaskWriter", Dying)
         with pytest.raises(KeyboardInterrupt):
-            saliency_masks(archives, config=config, out=tmp_path / "resumed", device="cpu")
+            saliency_masks(tmp_path / "resumed", archives, config=config, device="cpu")
     assert len(list((tmp_path / "resumed").glob("*.parquet"))) == killed_after // 4
-    saliency_masks(archives, config=config, out=tmp_path / "resumed", device="cpu")
+    saliency_masks(tmp_path / "resumed", archives, config=config, device="cpu")
     assert content(tmp_path / "resumed") == content(tmp_path / "whole")
 
 
@@ -82,7 +82,7 @@ def test_stage_is_reused_in_a_workspace(archives: Archives, config: SaliencyConf
 
 def test_solver_is_an_option(archives: Archives, saliency_folder: Path, tmp_path: Path) -> None:
     config = SaliencyConfig(network=str(saliency_folder), bilateral_solver=False)
-    made = saliency_masks(archives, config=config, out=tmp_path / "masks", device="cpu")
+    made = saliency_masks(tmp_path / "masks", archives, config=config, device="cpu")
     network = load_selfmask(saliency_folder, device="cpu")
     row = next(iter(read_masks(made)))
     (alone,) = detect(network, [read_image(archives.images.path(row.image_id))], solver=None)
@@ -93,14 +93,14 @@ def test_no_readable_image(archives: Archives, config: SaliencyConfig, tmp_path:
     for path in archives.images.folder.iterdir():
         path.write_bytes(b"")
     with pytest.raises(ImagesError, match="none of the 10 archive images"):
-        saliency_masks(archives, config=config, out=tmp_path / "masks", device="cpu")
+        saliency_masks(tmp_path / "masks", archives, config=config, device="cpu")
 
 
 def test_missing_network(archives: Archives, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="selfmask_nq20.pt"):
-        saliency_masks(archives, out=tmp_path / "masks", device="cpu")
+        saliency_masks(tmp_path / "masks", archives, device="cpu")
 
 
 def test_option_out_of_range(archives: Archives, config: SaliencyConfig, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="batch_size"):
-        saliency_masks(archives, config=SaliencyConfig(config.network, batch_size=0), out=tmp_path / "m", device="cpu")
+        saliency_masks(tmp_path / "m", archives, config=SaliencyConfig(config.network, batch_size=0), device="cpu")

@@ -43,7 +43,7 @@ def test_voted__every_encoder_adds_its_candidates(config: VotingConfig, draw) ->
 
 
 def test_every_image_gets_a_mask_without_label(pictures: Images, config: VotingConfig, tmp_path: Path) -> None:
-    made = voted_masks(pictures, config=config, out=tmp_path / "masks", device="cpu")
+    made = voted_masks(tmp_path / "masks", pictures, config=config, device="cpu")
     rows = list(read_masks(made))
     assert [row.image_id for row in rows] == [f"{number}.png" for number in range(9)]
     assert {row.label for row in rows} == {0}
@@ -57,11 +57,11 @@ def test_every_image_gets_a_mask_without_label(pictures: Images, config: VotingC
 
 
 def test_killed_and_resumed_gives_the_same_bytes(pictures: Images, config: VotingConfig, tmp_path: Path) -> None:
-    whole = voted_masks(pictures, config=config, out=tmp_path / "whole", device="cpu").folder
+    whole = voted_masks(tmp_path / "whole", pictures, config=config, device="cpu").folder
     resumed = tmp_path / "resumed"
     resumed.mkdir()
     (resumed / "masks-00000.parquet").write_bytes((whole / "masks-00000.parquet").read_bytes())
-    voted_masks(pictures, config=config, out=resumed, device="cpu")
+    voted_masks(resumed, pictures, config=config, device="cpu")
     assert {path.name: path.read_bytes() for path in resumed.iterdir()} == {
         path.name: path.read_bytes() for path in whole.iterdir()
     }
@@ -71,29 +71,29 @@ def test_killed_and_resumed_gives_the_same_bytes(pictures: Images, config: Votin
 def test_larger_images_are_shrunk_and_their_masks_brought_back(
     pictures: Images, config: VotingConfig, tmp_path: Path
 ) -> None:
-    made = voted_masks(pictures, config=replace(config, longer_side=32), out=tmp_path / "masks", device="cpu")
+    made = voted_masks(tmp_path / "masks", pictures, config=replace(config, longer_side=32), device="cpu")
     sizes = {(row.height, row.width) for row in read_masks(made)}
     assert sizes == {(40, 40), (40, 56), (64, 48)}
 
 
 def test_temperature_and_block_are_options(pictures: Images, config: VotingConfig, tmp_path: Path) -> None:
     changed = replace(config, temperature=0.3, block=0, clusters=(2, 5), upsample=1)
-    made = voted_masks(pictures, config=changed, out=tmp_path / "masks", device="cpu")
+    made = voted_masks(tmp_path / "masks", pictures, config=changed, device="cpu")
     assert made.counts["masks"] == 9
 
 
 def test_no_readable_image(pictures: Images, config: VotingConfig, tmp_path: Path) -> None:
     broken = Images(pictures.folder, ("broken.png",))
     with pytest.raises(ImagesError, match="none of the 1 images"):
-        voted_masks(broken, config=config, out=tmp_path / "masks", device="cpu")
+        voted_masks(tmp_path / "masks", broken, config=config, device="cpu")
 
 
 @pytest.mark.parametrize("change", [{"encoders": ()}, {"clusters": (1, 2)}, {"batch_size": 0}, {"temperature": -1.0}])
 def test_option_out_of_range(pictures: Images, config: VotingConfig, tmp_path: Path, change) -> None:
     with pytest.raises(ConfigError, match="voting: expected"):
-        voted_masks(pictures, config=replace(config, **change), out=tmp_path / "masks", device="cpu")
+        voted_masks(tmp_path / "masks", pictures, config=replace(config, **change), device="cpu")
 
 
 def test_missing_encoder(pictures: Images, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="facebook/dino-vits16"):
-        voted_masks(pictures, out=tmp_path / "masks", device="cpu")
+        voted_masks(tmp_path / "masks", pictures, device="cpu")

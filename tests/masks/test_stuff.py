@@ -37,7 +37,7 @@ def config(tiny_clip: Path, tiny_sam: Path) -> StuffConfig:
 def test_stuff__new_masks_for_its_images_and_the_old_ones_for_things(
     masks: PseudoMasks, archives: Archives, config: StuffConfig, tmp_path: Path
 ) -> None:
-    made = redraw_stuff(masks, archives, config=config, out=tmp_path / "out", device="cpu")
+    made = redraw_stuff(tmp_path / "out", masks, archives, config=config, device="cpu")
     labels = {image: label for image, label in unique_images(archives).items() if image != "broken.png"}
     before, after = (lookup(some, list(labels)) for some in (masks, made))
     assert {row.image_id: row.label for row in after} == labels
@@ -52,11 +52,11 @@ def test_stuff__restarted_ends_with_the_same_bytes(
     masks: PseudoMasks, archives: Archives, config: StuffConfig, tmp_path: Path
 ) -> None:
     for _ in range(2):
-        redraw_stuff(masks, archives, config=config, out=tmp_path / "out", device="cpu")
+        redraw_stuff(tmp_path / "out", masks, archives, config=config, device="cpu")
         shards = sorted((tmp_path / "out").glob("*.parquet"))
         found = [path.read_bytes() for path in shards]
         shards[-1].unlink()
-    redraw_stuff(masks, archives, config=config, out=tmp_path / "out", device="cpu")
+    redraw_stuff(tmp_path / "out", masks, archives, config=config, device="cpu")
     assert [path.read_bytes() for path in shards] == found
 
 
@@ -64,7 +64,7 @@ def test_stuff__a_name_that_is_none_of_the_names(
     masks: PseudoMasks, archives: Archives, config: StuffConfig, tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigError, match="grass"):
-        redraw_stuff(masks, archives, config=StuffConfig(names=("grass",)), out=tmp_path, device="cpu")
+        redraw_stuff(tmp_path, masks, archives, config=StuffConfig(names=("grass",)), device="cpu")
 
 
 def test_stuff__of_a_part_of_the_names() -> None:

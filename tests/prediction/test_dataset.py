@@ -19,7 +19,7 @@ from namesake.records import Names, Prediction
 
 def label(segmenter, photos, home: Path, **options):
     """Predict and write a dataset, as `label` does."""
-    predictions = predict_folder(segmenter, photos, out=home / "run" / "predictions", confidence=True)
+    predictions = predict_folder(home / "run" / "predictions", segmenter, photos, confidence=True)
     (home / "run" / ".lock").touch()
     return write_dataset(predictions, photos, out=home, **options)
 
@@ -144,7 +144,7 @@ def dies(path, labels, names):
         os.kill(os.getpid(), signal.SIGKILL)
     write(path, labels, names=names)
 dataset.write_index_png = dies
-predictions = predict_folder(ObjectsSegmenter(), photos, out=home / "run" / "predictions", confidence=True)
+predictions = predict_folder(home / "run" / "predictions", ObjectsSegmenter(), photos, confidence=True)
 (home / "run" / ".lock").touch()
 dataset.write_dataset(predictions, photos, out=home)
 """
@@ -162,7 +162,7 @@ def test_resume__killed_and_begun_again_gives_the_same_bytes(photos, objects_seg
 
 
 def test_out__users_folder(photos, segmenter, tmp_path, contents):
-    predictions = predict_folder(segmenter, photos, out=tmp_path / "predictions", confidence=True)
+    predictions = predict_folder(tmp_path / "predictions", segmenter, photos, confidence=True)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "data.yaml").write_text("by hand")
     before = contents(tmp_path / "mine")

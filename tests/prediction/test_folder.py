@@ -20,7 +20,7 @@ from namesake.workspace import Workspace
 
 def test_files__one_set_an_image(photos, segmenter, tmp_path):
     out = tmp_path / "out"
-    made = predict_folder(segmenter, photos, out=out, confidence=True)
+    made = predict_folder(out, segmenter, photos, confidence=True)
     assert made.counts == {"images": 6, "skipped": 0}
     stems = {"a", "b", "c", "d", "sub/a", "sub/e"}
     for kind, suffix in (("labels", ".png"), ("overlays", ".jpg"), ("confidence", ".png")):
@@ -37,13 +37,13 @@ def test_files__one_set_an_image(photos, segmenter, tmp_path):
 
 def test_files__images_untouched(photos, segmenter, tmp_path, contents):
     before = contents(photos.folder)
-    predict_folder(segmenter, photos, out=tmp_path / "out")
+    predict_folder(tmp_path / "out", segmenter, photos)
     assert contents(photos.folder) == before
 
 
 def test_options__off(photos, segmenter, tmp_path):
     out = tmp_path / "out"
-    predict_folder(segmenter, photos, out=out, instances=False, overlays=False)
+    predict_folder(out, segmenter, photos, instances=False, overlays=False)
     assert {entry.name for entry in out.iterdir()} == {"labels", "predictions.json", "skipped.jsonl"}
 
 
@@ -52,7 +52,7 @@ def test_coco__read_by_pycocotools(photos, objects_segmenter, tmp_path, capsys):
     from pycocotools.coco import COCO
 
     out = tmp_path / "out"
-    predict_folder(objects_segmenter, photos, out=out)
+    predict_folder(out, objects_segmenter, photos)
     coco = COCO(out / "instances.json")
     assert [coco.cats[label]["name"] for label in (1, 2)] == ["dusk", "noon"]
     assert "one object" in coco.dataset["info"]["description"]
@@ -69,7 +69,7 @@ def test_coco__read_by_pycocotools(photos, objects_segmenter, tmp_path, capsys):
 
 def test_coco__semantic_system(photos, segmenter, tmp_path):
     out = tmp_path / "out"
-    predict_folder(segmenter, photos, out=out)
+    predict_folder(out, segmenter, photos)
     coco = json.loads((out / "instances.json").read_text())
     assert "finds no objects" in coco["info"]["description"]
     per_image = {}
@@ -103,10 +103,10 @@ def small_blocks(monkeypatch):
 @pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("after", [0, 1, 2])
 def test_resume__same_bytes(photos, objects_segmenter, tmp_path, contents, after):
-    predict_folder(objects_segmenter, photos, out=tmp_path / "whole")
+    predict_folder(tmp_path / "whole", objects_segmenter, photos)
     with pytest.raises(KeyboardInterrupt):
-        predict_folder(StopsAt(objects_segmenter, after), photos, out=tmp_path / "resumed")
-    predict_folder(objects_segmenter, photos, out=tmp_path / "resumed")
+        predict_folder(tmp_path / "resumed", StopsAt(objects_segmenter, after), photos)
+    predict_folder(tmp_path / "resumed", objects_segmenter, photos)
     assert contents(tmp_path / "resumed") == contents(tmp_path / "whole")
 
 
@@ -123,46 +123,46 @@ def dies(self, line):
     if len(self._places) == 3:
         os.kill(os.getpid(), signal.SIGKILL)
 objects.ObjectsFile.append = dies
-predict_folder(ObjectsSegmenter(), open_images(Path(sys.argv[2])), out=Path(sys.argv[3]))
+predict_folder(Path(sys.argv[3]), ObjectsSegmenter(), open_images(Path(sys.argv[2])))
 """
 
 
 def test_resume__killed_between_objects_and_label_map(photos, objects_segmenter, tmp_path, contents):
-    predict_folder(objects_segmenter, photos, out=tmp_path / "whole")
+    predict_folder(tmp_path / "whole", objects_segmenter, photos)
     where = [str(Path(__file__).parent), str(photos.folder), str(tmp_path / "killed")]
     done = subprocess.run([sys.executable, "-c", SCRIPT, *where], env=os.environ, check=False)
     assert done.returncode == -signal.SIGKILL
     assert len((tmp_path / "killed" / "instances.jsonl").read_text().splitlines()) == 3
     assert len(list((tmp_path / "killed" / "labels").rglob("*.png"))) == 2
-    predict_folder(objects_segmenter, photos, out=tmp_path / "killed")
+    predict_folder(tmp_path / "killed", objects_segmenter, photos)
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
 
 
 def test_resume__line_cut_off(photos, segmenter, tmp_path, contents):
-    predict_folder(segmenter, photos, out=tmp_path / "whole")
-    predict_folder(segmenter, photos, out=tmp_path / "cut")
+    predict_folder(tmp_path / "whole", segmenter, photos)
+    predict_folder(tmp_path / "cut", segmenter, photos)
     path = tmp_path / "cut" / "instances.jsonl"
     path.write_bytes(path.read_bytes()[:-20])
-    predict_folder(segmenter, photos, out=tmp_path / "cut")
+    predict_folder(tmp_path / "cut", segmenter, photos)
     assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
 
 
 def test_resume__nothing_to_do(photos, segmenter, tmp_path):
-    predict_folder(segmenter, photos, out=tmp_path / "out")
-    made = predict_folder(StopsAt(segmenter, 0), photos, out=tmp_path / "out")
+    predict_folder(tmp_path / "out", segmenter, photos)
+    made = predict_folder(tmp_path / "out", StopsAt(segmenter, 0), photos)
     assert made.counts == {"images": 6, "skipped": 0}
 
 
 def test_resume__images_added(photos, segmenter, tmp_path):
     some = Images(photos.folder, photos.ids[:3])
-    predict_folder(segmenter, some, out=tmp_path / "out")
-    predict_folder(StopsAt(segmenter, 1), photos, out=tmp_path / "out")
+    predict_folder(tmp_path / "out", segmenter, some)
+    predict_folder(tmp_path / "out", StopsAt(segmenter, 1), photos)
     assert len(json.loads((tmp_path / "out" / "instances.json").read_text())["images"]) == 6
 
 
 def test_skipped__listed_and_counted(photos, segmenter, tmp_path):
     (photos.folder / "b.png").write_bytes(b"no picture")
-    made = predict_folder(segmenter, photos, out=tmp_path / "out")
+    made = predict_folder(tmp_path / "out", segmenter, photos)
     assert made.counts == {"images": 5, "skipped": 1}
     lines = [json.loads(line) for line in (tmp_path / "out" / "skipped.jsonl").read_text().splitlines()]
     assert [line["image"] for line in lines] == ["b.png"]
@@ -175,12 +175,12 @@ def test_skipped__all(photos, segmenter, tmp_path):
     for image_id in photos.ids:
         photos.path(image_id).write_bytes(b"no picture")
     with pytest.raises(ImagesError, match="none of 6 images"):
-        predict_folder(segmenter, photos, out=tmp_path / "out")
+        predict_folder(tmp_path / "out", segmenter, photos)
 
 
 def test_images__none(segmenter, tmp_path):
     with pytest.raises(ImagesError, match="no images"):
-        predict_folder(segmenter, Images(tmp_path / "photos", ()), out=tmp_path / "out")
+        predict_folder(tmp_path / "out", segmenter, Images(tmp_path / "photos", ()))
 
 
 def test_out__users_folder(photos, segmenter, tmp_path, contents):
@@ -188,29 +188,29 @@ def test_out__users_folder(photos, segmenter, tmp_path, contents):
     (tmp_path / "mine" / "labels" / "a.png").write_bytes(b"drawn by hand")
     before = contents(tmp_path / "mine")
     with pytest.raises(WorkspaceError, match="not empty"):
-        predict_folder(segmenter, photos, out=tmp_path / "mine")
+        predict_folder(tmp_path / "mine", segmenter, photos)
     assert contents(tmp_path / "mine") == before
 
 
 def test_out__within_images(photos, segmenter):
     with pytest.raises(WorkspaceError, match="lies within the images"):
-        predict_folder(segmenter, photos, out=photos.folder / "out")
+        predict_folder(photos.folder / "out", segmenter, photos)
     assert not (photos.folder / "out").exists()
 
 
 def test_out__other_settings(photos, segmenter, tmp_path):
-    predict_folder(segmenter, photos, out=tmp_path / "out", source="runs/one")
+    predict_folder(tmp_path / "out", segmenter, photos, source="runs/one")
     with pytest.raises(WorkspaceError, match=r"other settings \(overlays\)"):
-        predict_folder(segmenter, photos, out=tmp_path / "out", source="runs/one", overlays=False)
+        predict_folder(tmp_path / "out", segmenter, photos, source="runs/one", overlays=False)
     with pytest.raises(WorkspaceError, match=r"other settings \(source\)"):
-        predict_folder(segmenter, photos, out=tmp_path / "out", source="runs/two")
+        predict_folder(tmp_path / "out", segmenter, photos, source="runs/two")
 
 
 def test_out__damaged_claim(photos, segmenter, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "predictions.json").write_text("{")
     with pytest.raises(WorkspaceError, match="damaged"):
-        predict_folder(segmenter, photos, out=tmp_path / "out")
+        predict_folder(tmp_path / "out", segmenter, photos)
 
 
 def test_step__opened_when_done(photos, tmp_path):
@@ -259,7 +259,7 @@ def test_labels__many_names(tmp_path):
 
     (tmp_path / "photos").mkdir()
     Image.new("RGB", (8, 6), "red").save(tmp_path / "photos" / "x.png")
-    predict_folder(Many(), open_images(tmp_path / "photos"), out=tmp_path / "out")
+    predict_folder(tmp_path / "out", Many(), open_images(tmp_path / "photos"))
     assert read_index_png(tmp_path / "out" / "labels" / "x.png")[0, :4].tolist() == [300, 65_535, 0, 255]
     found = json.loads((tmp_path / "out" / "instances.json").read_text())["annotations"]
     assert [each["category_id"] for each in found] == [255, 300]

@@ -66,5 +66,5 @@ def test_errors(photos, tmp_path, names, said):
 def test_predict__beside_single_files(photos, segmenter, monkeypatch):
     monkeypatch.chdir(photos.folder)
     found = open_source(["a.png"], out=Path("masks"))
-    predict_folder(segmenter, found.images, out=Path("masks"), whole_folder=found.whole_folder)
+    predict_folder(Path("masks"), segmenter, found.images, whole_folder=found.whole_folder)
     assert [path.name for path in Path("masks/labels").iterdir()] == ["a.png"]

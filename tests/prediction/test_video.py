@@ -62,7 +62,7 @@ def test_frames__of_another_source(clip, tmp_path):
 
 def test_predict__a_video(clip, segmenter, tmp_path):
     found = open_source([clip], out=tmp_path / "out", every=4)
-    made = predict_folder(segmenter, found.images, out=tmp_path / "out")
+    made = predict_folder(tmp_path / "out", segmenter, found.images)
     assert made.counts == {"images": 3, "skipped": 0}
     assert len(list((tmp_path / "out" / "overlays").iterdir())) == 3
 

@@ -87,9 +87,7 @@ def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
 
 
 def test_maskclip__threshold(clip_source: str, tmp_path: Path) -> None:
-    build_maskclip(
-        NAMES, clip=clip_source, threshold=0.8, temperature=20.0, out=tmp_path, templates=["{}"], device="cpu"
-    )
+    build_maskclip(tmp_path, NAMES, clip=clip_source, threshold=0.8, temperature=20.0, templates=["{}"], device="cpu")
     segmenter = load_segmenter(tmp_path, device="cpu")
     image = picture(24, 32)
     found = segmenter.segment(image)
@@ -105,9 +103,7 @@ def test_maskclip__threshold(clip_source: str, tmp_path: Path) -> None:
 
 
 def test_maskclip__background_words(clip_source: str, tmp_path: Path) -> None:
-    build_maskclip(
-        NAMES, clip=clip_source, threshold=None, temperature=20.0, out=tmp_path, templates=["{}"], device="cpu"
-    )
+    build_maskclip(tmp_path, NAMES, clip=clip_source, threshold=None, temperature=20.0, templates=["{}"], device="cpu")
     image = picture(24, 32)
     found = load_segmenter(tmp_path, device="cpu").segment(image)
     clip = load_clip(clip_source, device="cpu")
@@ -133,14 +129,14 @@ def test_maskclip__folder_holds_texts_and_no_encoder(clip_source: str, tmp_path:
 
 
 def test_maskclip__saved_elsewhere_is_the_same(clip_source: str, tmp_path: Path) -> None:
-    build_maskclip(NAMES, clip=clip_source, out=tmp_path / "a", templates=["{}"], device="cpu")
+    build_maskclip(tmp_path / "a", NAMES, clip=clip_source, templates=["{}"], device="cpu")
     load_segmenter(tmp_path / "a", device="cpu").save(tmp_path / "b")
     for file in ("config.json", "model.safetensors"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
 
 def test_maskclip__encoder_gone_or_another(clip_source: str, tmp_path: Path) -> None:
-    build_maskclip(NAMES, clip=clip_source, out=tmp_path, templates=["{}"], device="cpu")
+    build_maskclip(tmp_path, NAMES, clip=clip_source, templates=["{}"], device="cpu")
     content = json.loads((tmp_path / "config.json").read_text())
     content["architecture"]["clip"] = str(tmp_path / "nowhere")
     (tmp_path / "config.json").write_text(json.dumps(content))
@@ -160,11 +156,11 @@ def test_maskclip__encoder_gone_or_another(clip_source: str, tmp_path: Path) -> 
 
 def test_saliency_clip_names_the_detected_mask(clip_source: str, saliency_source: str, tmp_path: Path) -> None:
     made = build_saliency_clip(
+        tmp_path,
         NAMES,
         clip=clip_source,
         saliency=saliency_source,
         bilateral_solver=False,
-        out=tmp_path,
         templates=["{}"],
         device="cpu",
     )
@@ -181,9 +177,7 @@ def test_saliency_clip_names_the_detected_mask(clip_source: str, saliency_source
 
 def test_saliency_clip__missing_network_is_said_when_built(clip_source: str, tmp_path: Path) -> None:
     with pytest.raises(WeightsError):
-        build_saliency_clip(
-            NAMES, clip=clip_source, saliency=str(tmp_path / "no.pt"), out=tmp_path / "run", device="cpu"
-        )
+        build_saliency_clip(tmp_path / "run", NAMES, clip=clip_source, saliency=str(tmp_path / "no.pt"), device="cpu")
     assert not (tmp_path / "run").exists()
 
 
@@ -191,7 +185,7 @@ def test_maskclip__denoised_and_smoothed(clip_source: str, tmp_path: Path) -> No
     from namesake.segmenter.maskclip_refine import drop_absent, smooth_unsure
 
     options = {"threshold": None, "temperature": 20.0, "denoise": 0.4, "smooth": 0.9}
-    build_maskclip(NAMES, clip=clip_source, **options, out=tmp_path, templates=["{}"], device="cpu")
+    build_maskclip(tmp_path, NAMES, clip=clip_source, **options, templates=["{}"], device="cpu")
     image = picture(24, 32)
     found = load_segmenter(tmp_path, device="cpu").segment(image)
     clip = load_clip(clip_source, device="cpu")

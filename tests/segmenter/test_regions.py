@@ -31,7 +31,7 @@ def image() -> np.ndarray:
 def test_regions__painted_masks_and_not_sure_elsewhere(
     kind: str, config: RegionsConfig, image: np.ndarray, tmp_path: Path
 ) -> None:
-    build_named_regions(PETS, kind=kind, config=config, out=tmp_path, device="cpu")
+    build_named_regions(tmp_path, PETS, kind=kind, config=config, device="cpu")
     segmenter = load_segmenter(tmp_path, device="cpu")
     found = segmenter.segment(image)
     view = segmenter.predictor.namer.look(image)
@@ -44,18 +44,18 @@ def test_regions__painted_masks_and_not_sure_elsewhere(
 
 
 def test_regions__no_name_is_there(config: RegionsConfig, image: np.ndarray, tmp_path: Path) -> None:
-    build_named_regions(PETS, kind="automatic", config=replace(config, more_than=99), out=tmp_path, device="cpu")
+    build_named_regions(tmp_path, PETS, kind="automatic", config=replace(config, more_than=99), device="cpu")
     found = load_segmenter(tmp_path, device="cpu").segment(image)
     assert (found.labels == 255).all()
     assert not found.confidence.any()
 
 
 def test_regions__other_names(config: RegionsConfig, image: np.ndarray, tmp_path: Path) -> None:
-    build_named_regions(PETS, kind="prompted", config=config, out=tmp_path, device="cpu")
+    build_named_regions(tmp_path, PETS, kind="prompted", config=config, device="cpu")
     other = load_segmenter(tmp_path, device="cpu").with_names("dog")
     assert set(np.unique(other.segment(image).labels)) <= {0, 1, 255}
 
 
 def test_regions__unknown_kind(config: RegionsConfig, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="prompted, automatic"):
-        build_named_regions(PETS, kind="all", config=config, out=tmp_path, device="cpu")
+        build_named_regions(tmp_path, PETS, kind="all", config=config, device="cpu")

@@ -81,7 +81,7 @@ def published(tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Tiny models under the names of the published ones that the systems use, in the same files."""
     home = tmp_path_factory.mktemp("published")
     for system in SYSTEMS:
-        for source in models_of(configure(system, preset="paper")):
+        for source in models_of(SYSTEMS[system], configure(system, preset="paper")):
             if not (home / source).exists():
                 publish(source, home / source, tiny)
     return home

@@ -11,7 +11,17 @@ from namesake.encoders.presets import EMBEDDED, KNOWN
 from namesake.errors import WeightsError
 from namesake.names import read_names
 from namesake.systems import SYSTEMS, configure, notices, run
-from namesake.systems.notices import have_models, models_of, say_before
+from namesake.systems.notices import have_models, models_by_option, models_of, say_before
+
+
+def asked(system: str, preset: str, *config: str) -> list[str]:
+    """The models of a run of two names."""
+    return models_of(SYSTEMS[system], configure(system, preset=preset, config=config), read_names("car, tree"))
+
+
+def by_option(system: str, preset: str) -> dict[str, str]:
+    """The models of a run by the options that name them."""
+    return models_by_option(SYSTEMS[system], configure(system, preset=preset))
 
 
 @pytest.fixture
@@ -21,37 +31,37 @@ def unsaid() -> None:
 
 
 def test_embedded__those_in_use(unsaid, capsys):
-    say_before(read_names("car, tree"), configure("namedmask", preset="mini", config=("experts.iterations=0",)))
+    names = read_names("car, tree")
+    say_before(names, asked("namedmask", "mini", "experts.iterations=0"))
     told = capsys.readouterr().err
     assert "embedded:clip, embedded:resnet, embedded:saliency" in told
     assert "embedded:sam" not in told
-    say_before(read_names("car, sky"), configure("namedmask", preset="mini", config=("stuff.names=(sky,)",)))
+    say_before(names, asked("namedmask", "mini", "stuff.names=(tree,)"))
     assert "embedded:sam" in capsys.readouterr().err
 
 
 def test_published__no_notice(capsys):
-    say_before(read_names("car, tree"), configure("namedmask", preset="paper"))
+    say_before(read_names("car, tree"), asked("namedmask", "paper"))
     assert "embedded" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
 @pytest.mark.parametrize("preset", ["paper", "modern", "mini"])
 def test_models__no_option_that_names_one_is_forgotten(system: str, preset: str) -> None:
-    on = {"stuff.names": "(sky,)", "experts.groups": "4"}
+    on = {"stuff.names": "(car,)", "experts.groups": "4"}
     config = configure(system, preset=preset)
     config = configure(system, preset=preset, config=tuple(f"{key}={on[key]}" for key in on if key in paths(config)))
     texts = {
         str(part) for value in paths(config).values() for part in (value if isinstance(value, tuple) else (value,))
     }
-    assert set(models_of(config)) == {text for text in texts if text in KNOWN or text.startswith(EMBEDDED)}
+    found = models_of(SYSTEMS[system], config)
+    assert set(found) == {text for text in texts if text in KNOWN or text.startswith(EMBEDDED)}
 
 
 def test_models__of_parts_that_are_off() -> None:
-    assert "facebook/dinov2-large" not in models_of(configure("fmbseg", preset="paper", config=("until=prompted",)))
-    off = configure("reco", preset="paper", config=("references.language=false",))
-    assert "openai/clip-vit-base-patch16" not in models_of(off)
-    elsewhere = configure("namedmask", preset="paper", config=("encoder=a-folder", "experts.iterations=0"))
-    assert models_of(elsewhere) == ["a-folder", "selfmask_nq20.pt", "Ramos-Ramos/dino-resnet-50"]
+    assert "facebook/dinov2-large" not in asked("fmbseg", "paper", "until=prompted")
+    elsewhere = asked("namedmask", "paper", "encoder=a-folder", "experts.iterations=0")
+    assert elsewhere == ["a-folder", "selfmask_nq20.pt", "Ramos-Ramos/dino-resnet-50"]
 
 
 @pytest.fixture
@@ -86,12 +96,11 @@ def test_missing__those_of_finished_stages_are_not_asked_for(cache: Path, tmp_pa
     (tmp_path / "run" / "index").mkdir(parents=True)
     (tmp_path / "run" / "index" / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(WeightsError, match="1 model that this run needs cannot be had(?s:.)*selfmask_nq20") as error:
-        have_models(config, until=None, runs=(tmp_path / "run", None))
+        have_models({"clip": config.clip, "saliency": config.saliency}, until=None, runs=(tmp_path / "run", None))
     assert config.clip not in str(error.value)
 
 
 def test_missing__embedded_models_and_folders_pass(cache: Path, tmp_path: Path) -> None:
-    folders = (f"clip={tmp_path}", f"saliency={tmp_path}")
-    have_models(configure("saliency+clip", preset="paper", config=folders), until=None, runs=())
-    have_models(configure("namedmask", preset="mini"), until=None, runs=())
-    have_models(configure("namedmask", preset="paper"), until="archives", runs=())  # fails by itself, if at all
+    have_models({"clip": str(tmp_path), "saliency": "embedded:saliency"}, until=None, runs=())
+    have_models(by_option("namedmask", "mini"), until=None, runs=())
+    have_models(by_option("namedmask", "paper"), until="archives", runs=())  # fails by itself, if at all

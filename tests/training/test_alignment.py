@@ -52,7 +52,7 @@ def squares(collection, tmp_path: Path) -> tuple[Images, RegionLabels]:
 
 def test_train__learns_the_words_of_the_masks(squares, config: AlignmentTrainingConfig, tmp_path: Path) -> None:
     images, labels = squares
-    made = train_alignment(images, labels, NAMES, out=tmp_path / "out", config=config, device="cpu")
+    made = train_alignment(tmp_path / "out", images, labels, NAMES, config=config, device="cpu")
     assert made.counts == {"images": 8, "names": 2, "iterations": 60}
     segmenter = load_segmenter(made.folder, device="cpu")
     centre = [segmenter.segment(images.path(image_id)).labels[10:14, 10:14] for image_id in images.ids]
@@ -65,7 +65,7 @@ def test_train__learns_the_words_of_the_masks(squares, config: AlignmentTraining
 @pytest.mark.parametrize("module", ["linear", "mlp"])
 def test_train__ablations_run(squares, config, loss: str, module: str, tmp_path: Path) -> None:
     chosen = replace(config, loss=loss, module=module, iterations=2, optimiser="sgd", use="apart")
-    made = train_alignment(*squares, NAMES, out=tmp_path / "out", config=chosen, device="cpu")
+    made = train_alignment(tmp_path / "out", *squares, NAMES, config=chosen, device="cpu")
     assert made.kind == "aligned"
 
 
@@ -73,7 +73,7 @@ def test_train__interrupted_training_ends_with_the_same_bytes(
     squares, config: AlignmentTrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short = replace(config, iterations=12, flip=0.5)
-    whole = train_alignment(*squares, NAMES, out=tmp_path / "whole", config=short, device="cpu")
+    whole = train_alignment(tmp_path / "whole", *squares, NAMES, config=short, device="cpu")
     from namesake.training import alignment
 
     real, calls = alignment.contrast, iter(range(10))
@@ -85,22 +85,22 @@ def test_train__interrupted_training_ends_with_the_same_bytes(
 
     monkeypatch.setattr(alignment, "contrast", killed)
     with pytest.raises(KeyboardInterrupt):
-        train_alignment(*squares, NAMES, out=tmp_path / "cut", config=short, device="cpu")
+        train_alignment(tmp_path / "cut", *squares, NAMES, config=short, device="cpu")
     monkeypatch.undo()
     assert (tmp_path / "cut" / "checkpoint.pt").exists()
-    again = train_alignment(*squares, NAMES, out=tmp_path / "cut", config=short, device="cpu")
+    again = train_alignment(tmp_path / "cut", *squares, NAMES, config=short, device="cpu")
     files = [made.folder / "model.safetensors" for made in (whole, again)]
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
 def test_train__epochs_say_how_many_updates(squares, config: AlignmentTrainingConfig, tmp_path: Path) -> None:
     chosen = replace(config, iterations=0, epochs=3, batch_size=5)
-    made = train_alignment(*squares, NAMES, out=tmp_path / "out", config=chosen, device="cpu")
+    made = train_alignment(tmp_path / "out", *squares, NAMES, config=chosen, device="cpu")
     assert made.counts["iterations"] == 5  # 24 samples in batches of 5
 
 
 def test_train__the_encoders_stay_frozen(squares, config: AlignmentTrainingConfig, tmp_path: Path) -> None:
-    train_alignment(*squares, NAMES, out=tmp_path / "out", config=replace(config, iterations=2), device="cpu")
+    train_alignment(tmp_path / "out", *squares, NAMES, config=replace(config, iterations=2), device="cpu")
     texts = load_segmenter(tmp_path / "out", device="cpu").predictor.texts.numpy()
     clip = load_clip(config.clip, device="cpu")
     np.testing.assert_allclose(texts, clip.embed_names(["park", "red", "dog"], ['a photo of a "{}"']), atol=1e-6)
@@ -111,4 +111,4 @@ def test_train__the_encoders_stay_frozen(squares, config: AlignmentTrainingConfi
 )
 def test_train__values_out_of_range(squares, config, change: dict, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=next(iter(change))):
-        train_alignment(*squares, NAMES, out=tmp_path / "out", config=replace(config, **change), device="cpu")
+        train_alignment(tmp_path / "out", *squares, NAMES, config=replace(config, **change), device="cpu")

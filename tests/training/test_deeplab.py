@@ -52,7 +52,7 @@ def test_defaults_are_the_papers() -> None:
 def test_train__learns_squares(collection: Collection, backbone: str, tmp_path: Path) -> None:
     archives, masks = collection
     folder = train_segmenter(
-        archives, masks, NAMES, config=tiny(backbone, iterations=80, batch_size=8), out=tmp_path / "run"
+        tmp_path / "run", archives, masks, NAMES, config=tiny(backbone, iterations=80, batch_size=8)
     )
     segmenter = load_segmenter(tmp_path / "run", device="cpu")
     images, truth = draw(tmp_path, 8)
@@ -77,7 +77,7 @@ def test_train__killed_and_resumed_gives_the_same_bytes(
     collection: Collection, backbone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     archives, masks = collection
-    train_segmenter(archives, masks, NAMES, config=tiny(backbone), out=tmp_path / "whole")
+    train_segmenter(tmp_path / "whole", archives, masks, NAMES, config=tiny(backbone))
     calls = 0
     original = module.pixel_loss
 
@@ -95,10 +95,10 @@ def test_train__killed_and_resumed_gives_the_same_bytes(
 
     monkeypatch.setattr(module, "pixel_loss", dying_loss)
     with pytest.raises(KilledError):
-        train_segmenter(archives, masks, NAMES, config=tiny(backbone), out=tmp_path / "killed")
+        train_segmenter(tmp_path / "killed", archives, masks, NAMES, config=tiny(backbone))
     assert not (tmp_path / "killed" / "config.json").exists()
     monkeypatch.undo()
-    train_segmenter(archives, masks, NAMES, config=tiny(backbone), out=tmp_path / "killed")
+    train_segmenter(tmp_path / "killed", archives, masks, NAMES, config=tiny(backbone))
     for file in ("model.safetensors", "config.json", "metrics.jsonl"):
         assert (tmp_path / "killed" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
 
@@ -118,7 +118,7 @@ def test_train__as_a_stage_is_reused(collection: Collection, backbone: str, tmp_
 
 def test_config_json_says_what_it_was_made_of(collection: Collection, backbone: str, tmp_path: Path) -> None:
     archives, masks = collection
-    train_segmenter(archives, masks, NAMES, config=tiny(backbone, iterations=1), out=tmp_path / "run")
+    train_segmenter(tmp_path / "run", archives, masks, NAMES, config=tiny(backbone, iterations=1))
     content = json.loads((tmp_path / "run" / "config.json").read_text())
     assert content["id2label"] == {"0": "background", "1": "red", "2": "blue"}
     assert content["architecture"]["hidden_sizes"] == [8, 16, 16, 32]
@@ -171,14 +171,14 @@ def test_normalise_equals_the_segmenters_own() -> None:
 def test_config__out_of_range(collection: Collection, backbone: str, tmp_path: Path, changes, message) -> None:
     archives, masks = collection
     with pytest.raises(ConfigError, match=message):
-        train_segmenter(archives, masks, NAMES, config=tiny(backbone, **changes), out=tmp_path / "run")
+        train_segmenter(tmp_path / "run", archives, masks, NAMES, config=tiny(backbone, **changes))
 
 
 def test_train__fewer_names_than_labels(collection: Collection, backbone: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="label 2"):
-        train_segmenter(*collection, Names(("red",)), config=tiny(backbone), out=tmp_path / "run")
+        train_segmenter(tmp_path / "run", *collection, Names(("red",)), config=tiny(backbone))
 
 
 def test_train__missing_backbone(collection: Collection, tmp_path: Path) -> None:
     with pytest.raises(WeightsError):
-        train_segmenter(*collection, NAMES, config=tiny(str(tmp_path / "nowhere")), out=tmp_path / "run")
+        train_segmenter(tmp_path / "run", *collection, NAMES, config=tiny(str(tmp_path / "nowhere")))

@@ -40,7 +40,7 @@ def test_defaults_are_the_papers() -> None:
 
 def test_experts_redraw_every_image_once(collection: Collection, backbone: str, tmp_path: Path) -> None:
     archives, masks = collection
-    redrawn = relabel_with_experts(masks, archives, config=tiny(backbone), out=tmp_path / "out")
+    redrawn = relabel_with_experts(tmp_path / "out", masks, archives, config=tiny(backbone))
     rows = list(read_masks(redrawn))
     assert [row.image_id for row in rows] == [
         "00.png",
@@ -71,7 +71,7 @@ def test_experts_repair_bad_masks(collection: Collection, backbone: str, tmp_pat
             wrong[:, :6] = True
             writer.write(replace(mask, rle=rle.encode(wrong)) if mask.image_id == "02.png" else mask)
     config = tiny(backbone, iterations=100, batch_size=8)
-    redrawn = relabel_with_experts(PseudoMasks(tmp_path / "bad"), archives, config=config, out=tmp_path / "out")
+    redrawn = relabel_with_experts(tmp_path / "out", PseudoMasks(tmp_path / "bad"), archives, config=config)
     found = {row.image_id: rle.decode(row.rle, row.height, row.width) for row in read_masks(redrawn)}
     iou = (found["02.png"] & true["02.png"]).sum() / (found["02.png"] | true["02.png"]).sum()
     assert iou > 0.5
@@ -86,7 +86,7 @@ def test_experts__killed_in_the_second_give_the_same_bytes(
 ) -> None:
     archives, masks = collection
     config = tiny(backbone)
-    relabel_with_experts(masks, archives, config=config, out=tmp_path / "whole")
+    relabel_with_experts(tmp_path / "whole", masks, archives, config=config)
     trained = []
     original = module.train_network
 
@@ -98,13 +98,13 @@ def test_experts__killed_in_the_second_give_the_same_bytes(
 
     monkeypatch.setattr(module, "train_network", dying)
     with pytest.raises(KilledError):
-        relabel_with_experts(masks, archives, config=config, out=tmp_path / "killed")
+        relabel_with_experts(tmp_path / "killed", masks, archives, config=config)
     assert not list((tmp_path / "killed").glob("*.parquet"))
-    relabel_with_experts(masks, archives, config=config, out=tmp_path / "killed")
+    relabel_with_experts(tmp_path / "killed", masks, archives, config=config)
     assert [what.split()[-1] for what in trained] == ["red", "blue", "blue"]
     whole, killed = ((tmp_path / name / "masks-00000.parquet").read_bytes() for name in ("whole", "killed"))
     assert whole == killed
-    relabel_with_experts(masks, archives, config=config, out=tmp_path / "killed")
+    relabel_with_experts(tmp_path / "killed", masks, archives, config=config)
     assert len(trained) == 3
 
 
@@ -117,9 +117,7 @@ def test_experts__unreadable_image_is_skipped(collection: Collection, backbone: 
             else:
                 writer.write(mask)
     archives.images.path("03.png").write_bytes(b"no image")
-    redrawn = relabel_with_experts(
-        PseudoMasks(tmp_path / "fewer"), archives, config=tiny(backbone), out=tmp_path / "out"
-    )
+    redrawn = relabel_with_experts(tmp_path / "out", PseudoMasks(tmp_path / "fewer"), archives, config=tiny(backbone))
     assert [image_id for image_id, _ in read_skipped(redrawn.folder)] == ["03.png"]
     assert redrawn.counts["masks"] == 7
 
@@ -128,7 +126,7 @@ def test_experts__no_masks_at_all(collection: Collection, backbone: str, tmp_pat
     with MaskWriter(tmp_path / "none") as writer:
         writer.skip("00.png", "broken")
     with pytest.raises(DataError, match="nothing to train on"):
-        relabel_with_experts(PseudoMasks(tmp_path / "none"), collection[0], config=tiny(backbone), out=tmp_path / "out")
+        relabel_with_experts(tmp_path / "out", PseudoMasks(tmp_path / "none"), collection[0], config=tiny(backbone))
 
 
 def test_experts__one_group_for_all_names(
@@ -136,7 +134,7 @@ def test_experts__one_group_for_all_names(
 ) -> None:
     archives, masks = collection
     monkeypatch.setattr(module, "group_names", lambda names, *_, **__: np.zeros(len(names), dtype=int))
-    redrawn = relabel_with_experts(masks, archives, config=tiny(backbone), out=tmp_path / "out")
+    redrawn = relabel_with_experts(tmp_path / "out", masks, archives, config=tiny(backbone))
     rows = list(read_masks(redrawn))
     assert redrawn.counts["experts"] == 1
     assert sorted((row.image_id, row.label) for row in rows) == [(f"0{n}.png", n % 2 + 1) for n in range(8)]

@@ -69,7 +69,7 @@ def test_train__learns_squares(collection: Collection, tmp_path: Path) -> None:
     archives, masks = collection
     config = tiny("embedded:clip", iterations=60, learning_rate=2e-3, first_weights="he")
     config = replace(config, batch_size=8, encoder_factor=0.3, checkpoint_every=1000)
-    folder = train_query_segmenter(archives, masks, NAMES, config=config, out=tmp_path / "run", device="cpu")
+    folder = train_query_segmenter(tmp_path / "run", archives, masks, NAMES, config=config, device="cpu")
     segmenter = load_segmenter(tmp_path / "run", device="cpu")
     images, truth = draw(tmp_path, 8)
     right = total = 0
@@ -94,7 +94,7 @@ def test_train__killed_and_resumed_gives_the_same_bytes(
 ) -> None:
     archives, masks = collection
     config = tiny(clip, rounds=rounds, unsure=0.1)
-    train_query_segmenter(archives, masks, NAMES, config=config, out=tmp_path / "whole", device="cpu")
+    train_query_segmenter(tmp_path / "whole", archives, masks, NAMES, config=config, device="cpu")
     calls = 0
     original = module.query_loss
 
@@ -112,17 +112,17 @@ def test_train__killed_and_resumed_gives_the_same_bytes(
 
     monkeypatch.setattr(module, "query_loss", dying_loss)
     with pytest.raises(KilledError):
-        train_query_segmenter(archives, masks, NAMES, config=config, out=tmp_path / "killed", device="cpu")
+        train_query_segmenter(tmp_path / "killed", archives, masks, NAMES, config=config, device="cpu")
     assert not (tmp_path / "killed" / "config.json").exists()
     monkeypatch.undo()
-    train_query_segmenter(archives, masks, NAMES, config=config, out=tmp_path / "killed", device="cpu")
+    train_query_segmenter(tmp_path / "killed", archives, masks, NAMES, config=config, device="cpu")
     for file in FILES:
         assert (tmp_path / "killed" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
 
 
 def test_rounds__teach_the_next_what_they_found(collection: Collection, clip: str, tmp_path: Path) -> None:
     archives, masks = collection
-    train_query_segmenter(archives, masks, NAMES, config=tiny(clip, rounds=1), out=tmp_path / "run", device="cpu")
+    train_query_segmenter(tmp_path / "run", archives, masks, NAMES, config=tiny(clip, rounds=1), device="cpu")
     own = list(read_masks(PseudoMasks(tmp_path / "run" / "round-0" / "objects")))
     said = json.loads((tmp_path / "run" / "round-0" / "objects" / "objects.json").read_text())
     assert said == {"objects": len(own), "images": 8}
@@ -168,7 +168,7 @@ def test_adamw__two_rates_and_a_floor(clip: str) -> None:
 
 def test_config_json_says_how_it_names(collection: Collection, clip: str, tmp_path: Path) -> None:
     archives, masks = collection
-    train_query_segmenter(archives, masks, NAMES, config=tiny(clip, iterations=1), out=tmp_path / "run", device="cpu")
+    train_query_segmenter(tmp_path / "run", archives, masks, NAMES, config=tiny(clip, iterations=1), device="cpu")
     content = json.loads((tmp_path / "run" / "config.json").read_text())
     assert content["kind"] == "query"
     assert content["architecture"]["clip"] == clip
@@ -191,12 +191,12 @@ def test_config_json_says_how_it_names(collection: Collection, clip: str, tmp_pa
 def test_config__out_of_range(collection: Collection, clip: str, tmp_path: Path, change: str) -> None:
     config = override(tiny(clip), [change])
     with pytest.raises(ConfigError, match=change.partition("=")[0]):
-        train_query_segmenter(*collection, NAMES, config=config, out=tmp_path / "run", device="cpu")
+        train_query_segmenter(tmp_path / "run", *collection, NAMES, config=config, device="cpu")
 
 
 def test_archives__more_labels_than_names(collection: Collection, clip: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there are 1 names"):
-        train_query_segmenter(*collection, Names(("red",)), config=tiny(clip), out=tmp_path / "run", device="cpu")
+        train_query_segmenter(tmp_path / "run", *collection, Names(("red",)), config=tiny(clip), device="cpu")
 
 
 def test_mini__embedded_and_small() -> None:

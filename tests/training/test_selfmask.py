@@ -135,7 +135,7 @@ def test_loss__batch_with_and_without_objects(encoder: str) -> None:
 def test_train__learns_and_is_loaded_again(collection: Collection, encoder: str, tmp_path: Path) -> None:
     archives, masks = collection
     config = tiny(encoder, iterations=60, batch_size=8)
-    made = train_saliency(archives.images, masks, config=config, out=tmp_path / "run")
+    made = train_saliency(tmp_path / "run", archives.images, masks, config=config)
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     import json
 
@@ -158,7 +158,7 @@ def test_train__killed_and_resumed_gives_the_same_bytes(
 ) -> None:
     archives, masks = collection
     config = tiny(encoder, published=published)
-    train_saliency(archives.images, masks, config=config, out=tmp_path / "whole")
+    train_saliency(tmp_path / "whole", archives.images, masks, config=config)
     original, calls = module.query_loss, []
 
     def dying_loss(*inputs, **options):
@@ -174,8 +174,8 @@ def test_train__killed_and_resumed_gives_the_same_bytes(
 
     monkeypatch.setattr(module, "query_loss", dying_loss)
     with pytest.raises(KilledError):
-        train_saliency(archives.images, masks, config=config, out=tmp_path / "killed")
-    train_saliency(archives.images, masks, config=config, out=tmp_path / "killed")
+        train_saliency(tmp_path / "killed", archives.images, masks, config=config)
+    train_saliency(tmp_path / "killed", archives.images, masks, config=config)
     for file in ("model.safetensors", "config.json"):
         assert (tmp_path / "killed" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
 
@@ -195,4 +195,4 @@ def test_train__as_a_stage_is_reused(collection: Collection, encoder: str, tmp_p
 def test_config__out_of_range(collection: Collection, encoder: str, tmp_path: Path, changes) -> None:
     archives, masks = collection
     with pytest.raises(ConfigError, match=next(iter(changes))):
-        train_saliency(archives.images, masks, config=tiny(encoder, **changes), out=tmp_path / "run")
+        train_saliency(tmp_path / "run", archives.images, masks, config=tiny(encoder, **changes))

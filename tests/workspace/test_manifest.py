@@ -11,12 +11,12 @@ from namesake.workspace.manifest import STARTED, read_started
 
 
 @stage("numbers", opens=Artifact)
-def count(*, upto: int, out: Path) -> Artifact:
+def count(out: Path, *, upto: int) -> Artifact:
     return Artifact(out, counts={"numbers": upto})
 
 
 @stage("masks/doubled", opens=Artifact)
-def double(numbers: Artifact, *, out: Path) -> Artifact:
+def double(out: Path, numbers: Artifact) -> Artifact:
     return Artifact(out, models=(ModelCard("masks", "here", tier="M"),))
 
 

@@ -20,7 +20,7 @@ calls: list[str] = []
 
 
 @stage("numbers", opens=open_numbers)
-def count(*, upto: int, out: Path, device: str = "auto") -> Artifact:
+def count(out: Path, *, upto: int, device: str = "auto") -> Artifact:
     calls.append(f"count {upto} {device}")
     with write_atomically(out / "numbers") as unfinished:
         unfinished.write_text("".join(map(str, range(upto))))
@@ -28,7 +28,7 @@ def count(*, upto: int, out: Path, device: str = "auto") -> Artifact:
 
 
 @stage("masks/doubled", opens=open_numbers)
-def double(numbers: Artifact, *, out: Path, fail: bool = False) -> Artifact:
+def double(out: Path, numbers: Artifact, *, fail: bool = False) -> Artifact:
     calls.append("double")
     if fail:
         raise RuntimeError
@@ -144,7 +144,7 @@ def test_step__borrows_from_a_run_beside_it(tmp_path: Path):
     made = []
 
     @stage("numbers", opens=Artifact)
-    def numbers(count: int, *, out: Path) -> Artifact:
+    def numbers(out: Path, count: int) -> Artifact:
         made.append(count)
         (out / "numbers.txt").write_text("1" * count)
         return Artifact(out)

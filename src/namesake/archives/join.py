@@ -17,15 +17,15 @@ ADDED = "added"
 
 
 @stage("joined/archives", opens=open_archives)
-def join_archives(first: Archives, *others: Archives, out: Path) -> Archives:
+def join_archives(out: Path, first: Archives, *others: Archives) -> Archives:
     """Put the archives of further names after those of earlier ones, which stay as they are.
 
     An image that is in an archive of an earlier part stays there alone, so that no earlier label changes.
 
     Args:
+        out: The stage's folder.
         first: The archives that were made first.
         *others: Those made later, of the same images and of other names.
-        out: The stage's folder.
 
     Returns:
         The archives of all names, with counts `names`, `images` and `contested` (left out of a later part).

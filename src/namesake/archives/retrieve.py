@@ -48,12 +48,12 @@ class ArchivesConfig:
 
 @stage("archives", opens=open_archives)
 def retrieve(
+    out: Path,
     index: Index,
     names: Names,
     *taken: Archives,
     config: ArchivesConfig = ArchivesConfig(),
     device: str = "auto",
-    out: Path,
 ) -> Archives:
     """Build an archive for each name: the images whose embedding is closest to the name's text embedding.
 
@@ -61,6 +61,7 @@ def retrieve(
     of each other, no threshold.
 
     Args:
+        out: The stage's folder.
         index: Embeddings of the collection; its encoder's text side embeds the names.
         names: The names, with synonyms if there are any.
         taken: Archives of names that were there before; their images are left out, so that no earlier label changes.
@@ -68,7 +69,6 @@ def retrieve(
         config: Size and cleaning. Where anything may be left out, twice `images_per_name` are looked at. Of a name
             with context words, images that are more like one of these are always left out.
         device: "auto", "cpu" or "cuda".
-        out: The stage's folder.
 
     Returns:
         The archives, with counts `names`, `images` (each once), `contested` (images in several archives) and `short`

@@ -24,11 +24,11 @@ def fetch(
     Example: namesake fetch namedmask --dry-run
     """
     from namesake.encoders import describe, fetch_all, look_at_all, refuse_unavailable, total
-    from namesake.systems import configure
+    from namesake.systems import SYSTEMS, configure
     from namesake.systems.notices import models_by_option
 
     set_quiet(quiet)
-    sources = models_by_option(configure(system, preset=preset, config=tuple(config)))
+    sources = models_by_option(SYSTEMS[system], configure(system, preset=preset, config=tuple(config)))
     needed = look_at_all(sources)
     if not dry_run:
         refuse_unavailable(needed)
@@ -63,11 +63,13 @@ def doctor(
     """
     from namesake.encoders import diagnose, refuse_unavailable
     from namesake.encoders.doctor import needed_of
-    from namesake.systems import configure
+    from namesake.systems import SYSTEMS, configure
     from namesake.systems.notices import models_by_option
 
     set_quiet(quiet)
-    sources = models_by_option(configure(system, preset=preset, config=tuple(config))) if system else None
+    sources = (
+        models_by_option(SYSTEMS[system], configure(system, preset=preset, config=tuple(config))) if system else None
+    )
     found = diagnose(sources)
     say(found, as_json=as_json, lines=_lines(found, f"{system} --preset {preset}" if system else ""))
     refuse_unavailable(needed_of(found) if system else ())

@@ -67,9 +67,9 @@ def predict(
     careful = carefulness(read, config)
     segmenter = segmenter.read_carefully(careful) if careful else segmenter
     made = predict_folder(
+        out,
         segmenter,
         source.images,
-        out=out,
         whole_folder=source.whole_folder,
         instances=instances,
         source=f"{segmenter.key}{' unsure' if unsure else ''}{f' {careful}' if careful else ''}",

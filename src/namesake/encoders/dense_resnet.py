@@ -12,9 +12,8 @@ import torch
 from namesake.encoders.bottleneck import ResNet, read_backbone, sizes_of
 from namesake.encoders.devices import Precision, arithmetic, pick_device
 from namesake.encoders.dino import load_dino
-from namesake.encoders.files import kind_of
 from namesake.encoders.preprocess import IMAGENET
-from namesake.encoders.sources import find, known_model
+from namesake.encoders.sources import kind_of_source
 from namesake.encoders.weights import fill
 from namesake.errors import ConfigError
 from namesake.records import ModelCard
@@ -108,7 +107,6 @@ def load_self_supervised(source: str, *, device: str = "auto", precision: Precis
     Raises:
         WeightsError: Files are missing or damaged, or it is no such encoder.
     """
-    path, known = find(source).path, known_model(source)
-    kind = kind_of(path) if path is not None and path.is_dir() else None if known is None else known.kind
-    load = load_dense_resnet if Path(source).expanduser().is_file() or kind == "resnet" else load_dino
+    resnet = Path(source).expanduser().is_file() or kind_of_source(source) == "resnet"
+    load = load_dense_resnet if resnet else load_dino
     return load(source, device=device, precision=precision)

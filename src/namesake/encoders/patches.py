@@ -8,9 +8,8 @@ import torch
 from namesake.encoders.clip import load_clip
 from namesake.encoders.devices import Precision
 from namesake.encoders.dino import load_dino
-from namesake.encoders.files import kind_of
 from namesake.encoders.preprocess import Preprocessing
-from namesake.encoders.sources import find, known_model
+from namesake.encoders.sources import kind_of_source
 from namesake.images.geometry import resize
 from namesake.records import ModelCard
 from namesake.shapes import ImageArray
@@ -42,9 +41,7 @@ def load_patch_encoder(source: str, *, device: str = "auto", precision: Precisio
     Raises:
         WeightsError: Files are missing or damaged, or it is no such encoder.
     """
-    path, known = find(source).path, known_model(source)
-    kind = kind_of(path) if path is not None and path.is_dir() else None if known is None else known.kind
-    if kind == "clip" or source == "embedded:clip":
+    if kind_of_source(source) == "clip":
         return load_clip(source, device=device, precision=precision)
     return load_dino(source, device=device, precision=precision)
 

@@ -83,21 +83,21 @@ class TruthSamples(Dataset[Sample]):
         return known
 
 
-@stage("segmenter", opens=open_segmenter)
+@stage("segmenter", opens=open_segmenter, models=lambda config: (config.backbone,))
 def train_oracle(
+    out: Path,
     benchmark: Benchmark,
     names: Names,
     *,
-    out: Path,
     config: TrainingConfig,
     device: str = "auto",
 ) -> SegmenterFolder:
     """Train the closed-set segmenter on ground truth.
 
     Args:
+        out: Folder of the segmenter; an interrupted training in it is continued.
         benchmark: Images to train on, other ones than it will be scored on.
         names: What to segment; every other id of the benchmark is background.
-        out: Folder of the segmenter; an interrupted training in it is continued.
         config: How; the same as that of the segmenter it is compared with.
         device: "auto", "cpu" or "cuda".
 

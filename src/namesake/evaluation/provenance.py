@@ -1,6 +1,6 @@
 """A run folder and a benchmark in; what the run knew of the benchmark, and of human masks, out.
 
-It is read off the manifests of the run's stages, which say what each stage was given, and not off what the run claims.
+It is read off the manifests of the run's stages, which say what each stage was given and whether it learned from it.
 
 NamedMask (section 2) names the regimes: "zero-shot transfer" knows neither the names nor images of the benchmark while
 it trains, "name-only" its names, "name-and-image" unlabelled images of it too. Tier S: no human mask had a part in any
@@ -21,8 +21,6 @@ from namesake.workspace import MANIFEST, describe, read_manifest
 
 ZERO_SHOT, NAME_ONLY, NAME_AND_IMAGE = "zero-shot transfer", "name-only", "name-and-image"
 IMAGE_ONLY, TRUTH, UNKNOWN = "image-only", "trained on ground truth", "unknown"
-BUILDS = "build_"
-"""Functions of stages that only put a segmenter together begin so: what they are given is used, not trained on."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ def provenance_of(run: Path, benchmark: Benchmark, names: Names) -> Provenance:
         return Provenance(TRUTH, "none")
     if not manifests:
         return Provenance()
-    trained = [each for each in manifests if not str(each.get("function", "")).startswith(BUILDS)]
+    trained = [each for each in manifests if not each["assembles"]]
     given = dict(enumerate(word for each in trained for word in _names(each)))
     words = {plain(word) for word in renamed(given, benchmark.names, benchmark.aliases).values()}
     unseen = tuple(name for name in names.names if plain(name) not in words)

@@ -19,16 +19,16 @@ from namesake.records import Images, Index
 from namesake.workspace import stage, write_atomically
 
 
-@stage("index", opens=open_index)
-def adopt_embeddings(images: Images, *, embeddings: str, encoder: str, out: Path) -> Index:
+@stage("index", opens=open_index, models=lambda encoder: (encoder,))
+def adopt_embeddings(out: Path, images: Images, *, embeddings: str, encoder: str) -> Index:
     """Take over the embeddings of images, such as a part of LAION fetched with img2dataset and embedded there.
 
     Args:
+        out: The stage's folder; the embeddings are linked there, or copied where the file system cannot link.
         images: As img2dataset left them: a folder of files, tar shards, or a table of paths; rows of the embeddings
             that name none of them are an error.
         embeddings: Folder with `img_emb/` and `metadata/` (clip-retrieval's layout).
         encoder: Source of the CLIP that made them; its text side will embed the names.
-        out: The stage's folder; the embeddings are linked there, or copied where the file system cannot link.
 
     Returns:
         The index, with the count `images`.

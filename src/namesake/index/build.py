@@ -62,12 +62,12 @@ class _Rows:
     pending: list[ImageArray] = field(default_factory=list)
 
 
-@stage("index", opens=open_index, grows=True)
+@stage("index", opens=open_index, grows=True, models=lambda encoder: (encoder,), shared=True)
 def build_index(
+    out: Path,
     images: Images,
     *,
     encoder: str,
-    out: Path,
     batch_size: int = 32,
     shard_size: int = 10_000,
     device: str = "auto",
@@ -79,10 +79,10 @@ def build_index(
     length, stored as float16.
 
     Args:
-        images: The unlabelled images.
-        encoder: Source of the CLIP.
         out: The stage's folder; finished shards in it are kept. Where a finished index of fewer images lies in it, its
             shards stay as they are, and further ones hold what is new.
+        images: The unlabelled images.
+        encoder: Source of the CLIP.
         batch_size: Images an encoder step; a batch never spans two shards.
         shard_size: Ids a shard.
         device: "auto", "cpu" or "cuda".

@@ -43,17 +43,17 @@ class GuideConfig:
     """Images a shard."""
 
 
-@stage("masks/guided", opens=open_masks)
+@stage("masks/guided", opens=open_masks, models=lambda config: (config.clip,))
 def keep_named(
-    masks: PseudoMasks, archives: Archives, *, config: GuideConfig, out: Path, device: str = "auto"
+    out: Path, masks: PseudoMasks, archives: Archives, *, config: GuideConfig, device: str = "auto"
 ) -> PseudoMasks:
     """Take away from each mask what other words explain better than the image's own name.
 
     Args:
+        out: The stage's folder; finished shards in it are kept.
         masks: One an image.
         archives: The images, their labels, and all names with their synonyms, background and context words.
         config: How.
-        out: The stage's folder; finished shards in it are kept.
         device: "auto", "cpu" or "cuda".
 
     Returns:

@@ -10,14 +10,14 @@ from namesake.workspace import stage
 
 
 @stage("joined/masks", opens=open_masks)
-def join_masks(archives: Archives, *parts: PseudoMasks, out: Path, shard_size: int = 1000) -> PseudoMasks:
+def join_masks(out: Path, archives: Archives, *parts: PseudoMasks, shard_size: int = 1000) -> PseudoMasks:
     """Gather masks that were made part by part.
 
     Args:
+        out: The stage's folder.
         archives: The joined archives; they say which label an image has now.
         *parts: Masks of each part's archives, in the order in which the archives were joined. An image of several
             parts has the mask of the first.
-        out: The stage's folder.
         shard_size: Images a shard.
 
     Returns:

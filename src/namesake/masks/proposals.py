@@ -14,8 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from namesake.encoders import AutomaticConfig, Masks, Sam, SamView, load_sam
-from namesake.encoders.files import kind_of
-from namesake.encoders.sources import find
+from namesake.encoders.sources import find, kind_of_source
 from namesake.masks.detect import input_side, shrink
 from namesake.networks.selfmask import SelfMask, load_selfmask, read_saliency_card
 from namesake.records import ModelCard
@@ -158,6 +157,5 @@ def load_masks_from(source: str, config: AutomaticConfig, *, device: str = "auto
 def draws_saliency(source: str) -> bool:
     """Whether a source is a saliency network: by its name, its own configuration, or because it is one file."""
     path = find(source).path
-    if path is None:
-        return source.endswith((".pt", ".pth")) or source == "embedded:saliency"
-    return path.is_file() or kind_of(path) == "saliency"
+    one_file = source.endswith((".pt", ".pth")) if path is None else path.is_file()
+    return one_file or kind_of_source(source) == "saliency"

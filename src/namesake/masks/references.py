@@ -107,9 +107,13 @@ def open_references(folder: Path) -> References:
     return References(folder, manifest.get("counts", {}), models, names, encoder, block, vectors)
 
 
-@stage("masks/references", opens=open_references)
+@stage(
+    "masks/references",
+    opens=open_references,
+    models=lambda config: (config.encoder, config.clip if config.language else ""),
+)
 def co_segment(
-    archives: Archives, names: Names, *, config: ReferencesConfig = ReferencesConfig(), out: Path, device: str = "auto"
+    out: Path, archives: Archives, names: Names, *, config: ReferencesConfig = ReferencesConfig(), device: str = "auto"
 ) -> References:
     """Find, for each name, the vector of what the images of its archive share.
 
@@ -117,10 +121,10 @@ def co_segment(
     published code does for "vegetation".
 
     Args:
+        out: The stage's folder.
         archives: Of the names and of the contexts; see `with_contexts`.
         names: Which of them to make references for.
         config: Encoders and which of the steps to take.
-        out: The stage's folder.
         device: "auto", "cpu" or "cuda".
 
     Returns:

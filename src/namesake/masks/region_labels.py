@@ -74,12 +74,12 @@ def open_region_labels(folder: Path) -> RegionLabels:
         raise DataError(f"{folder} holds no named masks ({error}). Run the mask stage first.") from error
 
 
-@stage("masks/regions", opens=open_region_labels)
+@stage("masks/regions", opens=open_region_labels, models=lambda config: (config.clip, config.masks), shared=True)
 def label_regions(
+    out: Path,
     images: Images,
     names: Names,
     *,
-    out: Path,
     config: RegionsConfig = PUBLISHED,
     shown: Mapping[str, tuple[str, ...]] | None = None,
     device: str = "auto",
@@ -90,9 +90,9 @@ def label_regions(
     """Name regions of every image.
 
     Args:
+        out: The stage's folder; finished shards in it are kept.
         images: Unlabelled.
         names: What may be there; background words may be there too.
-        out: The stage's folder; finished shards in it are kept.
         config: How.
         shown: For each image id the names that it is known to show: nothing has to be detected then
             (semi-supervised). Images that are not in it show nothing.

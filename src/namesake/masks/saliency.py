@@ -56,21 +56,21 @@ class _Read(NamedTuple):
     width: int
 
 
-@stage("masks/saliency", opens=open_masks)
+@stage("masks/saliency", opens=open_masks, models=lambda config: (config.network,), shared=True)
 def saliency_masks(
+    out: Path,
     archives: Archives,
     *,
     config: SaliencyConfig = SaliencyConfig(),
-    out: Path,
     device: str = "auto",
     engine: str = "local",
 ) -> PseudoMasks:
     """Find the salient object of every archive image, and give it the image's label.
 
     Args:
+        out: The stage's folder; finished shards in it are kept.
         archives: The images and their labels; an image of several archives is masked once.
         config: Network, solver and sizes.
-        out: The stage's folder; finished shards in it are kept.
         device: "auto", "cpu" or "cuda".
         engine: "local", "ray" or "ray:N"; see `engines.spread`.
 

@@ -69,12 +69,12 @@ class _Read(NamedTuple):
     width: int
 
 
-@stage("masks/voted", opens=open_masks)
+@stage("masks/voted", opens=open_masks, models=lambda config: config.encoders, shared=True)
 def voted_masks(
+    out: Path,
     images: Images,
     *,
     config: VotingConfig = VotingConfig(),
-    out: Path,
     device: str = "auto",
     engine: str = "local",
 ) -> PseudoMasks:
@@ -83,9 +83,9 @@ def voted_masks(
     Padding to whole patches is cut off the candidates.
 
     Args:
+        out: The stage's folder; finished shards in it are kept.
         images: Unlabelled.
         config: Encoders and clustering.
-        out: The stage's folder; finished shards in it are kept.
         device: "auto", "cpu" or "cuda".
         engine: "local", "ray" or "ray:N"; see `engines.spread`.
 

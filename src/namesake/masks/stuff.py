@@ -55,17 +55,17 @@ def stuff_among(config: StuffConfig, names: Names) -> StuffConfig:
     return replace(config, names=tuple(name for name in config.names if name in names.names))
 
 
-@stage("masks/stuff", opens=open_masks)
+@stage("masks/stuff", opens=open_masks, models=lambda config: (config.regions.clip, config.regions.masks))
 def redraw_stuff(
-    masks: PseudoMasks, archives: Archives, *, config: StuffConfig, out: Path, device: str = "auto"
+    out: Path, masks: PseudoMasks, archives: Archives, *, config: StuffConfig, device: str = "auto"
 ) -> PseudoMasks:
     """Give the images of stuff the masks that their name has among all names.
 
     Args:
+        out: The stage's folder; finished shards in it are kept.
         masks: One an image.
         archives: The images and their labels.
         config: Which names, and how.
-        out: The stage's folder; finished shards in it are kept.
         device: "auto", "cpu" or "cuda".
 
     Returns:

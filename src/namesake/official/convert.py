@@ -5,7 +5,7 @@
 
 import hashlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -22,13 +22,13 @@ from namesake.names import read_names
 from namesake.networks import DeepLab, QuerySegmenter, SelfMask
 from namesake.networks.selfmask import save_selfmask
 from namesake.official.load import KINDS, Kind, load_official
-from namesake.records import ModelCard, Names
+from namesake.records import Artifact, ModelCard, Names
 from namesake.segmenter import OpenVocabulary, Segmenter, SegmenterFolder, Settings, deeplab, open_segmenter, query
 from namesake.segmenter.deeplab import ClosedSet
 from namesake.segmenter.words import TextSide
 from namesake.systems.runs import Run, claim, write_record
 from namesake.training.selfmask import SaliencyModel, open_saliency
-from namesake.workspace import Workspace, stage
+from namesake.workspace import Stage, Workspace, stage
 
 NEVER = -1e4
 """Logit of background where a checkpoint has none; in float16 too it is a number."""
@@ -87,7 +87,9 @@ def convert(
         raise ConfigError(f"a {kind} checkpoint takes {wants}; found names: {names}, CLIP: {clip}.")
     path, folder = Path(file), Path(out)
     words = names if isinstance(names, Names) else Names(()) if names is None else read_names(names)
-    keep = _keep_saliency(path) if kind == "selfmask" else _keep_segmenter(path, kind, words, clip=clip)
+    keep: Stage[..., Artifact] = (
+        _keep_saliency(path) if kind == "selfmask" else _keep_segmenter(path, kind, words, clip=clip)
+    )
     checkpoint = Checkpoint(kind, str(path), digest(path))
     record = {
         "system": kind,
@@ -104,26 +106,26 @@ def convert(
     return Run(folder, workspace.stages)
 
 
-def _keep_saliency(path: Path) -> Callable[..., SaliencyModel]:
+def _keep_saliency(path: Path) -> Stage[..., SaliencyModel]:
     """The stage that writes a saliency network, which is loaded and checked already."""
     network = load_official("selfmask", path)
     assert isinstance(network, SelfMask)  # noqa: S101
     cards = _cards("selfmask", path)
 
     @stage("saliency", opens=open_saliency)
-    def keep_saliency(_checkpoint: Checkpoint, _names: Names, *, out: Path, clip: None) -> SaliencyModel:  # noqa: ARG001
+    def keep_saliency(out: Path, _checkpoint: Checkpoint, _names: Names, *, clip: None) -> SaliencyModel:  # noqa: ARG001
         save_selfmask(network, out)
         return SaliencyModel(out, counts={"queries": network.config.queries}, models=cards)
 
     return keep_saliency
 
 
-def _keep_segmenter(path: Path, kind: Kind, names: Names, *, clip: str | None) -> Callable[..., SegmenterFolder]:
+def _keep_segmenter(path: Path, kind: Kind, names: Names, *, clip: str | None) -> Stage[..., SegmenterFolder]:
     """The stage that writes a segmenter, which is loaded and checked already."""
     build = _closed_set(path, names) if kind == "namedmask" else _open_vocabulary(path, names, clip=clip)
 
     @stage("segmenter", opens=open_segmenter)
-    def keep_segmenter(_checkpoint: Checkpoint, _names: Names, *, out: Path, clip: str | None) -> SegmenterFolder:  # noqa: ARG001
+    def keep_segmenter(out: Path, _checkpoint: Checkpoint, _names: Names, *, clip: str | None) -> SegmenterFolder:  # noqa: ARG001
         return build.save(out)
 
     return keep_segmenter

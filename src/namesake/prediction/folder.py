@@ -58,10 +58,10 @@ def open_predictions(folder: Path) -> Predictions:
 
 @stage("predictions", opens=open_predictions)
 def predict_folder(
+    out: Path,
     segmenter: SegmentsImages,
     images: Images,
     *,
-    out: Path,
     instances: bool = True,
     overlays: bool = True,
     confidence: bool = False,
@@ -77,9 +77,9 @@ def predict_folder(
     that find no objects, one segment a name and image, and its `info` says so. The images are only read.
 
     Args:
+        out: A new folder, or one in which this same work was begun.
         segmenter: What predicts.
         images: What to segment; unreadable ones are skipped and listed with the reason in `skipped.jsonl`.
-        out: A new folder, or one in which this same work was begun.
         instances: Write `instances.json`.
         overlays: Write `overlays/`.
         confidence: Write `confidence/`.
@@ -190,17 +190,18 @@ def _write_skipped(out: Path, images: Images, skipped: Mapping[str, str]) -> Non
 
 @stage("predictions", opens=open_predictions)
 def predict_images(
+    out: Path,
     segmenter: SegmenterFolder,
     images: Images,
     *,
     names: Names | None = None,
     read: CarefulConfig | None = None,
-    out: Path,
     device: str = "auto",
 ) -> Predictions:
     """`predict_folder` of a segmenter on disk, with everything that a dataset is made of.
 
     Args:
+        out: The stage's folder.
         segmenter: Of a run.
         images: What to segment.
         names: Segment these instead of its own, where it is open-vocabulary.
@@ -215,5 +216,5 @@ def predict_images(
     chosen = loaded if names is None else loaded.with_names(names)
     chosen = chosen if read is None else chosen.read_carefully(read)
     source = loaded.key if read is None else f"{loaded.key} {read}"
-    made = predict_folder(chosen, images, out=out, confidence=True, source=source)
+    made = predict_folder(out, chosen, images, confidence=True, source=source)
     return replace(made, models=segmenter.models)

@@ -40,12 +40,12 @@ from namesake.segmenter.settings import (
 from namesake.workspace import stage
 
 
-@stage("segmenter", opens=open_segmenter)
+@stage("segmenter", opens=open_segmenter, assembles=True, models=lambda clip: (clip,))
 def build_maskclip(
+    out: Path,
     names: Names,
     *,
     clip: str,
-    out: Path,
     threshold: float | None = 0.25,
     temperature: float = 100.0,
     size: int | None = None,
@@ -57,9 +57,9 @@ def build_maskclip(
     """Make a segmenter that compares CLIP's patch features with the names (MaskCLIP).
 
     Args:
+        out: Folder of the segmenter.
         names: What to segment.
         clip: Source of the encoder.
-        out: Folder of the segmenter.
         threshold: Pixels whose highest probability is lower become background (NamedMask's comparison, tuned there on
             VOC2012's training set); None to give them to the names' background words instead (ZUTIS's comparison).
         temperature: Scale of the cosines in the softmax; the published CLIPs' is 100.
@@ -85,13 +85,13 @@ def build_maskclip(
     return _write(MASKCLIP, names, texts, facts, models=(encoder.card,), out=out)
 
 
-@stage("segmenter", opens=open_segmenter)
+@stage("segmenter", opens=open_segmenter, assembles=True, models=lambda clip, saliency: (clip, saliency))
 def build_saliency_clip(
+    out: Path,
     names: Names,
     *,
     clip: str,
     saliency: str,
-    out: Path,
     bilateral_solver: bool = True,
     temperature: float = 100.0,
     templates: Sequence[str] = TEMPLATES,
@@ -100,10 +100,10 @@ def build_saliency_clip(
     """Make a segmenter that finds the salient object and lets CLIP name it from the whole image.
 
     Args:
+        out: Folder of the segmenter.
         names: What to segment.
         clip: Source of the encoder.
         saliency: Source of the saliency network.
-        out: Folder of the segmenter.
         bilateral_solver: Draw the masks to the image's edges.
         temperature: Scale of the cosines in the softmax that gives the confidence.
         templates: Prompts that a name's text embedding is averaged over.
@@ -127,17 +127,17 @@ def build_saliency_clip(
     return _write(SALIENCY_CLIP, names, embed(names, encoder, templates), facts, models=models, out=out)
 
 
-@stage("segmenter", opens=open_segmenter)
+@stage("segmenter", opens=open_segmenter, assembles=True, models=lambda config: (config.clip, config.masks))
 def build_named_regions(
-    names: Names, *, kind: Kind, config: RegionsConfig = PUBLISHED, out: Path, device: str = "auto"
+    out: Path, names: Names, *, kind: Kind, config: RegionsConfig = PUBLISHED, device: str = "auto"
 ) -> SegmenterFolder:
     """Make a segmenter of FMbSeg's first stage.
 
     Args:
+        out: Folder of the segmenter.
         names: What to segment.
         kind: "prompted" (stage 1.1) or "automatic" (stage 1.2).
         config: How masks are named.
-        out: Folder of the segmenter.
         device: "auto", "cpu" or "cuda".
 
     Raises:
@@ -153,13 +153,13 @@ def build_named_regions(
     )
 
 
-@stage("segmenter", opens=open_segmenter)
+@stage("segmenter", opens=open_segmenter, assembles=True, models=lambda clip: (clip,))
 def build_reference_maps(
+    out: Path,
     references: References,
     names: Names,
     *,
     clip: str,
-    out: Path,
     threshold: float | None = 0.9,
     temperature: float = 100.0,
     size: int | None = None,
@@ -169,10 +169,10 @@ def build_reference_maps(
     """Make a segmenter that compares patches with what each name's images share (ReCo).
 
     Args:
+        out: Folder of the segmenter.
         references: One a name.
         names: The same names.
         clip: Source of the CLIP that attends to the names.
-        out: Folder of the segmenter.
         threshold: Pixels whose highest probability is lower become background; None for no background.
         temperature: Scale of the scores in the softmax that gives the probability.
         size: Shorter side that images are resized to; None keeps theirs.

@@ -14,8 +14,8 @@ from namesake.errors import WorkspaceError
 from namesake.masks.join import join_masks
 from namesake.progress import note
 from namesake.records import Archives, Names, PseudoMasks
+from namesake.workspace import Step
 
-Step = Callable[..., Any]
 Added = Sequence[tuple[Names, Step]]
 """Names that joined later, each part with the step that makes artifacts of its own."""
 

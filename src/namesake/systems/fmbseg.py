@@ -27,10 +27,9 @@ No code was published, and the paper leaves values open; the options that say so
 - Masks of both stages label patches together (docs/results/fmbseg.md: share of stage 1.2, modules, losses).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from namesake.encoders.presets import MODERN
 from namesake.errors import ConfigError, unknown
@@ -40,7 +39,7 @@ from namesake.prediction.find import FindConfig
 from namesake.records import Images, Names
 from namesake.segmenter import SegmenterFolder, build_named_regions
 from namesake.training.alignment import MINI_ALIGNMENT, AlignmentTrainingConfig, train_alignment
-from namesake.workspace import run_now
+from namesake.workspace import Step, run_now
 
 
 @dataclass(frozen=True)
@@ -81,18 +80,10 @@ def find_config(preset: str) -> FindConfig:
     return FindConfig(chosen.regions, encoder=chosen.alignment.encoder, side=chosen.alignment.side)
 
 
-def fmbseg(
-    names: Names, images: Images, *, config: Config = Config(), step: Callable[..., Any] = run_now
-) -> SegmenterFolder:
+def fmbseg(names: Names, images: Images, *, config: Config = Config(), step: Step = run_now) -> SegmenterFolder:
     """Names and unlabelled images to a segmenter; the steps are those of the module's docstring."""
     if config.until != "aligned":
-        made: SegmenterFolder = step(
-            build_named_regions, names, kind=config.until, config=config.regions, device=config.device
-        )
-        return made
+        return step(build_named_regions, names, kind=config.until, config=config.regions, device=config.device)
     shown = read_shown(Path(config.shown)) if config.shown else None
     labels = step(label_regions, images, names, config=config.regions, shown=shown, device=config.device)
-    trained: SegmenterFolder = step(
-        train_alignment, images, labels, names, config=config.alignment, device=config.device
-    )
-    return trained
+    return step(train_alignment, images, labels, names, config=config.alignment, device=config.device)

@@ -16,14 +16,12 @@ Published: VOC2012 29.1, COCO 5.3, CoCA 3.1, Cityscapes objects 6.1 (NamedMask, 
 COCO 20.6, CoCA 20.2 (ZUTIS, ViT-B/16, background words). Seconds, no training.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from namesake.encoders.presets import MODERN
 from namesake.records import Images, Names
 from namesake.segmenter import SegmenterFolder, build_maskclip
-from namesake.workspace import run_now
+from namesake.workspace import Step, run_now
 
 
 @dataclass(frozen=True)
@@ -54,11 +52,9 @@ PRESETS: dict[str, Config] = {
 }
 
 
-def maskclip(
-    names: Names, _images: Images, *, config: Config = Config(), step: Callable[..., Any] = run_now
-) -> SegmenterFolder:
+def maskclip(names: Names, _images: Images, *, config: Config = Config(), step: Step = run_now) -> SegmenterFolder:
     """Names to a segmenter that needs no training; the images are not looked at."""
-    segmenter: SegmenterFolder = step(
+    return step(
         build_maskclip,
         names,
         clip=config.clip,
@@ -69,4 +65,3 @@ def maskclip(
         smooth=config.smooth,
         device=config.device,
     )
-    return segmenter

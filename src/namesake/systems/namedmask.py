@@ -30,7 +30,7 @@ from namesake.masks.regions import MINI_REGIONS
 from namesake.masks.stuff import StuffConfig, check_stuff, redraw_stuff, stuff_among
 from namesake.records import Archives, Images, Index, Names, PseudoMasks
 from namesake.segmenter import SegmenterFolder
-from namesake.systems.adding import Added, Step, label_parts
+from namesake.systems.adding import Added, label_parts
 from namesake.training import (
     MINI_EXPERTS,
     MINI_TRAINING,
@@ -39,7 +39,7 @@ from namesake.training import (
     relabel_with_experts,
     train_segmenter,
 )
-from namesake.workspace import run_now
+from namesake.workspace import Step, run_now
 
 
 @dataclass(frozen=True)
@@ -97,16 +97,14 @@ def namedmask(
 
     `added` are names that joined later, each part with the step that makes its own archives, masks and experts.
     """
-    check_stuff(config.stuff, join_names([names, *(more for more, _ in added)]))
+    whole = join_names([names, *(more for more, _ in added)]) if added else names
+    check_stuff(config.stuff, whole)
     if config.embeddings:
         index = step(adopt_embeddings, images, embeddings=config.embeddings, encoder=config.encoder)
     else:
         index = step(build_index, images, encoder=config.encoder, device=config.device)
     archives, masks = label_parts(partial(_label, index, config=config), names, step=step, added=added)
-    trained: SegmenterFolder = step(
-        train_segmenter, archives, masks, archives.names, config=config.training, device=config.device
-    )
-    return trained
+    return step(train_segmenter, archives, masks, whole, config=config.training, device=config.device)
 
 
 def _label(

@@ -1,48 +1,40 @@
 """What is said before a run begins: missing models, what names were read as, what embedded models do not know."""
 
-from collections.abc import Iterable
+import dataclasses
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from namesake.config import paths
 from namesake.encoders import embedded_notice, present, require
 from namesake.names import say_wording, table_of
 from namesake.progress import note
-from namesake.records import Names
+from namesake.records import Artifact, Images, Names
+from namesake.systems.registry import System
 from namesake.workspace import MANIFEST, read_manifest
-
-OFF = {
-    "stuff.names": "stuff.",
-    "experts.iterations": "experts.",
-    "experts.groups": "experts.clip",
-    "references.language": "references.clip",
-}
-"""Options -> what the options start with that they turn off when they are empty, 0 or off."""
-MODELS = ("encoder", "encoders", "clip", "network", "backbone", "masks", "saliency", "refine")
-"""Last part of the options that name models."""
+from namesake.workspace.stage import Made, P, Stage
 
 
-def say_before(names: Names, config: Any) -> None:  # noqa: ANN401
-    """The table that the names were resolved to, what is doubtful about it, and a word on embedded models."""
+def say_before(names: Names, models: Iterable[str]) -> None:
+    """Print the names as they were read, what is doubtful about them, and which embedded models know no photographs."""
     if len(names):
         note("\n".join(["names:", *table_of(names)]))
         say_wording(names)
-    _once(embedded_notice(models_of(config)))
+    _once(embedded_notice(models))
 
 
-def have_models(config: Any, *, until: str | None, runs: Iterable[Path | None]) -> None:  # noqa: ANN401
+def have_models(models: Mapping[str, str], *, until: str | None, runs: Iterable[Path | None]) -> None:
     """Fetch the models that are not here, save those that finished stages have used; refuse to begin without them.
 
     Args:
-        config: Of a system.
-        until: Nothing is fetched for a run that stops before its segmenter; its stages fetch what they use.
+        models: Source of each model by the option that names it.
+        until: The stage after which the run stops; a run that stops before its segmenter fetches stage by stage.
         runs: The run's folder, and one of other runs.
 
     Raises:
-        WeightsError: Some cannot be had; names every one.
+        WeightsError: Models cannot be had; the message lists all of them.
     """
-    sources = {option: source for option, source in models_by_option(config).items() if not present(source)}
+    sources = {option: source for option, source in models.items() if not present(source)}
     if until in {None, "segmenter"} and sources:
         depths = ("*", "*/*", "*/*/*")
         stages = [path.parent for run in runs if run for depth in depths for path in run.glob(f"{depth}/{MANIFEST}")]
@@ -51,32 +43,62 @@ def have_models(config: Any, *, until: str | None, runs: Iterable[Path | None]) 
         require({option: source for option, source in sources.items() if source not in used})
 
 
-def models_of(config: Any) -> list[str]:  # noqa: ANN401
-    """Sources of the models that a configuration names, without those of parts that are off."""
-    return list(dict.fromkeys(models_by_option(config).values()))
+def models_of(system: System, config: Any, names: Names | None = None) -> list[str]:  # noqa: ANN401
+    """Sources of the models that a run will load, each once; arguments as `models_by_option` has them."""
+    return list(dict.fromkeys(models_by_option(system, config, names).values()))
 
 
-def models_by_option(config: Any) -> dict[str, str]:  # noqa: ANN401
-    """The same by the dotted path of the option; a number follows the path of an option that names several."""
-    named = {path: value for path, value in _in_use(paths(config)).items() if path.rpartition(".")[2] in MODELS}
+def models_by_option(system: System, config: Any, names: Names | None = None) -> dict[str, str]:  # noqa: ANN401
+    """Source of each model that a run will load, by the dotted path of the option that names it.
+
+    The system is called with a step that only asks each stage for its models; a system hands artifacts on and looks
+    into none of them, so nothing has to be made.
+
+    Args:
+        system: Of the run.
+        config: Its configuration.
+        names: Those of the run; if None, the names of stuff that the configuration has.
+
+    Returns:
+        The sources in the order of the stages; a number follows the path of an option that names several.
+    """
     found: dict[str, str] = {}
-    for path, value in named.items():
-        several = value if isinstance(value, tuple) else (value,)
-        for number, source in enumerate(several):
-            if source and isinstance(source, str):
-                found[path if number == 0 else f"{path}[{number}]"] = source
+
+    def ask(stage: Stage[P, Made], /, *inputs: P.args, **options: P.kwargs) -> Made:
+        sources = stage.models(*inputs, **options)
+        found.update({each.path: str(each) for each in sources if isinstance(each, _Text)})
+        return cast(Made, Artifact(Path()))
+
+    words = Names(getattr(getattr(config, "stuff", None), "names", ())) if names is None else names
+    system.function(words, Images(Path(), ()), config=_with_paths(config), step=ask)
     return found
 
 
-def _in_use(options: dict[str, Any]) -> dict[str, Any]:
-    """Options by path without those of parts that are off."""
-    off = [start for path, start in OFF.items() if path in options and not options[path]]
-    off += ["alignment."] if options.get("until", "aligned") != "aligned" else []
-    return {path: value for path, value in options.items() if not path.startswith(tuple(off))}
+class _Text(str):
+    """The text of an option, which remembers the option's path."""
+
+    __slots__ = ("path",)
+    path: str
+
+
+def _with_paths(value: Any, path: str = "") -> Any:  # noqa: ANN401
+    """A configuration whose texts remember their paths."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        names = [field.name for field in dataclasses.fields(value)]
+        return dataclasses.replace(
+            value, **{name: _with_paths(getattr(value, name), f"{path}.{name}") for name in names}
+        )
+    if isinstance(value, tuple):
+        return tuple(_with_paths(item, f"{path}[{place}]" if place else path) for place, item in enumerate(value))
+    if not isinstance(value, str):
+        return value
+    text = _Text(value)
+    text.path = path.removeprefix(".")
+    return text
 
 
 @cache
 def _once(notice: str) -> None:
-    """Once a process."""
+    """Print a notice, the first time in a process."""
     if notice:
         note(notice)

@@ -20,9 +20,7 @@ threshold of 0.9 is for (the product itself stays below 0.73): here it is the so
 product.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from namesake.archives import ArchivesConfig, retrieve
 from namesake.encoders.presets import MODERN
@@ -30,7 +28,7 @@ from namesake.index import build_index
 from namesake.masks.references import ReferencesConfig, co_segment, with_contexts
 from namesake.records import Images, Names
 from namesake.segmenter import SegmenterFolder, build_reference_maps
-from namesake.workspace import run_now
+from namesake.workspace import Step, run_now
 
 
 @dataclass(frozen=True)
@@ -67,15 +65,13 @@ PRESETS: dict[str, Config] = {
 }
 
 
-def reco(
-    names: Names, images: Images, *, config: Config = Config(), step: Callable[..., Any] = run_now
-) -> SegmenterFolder:
+def reco(names: Names, images: Images, *, config: Config = Config(), step: Step = run_now) -> SegmenterFolder:
     """Names and unlabelled images to a segmenter; the steps are those of the module's docstring."""
     index = step(build_index, images, encoder=config.encoder, device=config.device)
     wanted = with_contexts(names, config.references.contexts)
     archives = step(retrieve, index, wanted, config=config.archives, device=config.device)
     references = step(co_segment, archives, names, config=config.references, device=config.device)
-    segmenter: SegmenterFolder = step(
+    return step(
         build_reference_maps,
         references,
         names,
@@ -86,4 +82,3 @@ def reco(
         language=config.language,
         device=config.device,
     )
-    return segmenter

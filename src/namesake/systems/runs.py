@@ -15,7 +15,7 @@ from namesake.images import open_images
 from namesake.names import read_names, write_names
 from namesake.records import Images, Names
 from namesake.systems.adding import make_room, parts_of, read_record
-from namesake.systems.notices import have_models, say_before
+from namesake.systems.notices import have_models, models_by_option, say_before
 from namesake.systems.registry import SYSTEMS
 from namesake.workspace import StoppedError, Workspace, write_json
 
@@ -73,7 +73,8 @@ def run(
         raise ConfigError(f"{system} wants names, found none; give a comma list, or a file with one name a line.")
     pictures = images if isinstance(images, Images) else open_images(Path(images))
     folder = Path(out)
-    have_models(chosen, until=until, runs=(folder, beside))
+    models = models_by_option(SYSTEMS[system], chosen, words)
+    have_models(models, until=until, runs=(folder, beside))
     record: dict[str, Any] = {
         "system": system,
         "names": list(words.names),
@@ -92,7 +93,7 @@ def run(
             make_room(folder, found, parts)
             write_record(folder, record, words)
         claim(folder, record, words, overwrite=overwrite)
-        say_before(words, chosen)
+        say_before(words, models.values())
         with suppress(StoppedError), ExitStack() as stack:
             more = [
                 stack.enter_context(Workspace(folder / ADDED / f"{n:02d}", engine=engine)) for n in range(1, len(parts))

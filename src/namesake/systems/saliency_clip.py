@@ -9,14 +9,12 @@ Published: VOC2012 train 50.4 mean IoU, 63.3 on images with one object and 42.1 
 Seconds, no training.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from namesake.encoders.presets import MODERN
 from namesake.records import Images, Names
 from namesake.segmenter import SegmenterFolder, build_saliency_clip
-from namesake.workspace import run_now
+from namesake.workspace import Step, run_now
 
 
 @dataclass(frozen=True)
@@ -37,11 +35,6 @@ PRESETS: dict[str, Config] = {
 }
 
 
-def saliency_clip(
-    names: Names, _images: Images, *, config: Config = Config(), step: Callable[..., Any] = run_now
-) -> SegmenterFolder:
+def saliency_clip(names: Names, _images: Images, *, config: Config = Config(), step: Step = run_now) -> SegmenterFolder:
     """Names to a segmenter that needs no training; the images are not looked at."""
-    segmenter: SegmenterFolder = step(
-        build_saliency_clip, names, clip=config.clip, saliency=config.saliency, device=config.device
-    )
-    return segmenter
+    return step(build_saliency_clip, names, clip=config.clip, saliency=config.saliency, device=config.device)

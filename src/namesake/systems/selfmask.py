@@ -11,15 +11,13 @@ Published: DUTS-TE IoU 64.5 with 10 queries, 65.3 with 20, without bilateral sol
 MoCo-v2, SwAV (ResNet-50) and DINO ViT-S/16; the default here is the last.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from namesake.encoders.presets import MODERN
 from namesake.masks import VotingConfig, voted_masks
 from namesake.records import Images, Names
 from namesake.training.selfmask import MINI_SALIENCY, SaliencyModel, SaliencyTrainingConfig, train_saliency
-from namesake.workspace import run_now
+from namesake.workspace import Step, run_now
 
 
 @dataclass(frozen=True)
@@ -42,10 +40,7 @@ PRESETS: dict[str, Config] = {
 }
 
 
-def selfmask(
-    _names: Names, images: Images, *, config: Config = Config(), step: Callable[..., Any] = run_now
-) -> SaliencyModel:
+def selfmask(_names: Names, images: Images, *, config: Config = Config(), step: Step = run_now) -> SaliencyModel:
     """Unlabelled images to a saliency network; its folder `saliency/` serves as NamedMask's `saliency.network`."""
     masks = step(voted_masks, images, config=config.voting, device=config.device)
-    network: SaliencyModel = step(train_saliency, images, masks, config=config.training, device=config.device)
-    return network
+    return step(train_saliency, images, masks, config=config.training, device=config.device)

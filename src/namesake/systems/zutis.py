@@ -31,9 +31,9 @@ from namesake.masks.regions import MINI_REGIONS
 from namesake.masks.stuff import StuffConfig, check_stuff, redraw_stuff, stuff_among
 from namesake.records import Archives, Images, Index, Names, PseudoMasks
 from namesake.segmenter import SegmenterFolder
-from namesake.systems.adding import Added, Step, label_parts
+from namesake.systems.adding import Added, label_parts
 from namesake.training import MINI_QUERY_TRAINING, QueryTrainingConfig, train_query_segmenter
-from namesake.workspace import run_now
+from namesake.workspace import Step, run_now
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,7 @@ def zutis(
     check_stuff(config.stuff, whole)
     index = step(build_index, images, encoder=config.encoder, device=config.device)
     archives, masks = label_parts(partial(_label, index, config=config), names, step=step, added=added)
-    trained: SegmenterFolder = step(
-        train_query_segmenter, archives, masks, whole, config=config.training, device=config.device
-    )
-    return trained
+    return step(train_query_segmenter, archives, masks, whole, config=config.training, device=config.device)
 
 
 def _label(

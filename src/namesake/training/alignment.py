@@ -112,23 +112,28 @@ and 600 updates instead of 240,000 learn the words only if the patch-text term, 
 (things 1, stuff 2 at weight 1)."""
 
 
-@stage("segmenter", opens=open_segmenter, together=True)
+@stage(
+    "segmenter",
+    opens=open_segmenter,
+    together=True,
+    models=lambda config: (config.encoder, config.clip, config.inference.refine),
+)
 def train_alignment(
+    out: Path,
     images: Images,
     labels: RegionLabels,
     names: Names,
     *,
-    out: Path,
     config: AlignmentTrainingConfig | None = None,
     device: str = "auto",
 ) -> SegmenterFolder:
     """Align a frozen encoder with a text encoder, on named masks.
 
     Args:
+        out: Folder of the segmenter; an interrupted training in it is continued.
         images: Those that the masks are of.
         labels: Masks with words of these names.
         names: What the segmenter segments; others may be asked for later.
-        out: Folder of the segmenter; an interrupted training in it is continued.
         config: How; FMbSeg's way if None.
         device: "auto", "cpu" or "cuda".
 

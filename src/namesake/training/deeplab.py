@@ -97,23 +97,23 @@ MINI_TRAINING = TrainingConfig(
 """For the embedded world's small images, on two CPU cores in about two minutes."""
 
 
-@stage("segmenter", opens=open_segmenter, together=True)
+@stage("segmenter", opens=open_segmenter, together=True, models=lambda config: (config.backbone,))
 def train_segmenter(
+    out: Path,
     archives: Archives,
     masks: PseudoMasks,
     names: Names,
     *,
-    out: Path,
     config: TrainingConfig = TrainingConfig(),
     device: str = "auto",
 ) -> SegmenterFolder:
     """Train one segmenter for all names, on archive images and their masks.
 
     Args:
+        out: Folder of the segmenter; an interrupted training in it is continued.
         archives: Images by name.
         masks: At most one mask an image, at its original size.
         names: What to segment, in the archives' label order.
-        out: Folder of the segmenter; an interrupted training in it is continued.
         config: How.
         device: "auto", "cpu" or "cuda".
 

@@ -93,12 +93,17 @@ class _Expert(NamedTuple):
     labels: dict[str, int]
 
 
-@stage("masks/experts", opens=open_masks)
+@stage(
+    "masks/experts",
+    opens=open_masks,
+    models=lambda config: (config.backbone, config.clip if config.groups else ""),
+    shared=True,
+)
 def relabel_with_experts(
+    out: Path,
     masks: PseudoMasks,
     archives: Archives,
     *,
-    out: Path,
     config: ExpertsConfig = ExpertsConfig(),
     device: str = "auto",
     engine: str = "local",
@@ -110,9 +115,9 @@ def relabel_with_experts(
     background, at native resolution, without any post-processing.
 
     Args:
+        out: Folder of the new masks; interrupted work in it is continued.
         masks: The masks to start from.
         archives: Images by name.
-        out: Folder of the new masks; interrupted work in it is continued.
         config: How.
         device: "auto", "cpu" or "cuda".
         engine: "local", or "ray" or "ray:N", which trains an expert on each device at the same time; see

@@ -126,23 +126,23 @@ MINI_QUERY_TRAINING = QueryTrainingConfig(
 """For the embedded world's small images, on one CPU core in two to three minutes."""
 
 
-@stage("segmenter", opens=open_segmenter, together=True)
+@stage("segmenter", opens=open_segmenter, together=True, models=lambda config: (config.clip,))
 def train_query_segmenter(
+    out: Path,
     archives: Archives,
     masks: PseudoMasks,
     names: Names,
     *,
-    out: Path,
     config: QueryTrainingConfig = QueryTrainingConfig(),  # noqa: B008
     device: str = "auto",
 ) -> SegmenterFolder:
     """Train one open-vocabulary segmenter on archive images and their masks.
 
     Args:
+        out: Folder of the segmenter; an interrupted training in it is continued.
         archives: Images by name.
         masks: At most one mask an image, at its original size.
         names: What to segment, in the archives' label order; the segmenter takes others when it is used.
-        out: Folder of the segmenter; an interrupted training in it is continued.
         config: How.
         device: "auto", "cpu" or "cuda".
 

@@ -101,21 +101,21 @@ def open_saliency(folder: Path) -> SaliencyModel:
     return SaliencyModel(folder, counts=manifest.get("counts", {}), models=models or (read_saliency_card(folder),))
 
 
-@stage("saliency", opens=open_saliency, together=True)
+@stage("saliency", opens=open_saliency, together=True, models=lambda config: (config.encoder,))
 def train_saliency(
+    out: Path,
     images: Images,
     masks: PseudoMasks,
     *,
-    out: Path,
     config: SaliencyTrainingConfig = SaliencyTrainingConfig(),
     device: str = "auto",
 ) -> SaliencyModel:
     """Train SelfMask on one mask an image.
 
     Args:
+        out: Folder of the network; an interrupted training in it is continued.
         images: The images, unlabelled.
         masks: At most one mask an image, at its original size.
-        out: Folder of the network; an interrupted training in it is continued.
         config: How.
         device: "auto", "cpu" or "cuda".
 

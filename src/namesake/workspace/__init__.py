@@ -1,6 +1,6 @@
 """Where a run's artifacts lie, and when they count: a manifest, written last, makes a stage's folder exist.
 
-A stage is a function `stage(*inputs, out, **options) -> artifact` marked with `@stage(folder, opens=...)`. `run_now`
+A stage is a function `make(out, *inputs, **options) -> artifact` marked with `@stage(folder, opens=...)`. `run_now`
 just calls it; `Workspace.step` first looks for the artifact that the same inputs and options made, and computes only
 what is missing. Nothing here knows what a stage does.
 """
@@ -8,13 +8,15 @@ what is missing. Nothing here knows what a stage does.
 from namesake.workspace.atomic import finite, write_atomically, write_json
 from namesake.workspace.fingerprint import describe
 from namesake.workspace.manifest import MANIFEST, STARTED, peak_rss_mb, read_manifest
-from namesake.workspace.stage import run_now, stage
+from namesake.workspace.stage import Stage, Step, run_now, stage
 from namesake.workspace.workspace import LOCK, StoppedError, Workspace
 
 __all__ = [
     "LOCK",
     "MANIFEST",
     "STARTED",
+    "Stage",
+    "Step",
     "StoppedError",
     "Workspace",
     "describe",

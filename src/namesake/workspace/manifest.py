@@ -31,6 +31,8 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         manifest["key"], manifest["stage"]
+        # runs from before this was recorded: the functions of stages that assemble had this prefix
+        manifest.setdefault("assembles", str(manifest.get("function", "")).startswith("build_"))
     except (ValueError, KeyError, TypeError) as error:
         raise WorkspaceError(f"{path} is damaged ({error}). Delete {folder} to compute that stage again.") from error
     return dict(manifest)
@@ -46,7 +48,7 @@ def read_started(folder: Path) -> dict[str, Any] | None:
 
 
 def write_manifest(folder: Path, head: Mapping[str, Any], made: Artifact, seconds: float) -> None:
-    """Say that a stage is finished: `head` (name, key, function, inputs, config), and what came of it."""
+    """Say that a stage is finished: `head` (name, key, what it is, function, inputs, config), and what came of it."""
     tier = "M" if any(card.tier == "M" for card in made.models) else "S"
     write_json(
         folder / MANIFEST,

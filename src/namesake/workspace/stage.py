@@ -1,38 +1,111 @@
 """A function in, the same as a stage out: it knows where in a run its artifact lies and how that is read back."""
 
+import functools
+import inspect
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Concatenate, Generic, ParamSpec, Protocol, TypeVar, final
 
 from namesake.records import Artifact
 
-Made = TypeVar("Made", bound=Artifact)
+P = ParamSpec("P")
+Made = TypeVar("Made", bound=Artifact, covariant=True)  # noqa: PLC0105 - a stage of saliency networks is one of artifacts
+
+
+@final
+class Stage(Generic[P, Made]):
+    """A function `make(out, *inputs, **options)` whose artifact lies in a folder of a run. `stage` makes it.
+
+    Attributes:
+        make: The function; `out` is the folder that it writes.
+        name: The function's.
+        folder: The artifact's, relative to the run's.
+        opens: Reads the artifact.
+        assembles: It puts a segmenter together from what it is given, and learns nothing from it.
+        shared: It has an option `engine`, and its work can be shared out among the machines of one.
+        together: All processes of a launch work on it; other stages are the first one's, and the rest wait.
+        grows: What it made of some images is kept when more of them are there, and only the new ones are added.
+    """
+
+    def __init__(
+        self,
+        make: Callable[Concatenate[Path, P], Made],
+        folder: str,
+        *,
+        opens: Callable[[Path], Made],
+        models: Callable[..., Iterable[str]],
+        assembles: bool,
+        shared: bool,
+        together: bool,
+        grows: bool,
+    ) -> None:
+        self.make: Callable[..., Made] = make
+        self.folder, self.opens, self._models = folder, opens, models
+        self.assembles, self.shared, self.together, self.grows = assembles, shared, together, grows
+        self.name = make.__name__
+        functools.update_wrapper(self, make)
+
+    def __call__(self, out: Path, /, *inputs: P.args, **options: P.kwargs) -> Made:
+        """Make the artifact in the folder `out`."""
+        return self.make(out, *inputs, **options)
+
+    def models(self, *inputs: P.args, **options: P.kwargs) -> tuple[str, ...]:
+        """Sources of the models that the stage loads when it is given these inputs and options."""
+        bound = inspect.signature(self.make).bind(Path(), *inputs, **options)
+        bound.apply_defaults()
+        asked = inspect.signature(self._models).parameters
+        found = self._models(**{name: bound.arguments[name] for name in asked})
+        return tuple(source for source in found if source)
+
+
+class Step(Protocol):
+    """How a system calls a stage: `step(stage, *inputs, **options)` gives the stage's artifact."""
+
+    def __call__(self, stage: Stage[P, Made], /, *inputs: P.args, **options: P.kwargs) -> Made:
+        """The artifact, made or opened."""
+        ...
 
 
 def stage(
-    folder: str, *, opens: Callable[[Path], Made], together: bool = False, grows: bool = False
-) -> Callable[[Callable[..., Made]], Callable[..., Made]]:
+    folder: str,
+    *,
+    opens: Callable[[Path], Made],
+    models: Callable[..., Iterable[str]] = lambda: (),
+    assembles: bool = False,
+    shared: bool = False,
+    together: bool = False,
+    grows: bool = False,
+) -> Callable[[Callable[Concatenate[Path, P], Made]], Stage[P, Made]]:
     """Mark a function as a stage whose artifact lies in `folder` of a run and is read back by `opens(path)`.
 
     Args:
         folder: Relative to the run's.
         opens: Reads the artifact.
-        together: All processes of a launch work on it; other stages are the first one's, and the rest wait.
-        grows: What it made of some images is kept when more of them are there, and only the new ones are added.
+        models: Sources of the models that the stage loads, as a function of those inputs and options of the stage that
+            it names itself: `lambda config: (config.clip,)`. An empty source is none.
+        assembles: See `Stage`, as for the rest.
+        shared: The function has an option `engine`.
+        together: Several processes train together.
+        grows: Further images are added.
     """
 
-    def mark(function: Callable[..., Made]) -> Callable[..., Made]:
-        function.folder = folder  # type: ignore[attr-defined]
-        function.opens = opens  # type: ignore[attr-defined]
-        function.together = together  # type: ignore[attr-defined]
-        function.grows = grows  # type: ignore[attr-defined]
-        return function
+    def mark(make: Callable[Concatenate[Path, P], Made]) -> Stage[P, Made]:
+        return Stage(
+            make,
+            folder,
+            opens=opens,
+            models=models,
+            assembles=assembles,
+            shared=shared,
+            together=together,
+            grows=grows,
+        )
 
     return mark
 
 
-def run_now(function: Callable[..., Made], *inputs: Any, **options: Any) -> Made:  # noqa: ANN401
+def run_now(stage: Stage[P, Made], /, *inputs: P.args, **options: P.kwargs) -> Made:
     """Run a stage into a new temporary folder, without looking for anything done before."""
-    out = Path(tempfile.mkdtemp(prefix=f"namesake-{function.folder.replace('/', '-')}-"))  # type: ignore[attr-defined]
-    return function(*inputs, out=out, **options)
+    out = Path(tempfile.mkdtemp(prefix=f"namesake-{stage.folder.replace('/', '-')}-"))
+    return stage(out, *inputs, **options)

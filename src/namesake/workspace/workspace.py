@@ -1,6 +1,5 @@
 """A stage, its inputs and options in; its artifact out, computed only where the folder of the run does not hold it."""
 
-import inspect
 import os
 import shutil
 import time
@@ -16,7 +15,7 @@ from namesake.progress import note
 from namesake.workspace.atomic import explain_writing, write_json
 from namesake.workspace.fingerprint import describe, difference, digest
 from namesake.workspace.manifest import MANIFEST, STARTED, read_manifest, read_started, write_manifest
-from namesake.workspace.stage import Made
+from namesake.workspace.stage import Made, P, Stage
 
 LOCK = ".lock"
 UNFINISHED = ".*.part"
@@ -70,34 +69,35 @@ class Workspace:
         if not launched()[0]:
             release(self._lock)
 
-    def step(self, function: Callable[..., Made], *inputs: Any, **options: Any) -> Made:  # noqa: ANN401
+    def step(self, stage: Stage[P, Made], /, *inputs: P.args, **options: P.kwargs) -> Made:
         """Open the stage's artifact if the same inputs and options made it, else make it (resuming what was begun).
 
         Raises:
             WorkspaceError: The folder holds this stage from other inputs or options, and `overwrite` is off.
             StoppedError: `until` names a stage that is done.
         """
-        name: str = function.folder  # type: ignore[attr-defined]
+        name = stage.folder
         if self._reached and name.split("/", maxsplit=1)[0] != self.until:
             raise StoppedError
         self._reached = self._reached or name.split("/", maxsplit=1)[0] == self.until
         out = self.folder / name
-        if self.engine != "local" and "engine" in inspect.signature(function).parameters:
-            options["engine"] = self.engine
-        wanted = {"function": function.__name__, "inputs": describe(inputs), "config": describe(options)}
+        given: dict[str, Any] = dict(options)
+        if self.engine != "local" and stage.shared:
+            given["engine"] = self.engine
+        wanted = {"function": stage.name, "inputs": describe(inputs), "config": describe(given)}
         key, start = digest(wanted), time.monotonic()
         if launched()[0]:
-            return _follow(lambda: function(*inputs, out=out, **options), function, out, key)
-        grows: bool = function.grows  # type: ignore[attr-defined]
-        reused = self._is_done(out, key, wanted, grows=grows) or self._borrow(out, name, key)
+            return _follow(lambda: stage.make(out, *inputs, **given), stage, out, key)
+        reused = self._is_done(out, key, wanted, grows=stage.grows) or self._borrow(out, name, key)
         if reused:
-            made: Made = function.opens(out)  # type: ignore[attr-defined]
+            made = stage.opens(out)
         else:
             _sweep(out)
             write_json(out / STARTED, {"key": key, **wanted})
-            with alone(not function.together), explain_writing(out):  # type: ignore[attr-defined]
-                made = function(*inputs, out=out, **options)
-            write_manifest(out, {"stage": name, "key": key, **wanted}, made, time.monotonic() - start)
+            with alone(not stage.together), explain_writing(out):
+                made = stage.make(out, *inputs, **given)
+            head = {"stage": name, "key": key, "assembles": stage.assembles, **wanted}
+            write_manifest(out, head, made, time.monotonic() - start)
         seconds = time.monotonic() - start
         self.stages.append({"name": name, "seconds": round(seconds, 2), "reused": reused, "counts": dict(made.counts)})
         note(f"{name}: {'reused' if reused else f'{seconds:.1f} s'}  {_counts_line(made.counts)}".rstrip())
@@ -137,17 +137,16 @@ class Workspace:
         return False
 
 
-def _follow(join: Callable[[], Made], function: Callable[..., Made], out: Path, key: str) -> Made:
+def _follow(join: Callable[[], Made], stage: Stage[P, Made], out: Path, key: str) -> Made:
     """In a further process of a launch: join in what all do together, wait for what the first does alone."""
-    joined = not function.together  # type: ignore[attr-defined]
+    joined = not stage.together
     while (read_manifest(out) or {}).get("key") != key:
         if not joined and (read_started(out) or {}).get("key") == key:
             with joining():
                 join()
             joined = True
         time.sleep(POLL_SECONDS)
-    opened: Made = function.opens(out)  # type: ignore[attr-defined]
-    return opened
+    return stage.opens(out)
 
 
 def _refuse_foreign(folder: Path) -> None:

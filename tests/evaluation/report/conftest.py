@@ -23,7 +23,7 @@ CLIP = ModelCard("a CLIP", "embedded:clip", "Apache-2.0")
 
 
 @stage("index", opens=Artifact)
-def index(images: Images, *, names: int, out: Path) -> Index:
+def index(out: Path, images: Images, *, names: int) -> Index:
     """Embeddings in as many dimensions as there are names, so that image i is like name i, modulo their number."""
     (out / "img_emb").mkdir(parents=True)
     (out / "metadata").mkdir()
@@ -35,7 +35,7 @@ def index(images: Images, *, names: int, out: Path) -> Index:
 
 
 @stage("archives", opens=open_archives)
-def archives(index: Index, names: Names, *, out: Path) -> Archives:
+def archives(out: Path, index: Index, names: Names) -> Archives:
     """One image more than there are of each name, so that every archive loses one and is short."""
     each = len(index.images) // len(names) + 1
     text = np.eye(len(names), dtype=np.float32)
@@ -43,7 +43,7 @@ def archives(index: Index, names: Names, *, out: Path) -> Archives:
 
 
 @stage("masks/saliency", opens=open_masks)
-def masks(images: Images, names: Names, *, out: Path) -> PseudoMasks:
+def masks(out: Path, images: Images, names: Names) -> PseudoMasks:
     with MaskWriter(out) as writer:
         for number, image_id in enumerate(images.ids):
             with Image.open(images.path(image_id)) as picture:

@@ -138,14 +138,14 @@ def test_page__one_benchmark(run, scenes, colour_segmenter):
 
 
 def test_page__predictions_without_truth(run, photos, colour_segmenter):
-    predict_folder(colour_segmenter(Names(("red", "green")), {1: 1}), photos, out=run / "predictions")
+    predict_folder(run / "predictions", colour_segmenter(Names(("red", "green")), {1: 1}), photos)
     page = Page(write_report(run))
     assert "No ground truth was at hand" in page.text
     assert len(page.pictures()) == 2 + 9 + 9
 
 
 def test_page__in_the_order_of_the_flow(run, photos, scenes, colour_segmenter):
-    predict_folder(colour_segmenter(Names(("red", "green")), {1: 1}), photos, out=run / "predictions")
+    predict_folder(run / "predictions", colour_segmenter(Names(("red", "green")), {1: 1}), photos)
     evaluated(run, scenes, colour_segmenter)
     text = Page(write_report(run)).text
     parts = ("What ran", "Archives:", "Pseudo-masks,", "Spread evenly over the images", "Scores on", "What it cost")

@@ -14,7 +14,7 @@ from namesake.prediction.objects import ObjectsFile
 @pytest.fixture(params=["objects", "pieces"])
 def made(request, photos, segmenter, objects_segmenter, tmp_path: Path) -> LabelledFolder:
     chosen = objects_segmenter if request.param == "objects" else segmenter
-    predictions = predict_folder(chosen, photos, out=tmp_path / "predictions", confidence=True)
+    predictions = predict_folder(tmp_path / "predictions", chosen, photos, confidence=True)
     return write_dataset(predictions, photos, out=tmp_path / "data")
 
 

@@ -69,7 +69,7 @@ def test_pair__losses_are_counted(tmp_path):
     Image.new("RGB", (12, 10)).save(tmp_path / "photos" / "a.png")
     photos = open_images(tmp_path / "photos")
     made = write_dataset(
-        predict_folder(Overlapping(), photos, out=tmp_path / "p", confidence=True), photos, out=tmp_path / "data"
+        predict_folder(tmp_path / "p", Overlapping(), photos, confidence=True), photos, out=tmp_path / "data"
     )
     assert made.exports["voc"] == {"path": "voc", "objects": 2, "objects_lost": 1, "pixels_lost": 20 + 40}
     numbers = np.asarray(Image.open(tmp_path / "data" / "voc" / "SegmentationObject" / "a.png"))
@@ -91,7 +91,7 @@ def test_many_names__16_bits_and_colours(tmp_path):
     (tmp_path / "photos").mkdir()
     Image.new("RGB", (4, 4)).save(tmp_path / "photos" / "a.png")
     photos = open_images(tmp_path / "photos")
-    write_dataset(predict_folder(Many(), photos, out=tmp_path / "p", confidence=True), photos, out=tmp_path / "data")
+    write_dataset(predict_folder(tmp_path / "p", Many(), photos, confidence=True), photos, out=tmp_path / "data")
     (mask,) = (tmp_path / "data" / "masks").rglob("*.png")
     assert np.asarray(Image.open(mask))[0].tolist() == [0, 255, 300, 65_535]
     names = label_map(tmp_path / "data" / "voc")
