@@ -96,11 +96,6 @@ def test_folders__no_utils_no_common():
     assert not [path for path in PACKAGE.rglob("*") if path.stem in {"utils", "util", "common", "helpers", "misc"}]
 
 
-@pytest.mark.parametrize("file", sorted((PACKAGE / "systems").glob("*.py")), ids=label)
-def test_systems__one_screen_or_two(file: Path):
-    assert len(file.read_text(encoding="utf-8").splitlines()) <= 150
-
-
 @pytest.mark.parametrize("file", FILES, ids=label)
 def test_no_pickle(file: Path):
     source = file.read_text(encoding="utf-8")
