@@ -31,11 +31,15 @@ def evaluate(
     benchmark: BenchmarkOption = "world",
     root: RootOption = Path(),
     names: Annotated[str, typer.Option("--names", help="Score these of the run's names only.")] = "",
+    ask: Annotated[
+        str, typer.Option("--ask", help="Ask an open-vocabulary run (zutis, fmbseg) for these names, not its own.")
+    ] = "",
     predictions: Annotated[
         Path | None, typer.Option(help="Score these instead: a folder of index PNGs, or COCO results (json).")
     ] = None,
     measure: Annotated[
-        list[str] | None, typer.Option(help="images, foreground, boundary or sizes: scores beside the table's.")
+        list[str] | None,
+        typer.Option(help="images, foreground, boundary, sizes or saliency: scores beside the table's."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Where the record goes; in the run if not given.")] = None,
     prepare: Annotated[bool, typer.Option(help="Make annotations first: coco20k's list, objects of VOC.")] = False,
@@ -73,6 +77,7 @@ def evaluate(
         benchmark=benchmark,
         root=root,
         names=read_names(names) if names else None,
+        ask=read_names(ask) if ask else None,
         predictions=predictions,
         measures=as_measures(measure) if measure else None,
         out=out,

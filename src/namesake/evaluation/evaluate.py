@@ -21,11 +21,12 @@ from namesake.evaluation.metrics import Absent, Measures, iou_per_label, mean_io
 from namesake.evaluation.predicted import Predicted, predict, read_predictions
 from namesake.evaluation.provenance import Provenance, provenance_of
 from namesake.evaluation.record import Examples, record_of
+from namesake.evaluation.saliency import SaliencyScorer
 from namesake.evaluation.terms import Terms, table_with, terms_of
 from namesake.images import work_ahead
 from namesake.prediction import SegmentsImages
 from namesake.progress import Meter
-from namesake.records import Names, Scores
+from namesake.records import Names, Prediction, Scores
 from namesake.segmenter import CarefulConfig, Segmenter
 from namesake.shapes import LabelArray
 from namesake.workspace import write_json
@@ -83,11 +84,19 @@ def evaluate(
     if objects is not None and predicted.results is not None:
         for image_id, found in predicted.results.objects.items():
             objects.add_found(image_id, found)
-    elif objects is not None and segmenter is not None:
-        predicted = predict(segmenter, benchmark, see=objects.add)
+    chosen = benchmark.measures if measures is None else measures
+    maps = SaliencyScorer(benchmark) if "saliency" in chosen and predictions is None else None
+    watchers = [each.add for each in (objects, maps) if each is not None]
+    if watchers and segmenter is not None and predictions is None:
+
+        def see(image_id: str, prediction: Prediction) -> None:
+            for watch in watchers:
+                watch(image_id, prediction)
+
+        predicted = predict(segmenter, benchmark, see=see)
     folder = None if out is None else out / benchmark.name
     examples = Examples(benchmark, terms, not_sure=predicted.not_sure, folder=folder)
-    further = Measures(benchmark.measures if measures is None else measures, labels=len(terms.names) + 1)
+    further = Measures(chosen, labels=len(terms.names) + 1)
     counts = _count(benchmark, predicted, terms, (examples.add, _in_terms(further, benchmark, predicted, terms)))
     known = Provenance() if run is None else provenance_of(run, benchmark, terms.names)
     absent: Absent = "zero" if benchmark.zero_if_absent else "left out"
@@ -98,7 +107,7 @@ def evaluate(
         pixel_accuracy=pixel_accuracy(counts),
         images=len(benchmark.images),
         instances=None if objects is None else objects.scores(),
-        measures=further.scores(),
+        measures={**further.scores(), **({} if maps is None else maps.scores())},
         regime=known.regime,
         tier=known.tier,
         left_over=terms.left_over,
@@ -128,6 +137,7 @@ def evaluate_run(
     benchmark: str,
     root: Path,
     names: Names | None = None,
+    ask: Names | None = None,
     predictions: Path | None = None,
     measures: Sequence[Measure] | None = None,
     out: Path | None = None,
@@ -141,6 +151,7 @@ def evaluate_run(
         benchmark: A key of `BENCHMARKS`.
         root: Where the benchmark lies.
         names: Score these only.
+        ask: Ask an open-vocabulary segmenter for these names instead of its own.
         predictions: Score these instead of predicting; see `read_predictions`.
         measures: As in `evaluate`.
         out: Where the record goes instead of the run.
@@ -162,6 +173,8 @@ def evaluate_run(
     segmenter = None if run is None or predictions is not None else load_segmenter(run, device=device)
     if segmenter is not None and read is not None:
         segmenter = segmenter.read_carefully(read)
+    if segmenter is not None and ask is not None:
+        segmenter = segmenter.with_names(ask)
     folder = out or (None if run is None else run / FOLDER)
     return evaluate(segmenter, opened, names=names, predictions=predictions, out=folder, measures=measures, run=run)
 

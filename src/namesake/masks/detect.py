@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
+from torch import Tensor
 from torch.nn import functional
 
 from namesake.encoders.vit import patch_size
@@ -89,6 +90,23 @@ def propose(
     Returns:
         Masks at the images' size, and the objectness of each, 0 to 1.
     """
+    probs, score = probabilities(network, images)
+    return (probs > 0.5).cpu().numpy(), score.float().cpu().numpy()
+
+
+@torch.inference_mode()
+def probabilities(
+    network: SelfMask, images: Sequence[ImageArray]
+) -> tuple[Float[Tensor, "batch height width"], Float[Tensor, "batch"]]:
+    """Probability of each pixel to be in the mask of the most object-like query, and that query's objectness.
+
+    Args:
+        network: In evaluation mode.
+        images: Of one size, resized already.
+
+    Returns:
+        float32 at the images' size, and the objectness of each, both 0 to 1 and on the network's device.
+    """
     device = network.query_embed.device
     found = network(network.config.preprocessing.normalise(images).to(device))
     score, query = found.objectness.sigmoid().max(dim=1)
@@ -97,7 +115,7 @@ def propose(
     # Back to the padded input, whose padding is cut off.
     factor = patch_size(network.encoder) / 2
     fine = functional.interpolate(probs[:, None], scale_factor=factor, mode="bilinear", align_corners=False)
-    return (fine[:, 0, :height, :width] > 0.5).cpu().numpy(), score.float().cpu().numpy()
+    return fine[:, 0, :height, :width], score
 
 
 def propose_all(network: SelfMask, images: Sequence[AnySize], *, batch_size: int) -> list[Detection]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from namesake.records import Names, Prediction
-from namesake.segmenter import aligned, deeplab, maskclip, query, reco, regions, saliency_clip
+from namesake.segmenter import aligned, deeplab, maskclip, query, reco, regions, saliency, saliency_clip
 from namesake.segmenter.settings import Settings
 from namesake.shapes import ImageArray
 
@@ -41,6 +41,7 @@ KINDS: Mapping[str, Callable[[Settings, Path, torch.device], Predictor]] = {
     regions.REGIONS: regions.open_named_regions,
     reco.REFERENCE_MAPS: reco.open_reference_maps,
     maskclip.MASKCLIP: maskclip.open_maskclip,
+    saliency.KIND: saliency.open_saliency_network,
     saliency_clip.SALIENCY_CLIP: saliency_clip.open_saliency_clip,
 }
 """How a segmenter of each kind is opened: from its settings and folder, on a device."""

@@ -16,12 +16,15 @@ from torch import Tensor
 
 from namesake.encoders.preprocess import IMAGENET, Preprocessing
 from namesake.errors import WeightsError
+from namesake.networks.selfmask import MODEL_TYPE, read_saliency_card
 from namesake.records import Artifact, ModelCard, Names
 from namesake.tensors import ImageBatch
 from namesake.workspace import read_manifest, write_atomically, write_json
 
 FOLDER = "segmenter"
 CONFIG = "config.json"
+SALIENCY, OBJECT = "saliency", "salient object"
+"""The kind of a saliency network's folder read as a segmenter, and the one name that it has."""
 WEIGHTS = "model.safetensors"
 FORMAT = 1
 
@@ -99,6 +102,8 @@ def read_settings(folder: Path) -> Settings:
     path = folder / CONFIG
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+        if content.get("model_type") == MODEL_TYPE:
+            return _of_saliency(folder)
         if content["format"] > FORMAT:
             raise WeightsError(f"{path} has format {content['format']}, this version reads {FORMAT}. Upgrade namesake.")
         return _settings(content)
@@ -107,6 +112,13 @@ def read_settings(folder: Path) -> Settings:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         problem = f"lacks {error}" if isinstance(error, KeyError) else str(error)
         raise WeightsError(f"{path} is not a segmenter's configuration ({problem}). Make or copy it again.") from error
+
+
+def _of_saliency(folder: Path) -> Settings:
+    """Settings of a saliency network's folder, which knows no names."""
+    models = ((read_manifest(folder) or {}).get("models")) or [dataclasses.asdict(read_saliency_card(folder))]
+    cards = tuple(ModelCard(**card) for card in models)
+    return Settings(SALIENCY, Names((OBJECT,)), preprocessing=None, models=cards, regime=ZERO_SHOT)
 
 
 def _settings(content: Mapping[str, Any]) -> Settings:
@@ -193,7 +205,7 @@ def find_segmenter(folder: Path) -> Path:
     Raises:
         WeightsError: There is none.
     """
-    for place in (folder, folder / FOLDER):
+    for place in (folder, folder / FOLDER, folder / SALIENCY):
         if (place / CONFIG).is_file():
             return place
     raise WeightsError(

@@ -36,6 +36,10 @@ LABELS = {
     "kitti-step": 19,
     "camvid": 11,
     "water": 2,
+    "coco2017-things": 80,
+    "duts-te": 2,
+    "ecssd": 2,
+    "dut-omron": 2,
 }
 
 
@@ -45,7 +49,7 @@ def test_table__number_of_names(name, labels):
 
 
 def test_table__every_benchmark_is_counted_and_opened():
-    opened = {case[0] for case in AS_DOWNLOADED} | {"coco2017", "coco20k"}
+    opened = {case[0] for case in AS_DOWNLOADED} | {"coco2017", "coco2017-things", "coco20k"}
     assert set(BENCHMARKS) == set(LABELS) | {"world", "folder"}
     assert opened == set(LABELS)
 
@@ -184,7 +188,18 @@ def make_water(root):
     put(root / "water_v2/Annotations/sea/0.png", [[0, 0, 255, 255]])
 
 
+def make_salient(images, masks):
+    def make(root):
+        put(root / images / "0.jpg", GREY)
+        put(root / masks / "0.png", [[0, 3, 255, 0]])
+
+    return make
+
+
 AS_DOWNLOADED = [
+    ("duts-te", make_salient("DUTS-TE/DUTS-TE-Image", "DUTS-TE/DUTS-TE-Mask"), [0, 1, 1, 0], {1: "salient object"}),
+    ("ecssd", make_salient("images", "ground_truth_mask"), [0, 1, 1, 0], {1: "salient object"}),
+    ("dut-omron", make_salient("DUT-OMRON-image", "pixelwiseGT-new-PNG"), [0, 1, 1, 0], {1: "salient object"}),
     ("voc2012", make_voc, [0, 1, 20, 255], {0: "background", 1: "aeroplane", 20: "tv/monitor"}),
     ("voc2012-train", make_voc, [0, 1, 20, 255], {0: "background", 15: "person"}),
     ("voc2012-trainval", make_voc, [0, 1, 20, 255], {0: "background", 15: "person"}),

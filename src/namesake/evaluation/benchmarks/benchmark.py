@@ -14,7 +14,7 @@ from namesake.shapes import LabelArray
 
 ROTATED = {5, 6, 7, 8}
 """EXIF orientations that exchange height and width."""
-Measure = Literal["images", "foreground", "boundary", "sizes"]
+Measure = Literal["images", "foreground", "boundary", "sizes", "saliency"]
 """Scores beside those of the dataset's table of counts; see `namesake.evaluation.metrics`."""
 
 

@@ -44,6 +44,11 @@ def decode_binary(path: Path) -> LabelArray:
     return pixels.copy() if pixels.max(initial=0) <= 1 else (pixels > 127).astype(np.uint8)
 
 
+def decode_any(path: Path) -> LabelArray:
+    """A grey picture of one object: 1 where it is not black, as SelfMask's released evaluation has it."""
+    return (_pixels(path, mode="L") > 0).astype(np.uint8)
+
+
 def decode_category_folder(path: Path) -> LabelArray:
     """CoCA: as `decode_binary`, with the id of the category whose folder holds the file."""
     ids = {name: number for number, name in published_names("coca").names.items()}
@@ -116,6 +121,7 @@ DECODERS: Mapping[str, Callable[[Path], LabelArray]] = {
     "category folder": decode_category_folder,
     "red + 256 green": decode_red_green,
     "red": decode_red,
+    "any": decode_any,
     "coco things": decode_things,
     "camvid": decode_camvid,
     "pascal context": decode_context,

@@ -93,6 +93,20 @@ def _stuff(ids: str, *, title: str, tables: tuple[str, ...]) -> Listing:
     )
 
 
+def _saliency(title: str, count: int, *layouts: tuple[str, str], page: str, home: str) -> Listing:
+    return Listing(
+        title=f"{title}, salient objects",
+        layouts=tuple(Paired(images, labels, "labels", decode="any") for images, labels in layouts),
+        ids="saliency",
+        images=count,
+        page=page,
+        licence="for research; see its page",
+        tables=("SelfMask 1",),
+        measures=("foreground", "saliency"),
+        homes=("", home),
+    )
+
+
 def _context(*, title: str, tables: tuple[str, ...], background: bool = False) -> Listing:
     return Listing(
         title=title,
@@ -229,6 +243,30 @@ BENCHMARKS: Mapping[str, Listing] = {
         tables=("ZUTIS 6",),
         measures=("foreground",),
         homes=("", "CUB_200_2011"),
+    ),
+    "duts-te": _saliency(
+        "DUTS test",
+        5019,
+        ("DUTS-TE-Image", "DUTS-TE-Mask"),
+        ("images", "ground_truth_mask"),
+        page="http://saliencydetection.net/duts/",
+        home="DUTS-TE",
+    ),
+    "ecssd": _saliency(
+        "ECSSD",
+        1000,
+        ("images", "ground_truth_mask"),
+        ("images", "masks"),
+        page="https://www.cse.cuhk.edu.hk/leojia/projects/hsaliency/dataset.html",
+        home="ECSSD",
+    ),
+    "dut-omron": _saliency(
+        "DUT-OMRON",
+        5168,
+        ("DUT-OMRON-image", "pixelwiseGT-new-PNG"),
+        ("images", "ground_truth_mask"),
+        page="http://saliencydetection.net/dut-omron/",
+        home="DUT-OMRON",
     ),
     "pascal-context": _context(
         title="Pascal Context, 59 names, all else not counted, val", tables=("FMbSeg 1 (PC-59)", "ReCo")
