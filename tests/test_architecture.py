@@ -9,8 +9,9 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "namesake"
 ORDER = [
     {"shapes", "tensors", "errors"},
     {"progress", "records", "config", "processes", "locks", "workers", "documents"},
+    {"images"},
     {"workspace", "engines"},
-    {"names", "images"},
+    {"names"},
     {"encoders", "world"},
     {"networks"},
     {"index"},

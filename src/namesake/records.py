@@ -45,10 +45,12 @@ class Images:
     Attributes:
         folder: Where they lie.
         ids: POSIX paths relative to `folder`, sorted; an id names one image for good.
+        passed_over: Number of files by ending (".txt") that lie there too and are no images.
     """
 
     folder: Path
     ids: tuple[str, ...]
+    passed_over: Mapping[str, int] = field(default_factory=dict, compare=False)
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -74,8 +74,10 @@ def test_16_bit_grey__scaled_not_clipped(encode: Encode, format_: str):
     np.testing.assert_array_equal(image[:, :, 0], np.rint(grey / 257))
 
 
-def test_16_bit_grey__dark_image_stays_dark(encode: Encode):
-    assert read_image(encode(np.full((4, 4), 200, dtype=np.uint16), "PNG")).max() == 1
+@pytest.mark.parametrize(("highest", "top"), [(200, 255), (255, 255), (256, 4095), (4095, 4095), (4096, 65535)])
+def test_16_bit_grey__of_fewer_bits(encode: Encode, highest: int, top: int):
+    """Cameras and scanners store 12 bits in 16; such a picture must not come out black."""
+    assert read_image(encode(np.full((4, 4), highest, dtype=np.uint16), "PNG")).max() == round(highest * 255 / top)
 
 
 @pytest.mark.parametrize(
@@ -282,7 +284,7 @@ def test_as_image__grey_pil_image():
 
 
 @pytest.mark.parametrize(
-    "wrong", [np.zeros((4, 4)), np.zeros((4, 4, 4), np.uint8), np.zeros((0, 4, 3), np.uint8), [1, 2], None]
+    "wrong", [np.zeros(4), np.zeros((4, 4, 5), np.uint8), np.zeros((0, 4, 3), np.uint8), np.array(["a"]), [1, 2], None]
 )
 def test_as_image__not_an_image(wrong):
     with pytest.raises(ImagesError, match="expected"):

@@ -82,19 +82,30 @@ def test_name_not_utf8__left_out(folder: Path, capsys: pytest.CaptureFixture[str
 
 
 def test_missing_folder(tmp_path: Path):
-    with pytest.raises(ImagesError, match="expected a folder with images at .*nowhere, found nothing"):
+    with pytest.raises(
+        ImagesError, match="expected a folder with images, an image or a pattern at .*nowhere, found nothing"
+    ):
         open_images(tmp_path / "nowhere")
 
 
-def test_file_instead_of_folder(folder: Path):
-    with pytest.raises(ImagesError, match=r"found the file .*b\.png\. Give the folder"):
-        open_images(folder / "b.png")
+def test_file__alone(folder: Path):
+    images = open_images(folder / "a" / "2.png")
+    assert (images.folder, images.ids) == (folder / "a", ("2.png",))
+
+
+def test_several__files_folders_and_patterns_each_once(folder: Path):
+    assert open_images([folder / "a", f"{folder}/*.png", folder / "a.png"]).ids == (
+        "a.png",
+        "a/10.png",
+        "a/2.png",
+        "b.png",
+    )
 
 
 def test_no_image__says_what_was_looked_for_and_found(tmp_path: Path):
-    for name in ("a.txt", "b.txt", "c.heic", "README"):
+    for name in ("a.txt", "b.txt", "c.heif.bak", "README"):
         (tmp_path / name).touch()
-    with pytest.raises(ImagesError, match=r"ending in \.jpg, \.jpeg, .*found 2 \.txt, 1 without extension, 1 \.heic"):
+    with pytest.raises(ImagesError, match=r"ending in \.jpg, \.jpeg, .*found 2 \.txt, 1 without extension, 1 \.bak"):
         open_images(tmp_path)
 
 

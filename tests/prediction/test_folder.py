@@ -13,7 +13,8 @@ from namesake.errors import ImagesError, WorkspaceError
 from namesake.images import open_images, read_image
 from namesake.prediction import stream
 from namesake.prediction.export import read_index_png
-from namesake.prediction.folder import open_predictions, predict_folder, stems_of
+from namesake.prediction.folder import open_predictions, predict_folder
+from namesake.prediction.kept import stems_of
 from namesake.records import Images, Names, Prediction
 from namesake.workspace import Workspace
 
@@ -44,7 +45,7 @@ def test_files__images_untouched(photos, segmenter, tmp_path, contents):
 def test_options__off(photos, segmenter, tmp_path):
     out = tmp_path / "out"
     predict_folder(out, segmenter, photos, instances=False, overlays=False)
-    assert {entry.name for entry in out.iterdir()} == {"labels", "predictions.json", "skipped.jsonl"}
+    assert {entry.name for entry in out.iterdir()} == {"inputs.parquet", "labels", "predictions.json", "skipped.jsonl"}
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools with numpy 2

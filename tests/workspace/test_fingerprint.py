@@ -1,5 +1,6 @@
 """Inputs and options have the same form exactly when they mean the same."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,11 +9,15 @@ from namesake.workspace import describe
 from namesake.workspace.fingerprint import difference, digest
 
 
-def test_describe__images_are_ids_and_sizes(tmp_path: Path):
-    (tmp_path / "a.jpg").write_bytes(b"one")
-    before = describe(Images(tmp_path, ("a.jpg",)))
-    (tmp_path / "a.jpg").write_bytes(b"other")
-    assert describe(Images(tmp_path, ("a.jpg",))) != before
+def test_describe__images_are_ids_and_bytes(tmp_path: Path):
+    (tmp_path / "a.bmp").write_bytes(b"one")
+    before = describe(Images(tmp_path, ("a.bmp",)))
+    facts = (tmp_path / "a.bmp").stat()
+    (tmp_path / "a.bmp").write_bytes(b"two")
+    os.utime(tmp_path / "a.bmp", ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    assert describe(Images(tmp_path, ("a.bmp",))) != before
+    (tmp_path / "a.bmp").write_bytes(b"one")
+    assert describe(Images(tmp_path, ("a.bmp",))) == before
 
 
 def test_describe__nested_config():

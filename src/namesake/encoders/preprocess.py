@@ -14,7 +14,7 @@ from torch import Tensor
 
 from namesake.encoders.files import read_json
 from namesake.errors import ImagesError, WeightsError
-from namesake.images.geometry import Method, resize, resize_shorter_side
+from namesake.images.geometry import Box, Method, bounded_scale, resize, resize_part, resize_shorter_side, shorter_side
 from namesake.shapes import ImageArray
 from namesake.tensors import ImageBatch
 
@@ -23,6 +23,9 @@ Photos = Sequence[UInt8[ndarray, "_ _ 3"]]
 
 NetworkInput = Float[Tensor, "batch 3 input_height input_width"]
 """Images resized, cropped and normalised as the network wants them; float32."""
+
+LONG = 16
+"""An image whose resized longer side has more than so many times the crop's pixels is cut before it is resized."""
 
 # PIL's numbers for its filters, as they stand in the files.
 METHODS: dict[int, Method] = {0: "nearest", 2: "bilinear", 3: "bicubic"}
@@ -55,12 +58,23 @@ class Preprocessing:
     method: Method = "bilinear"
 
     def shape(self, image: ImageArray) -> UInt8[ndarray, "input_height input_width 3"]:
-        """Resize and crop one image of any size; still uint8."""
+        """Resize and crop one image of any size; still uint8. Of long, thin images only what is kept is resized."""
+        if self.shorter_side is not None and self.crop is not None:
+            height, width = shorter_side(*image.shape[:2], side=self.shorter_side)
+            if max(height, width) > LONG * max(self.crop):
+                return self._cut_first(image, height, width)
         if self.shorter_side is not None:
             image = resize_shorter_side(image, side=self.shorter_side, method=self.method)
         elif self.size is not None:
             image = resize(image, height=self.size[0], width=self.size[1], method=self.method)
         return image if self.crop is None else centre_crop(image, height=self.crop[0], width=self.crop[1])
+
+    def _cut_first(self, image: ImageArray, height: int, width: int) -> UInt8[ndarray, "input_height input_width 3"]:
+        """The centre crop of the image resized to (height, width), of which only the crop is computed."""
+        tall, wide = (min(have, want) for have, want in zip((height, width), self.crop or (height, width), strict=True))
+        box = Box((height - tall) // 2, (width - wide) // 2, tall, wide)
+        part = resize_part(image, height=height, width=width, part=box, method=self.method)
+        return part if self.crop is None else centre_crop(part, height=self.crop[0], width=self.crop[1])
 
     def normalise(self, images: Sequence[ImageArray]) -> ImageBatch:
         """Stack images of one size and normalise them, without resizing: float32 [batch, 3, height, width].
@@ -90,7 +104,7 @@ class Preprocessing:
         sizes = sorted({image.shape[:2] for image in images})
         if len(sizes) != 1:
             raise ImagesError(f"dense: expected one or more images of one (height, width), found {sizes or 'none'}.")
-        scale = 1.0 if size is None else size / min(sizes[0])
+        scale = 1.0 if size is None else bounded_scale(*sizes[0], side=size)
         height, width = (max(1, round(side * scale / patch)) * patch for side in sizes[0])
         if (height, width) != sizes[0]:
             images = [resize(image, height=height, width=width, method=self.method) for image in images]

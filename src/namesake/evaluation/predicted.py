@@ -12,7 +12,8 @@ from namesake.evaluation.results import Results, read_results
 from namesake.images import work_ahead
 from namesake.prediction import SegmentsImages, not_sure, open_predictions, segment_ahead
 from namesake.prediction.encode import LABELS
-from namesake.prediction.folder import CLAIM, stems_of
+from namesake.prediction.folder import CLAIM
+from namesake.prediction.kept import stems_of
 from namesake.prediction.stream import Skipped
 from namesake.records import Names, Prediction
 from namesake.shapes import LabelArray

@@ -57,17 +57,38 @@ def list_members(container: Path) -> Iterator[tuple[str, str]]:
 
 def lists_other_files(container: Path) -> bool:
     """Whether a container is a table of files that lie beside it, or of what the tar of the same name holds."""
-    if container.suffix.lower() != PARQUET:
-        return False
+    return container.suffix.lower() == PARQUET and (laid_out(container) is not None or _kind(container) == "path")
+
+
+def lists_urls(container: Path) -> bool:
+    """Whether a container is a table of URLs: reading its images asks the network."""
+    return container.suffix.lower() == PARQUET and _kind(container) == "url"
+
+
+def laid_out(table: Path) -> Path | None:
+    """The tar or the folder of the same name beside a table, where a downloader put what the table lists; or None."""
+    if table.suffix.lower() != PARQUET:
+        return None
+    tar, folder = table.with_suffix(TAR), table.with_suffix("")
+    return tar if tar.is_file() else folder if folder.is_dir() else None
+
+
+def _kind(container: Path) -> str:
+    """A key of COLUMNS; "" for a table without images, or that cannot be read."""
     try:
         table = _table(container, _version(container))
     except ImagesError:
-        return False
-    return container.with_suffix(TAR).is_file() or (table is not None and table.kind == "path")
+        return ""
+    return table.kind if table else ""
 
 
-def read_member(path: Path, *, max_bytes: int = MAX_BYTES) -> bytes:
+def read_member(path: Path, *, max_bytes: int = MAX_BYTES, fetch: bool = True) -> bytes:
     """Content of the image that a path through a container names.
+
+    Args:
+        path: Leads through the container.
+        max_bytes: Refuse more content than that.
+        fetch: Ask the network for what a URL names; else the URL itself is the content.
 
     Raises:
         ImagesError: There is no such member, the container is damaged, or what it refers to is refused.
@@ -77,7 +98,7 @@ def read_member(path: Path, *, max_bytes: int = MAX_BYTES) -> bytes:
     if container.suffix.lower() == TAR:
         return _read_tar(container, member, max_bytes)
     if container.suffix.lower() == PARQUET and member.isdecimal():
-        return _read_row(container, int(member), max_bytes)
+        return _read_row(container, int(member), max_bytes, fetch=fetch)
     raise ImagesError(f"{container.name}: is a file, not a folder of images, and holds no {member!r}.")
 
 
@@ -156,13 +177,15 @@ def _group(path: Path, _: Version, group: int, column: str) -> Any:  # noqa: ANN
     return values
 
 
-def _read_row(container: Path, row: int, max_bytes: int) -> bytes:
+def _read_row(container: Path, row: int, max_bytes: int, *, fetch: bool) -> bytes:
     version = _version(container)
     table = _table(container, version)
     if table is None or row >= table.rows:
         raise ImagesError(f"{container.name}: holds no image {row}.")
     group = max(number for number, first in enumerate(table.firsts) if first <= row)
     value = _group(container, version, group, table.column)[row - table.firsts[group]].as_py()
+    if table.kind == "url" and not fetch:
+        return str(value).encode(errors="replace")
     return _resolve(container, row, table.kind, value, max_bytes)
 
 

@@ -7,32 +7,60 @@ import io
 import re
 import warnings
 from contextlib import suppress
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Shaped
 from numpy import ndarray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from namesake.errors import ImagesError
 from namesake.images.containers import read_member
+from namesake.images.tones import check_array, to_rgb_bytes
 from namesake.shapes import ImageArray
 
 MAX_PIXELS = 178_956_970
 """Pillow's own limit; more is taken for a bomb."""
-FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "PPM", "GIF")
+PLAIN_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "PPM", "GIF")
 """What the content may be, whatever the file is called; formats that start other programs are not among them."""
-SIXTEEN_BIT_FORMATS = {"PNG", "PPM"}
+ORIENTATION, TURNED, LYING = 0x0112, range(2, 9), range(5, 9)
+GDAL_NO_DATA = 42113
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+Picture = str | Path | bytes | Image.Image | Shaped[ndarray, "..."]
+"""Whatever `as_image` takes."""
+HEIF_ADVICE = "pip install 'namesake[heif]' reads .heic and .avif"
+
+
+@cache
+def formats() -> tuple[str, ...]:
+    """What can be read here: PLAIN_FORMATS, and AVIF and HEIF where Pillow and pillow-heif know them."""
+    avif = ("AVIF",) if features.check("avif") else ()
+    if find_spec("pillow_heif") is None:
+        return PLAIN_FORMATS + avif
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    return (*PLAIN_FORMATS, *avif, "HEIF")
 
 
 def read_image(path_or_bytes: Path | bytes, *, name: str = "", max_pixels: int = MAX_PIXELS) -> ImageArray:
-    """Decode an image.
+    """Decode an image. The rule below holds for files, bytes, PIL images and arrays alike (`as_image`).
 
-    The EXIF orientation is applied; of an animation or a multi-page file the first picture is taken; transparent
-    pixels are composited on white (what lies below transparency is arbitrary); CMYK is converted without a colour
-    profile. 16-bit images are scaled by 255/65535. Images of 32-bit integers or floats do not say their range: it is
-    the smallest of 0..1 (floats only), 0..255 and 0..65535 that holds all values, else their minimum to maximum.
+    - Orientation: EXIF's (JPEG, TIFF, PNG, WebP, AVIF) and HEIF's own are applied.
+    - Of an animation or a file of several pages, the first picture is taken.
+    - Transparent pixels are composited on white: what lies below transparency is arbitrary.
+    - Colour: profiles are not applied (as in the networks' own training); CMYK, LAB and YCbCr are converted plainly.
+    - Integers of more than 8 bits and floats do not say their range: it is the smallest of 0..1 (floats only), 0..255,
+      0..4095 (12 bits) and 0..65535 that holds all values, else their minimum to maximum. Colours of 16 bits are read
+      by their high byte, unless they are a TIFF whose values stay below 4096.
+    - "No data" is black and does not count for the range: not-a-number, infinity, -9999, -32768, the lowest float, and
+      what a GeoTIFF declares.
+    - Of more than three bands that the file does not call colours and alpha, the first three are red, green and blue.
+
+    Which range or bands were taken is said once on standard error.
 
     Args:
         path_or_bytes: The file, or its content.
@@ -53,36 +81,77 @@ def read_image(path_or_bytes: Path | bytes, *, name: str = "", max_pixels: int =
         raise ImagesError(f"{name}: the file is empty.")
     _mute_pillow()
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            if image.width * image.height > max_pixels:
-                raise ImagesError(f"{name}: {image.width}x{image.height} pixels; at most {max_pixels} are allowed.")
-            return _to_rgb(image)
+        with Image.open(io.BytesIO(content), formats=formats()) as image:
+            _check_pixels(image.width, image.height, name, max_pixels)
+            pixels = _to_rgb(image, name=name)
+            dark = image.format == "TIFF" and image.mode == "RGB" and pixels.max(initial=0) < 16
+        return _deep_tiff(content, name, max_pixels) if dark and _bits(image) == 16 else pixels
     except ImagesError:
         raise
     except UnidentifiedImageError as error:
-        raise ImagesError(f"{name}: not an image that can be read here ({', '.join(FORMATS)}).") from error
+        if content.startswith(TIFF):
+            return _deep_tiff(content, name, max_pixels)
+        heif = f" {HEIF_ADVICE}." if content[4:8] == b"ftyp" and "HEIF" not in formats() else ""
+        raise ImagesError(f"{name}: not an image that can be read here ({', '.join(formats())}).{heif}") from error
     except Image.DecompressionBombError as error:
         raise ImagesError(f"{name}: more pixels than Pillow allows ({error}).") from error
     except Exception as error:  # a broken file can raise nearly anything in the decoders
         raise ImagesError(f"{name}: cannot be decoded: {str(error) or type(error).__name__}.") from error
 
 
-def as_image(image: str | Path | Image.Image | ImageArray) -> ImageArray:
-    """An image as RGB uint8 [height, width, 3].
+def as_image(image: Picture) -> ImageArray:
+    """An image as RGB uint8 [height, width, 3], by the rule of `read_image`.
+
+    Args:
+        image: A file, its content, a PIL image (of an animation, the picture that it stands at), or an array
+            [height, width] or [height, width, 1, 3 or 4] of numbers, RGB with alpha as the fourth.
 
     Raises:
         ImagesError: It is a file that cannot be read, or an array of another shape or type.
     """
     if isinstance(image, str | Path):
         return read_image(Path(image))
+    if isinstance(image, bytes):
+        return read_image(image)
     if isinstance(image, Image.Image):
-        return np.asarray(image.convert("RGB"))
-    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        what = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-        raise ImagesError(f"expected a file, a PIL image, or an RGB array uint8 [height, width, 3], found {what}.")
-    if 0 in image.shape:
-        raise ImagesError(f"expected an image with pixels, found the shape {image.shape}.")
-    return image
+        try:
+            return _to_rgb(image, name="the image", copy=True)
+        except Exception as error:  # PIL images are lazy: a broken file shows here
+            raise ImagesError(f"the image: cannot be decoded: {str(error) or type(error).__name__}.") from error
+    if not isinstance(image, np.ndarray):
+        raise ImagesError(f"expected a file, a PIL image, or an array of pixels, found {type(image).__name__}.")
+    check_array(image)
+    if image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3:
+        return image
+    if image.dtype == bool or (image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 4):
+        return _to_rgb(Image.fromarray(image if image.ndim == 2 or image.shape[2] > 1 else image[:, :, 0]), name="")
+    return to_rgb_bytes(image, name="the image", no_data=None)
+
+
+class Stored(NamedTuple):
+    """How an image is stored."""
+
+    format: str
+    height: int
+    width: int
+    upright: bool
+
+
+def look_at(content: bytes, *, name: str) -> Stored:
+    """Format, size as it is shown, and whether it is stored as it is shown; from its header where that is enough.
+
+    Raises:
+        ImagesError: It cannot be read.
+    """
+    try:
+        with Image.open(io.BytesIO(content), formats=formats()) as image:
+            turn, (width, height) = _orientation(image), image.size
+            if turn in LYING:
+                width, height = height, width
+            return Stored(str(image.format), height, width, turn not in TURNED)
+    except Exception:  # a header alone does not say: whoever reads the pixels decides
+        height, width, _ = read_image(content, name=name).shape
+        return Stored("", height, width, upright=False)
 
 
 def read_content(path: Path) -> bytes:
@@ -108,16 +177,25 @@ def _mute_pillow() -> None:
         warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-def _to_rgb(image: Image.Image) -> ImageArray:
-    image.load()
+def _orientation(image: Image.Image) -> int | None:
     with suppress(Exception):  # a broken EXIF block says nothing of the orientation
-        ImageOps.exif_transpose(image, in_place=True)
+        return image.getexif().get(ORIENTATION)
+    return None
+
+
+def _check_pixels(width: int, height: int, name: str, most: int) -> None:
+    if width * height > most:
+        raise ImagesError(f"{name}: {width}x{height} pixels; at most {most} are allowed.")
+
+
+def _to_rgb(image: Image.Image, *, name: str, copy: bool = False) -> ImageArray:
+    """Pixels of a PIL image, which stays as it is if `copy`."""
+    image.load()
+    no_data = _no_data(image)
+    with suppress(Exception):  # a broken EXIF block says nothing of the orientation
+        image = ImageOps.exif_transpose(image) if copy else ImageOps.exif_transpose(image, in_place=True) or image
     if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
-        grey = _scale_to_bytes(
-            np.asarray(image),
-            sixteen_bit=image.mode != "F" and (image.mode != "I" or image.format in SIXTEEN_BIT_FORMATS),
-        )
-        return np.repeat(grey[:, :, None], 3, axis=2)
+        return to_rgb_bytes(np.asarray(image), name=name, no_data=no_data)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, (255, 255, 255, 255))
@@ -125,13 +203,43 @@ def _to_rgb(image: Image.Image) -> ImageArray:
     return np.array(image.convert("RGB"))
 
 
-def _scale_to_bytes(values: Shaped[ndarray, "height width"], *, sixteen_bit: bool) -> Any:  # noqa: ANN401
-    """Grey values of any range -> uint8 [height, width]; not-a-number becomes 0."""
-    floating = values.dtype.kind == "f"
-    values = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = float(values.min()), float(values.max())
-    ranges = [65535.0] if sixteen_bit else [1.0, 255.0, 65535.0][0 if floating else 1 :]
-    top = next((top for top in ranges if low >= 0 and high <= top), None)
-    if top is None:
-        values, top = values - low, (high - low) or 1.0
-    return np.rint(values * (255.0 / top)).astype(np.uint8)
+def _no_data(image: Image.Image) -> float | None:
+    """The value that a GeoTIFF declares as "no data"."""
+    with suppress(Exception):
+        return float(str(image.tag_v2[GDAL_NO_DATA]).strip("\0 "))  # type: ignore[attr-defined]
+    return None
+
+
+def _bits(image: Image.Image) -> int:
+    with suppress(Exception):
+        return int(image.tag_v2[258][0])  # type: ignore[attr-defined]
+    return 8
+
+
+def _deep_tiff(content: bytes, name: str, max_pixels: int) -> ImageArray:
+    """A TIFF of bands, floats or bits that Pillow does not take.
+
+    Raises:
+        ImagesError: It cannot be read, or is too large.
+    """
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(io.BytesIO(content)) as file:
+            page: Any = file.pages[0]
+            _check_pixels(page.imagewidth, page.imagelength, name, max_pixels)
+            bands, declared = page.samplesperpixel, page.tags.get(GDAL_NO_DATA)
+            values: Any = page.asarray()
+            if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE and bands > 1:
+                values = np.moveaxis(values, 0, -1)
+            turn = page.tags.valueof(ORIENTATION, 1)
+        no_data = None
+        with suppress(ValueError, AttributeError):
+            no_data = float(str(declared.value).strip("\0 "))
+        rgb = Image.fromarray(to_rgb_bytes(values.reshape(*values.shape[:2], bands), name=name, no_data=no_data))
+        rgb.getexif()[ORIENTATION] = turn
+        return np.array(ImageOps.exif_transpose(rgb))
+    except ImagesError:
+        raise
+    except Exception as error:
+        raise ImagesError(f"{name}: a TIFF that cannot be read here: {str(error) or type(error).__name__}.") from error

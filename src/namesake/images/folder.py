@@ -1,56 +1,186 @@
-"""A folder in, the stable ids of its images out. It opens no image: whether one can be read shows when it is read."""
+"""Folders, tar shards, tables, files and patterns in, the stable ids of their images out: the one way in.
 
+It opens no image: whether one can be read shows when it is read.
+"""
+
+import glob
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from namesake.errors import ImagesError
-from namesake.images.containers import PARQUET, is_container, list_members, lists_other_files
+from namesake.images.containers import (
+    PARQUET,
+    is_container,
+    laid_out,
+    list_members,
+    lists_other_files,
+    lists_urls,
+)
+from namesake.images.decode import HEIF_ADVICE, formats
 from namesake.progress import note
 from namesake.records import Images
 
-EXTENSIONS = ("jpg", "jpeg", "png", "bmp", "webp", "tif", "tiff", "ppm", "pgm", "gif")
+JPEG = ("jpg", "jpeg", "jfif", "jpe")
+EXTENSIONS = (*JPEG, "png", "bmp", "webp", "tif", "tiff", "ppm", "pgm", "gif")
+MODERN = {"avif": "AVIF", "heic": "HEIF", "heif": "HEIF"}
+"""Endings that are images where the format can be read."""
+VIDEO_EXTENSIONS = ("mp4", "mov", "mkv", "avi", "webm", "m4v", "mpg", "mpeg")
 SHOWN = 5
 
 
-def open_images(folder: Path) -> Images:
-    """List a folder's images; sub-folders, tar shards and parquet tables (of bytes, paths or URLs) included.
+def is_image(name: str) -> bool:
+    """Whether a file's ending says that it is an image which can be read here."""
+    ending = _ending(name)
+    return ending in EXTENSIONS or MODERN.get(ending) in formats()
+
+
+def open_images(source: str | Path | Sequence[str | Path]) -> Images:
+    """List the images of folders (sub-folders, tar shards and parquet tables included), files and patterns.
 
     Files and folders whose names begin with a dot are passed over. Links are followed to files within the folder only;
     links that leave it or lead nowhere, links to folders, what is no regular file, and names that are not UTF-8 are
-    left out and listed once on standard error.
+    left out and listed once on standard error, as is the number of files that are passed over by their ending.
+
+    A table beside a tar or a folder of its name lists what a downloader put there, and a table of paths what lies
+    beside it: they are passed over, and where such a table itself is given, the files are read. A table of URLs counts
+    only where nothing else is an image: nothing is fetched that may lie on disk.
 
     Args:
-        folder: Where the images lie; may itself be a link, a tar or a table. Tables within a folder that list
-            the files of a tar of the same name or files beside them are passed over.
+        source: A folder, which may itself be a link, a tar or a table; an image file; a pattern (`photos/*.jpg`, `**`
+            for any depth); or several of these.
 
     Returns:
-        The images; an id is the path relative to `folder` with "/", and ids are sorted by code point.
+        The images; an id is the path relative to `folder` with "/", and ids are sorted by code point. Of several
+        sources, `folder` is the one that holds them all.
 
     Raises:
-        ImagesError: The folder is missing, a file or not readable, or there is no image in it.
+        ImagesError: Something is missing, not readable or a video, or there is no image in it.
     """
-    folder = Path(folder).absolute()
+    sources = [source] if isinstance(source, str | Path) else list(source)
+    if len(sources) == 1 and not _is_glob(str(sources[0])) and not _is_file(Path(sources[0])):
+        return _open_folder(Path(sources[0]).absolute())
+    listed = [_files(str(each)) for each in sources]
+    files = sorted({file for some, _ in listed for file in some})
+    if not files:
+        raise ImagesError("expected images, found no path to any.")
+    passed: Counter[str] = Counter()
+    for _, others in listed:
+        passed.update(others)
+    folder = Path(os.path.commonpath([file.parent for file in files]))
+    return Images(folder, tuple(sorted(file.relative_to(folder).as_posix() for file in files)), dict(passed))
+
+
+def _open_folder(folder: Path) -> Images:
+    """The images of a folder, a tar or a table."""
     if not folder.exists():
-        raise ImagesError(f"expected a folder with images at {folder}, found nothing. Check the path.")
-    if not folder.is_dir() and not is_container(folder.name):
-        raise ImagesError(f"expected a folder with images, found the file {folder}. Give the folder that it lies in.")
-    ids: list[str] = []
-    left_out: list[str] = []
-    others: dict[str, int] = {}
-    for path, reason in _walk(folder) if folder.is_dir() else list_members(folder):
-        extension = PurePosixPath(path).suffix[1:].lower()
-        if reason:
-            left_out.append(f"{path!r} ({reason})")
-        elif extension in EXTENSIONS or (folder / path).parent.suffix.lower() == PARQUET:
-            ids.append(path)
-        else:
-            others[extension] = others.get(extension, 0) + 1
+        raise ImagesError(
+            f"expected a folder with images, an image or a pattern at {folder}, found nothing. Check the path."
+        )
+    place = laid_out(folder)
+    if place is not None:
+        note(f"{folder.name} lists what lies in {place.name}: read from there")
+        folder = place
+    found = _list(folder)
+    ids = found.ids or found.urls
     if not ids:
-        raise ImagesError(_nothing_found(folder, others, left_out))
-    if left_out:
-        note(f"{folder}: {len(left_out)} left out: {_some(left_out)}")
-    return Images(folder=folder, ids=tuple(sorted(ids)))
+        raise ImagesError(_nothing_found(folder, found.others, found.left_out))
+    if found.urls and found.ids:
+        note(f"{folder}: {len(found.urls)} URLs of tables beside images are passed over; give such a table itself")
+    if found.left_out:
+        note(f"{folder}: {len(found.left_out)} left out: {_some(found.left_out)}")
+    if found.others:
+        note(f"{folder}: {passed_over(found.others)}")
+    return Images(folder=folder, ids=tuple(sorted(ids)), passed_over=dict(found.others))
+
+
+class _Listed(NamedTuple):
+    """What lies in a folder: images, rows of tables of URLs, what is left out and why, others by their ending."""
+
+    ids: list[str]
+    urls: list[str]
+    left_out: list[str]
+    others: Counter[str]
+
+
+def _list(folder: Path) -> _Listed:
+    found = _Listed([], [], [], Counter())
+    for path, reason in _walk(folder) if folder.is_dir() else list_members(folder):
+        table = (folder / path).parent
+        if reason:
+            found.left_out.append(f"{path!r} ({reason})")
+        elif table.suffix.lower() == PARQUET and not table.is_dir():
+            (found.urls if folder.is_dir() and lists_urls(table) else found.ids).append(path)
+        elif is_image(path):
+            found.ids.append(path)
+        else:
+            found.others[_dotted(path)] += 1
+    return found
+
+
+def passed_over(others: Mapping[str, int]) -> str:
+    """What is said of files that are passed over by their ending."""
+    advice = f"; {HEIF_ADVICE}" if {".heic", ".heif", ".avif"} & others.keys() else ""
+    return f"{sum(others.values())} files are passed over by their ending: {_kinds(others)}{advice}"
+
+
+def _files(text: str) -> tuple[list[Path], Mapping[str, int]]:
+    """The image files that one of several sources stands for, and how many are passed over, by ending."""
+    if not _is_glob(text):
+        path = Path(text).absolute()
+        if not _is_file(path):
+            images = _open_folder(path)
+            return [images.path(image_id) for image_id in images.ids], images.passed_over
+        if not is_image(path.name):
+            raise ImagesError(_no_image(path))
+        return [path], {}
+    matches = [Path(file).absolute() for file in glob.iglob(text, recursive=True)]  # noqa: PTH207
+    files = [file for file in matches if file.is_file()]
+    found = [file for file in files if is_image(file.name)]
+    for container in (file for file in files if is_container(file.name) and not lists_other_files(file)):
+        images = _open_folder(container)
+        found += [images.path(image_id) for image_id in images.ids]
+    others = Counter(_dotted(file.name) for file in files if not is_image(file.name) and not is_container(file.name))
+    if not found:
+        kinds = f"; it fits {_kinds(others)}" if others else ""
+        raise ImagesError(f"the pattern {text} fits no image ({_known()}){kinds}. Check it, and its quotes.")
+    if others:
+        note(f"{text}: {passed_over(others)}")
+    return found, others
+
+
+def _is_file(path: Path) -> bool:
+    """Whether a path is a single file: neither a folder nor a tar or table."""
+    return path.is_file() and not is_container(path.name)
+
+
+def _is_glob(text: str) -> bool:
+    return glob.has_magic(text) and not Path(text).exists()
+
+
+def _no_image(path: Path) -> str:
+    if _ending(path.name) in VIDEO_EXTENSIONS:
+        return (
+            f"{path} is a video, which only `predict` takes as it is. Write its frames with "
+            f"`namesake predict RUN {path.name} --out DIR`, then give DIR/frames."
+        )
+    advice = f" {HEIF_ADVICE}." if _ending(path.name) in MODERN else ""
+    return f"expected an image ({_known()}), a folder, a tar, a table or a pattern, found the file {path}.{advice}"
+
+
+def _ending(name: str) -> str:
+    return PurePosixPath(name).suffix[1:].lower()
+
+
+def _dotted(name: str) -> str:
+    """The ending with its dot; "" of a name without one."""
+    return f".{_ending(name)}" if _ending(name) else ""
+
+
+def _known() -> str:
+    return ", ".join(f".{kind}" for kind in (*EXTENSIONS, *(k for k, form in MODERN.items() if form in formats())))
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, str]]:
@@ -96,13 +226,20 @@ def _reason_against(entry: os.DirEntry[str], home: Path) -> str:
         return "a link that leads nowhere"
 
 
-def _nothing_found(folder: Path, others: dict[str, int], left_out: list[str]) -> str:
+def _kinds(others: Mapping[str, int]) -> str:
     kinds = sorted(others.items(), key=lambda item: (-item[1], item[0]))
-    found = ", ".join(f"{count} {'.' + kind if kind else 'without extension'}" for kind, count in kinds[:SHOWN])
-    message = (
-        f"expected images in {folder} (file names ending in {', '.join('.' + kind for kind in EXTENSIONS)}), "
-        f"found {found or 'no file'}."
-    )
+    shown = [f"{count} {kind or 'without extension'}" for kind, count in kinds[:SHOWN]]
+    rest = sum(count for _, count in kinds[SHOWN:])
+    return ", ".join([*shown, f"{rest} others"] if rest else shown)
+
+
+def _nothing_found(folder: Path, others: Mapping[str, int], left_out: list[str]) -> str:
+    message = f"expected images in {folder} (file names ending in {_known()}), found {_kinds(others) or 'no file'}."
+    if {".heic", ".heif", ".avif"} & others.keys():
+        message += f" {HEIF_ADVICE}."
+    videos = sorted(kind for kind in others if kind[1:] in VIDEO_EXTENSIONS)
+    if videos:
+        message += f" Videos ({', '.join(videos)}) are given one by one to `predict`."
     if left_out:
         message += f" Left out: {_some(left_out)}. Copy the images into the folder, or give the folder they lie in."
     return message

@@ -4,6 +4,7 @@ Sizes are (height, width) in pixels. Resizing is Pillow's everywhere: filters wi
 """
 
 from collections.abc import Sequence
+from math import ceil, floor, sqrt
 from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
@@ -20,6 +21,10 @@ FILTERS = {
     "bicubic": Image.Resampling.BICUBIC,
     "nearest": Image.Resampling.NEAREST,
 }
+RADIUS = 2
+"""Pixels of the result from which the widest of the filters takes a value."""
+LONGEST = 64
+"""Longer side over shorter side up to which `resize_shorter_side` is exact."""
 LabelMap = Shaped[ndarray, "height width"]
 """Labels or a mask: bool, or integers that fit 32 bits."""
 Resized = UInt8[ndarray, "new_height new_width 3"]
@@ -58,6 +63,44 @@ def resize(image: ImageArray, *, height: int, width: int, method: Method = "bili
     return np.array(Image.fromarray(image).resize((width, height), FILTERS[method]))
 
 
+def resize_part(image: ImageArray, *, height: int, width: int, part: Box, method: Method = "bilinear") -> Resized:
+    """A part of `resize`'s result, without computing the rest: memory is bounded by the part and the image.
+
+    Args:
+        image: uint8 [height, width, 3].
+        height: Height of the whole result.
+        width: Width of the whole result.
+        part: The rectangle of the result that is wanted.
+        method: The filter.
+
+    Returns:
+        uint8 [part.height, part.width, 3]; a new array.
+
+    Raises:
+        ConfigError: A size below 1, or an unknown method.
+    """
+    if method not in FILTERS:
+        raise ConfigError(f"expected one of the methods {', '.join(FILTERS)}, found {method!r}.")
+    _check_size(height, width)
+    starts: list[float] = []
+    ends: list[float] = []
+    first: list[int] = []
+    stops: list[int] = []
+    for have, whole, begin, length in (
+        (image.shape[0], height, part.top, part.height),
+        (image.shape[1], width, part.left, part.width),
+    ):
+        scale = have / whole
+        reach = ceil(RADIUS * max(scale, 1.0)) + 1  # pixels beyond the part that the filter sees
+        first.append(max(0, floor(begin * scale) - reach))
+        stops.append(min(have, ceil((begin + length) * scale) + reach))
+        starts.append(begin * scale - first[-1])
+        ends.append((begin + length) * scale - first[-1])
+    seen = Image.fromarray(np.ascontiguousarray(image[first[0] : stops[0], first[1] : stops[1]]))
+    box = (starts[1], starts[0], min(ends[1], seen.width), min(ends[0], seen.height))
+    return np.array(seen.resize((part.width, part.height), FILTERS[method], box=box))
+
+
 def resize_labels(labels: LabelMap, *, height: int, width: int) -> Shaped[ndarray, "new_height new_width"]:
     """Resize a label map or mask by nearest neighbour: the inverse of `resize` for what was predicted on its result.
 
@@ -91,9 +134,25 @@ def longer_side(height: int, width: int, *, side: int) -> tuple[int, int]:
 
 
 def resize_shorter_side(image: ImageArray, *, side: int, method: Method = "bilinear") -> Resized:
-    """Resize so that the shorter side is `side`; `resize_labels` to the old size is the way back."""
+    """Resize so that the shorter side is `side`; `resize_labels` to the old size is the way back.
+
+    Of images more than 64 times as long as wide the shorter side becomes shorter: see `bounded_scale`.
+    """
     height, width = shorter_side(image.shape[0], image.shape[1], side=side)
+    if max(height, width) > LONGEST * min(height, width):
+        scale = bounded_scale(image.shape[0], image.shape[1], side=side)
+        height, width = (max(1, int(have * scale)) for have in image.shape[:2])
     return resize(image, height=height, width=width, method=method)
+
+
+def bounded_scale(height: int, width: int, *, side: int) -> float:
+    """Factor that brings the shorter side to `side`, or to less where the result would have too many pixels.
+
+    Those are more than the image's own and more than `side` times 64 `side`: a line of 1 x 65000 must not become
+    billions.
+    """
+    most = max(height * width, LONGEST * side * side)
+    return min(side / min(height, width), sqrt(most / (height * width)))
 
 
 def resize_longer_side(image: ImageArray, *, side: int, method: Method = "bilinear") -> Resized:

@@ -18,17 +18,20 @@ from jaxtyping import Int
 from numpy import ndarray
 from PIL import Image
 
-from namesake.errors import ConfigError, DataError, WorkspaceError
+from namesake.errors import ConfigError, DataError, ImagesError, WorkspaceError
 from namesake.images import read_image
+from namesake.images.decode import look_at, read_content
+from namesake.images.identity import identify
 from namesake.prediction.encode import CONFIDENCE, LABELS
 from namesake.prediction.export import EXPORTS, annotation, read_index_png, write_index_png
 from namesake.prediction.export.coco import FOLDER as ANNOTATIONS
 from namesake.prediction.export.dataset import IMAGES, MASKS, SPLITS, Dataset
-from namesake.prediction.folder import Predictions, stems_of
-from namesake.prediction.objects import ObjectsFile
+from namesake.prediction.folder import Predictions
+from namesake.prediction.kept import stems_of
+from namesake.prediction.objects import ObjectsFile, read_lines
 from namesake.prediction.pieces import find_pieces
 from namesake.prediction.unsure import Confidence, least_confidence, mark_unsure
-from namesake.progress import track
+from namesake.progress import note, track
 from namesake.records import Artifact, Images, Names, Prediction
 from namesake.shapes import LabelArray, not_sure
 from namesake.workspace import LOCK, write_atomically, write_json
@@ -37,7 +40,12 @@ CLAIM = "dataset.json"
 RUN = "run"
 """Folder of the run behind a dataset, in the dataset's."""
 TREE = (IMAGES, MASKS, CONFIDENCE, ANNOTATIONS, "labels", "voc", "label_studio")
-ORIENTATION, TURNED = 0x0112, range(2, 9)
+FORMATS = TREE[4:]
+"""Folders of which every file is written anew."""
+SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "BMP": ".bmp", "WEBP": ".webp", "TIFF": ".tif", "GIF": ".gif"}
+SUFFIXES |= {"PPM": ".ppm"}
+PLAIN = frozenset({*SUFFIXES.values(), ".jpeg", ".tiff", ".pgm"})
+"""Endings that other programs know; images with another one get that of their format."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +86,9 @@ def write_dataset(
     """Write `images/`, `masks/`, `confidence/` and all of EXPORTS.
 
     Labels of little confidence become "not sure" (see `unsure.least_confidence`). Objects are those of the system, or
-    the connected pieces of the label map where it finds none. Images are copied; those that a tag turns are written
-    upright as PNG, since not every reader turns them.
+    the connected pieces of the label map where it finds none. Images are copied, out of tars and tables too;
+    those that a tag turns, and formats that few programs read, are written as PNG, upright. `annotations/` says of what
+    each image's files are made: where that changed they are written anew, and those of images that are gone go.
 
     Args:
         predictions: Made by `predict_folder` with its confidence and instances.
@@ -101,14 +110,66 @@ def write_dataset(
     claim = {"names": list(predictions.names.names), **dataclasses.asdict(config), "images": len(ids)}
     _claim(out, claim, overwrite=overwrite)
     least = least_confidence(_maps(predictions, [stems[each] for each in ids]), predictions.names, config.unsure)
-    done = {each for each in ids if (out / MASKS / splits[each] / f"{stems[each]}.png").is_file()}
-    with ObjectsFile(predictions.folder, done=ids) as found, ObjectsFile(out / ANNOTATIONS, done=done) as objects:
-        for image_id in track(ids, what="dataset"):
-            if image_id not in done or image_id not in objects.images:
-                settled = _settle(predictions, stems[image_id], found.read(image_id), least)
-                _write(out, images.path(image_id), settled, splits[image_id], objects)
-        by_split = {split: tuple(each for each in ids if splits[each] == split) for split in SPLITS}
-        return _export(Dataset(out, predictions.names, by_split, objects), claim, predictions, least)
+    gone: dict[str, str] = {}
+    with ObjectsFile(predictions.folder, done=ids) as found:
+        made_of = _made_of(predictions, images, found, splits=splits, least=least)
+        done = _keep_current(out, made_of)
+        with ObjectsFile(out / ANNOTATIONS, done=done) as objects:
+            for image_id in track(ids, what="dataset"):
+                if image_id not in objects.images:
+                    settled = _settle(predictions, stems[image_id], found.read(image_id), least)
+                    settled.line["of"] = made_of[image_id]
+                    try:
+                        _write(out, images.path(image_id), settled, splits[image_id], objects)
+                    except ImagesError as error:  # it was there when it was predicted
+                        gone[image_id] = str(error)
+            ids = [each for each in ids if each not in gone]
+            objects.arrange(ids)
+            by_split = {split: tuple(each for each in ids if splits[each] == split) for split in SPLITS}
+            _say_gone(gone)
+            return _export(Dataset(out, predictions.names, by_split, objects), claim, predictions, least, len(gone))
+
+
+def _made_of(
+    predictions: Predictions,
+    images: Images,
+    found: ObjectsFile,
+    *,
+    splits: Mapping[str, str],
+    least: Int[ndarray, "labels"],
+) -> dict[str, str]:
+    """For each image, a digest of all that its files in the dataset are made of."""
+    known, stems = identify(images), stems_of(images.ids)
+    made_of = {}
+    for image_id, split in splits.items():
+        stem = stems[image_id]
+        parts = [known[image_id].digest, split, stem, json.dumps([found.read(image_id), least.tolist()])]
+        content = [(predictions.folder / kind / f"{stem}.png").read_bytes() for kind in (LABELS, CONFIDENCE)]
+        made_of[image_id] = hashlib.sha256("\n".join(parts).encode() + b"".join(content)).hexdigest()[:16]
+    return made_of
+
+
+def _keep_current(out: Path, made_of: Mapping[str, str]) -> set[str]:
+    """Remove what is made of other bytes than now, or of images that are gone; the images whose files stay."""
+    kept, stale = set(), False
+    for image_id, line in read_lines(out / ANNOTATIONS).items():
+        mask = out / MASKS / line["split"] / f"{line['stem']}.png"
+        if line.get("of") == made_of.get(image_id, "") and mask.is_file():
+            kept.add(image_id)
+            continue
+        stale = True
+        others = (IMAGES, f"{line['split']}/{line['stem']}{line['suffix']}"), (CONFIDENCE, f"{line['stem']}.png")
+        for path in (mask, *(out / folder / name for folder, name in others)):
+            path.unlink(missing_ok=True)
+    for folder in FORMATS if stale else ():
+        shutil.rmtree(out / folder, ignore_errors=True)
+    return kept
+
+
+def _say_gone(gone: Mapping[str, str]) -> None:
+    if gone:
+        first, reason = next(iter(gone.items()))
+        note(f"{len(gone)} images cannot be read any more and are left out, such as {first}: {reason}")
 
 
 def refuse_foreign(out: Path) -> None:
@@ -145,7 +206,7 @@ def _claim(out: Path, claim: dict[str, Any], *, overwrite: bool) -> None:
         raise WorkspaceError(
             f"{out} holds a dataset with other settings ({', '.join(changed)}). Use --overwrite, or another --out."
         )
-    for folder in TREE if changed else ():
+    for folder in TREE if set(changed) - {"images"} else ():
         shutil.rmtree(out / folder, ignore_errors=True)
     if changed or not (out / CLAIM).is_file():
         write_json(out / CLAIM, claim)
@@ -193,30 +254,24 @@ def _settle(predictions: Predictions, stem: str, line: dict[str, Any], least: In
 
 def _write(out: Path, source: Path, settled: _Settled, split: str, objects: ObjectsFile) -> None:
     """Write the files of one image; its label map, the mark that it is done, comes last."""
-    turned = _is_turned(source)
-    suffix = ".png" if turned else source.suffix
+    content = read_content(source)
+    stored = look_at(content, name=source.name)
+    foreign = not stored.upright or stored.format not in SUFFIXES
+    own = source.suffix if source.suffix.lower() in PLAIN else SUFFIXES.get(stored.format, "")
+    suffix = ".png" if foreign else own
     with write_atomically(out / IMAGES / split / f"{settled.stem}{suffix}") as unfinished:
-        if turned:
-            Image.fromarray(read_image(source)).save(unfinished, format="PNG")
+        if foreign:
+            Image.fromarray(read_image(content, name=source.name)).save(unfinished, format="PNG")
         else:
-            shutil.copyfile(source, unfinished)
+            unfinished.write_bytes(content)
     with write_atomically(out / CONFIDENCE / f"{settled.stem}.png") as unfinished:
         Image.fromarray(settled.confidence).save(unfinished, format="PNG")
     objects.append(settled.line | {"split": split, "stem": settled.stem, "suffix": suffix})
     write_index_png(out / MASKS / split / f"{settled.stem}.png", settled.labels, names=len(settled.names))
 
 
-def _is_turned(source: Path) -> bool:
-    """Whether a tag says that the picture is to be turned."""
-    try:
-        with Image.open(source) as picture:
-            return picture.getexif().get(ORIENTATION) in TURNED
-    except Exception:  # a broken tag says nothing; the picture itself was read before
-        return False
-
-
 def _export(
-    dataset: Dataset, claim: Mapping[str, Any], predictions: Predictions, least: Int[ndarray, "labels"]
+    dataset: Dataset, claim: Mapping[str, Any], predictions: Predictions, least: Int[ndarray, "labels"], gone: int
 ) -> LabelledFolder:
     """Write all formats, then what was written."""
     sums = {"labelled": 0, "unsure_pixels": 0, "left_out": 0, "pixels": 0}
@@ -238,7 +293,7 @@ def _export(
         "confidence": {"path": CONFIDENCE, "files": total},
     } | exports
     exports["coco"]["pieces_left_out"] = sums["left_out"]
-    skipped = predictions.counts.get("skipped", 0)
+    skipped = predictions.counts.get("skipped", 0) + gone
     counts = {"images": total + skipped, "labelled": sums["labelled"], "skipped": skipped, **images}
     unsure_pixels = round(sums["unsure_pixels"] / max(1, sums["pixels"]), 4)
     limits = dict(zip(("background", *dataset.names.names), np.round(least / 255, 4).tolist(), strict=True))

@@ -34,6 +34,7 @@ class EncodeSettings(NamedTuple):
 class Encoded(NamedTuple):
     """Files of one image as (path, content), the label map last, and its line in the file of objects."""
 
+    image_id: str
     files: list[tuple[Path, bytes]]
     objects: dict[str, Any] | None
 
@@ -70,7 +71,7 @@ def _encode(found: Segmented, stem: str, settings: EncodeSettings) -> Encoded:
     if settings.confidence:
         files.append((Path(CONFIDENCE, f"{stem}.png"), _grey_png(prediction)))
     files.append((Path(LABELS, f"{stem}.png"), encode_index_png(labels, names=len(names))))
-    return Encoded(files, _objects(image_id, prediction, names) if settings.instances else None)
+    return Encoded(image_id, files, _objects(image_id, prediction, names) if settings.instances else None)
 
 
 def _objects(image_id: str, prediction: Prediction, names: Names) -> dict[str, Any]:

@@ -5,22 +5,31 @@ label map exists, which is written last; killed work goes on behind the last one
 """
 
 import json
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from namesake.errors import ImagesError, WorkspaceError
-from namesake.prediction.encode import LABELS, Encoded, EncodeSettings, encode_behind
+from namesake.prediction.encode import CONFIDENCE, LABELS, OVERLAYS, Encoded, EncodeSettings, encode_behind
 from namesake.prediction.export.coco import write_objects
+from namesake.prediction.kept import keep_current, stems_of
 from namesake.prediction.objects import ObjectsFile
 from namesake.prediction.stream import SegmentsImages, Skipped, segment_ahead
 from namesake.progress import Meter
 from namesake.records import Artifact, Images, ModelCard, Names
 from namesake.segmenter import CarefulConfig, SegmenterFolder, load_segmenter
-from namesake.workspace import LOCK, STARTED, read_manifest, stage, write_atomically, write_json
+from namesake.workspace import (
+    LOCK,
+    STARTED,
+    advice,
+    is_unnameable,
+    read_manifest,
+    stage,
+    write_atomically,
+    write_json,
+)
 
 CLAIM = "predictions.json"
 SKIPPED = "skipped.jsonl"
@@ -74,7 +83,9 @@ def predict_folder(
     For an image `a/b.jpg`: `labels/a/b.png` (index PNG: 0 background, 1..K names, 255 not sure; with more than 254
     names 16 bits and 65535), `overlays/a/b.jpg` (for people), `confidence/a/b.png` (8 bits, 255 = certain). Images that
     differ in their suffix only keep it (`a/b.jpg.png`). `instances.json` holds all objects in COCO's form; for systems
-    that find no objects, one segment a name and image, and its `info` says so. The images are only read.
+    that find no objects, one segment a name and image, and its `info` says so. `inputs.parquet` says what the images
+    were: those that changed since are done again, and what was written of images that are gone is removed. The images
+    are only read.
 
     Args:
         out: A new folder, or one in which this same work was begun.
@@ -92,7 +103,8 @@ def predict_folder(
 
     Raises:
         ImagesError: There are no images, or none can be read.
-        WorkspaceError: `out` holds other work or files of the user, lies within the images, or cannot be written.
+        WorkspaceError: `out` holds other work, what was made of other images, or files of the user, lies within the
+            images, or cannot be written.
     """
     settings = EncodeSettings(segmenter.names, instances, overlays, confidence)
     if not len(images):
@@ -100,6 +112,13 @@ def predict_folder(
     if whole_folder:
         _refuse_within(out, images)
     _claim(out, settings, source)
+    keep_current(
+        out,
+        images,
+        whole_folder=whole_folder,
+        remove=lambda stem: _remove(out, stem),
+        made=lambda: _label_maps(out),
+    )
     stems = stems_of(images.ids)
     labelled = {image_id for image_id in images.ids if (out / LABELS / f"{stems[image_id]}.png").is_file()}
     skipped: dict[str, str] = {}
@@ -110,11 +129,12 @@ def predict_folder(
             for found in encode_behind(predicted, stems, settings, workers=workers):
                 if isinstance(found, Skipped):
                     skipped[found.image_id] = found.reason
-                else:
-                    _write(out, found, objects)
+                elif reason := _write(out, found, objects):
+                    skipped[found.image_id] = reason
                 meter.advance()
         _write_skipped(out, images, skipped)
         if objects is not None:
+            objects.arrange([each for each in images.ids if each in objects.images and each not in skipped])
             write_objects(
                 out / COCO,
                 names=segmenter.names,
@@ -124,13 +144,6 @@ def predict_folder(
     return Predictions(
         out, counts={"images": len(images) - len(skipped), "skipped": len(skipped)}, names=segmenter.names
     )
-
-
-def stems_of(ids: Sequence[str]) -> dict[str, str]:
-    """For each image id, the path of what is written for it, without suffix unless that is all that tells two apart."""
-    stems = {image_id: str(PurePosixPath(image_id).with_suffix("")) for image_id in ids}
-    counts = Counter(stems.values())
-    return {image_id: stem if counts[stem] == 1 else image_id for image_id, stem in stems.items()}
 
 
 def _refuse_within(out: Path, images: Images) -> None:
@@ -165,14 +178,42 @@ def _read_claim(path: Path) -> dict[str, Any] | None:
         raise WorkspaceError(f"{path} is damaged ({error}). Delete {path.parent} or choose another --out.") from error
 
 
-def _write(out: Path, encoded: Encoded, objects: ObjectsFile | None) -> None:
-    """Write the files of one image; its label map, the mark that it is done, comes last."""
-    for path, content in encoded.files[:-1]:
+def _write(out: Path, encoded: Encoded, objects: ObjectsFile | None) -> str:
+    """Write the files of one image; its label map, the mark that it is done, comes last.
+
+    Returns:
+        "", or why the disk cannot hold files of that name.
+    """
+    try:
+        for path, content in encoded.files[:-1]:
+            _write_bytes(out / path, content)
+        if objects is not None and encoded.objects is not None:
+            objects.append(encoded.objects)
+        path, content = encoded.files[-1]
         _write_bytes(out / path, content)
-    if objects is not None and encoded.objects is not None:
-        objects.append(encoded.objects)
-    path, content = encoded.files[-1]
-    _write_bytes(out / path, content)
+    except WorkspaceError as error:
+        if not is_unnameable(error):
+            raise
+        return str(error)
+    return ""
+
+
+def _remove(out: Path, stem: str) -> None:
+    """Remove the files of one image, first the mark that it is done."""
+    for folder, suffix in ((LABELS, ".png"), (OVERLAYS, ".jpg"), (CONFIDENCE, ".png")):
+        path = out / folder / f"{stem}{suffix}"
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise WorkspaceError(f"cannot remove {path}: {error.strerror}. {advice(error.errno)}.") from error
+
+
+def _label_maps(out: Path) -> dict[str, int]:
+    """Stem and time of change of each label map."""
+    home = out / LABELS
+    return {
+        path.relative_to(home).as_posix().removesuffix(".png"): path.stat().st_mtime_ns for path in home.rglob("*.png")
+    }
 
 
 def _write_bytes(path: Path, content: bytes) -> None:

@@ -1,13 +1,15 @@
 """The objects of one image after another in, appended to `instances.jsonl`; those of any image out again."""
 
 import json
-from collections.abc import Collection, Iterator, KeysView
+from collections.abc import Collection, Iterator, KeysView, Sequence
+from itertools import accumulate
 from os import SEEK_END
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from namesake.errors import WorkspaceError
+from namesake.workspace import advice, write_atomically
 
 LINES = "instances.jsonl"
 
@@ -43,6 +45,23 @@ class ObjectsFile:
         self._file.truncate(end)
         return self
 
+    def arrange(self, ids: Sequence[str]) -> None:
+        """Bring the lines into the order of these images, which all have one, and drop those of all others."""
+        lines = [self._line(image_id) for image_id in ids]
+        self._file.seek(0)
+        if self._file.read() == b"".join(lines):
+            return
+        with write_atomically(self._folder / LINES) as unfinished:
+            unfinished.write_bytes(b"".join(lines))
+        self._file.close()
+        self._file = (self._folder / LINES).open("r+b")
+        ends = accumulate(map(len, lines), initial=0)
+        self._places = dict(zip(ids, ends, strict=False))
+
+    def _line(self, image_id: str) -> bytes:
+        self._file.seek(self._places[image_id])
+        return bytes(self._file.readline())
+
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self._file.close()
 
@@ -58,13 +77,22 @@ class ObjectsFile:
             self._file.write(json.dumps(objects, ensure_ascii=False).encode() + b"\n")
             self._file.flush()
         except OSError as error:
-            reason = f"cannot write {self._folder / LINES}: {error.strerror}. Free space, then run the same again."
-            raise WorkspaceError(reason) from error
+            reason = f"cannot write {self._folder / LINES}: {error.strerror}. {advice(error.errno)}"
+            raise WorkspaceError(f"{reason}, then run the same again.") from error
 
     def read(self, image_id: str) -> dict[str, Any]:
         """The line of one image."""
-        self._file.seek(self._places[image_id])
-        return dict(json.loads(self._file.readline()))
+        return dict(json.loads(self._line(image_id)))
+
+
+def read_lines(folder: Path) -> dict[str, dict[str, Any]]:
+    """The last line of each image in a folder's file, whole or not; without the annotations."""
+    try:
+        with (folder / LINES).open("rb") as file:
+            lines = [json.loads(line) for _, line in _lines_with_places(file) if _image_of(line) is not None]
+    except OSError:
+        return {}
+    return {line["image"]: {key: value for key, value in line.items() if key != "annotations"} for line in lines}
 
 
 def _lines_with_places(file: Any) -> Iterator[tuple[int, bytes]]:  # noqa: ANN401

@@ -1,16 +1,14 @@
 """Files, folders, globs, a video or a camera in; the images to segment out. It decodes nothing but videos."""
 
-import glob
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from namesake.errors import ImagesError
 from namesake.images import open_images
-from namesake.images.folder import EXTENSIONS
+from namesake.images.folder import VIDEO_EXTENSIONS
 from namesake.prediction.folder import FRAMES
-from namesake.prediction.video import CAMERA, VIDEO_EXTENSIONS, write_frames
+from namesake.prediction.video import CAMERA, write_frames
 from namesake.records import Images
 
 
@@ -25,8 +23,7 @@ def open_source(paths: Sequence[str | Path], *, out: Path, every: int = 1, most:
     """Find the images that some paths stand for.
 
     Args:
-        paths: Image files, folders (with their sub-folders), globs (`photos/*.jpg`, `**` for any depth); or alone, a
-            video file, or `camera:0` for the first camera.
+        paths: What `open_images` takes; or alone, a video file, or `camera:0` for the first camera.
         out: Frames of a video or camera are written to `frames/` in it.
         every: Take every n-th frame.
         most: Take at most so many frames; a camera needs one.
@@ -44,38 +41,9 @@ def open_source(paths: Sequence[str | Path], *, out: Path, every: int = 1, most:
         if len(texts) > 1:
             raise ImagesError(f"a video or camera is segmented alone; found {moving[0]} with {len(texts) - 1} more.")
         return Source(write_frames(moving[0], out / FRAMES, every=every, most=most), whole_folder=True)
-    if len(texts) == 1 and (Path(texts[0]).is_dir() or not _is_glob(texts[0]) and not Path(texts[0]).is_file()):
-        return Source(open_images(Path(texts[0])), whole_folder=True)
-    files = sorted({Path(file).absolute() for text in texts for file in _files(text)})
-    folder = Path(os.path.commonpath([file.parent for file in files]))
-    return Source(Images(folder, tuple(sorted(file.relative_to(folder).as_posix() for file in files))), False)
+    images = open_images(texts)
+    return Source(images, whole_folder=len(texts) == 1 and images.folder == Path(texts[0]).absolute())
 
 
 def _is_moving(text: str) -> bool:
-    return text.startswith(CAMERA) or PurePath(text).suffix[1:].lower() in VIDEO_EXTENSIONS
-
-
-def _is_glob(text: str) -> bool:
-    return glob.has_magic(text) and not Path(text).exists()
-
-
-def _files(text: str) -> Iterable[Path]:
-    """The image files that one path stands for."""
-    if not _is_glob(text):
-        path = Path(text)
-        if path.is_dir():
-            images = open_images(path)
-            return [images.path(image_id) for image_id in images.ids]
-        if not path.is_file():
-            raise ImagesError(f"expected an image, a folder or a pattern at {text}, found nothing. Check the path.")
-        if not _is_image(path):
-            raise ImagesError(f"expected an image ({', '.join(EXTENSIONS)}) or a video, found {text}.")
-        return [path]
-    found = [path for path in map(Path, glob.iglob(text, recursive=True)) if path.is_file() and _is_image(path)]  # noqa: PTH207
-    if not found:
-        raise ImagesError(f"the pattern {text} fits no image ({', '.join(EXTENSIONS)}). Check it, and its quotes.")
-    return found
-
-
-def _is_image(path: Path) -> bool:
-    return path.suffix[1:].lower() in EXTENSIONS
+    return text.startswith(CAMERA) or PurePath(text).suffix[1:].lower() in VIDEO_EXTENSIONS and not Path(text).is_dir()

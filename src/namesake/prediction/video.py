@@ -1,28 +1,32 @@
 """A video file or a camera in, its frames as a folder of images out; PyAV decodes, imported when it is needed."""
 
 import json
+import struct
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from namesake.errors import ConfigError, ImagesError, WorkspaceError, how_to_install
 from namesake.images import open_images
+from namesake.images.identity import identify
 from namesake.progress import track
 from namesake.records import Images
 from namesake.shapes import ImageArray
 from namesake.workspace import write_atomically, write_json
 
-VIDEO_EXTENSIONS = ("mp4", "mov", "mkv", "avi", "webm", "m4v", "mpg", "mpeg")
 CAMERA = "camera:"
 DONE = "frames.json"
 QUALITY = 95
 
 
 def write_frames(source: str | Path, out: Path, *, every: int = 1, most: int | None = None) -> Images:
-    """Write frames as `out/<number>.jpg`, numbered from 0 as in the source; frames that are there are kept.
+    """Write frames as `out/<number>.jpg`, numbered from 0 as in the source and turned as players show them.
+
+    Frames that are there are kept, unless the file changed since.
 
     Args:
         source: A video file, or `camera:0` for the first camera of the machine.
@@ -47,7 +51,11 @@ def write_frames(source: str | Path, out: Path, *, every: int = 1, most: int | N
     found = _read(out / DONE)
     if found and {key: found.get(key) for key in claim} != claim:
         raise WorkspaceError(f"{out} holds frames of {found.get('source')}. Choose another --out.")
-    if found is None or not found.get("frames"):
+    claim |= {"bytes": _digest(text), "upright": True}
+    same = found is not None and {key: found.get(key) for key in claim} == claim
+    if found is None or not same or not found.get("frames"):
+        for path in () if same else out.glob("*.jpg"):
+            path.unlink()  # of another file of that name, or not upright
         write_json(out / DONE, claim)
         count = 0
         for number, image in track(_decode(text, every=every, most=most), what="frames", total=most):
@@ -75,9 +83,34 @@ def _decode(source: str, *, every: int, most: int | None) -> Iterator[tuple[int,
                 if most is not None and number >= most * every:
                     return
                 if number % every == 0:
-                    yield number, frame.to_ndarray(format="rgb24")
+                    yield number, _as_shown(frame)
     except (av.FFmpegError, OSError, IndexError, ValueError) as error:
         raise ImagesError(f"{source} cannot be read as a video: {error}.") from error
+
+
+def _digest(source: str) -> str:
+    """Of a file's bytes; "" of a camera."""
+    if source.startswith(CAMERA):
+        return ""
+    path = Path(source).absolute()
+    return identify(Images(path.parent, (path.name,)))[path.name].digest
+
+
+def _as_shown(frame: Any) -> ImageArray:  # noqa: ANN401
+    """RGB of a frame, turned and mirrored as its display matrix says, where that is by quarters of a turn.
+
+    The matrix (ISO/IEC 14496-12, 6.2.2) maps a stored point (x, y) to (a x + c y, b x + d y), y downwards.
+    """
+    image: ImageArray = frame.to_ndarray(format="rgb24")
+    with suppress(StopIteration, struct.error):
+        matrix = next(bytes(each) for each in frame.side_data if each.type.name == "DISPLAYMATRIX")
+        a, b, _, c, d, *_ = struct.unpack("=9i", matrix)
+        if (a and d and not b and not c) or (b and c and not a and not d):
+            if b and c:
+                image = image.transpose(1, 0, 2)
+                a, d = c, b
+            image = image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
+    return np.ascontiguousarray(image)
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import final
 
 import torch
-from PIL import Image
 
 from namesake.encoders import Precision, arithmetic, pick_device
 from namesake.errors import ConfigError, WeightsError
-from namesake.images.decode import as_image
+from namesake.images.decode import Picture, as_image
 from namesake.images.geometry import limit_longer_side, resize_longer_side
 from namesake.names import read_names
 from namesake.records import Names, Prediction
@@ -174,7 +173,7 @@ class Segmenter:
 
     def segment(
         self,
-        image: str | Path | Image.Image | ImageArray,
+        image: Picture,
         *,
         names: Names | str | Path | Sequence[str] | None = None,
         longer_side: int | None = None,
@@ -182,7 +181,7 @@ class Segmenter:
         """Labels, confidence and, where its kind finds them, objects of one image, at its original size.
 
         Args:
-            image: A file, a PIL image, or RGB uint8 [height, width, 3].
+            image: A file, its content, a PIL image, or an array [height, width] or [height, width, 3]; see `as_image`.
             names: Segment these instead of its own; see `with_names`.
             longer_side: Shrink larger images to this side for the network; its own limit if None.
 
@@ -194,7 +193,7 @@ class Segmenter:
 
     def segment_many(
         self,
-        images: Sequence[str | Path | Image.Image | ImageArray],
+        images: Sequence[Picture],
         *,
         batch_size: int = 8,
         longer_side: int | None = None,

@@ -5,13 +5,15 @@ just calls it; `Workspace.step` first looks for the artifact that the same input
 what is missing. Nothing here knows what a stage does.
 """
 
-from namesake.workspace.atomic import finite, write_atomically, write_json
+from namesake.workspace.atomic import advice, finite, is_unnameable, write_atomically, write_json
 from namesake.workspace.fingerprint import describe
+from namesake.workspace.inputs import INPUTS, by_path, changes, read_inputs, write_inputs
 from namesake.workspace.manifest import MANIFEST, STARTED, peak_rss_mb, read_manifest
 from namesake.workspace.stage import Stage, Step, run_now, stage
 from namesake.workspace.workspace import LOCK, StoppedError, Workspace
 
 __all__ = [
+    "INPUTS",
     "LOCK",
     "MANIFEST",
     "STARTED",
@@ -19,12 +21,18 @@ __all__ = [
     "Step",
     "StoppedError",
     "Workspace",
+    "advice",
+    "by_path",
+    "changes",
     "describe",
     "finite",
+    "is_unnameable",
     "peak_rss_mb",
+    "read_inputs",
     "read_manifest",
     "run_now",
     "stage",
     "write_atomically",
+    "write_inputs",
     "write_json",
 ]

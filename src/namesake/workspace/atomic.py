@@ -1,9 +1,11 @@
 """Content in, a file out that is there whole or not at all, whatever happens while it is written."""
 
 import errno
+import hashlib
 import json
 import math
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,8 +14,10 @@ from typing import Any
 from namesake.errors import WorkspaceError
 from namesake.processes import launched
 
-FULL = {errno.ENOSPC, errno.EDQUOT}
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+UNNAMEABLE = {errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
+"""The file system cannot hold a file of that name, or holds something else there."""
 
 
 @contextmanager
@@ -25,17 +29,18 @@ def write_atomically(path: Path) -> Iterator[Path]:
     Raises:
         WorkspaceError: The disk is full or the folder cannot be written; what lay at `path` before is still there.
     """
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    short = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]  # a name may be as long as the disk allows
+    unfinished = path.with_name(f".{short}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield unfinished
         if launched()[0] == 0:
             unfinished.replace(path)
     except Exception as error:
-        reason = _system_error(error)
+        reason, number = _system_error(error)
         if not reason:
             raise
-        raise WorkspaceError(_cannot_write(path, reason)) from error
+        raise WorkspaceError(_cannot_write(path, reason, number)) from error
     finally:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
@@ -55,21 +60,41 @@ def explain_writing(folder: Path) -> Iterator[None]:
         refused = error.errno in FORBIDDEN and path.is_relative_to(folder)
         if not refused and error.errno not in FULL:
             raise
-        raise WorkspaceError(_cannot_write(path, error.strerror or str(error))) from error
+        raise WorkspaceError(_cannot_write(path, error.strerror or str(error), error.errno)) from error
 
 
-def _system_error(error: BaseException | None) -> str:
-    """What the operating system said, if an error comes from there; libraries wrap it in errors of their own."""
+def _system_error(error: BaseException | None) -> tuple[str, int | None]:
+    """What the operating system said, and its number, if an error comes from there; libraries wrap it in their own."""
     while error is not None and not isinstance(error, OSError) and "os error" not in str(error):
         error = error.__cause__ or error.__context__
-    return "" if error is None else getattr(error, "strerror", None) or str(error)
+    if error is None:
+        return "", None
+    said = getattr(error, "strerror", None) or str(error)
+    wrapped = re.search(r"os error (\d+)", said)
+    return said, int(wrapped[1]) if wrapped else getattr(error, "errno", None)
 
 
-def _cannot_write(path: Path, reason: str) -> str:
+def _cannot_write(path: Path, reason: str, number: int | None) -> str:
     return (
-        f"cannot write {path}: {reason}. Free space or choose another --out; what was finished before is kept, and the "
-        "same command goes on from there."
+        f"cannot write {path}: {reason}. {advice(number)}; what was finished before is kept, and the same command goes "
+        "on from there."
     )
+
+
+def is_unnameable(error: BaseException) -> bool:
+    """Whether writing failed for the name of the file alone, so that others can be written."""
+    return _system_error(error.__cause__ or error)[1] in UNNAMEABLE
+
+
+def advice(number: int | None) -> str:
+    """What to do about an error of the operating system while writing."""
+    if number in FULL or number is None:  # without a number: less was written than there was
+        return "Free space or choose another --out"
+    if number in FORBIDDEN:
+        return "Change its permissions or choose another --out"
+    if number in UNNAMEABLE:
+        return "Give the image a shorter, plainer name or choose an --out on another disk"
+    return "Mend that or choose another --out"
 
 
 def write_json(path: Path, content: Any) -> None:  # noqa: ANN401

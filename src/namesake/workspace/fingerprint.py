@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from namesake.images.identity import identify
 from namesake.records import Artifact, Images
 from namesake.workspace.manifest import read_manifest
 
@@ -14,33 +15,51 @@ EXECUTION = frozenset({"device", "workers", "threads", "engine"})
 """Options that say how a stage is computed, not what: they may change between two runs of the same command."""
 
 
-def describe(value: Any) -> Any:  # noqa: ANN401
+def describe(value: Any, *, by_size: bool = False) -> Any:  # noqa: ANN401
     """JSON form of an input or option, equal exactly when the value means the same to a stage.
 
     An artifact is its manifest's key, so what lies behind it counts and where it lies does not; a folder of images is
-    its ids and file sizes.
+    its ids and what the files hold.
+
+    Args:
+        value: An artifact, images, a configuration, or what JSON can hold.
+        by_size: Describe images by their files' sizes, as earlier versions did.
     """
     if isinstance(value, Artifact):
         manifest = read_manifest(value.folder)
-        return {"artifact": manifest["key"] if manifest else str(value.folder)}
+        return {"artifact": manifest.get("artifact", manifest["key"]) if manifest else str(value.folder)}
+    if isinstance(value, Images) and by_size:
+        return {"images": digest([[each, _size(value.path(each))] for each in value.ids]), "count": len(value.ids)}
     if isinstance(value, Images):
-        listing = [[image_id, _size(value.path(image_id))] for image_id in value.ids]
+        listing = [[image_id, known.digest] for image_id, known in identify(value).items()]
         return {"images": digest(listing), "count": len(value.ids)}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): describe(item) for key, item in value.items() if key not in EXECUTION}
+        return {str(key): describe(item, by_size=by_size) for key, item in value.items() if key not in EXECUTION}
     if isinstance(value, (list, tuple)):
-        return [describe(item) for item in value]
+        return [describe(item, by_size=by_size) for item in value]
     return str(value) if isinstance(value, Path) else value
 
 
 def _size(path: Path) -> int:
-    """Bytes of a file; of a path that leads through a file (a tar, a table), those of that file."""
+    """Bytes of a file, 0 of none; of a path that leads through a file (a tar, a table), those of that file."""
     try:
         return path.stat().st_size
     except NotADirectoryError:
         return _size(path.parent)
+    except OSError:
+        return 0
+
+
+def only_images_differ(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether two stages are the same but for what lies in their folders of images."""
+
+    def without(inputs: Any) -> Any:  # noqa: ANN401
+        return [each if not isinstance(each, Mapping) or "images" not in each else "images" for each in inputs or ()]
+
+    same = all(found.get(part) == wanted[part] for part in ("function", "config"))
+    return same and without(found.get("inputs")) == without(wanted["inputs"])
 
 
 def digest(value: Any) -> str:  # noqa: ANN401

@@ -9,11 +9,14 @@ from types import TracebackType
 from typing import Any
 
 from namesake.errors import WorkspaceError
+from namesake.images.identity import Known, recall
 from namesake.locks import hold, release
 from namesake.processes import alone, joining, launched
 from namesake.progress import note
+from namesake.records import Images
 from namesake.workspace.atomic import explain_writing, write_json
-from namesake.workspace.fingerprint import describe, difference, digest
+from namesake.workspace.fingerprint import describe, difference, digest, only_images_differ
+from namesake.workspace.inputs import by_path, changes, read_inputs, write_inputs
 from namesake.workspace.manifest import MANIFEST, STARTED, read_manifest, read_started, write_manifest
 from namesake.workspace.stage import Made, P, Stage
 
@@ -56,6 +59,7 @@ class Workspace:
         self.engine, self.append = engine, append
         self.stages: list[dict[str, Any]] = []
         self._reached = False
+        self._before: dict[str, Known] = {}
 
     def __enter__(self) -> "Workspace":
         if launched()[0]:
@@ -63,6 +67,8 @@ class Workspace:
         _refuse_foreign(self.folder)
         self._lock = hold(self.folder / LOCK)
         _delete_unfinished(self.folder.glob(UNFINISHED))
+        _, self._before = read_inputs(self.folder)
+        recall(self._before)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
@@ -88,7 +94,10 @@ class Workspace:
         key, start = digest(wanted), time.monotonic()
         if launched()[0]:
             return _follow(lambda: stage.make(out, *inputs, **given), stage, out, key)
-        reused = self._is_done(out, key, wanted, grows=stage.grows) or self._borrow(out, name, key)
+        pictures = [each for each in inputs if isinstance(each, Images)]
+        _adopt(out, key, wanted, inputs)
+        reused = self._is_done(out, key, wanted, pictures, grows=stage.grows) or self._borrow(out, name, key)
+        self._record(pictures)
         if reused:
             made = stage.opens(out)
         else:
@@ -103,7 +112,18 @@ class Workspace:
         note(f"{name}: {'reused' if reused else f'{seconds:.1f} s'}  {_counts_line(made.counts)}".rstrip())
         return made
 
-    def _is_done(self, out: Path, key: str, wanted: Mapping[str, Any], *, grows: bool) -> bool:
+    def _record(self, pictures: Iterable[Images]) -> None:
+        """Keep what the images are now, for the next time."""
+        now = {path: known for images in pictures for path, known in by_path(images).items()}
+        homes = tuple(f"{images.folder}/" for images in pictures)
+        _, written = read_inputs(self.folder)
+        kept = {path: known for path, known in written.items() if not path.startswith(homes)}
+        if now and written != kept | now:
+            write_inputs(self.folder, kept | now)
+
+    def _is_done(
+        self, out: Path, key: str, wanted: Mapping[str, Any], pictures: Iterable[Images], *, grows: bool
+    ) -> bool:
         """Whether `out` holds the finished stage; makes room when it holds another one that may be replaced."""
         manifest = read_manifest(out)
         if manifest is not None and manifest["key"] == key:
@@ -113,12 +133,14 @@ class Workspace:
         begun = manifest or read_started(out)
         if begun is None or begun["key"] == key:
             return False
-        if self.append and grows and all(begun.get(part) == wanted[part] for part in ("function", "config")):
+        images_only = only_images_differ(begun, wanted)
+        if (self.append or self.overwrite) and grows and images_only:
             (out / MANIFEST).unlink(missing_ok=True)
             return False
         if not self.overwrite and not self.append:
+            differs = images_only and "; ".join(filter(None, (changes(self._before, each) for each in pictures)))
             raise WorkspaceError(
-                f"{out} holds the same stage from other inputs or options: {difference(begun, wanted)}. "
+                f"{out} holds the same stage from other inputs or options: {differs or difference(begun, wanted)}. "
                 "Use --overwrite to replace it, or another --out to keep both."
             )
         shutil.rmtree(out)
@@ -147,6 +169,15 @@ def _follow(join: Callable[[], Made], stage: Stage[P, Made], out: Path, key: str
             joined = True
         time.sleep(POLL_SECONDS)
     return stage.opens(out)
+
+
+def _adopt(out: Path, key: str, wanted: Mapping[str, Any], inputs: Any) -> None:  # noqa: ANN401
+    """Take a finished stage of an earlier version, which knew images by their files' sizes, for the same."""
+    manifest = read_manifest(out)
+    if manifest is None or manifest["key"] == key or wanted["inputs"] == describe(inputs, by_size=True):
+        return
+    if manifest["key"] == digest({**wanted, "inputs": describe(inputs, by_size=True)}):
+        write_json(out / MANIFEST, {**manifest, "key": key, "artifact": manifest["key"], "inputs": wanted["inputs"]})
 
 
 def _refuse_foreign(folder: Path) -> None:

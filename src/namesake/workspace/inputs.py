@@ -1,0 +1,67 @@
+"""Images in, the table of what they were when a result was made of them out, and back: `inputs.parquet`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from namesake.images.identity import Known, identify
+from namesake.records import Images
+from namesake.workspace.atomic import write_atomically
+
+INPUTS = "inputs.parquet"
+COLUMNS = ("path", *Known._fields)
+HOME = b"namesake.folder"
+SHOWN = 3
+
+
+def read_inputs(folder: Path) -> tuple[str, dict[str, Known]]:
+    """The folder that images lay in, "" where there were several, and what was known of each image, by path.
+
+    Nothing is known where no readable table lies there.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(folder / INPUTS, columns=list(COLUMNS), partitioning=None)
+        home = (table.schema.metadata or {}).get(HOME, b"").decode()
+        columns = table.to_pydict()
+    except (OSError, ValueError, KeyError, pa.ArrowException):
+        return "", {}
+    return home, {path: Known(*rest) for path, *rest in zip(*(columns[name] for name in COLUMNS), strict=True)}
+
+
+def write_inputs(folder: Path, known: Mapping[str, Known], *, home: str = "") -> None:
+    """Write what is known of images, by path, and the folder that they lie in, where that is one."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = [(path, *each) for path, each in sorted(known.items())]
+    types = (pa.string(), pa.int64(), pa.int64(), pa.int64(), pa.string())
+    columns = {
+        name: pa.array([row[place] for row in rows], kind)
+        for place, (name, kind) in enumerate(zip(COLUMNS, types, strict=True))
+    }
+    with write_atomically(folder / INPUTS) as unfinished:
+        pq.write_table(pa.table(columns).replace_schema_metadata({HOME: home}), unfinished)
+
+
+def by_path(images: Images) -> dict[str, Known]:
+    """What is known of images now, by path."""
+    return {str(images.path(image_id)): each for image_id, each in identify(images).items()}
+
+
+def changes(before: Mapping[str, Known], images: Images) -> str:
+    """How images differ from what they were, for a person; "" where nothing is known of before, or nothing differs."""
+    now, home = by_path(images), f"{images.folder}/"
+    old = {path: each for path, each in before.items() if path.startswith(home)}
+    groups = {
+        "changed": [path for path in now if path in old and old[path].digest != now[path].digest],
+        "new": [path for path in now if path not in old],
+        "gone": [path for path in old if path not in now],
+    }
+    said = [
+        f"{len(paths)} {what} ({', '.join(path.removeprefix(home) for path in paths[:SHOWN])})"
+        for what, paths in groups.items()
+        if paths
+    ]
+    return f"of its images {', '.join(said)}" if old and said else ""
