@@ -31,7 +31,7 @@ GDAL_NO_DATA = 42113
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 Picture = str | Path | bytes | Image.Image | Shaped[ndarray, "..."]
 """Whatever `as_image` takes."""
-HEIF_ADVICE = "pip install 'namesake[heif]' reads .heic and .avif"
+HEIF_ADVICE = "pip install 'namesake-masks[heif]' reads .heic and .avif"
 
 
 @cache
