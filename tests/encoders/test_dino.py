@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,8 @@ from transformers import AutoModel
 
 from namesake.encoders import load_dino
 from namesake.encoders.loading import quiet
+from namesake.encoders.preprocess import IMAGENET
+from namesake.encoders.vit import build_vit, to_official, vit_config
 from namesake.errors import ConfigError, ImagesError, WeightsError
 from namesake.shapes import ImageArray
 
@@ -102,5 +105,31 @@ def test_half_precision(tiny: Tiny) -> None:
 
 
 def test_not_a_dino(tiny: Tiny) -> None:
-    with pytest.raises(WeightsError, match="expected a model of type dinov2 or .* found 'clip'"):
+    with pytest.raises(WeightsError, match="expected a model of type deit or .* found 'clip'"):
         load_dino(str(tiny("clip")), device="cpu")
+
+
+@pytest.mark.parametrize("kind", ["vit", "deit"])
+def test_official_file__as_the_folder_of_the_same_weights(kind: str, tmp_path: Path) -> None:
+    """As ReCo's `deit_s_sin_dist.pth`: a distilled DeiT in timm's names under "model", with heads that are not used."""
+    torch.manual_seed(0)
+    network = build_vit(vit_config(dim=64, depth=2, heads=1, mlp=48, patch=8, image_size=32) | {"model_type": kind})
+    network.save_pretrained(tmp_path / "folder")
+    entries = {"do_resize": False, "image_mean": IMAGENET.mean, "image_std": IMAGENET.std, "size": 32}
+    (tmp_path / "folder" / "preprocessor_config.json").write_text(json.dumps(entries))
+    heads = {f"{head}.weight": torch.zeros(10, 64) for head in ("head", "head_dist")}
+    torch.save({"model": to_official(network.state_dict()) | heads}, tmp_path / "official.pth")
+    x = torch.randn(1, 3, 32, 48, generator=torch.Generator().manual_seed(0))
+    wanted = load_dino(str(tmp_path / "folder"), device="cpu")
+    found = load_dino(str(tmp_path / "official.pth"), device="cpu")
+    torch.testing.assert_close(found.patch_features(x), wanted.patch_features(x), atol=1e-6, rtol=0)
+    tokens = network.eval()(pixel_values=x, interpolate_pos_encoding=True).last_hidden_state
+    first = 2 if kind == "deit" else 1
+    torch.testing.assert_close(found.patch_features(x)[0, 0, 0], tokens[0, first].detach(), atol=1e-6, rtol=0)
+    assert (found.preprocessing, found.card.licence) == (IMAGENET, "unknown")
+
+
+def test_official_file__not_a_vit(tmp_path: Path) -> None:
+    torch.save({"model": {"conv1.weight": torch.zeros(3)}}, tmp_path / "resnet.pth")
+    with pytest.raises(WeightsError, match="expected the official weights of a ViT or DeiT"):
+        load_dino(str(tmp_path / "resnet.pth"), device="cpu")

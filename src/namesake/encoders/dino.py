@@ -1,6 +1,7 @@
 """Images in, one self-supervised vector a patch out (DINO, DINOv2, with or without registers); knows no names."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, final
 
 import torch
@@ -9,14 +10,21 @@ from torch import Tensor
 from namesake.encoders.cards import read_card
 from namesake.encoders.devices import Precision, arithmetic, pick_device
 from namesake.encoders.loading import load_network, model_type
-from namesake.encoders.preprocess import Preprocessing, read_preprocessing
+from namesake.encoders.preprocess import IMAGENET, Preprocessing, read_preprocessing
 from namesake.encoders.sources import fetch
+from namesake.encoders.vit import RESIZES_POSITIONS, vit_from_official
+from namesake.encoders.weights import read_state
 from namesake.errors import ConfigError
 from namesake.records import ModelCard
 from namesake.shapes import ImageArray
 from namesake.tensors import ImageBatch, PatchFeatures
 
-CLASSES = {"vit": "ViTModel", "dinov2": "Dinov2Model", "dinov2_with_registers": "Dinov2WithRegistersModel"}
+CLASSES = {
+    "vit": "ViTModel",
+    "deit": "DeiTModel",
+    "dinov2": "Dinov2Model",
+    "dinov2_with_registers": "Dinov2WithRegistersModel",
+}
 
 
 @final
@@ -104,7 +112,7 @@ class Dino:
         return tokens[:, -rows * columns :].float().reshape(len(x), rows, columns, self.dim)
 
     def _tokens(self, x: ImageBatch, *, block: int | None) -> Tensor:
-        options = {"interpolate_pos_encoding": True} if self.vit.config.model_type == "vit" else {}
+        options = {"interpolate_pos_encoding": True} if self.vit.config.model_type in RESIZES_POSITIONS else {}
         output = self.vit(pixel_values=x.to(self.device), output_hidden_states=block is not None, **options)
         if block is None:
             tokens: Tensor = output.last_hidden_state
@@ -114,10 +122,11 @@ class Dino:
 
 
 def load_dino(source: str, *, device: str = "auto", precision: Precision = "no") -> Dino:
-    """Load DINO or DINOv2 with its own normalisation.
+    """Load DINO, DINOv2 or a distilled DeiT with its own normalisation.
 
     Args:
-        source: Hub id, folder, or `embedded:dino`.
+        source: Hub id, folder, or `embedded:dino`; or an official checkpoint file of DINO's ViT or of DeiT, such as
+            ReCo's `deit_s_sin_dist.pth`, which is normalised as ImageNet's networks are.
         device: "auto", "cpu" or "cuda".
         precision: "no" for float32, or autocast to "bf16" or "fp16".
 
@@ -126,11 +135,15 @@ def load_dino(source: str, *, device: str = "auto", precision: Precision = "no")
         ConfigError: The device is not there.
     """
     where = pick_device(device)
+    if Path(source).is_file():
+        card = ModelCard(Path(source).name, source)
+        vit = vit_from_official(read_state(source))
+        return Dino(vit, preprocessing=IMAGENET, card=card, device=where, precision=precision)
     folder = fetch(source, kind="dino")
     kind = model_type(folder, source=source, expected=CLASSES)
     import transformers
 
-    options = {"add_pooling_layer": False} if kind == "vit" else {}
+    options = {"add_pooling_layer": False} if kind in RESIZES_POSITIONS else {}
     vit = load_network(getattr(transformers, CLASSES[kind]), folder, source=source, options=options)
     return Dino(
         vit,

@@ -10,11 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from namesake.encoders.weights import fill
+from namesake.errors import WeightsError
 from namesake.tensors import ImageBatch, PatchFeatures
 
 # Official DINO (timm) names against those of transformers' ViTModel; `qkv` is three layers there.
 _OUTSIDE_BLOCKS = {
     "cls_token": "embeddings.cls_token",
+    "dist_token": "embeddings.distillation_token",
     "pos_embed": "embeddings.position_embeddings",
     "patch_embed.proj.": "embeddings.patch_embeddings.projection.",
     "norm.": "layernorm.",
@@ -26,6 +29,8 @@ _INSIDE_BLOCK = {
     "mlp.fc1.": "mlp.fc1.",
     "mlp.fc2.": "mlp.fc2.",
 }
+RESIZES_POSITIONS = {"vit", "deit"}
+"""Model types of transformers that resize position embeddings when they are told to; others always do."""
 _QKV = ("attention.q_proj.", "attention.k_proj.", "attention.v_proj.")
 
 
@@ -74,7 +79,7 @@ def build_vit(config: Mapping[str, Any]) -> nn.Module:
 
     options = dict(config)
     kind = options.pop("model_type")
-    extra = {"add_pooling_layer": False} if kind == "vit" else {}
+    extra = {"add_pooling_layer": False} if kind in RESIZES_POSITIONS else {}
     model: nn.Module = AutoModel.from_config(AutoConfig.for_model(kind, **options), **extra)
     return model.float()
 
@@ -99,7 +104,7 @@ def patch_tokens(vit: nn.Module, x: ImageBatch) -> PatchFeatures:
         x: Normalised images whose sides are multiples of the patch.
     """
     rows, columns = x.shape[-2] // patch_size(vit), x.shape[-1] // patch_size(vit)
-    extra = {"interpolate_pos_encoding": True} if _config(vit).model_type == "vit" else {}
+    extra = {"interpolate_pos_encoding": True} if _config(vit).model_type in RESIZES_POSITIONS else {}
     tokens: Tensor = vit(pixel_values=x, **extra).last_hidden_state
     patches = tokens[:, tokens.shape[1] - rows * columns :]
     return patches.reshape(x.shape[0], rows, columns, -1)
@@ -108,6 +113,32 @@ def patch_tokens(vit: nn.Module, x: ImageBatch) -> PatchFeatures:
 def patch_size(vit: nn.Module) -> int:
     """Side of a patch in pixels."""
     return int(_config(vit).patch_size)
+
+
+def vit_from_official(state: Mapping[str, Tensor]) -> nn.Module:
+    """A ViT, or distilled DeiT, with the weights of an official checkpoint; its classification heads are left out.
+
+    Sizes are read from the weights: 64 channels a head, square images. A distillation token makes it a DeiT.
+
+    Args:
+        state: DINO's or DeiT's official keys.
+
+    Raises:
+        WeightsError: A key is missing, extra or of another shape.
+    """
+    body = {key: value.float() for key, value in state.items() if not key.startswith(("head.", "head_dist."))}
+    try:
+        dim, _, patch, _ = body["patch_embed.proj.weight"].shape
+        places, mlp = body["pos_embed"].shape[1], body["blocks.0.mlp.fc1.weight"].shape[0]
+    except (KeyError, ValueError, IndexError) as error:
+        raise WeightsError(f"expected the official weights of a ViT or DeiT, found no {error}.") from error
+    extra = 2 if "dist_token" in body else 1
+    depth = len({key.split(".")[1] for key in body if key.startswith("blocks.")})
+    side = patch * round((places - extra) ** 0.5)
+    config = vit_config(dim=dim, depth=depth, heads=max(1, dim // 64), mlp=mlp, patch=patch, image_size=side)
+    vit = build_vit(config | {"model_type": "deit" if extra == 2 else "vit"})
+    fill(vit, from_official(body), what="the checkpoint")
+    return vit.eval()
 
 
 def from_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
