@@ -3,7 +3,7 @@ import pytest
 from namesake.encoders.presets import EMBEDDED, KNOWN, PRESETS, embedded_notice
 
 
-@pytest.mark.parametrize("name", ["paper", "modern"])
+@pytest.mark.parametrize("name", ["paper", "laptop", "modern"])
 def test_every_published_source_is_known(name: str) -> None:
     for part, source in vars(PRESETS[name]).items():
         if source is not None:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from namesake.encoders import AutomaticConfig, load_sam
-from namesake.masks.proposals import SaliencyProposals, draws_saliency, load_masks_from
+from namesake.masks.proposals import ClusterProposals, SaliencyProposals, draws_saliency, load_masks_from
 
 EVERYTHING = AutomaticConfig(points_per_side=4, predicted_iou=-9, stability=0.01, duplicate_overlap=0.999)
 
@@ -68,3 +68,47 @@ def test_saliency__no_query_is_sure() -> None:
 )
 def test_draws_saliency__by_name(source: str, wanted: bool) -> None:
     assert draws_saliency(source) == wanted
+
+
+@pytest.fixture
+def clusters() -> ClusterProposals:
+    """Cuts into 2, 3, 4, 6 and 8 parts of a picture of 24 columns: all vertical stripes."""
+    stripes = [
+        [(start * 24 // count, (start + 1) * 24 // count) for start in range(count)] for count in (2, 3, 4, 6, 8)
+    ]
+    masks = np.zeros((23, 4, 24), dtype=bool)
+    for mask, (first, last) in zip(masks, [one for cut in stripes for one in cut], strict=True):
+        mask[:, first:last] = True
+    return ClusterProposals(masks, AutomaticConfig(duplicate_overlap=0.9))
+
+
+def test_clusters__cover_the_picture_each_once_and_small_ones_are_left_out(clusters: ClusterProposals) -> None:
+    found = clusters.all()
+    assert len({mask.tobytes() for mask in found.masks}) == len(found.masks) == 23
+    assert (np.diff(found.scores) <= 0).all()
+    large = ClusterProposals(clusters.masks, AutomaticConfig(duplicate_overlap=0.9, smallest_share=0.3)).all()
+    assert sorted(mask.mean() for mask in large.masks) == pytest.approx([1 / 3] * 3 + [1 / 2] * 2)
+
+
+def test_clusters__equal_masks_are_taken_once(clusters: ClusterProposals) -> None:
+    doubled = ClusterProposals(clusters.masks[[0, 1] * 11 + [0]], AutomaticConfig(duplicate_overlap=0.9)).all()
+    assert len(doubled.masks) == 2
+
+
+def test_clusters__the_mask_with_the_most_points(clusters: ClusterProposals) -> None:
+    found = clusters.at_points(
+        np.array([[[0.0, 0.0], [5.0, 2.0], [11.0, 3.0]], [[99.0, -1.0], [23.0, 1.0], [21.0, 2.0]]])
+    )
+    assert found.masks[0, 0, :12].all()
+    assert not found.masks[0, 0, 12:].any()
+    assert found.masks[1, 0, 21:].all()
+
+
+def test_clusters__of_a_dino_without_any_human_mask(tiny_dino: Path, draw) -> None:
+    source = load_masks_from(str(tiny_dino), EVERYTHING, device="cpu")
+    seen = source.look(draw(40, 56, seed=2))
+    assert seen.masks.shape == (23, 40, 56)
+    assert seen.all().masks.any(axis=0).mean() > 0.95
+    assert source.card.tier == "S"
+    again = source.look(draw(40, 56, seed=2))
+    np.testing.assert_array_equal(seen.masks, again.masks)

@@ -5,17 +5,20 @@ from pathlib import Path
 import pytest
 import torch
 
-from namesake.encoders import load_clip
+from namesake.encoders import load_clip, load_dino
 from namesake.encoders.preprocess import IMAGENET
+from namesake.encoders.vit import config_of
 from namesake.networks import DeepLab
+from namesake.networks.frozen import FrozenDecoderConfig, FrozenSegmenter
 from namesake.networks.zutis import QuerySegmenterConfig, query_segmenter_from
 from namesake.records import ModelCard, Names
 from namesake.segmenter import Segmenter, Settings
+from namesake.segmenter import frozen as frozen_kind
 from namesake.segmenter import query as query_kind
 from namesake.segmenter.deeplab import KIND, ClosedSet, architecture_of
 from namesake.segmenter.query import Certainty, OpenVocabulary
 from namesake.segmenter.words import TextSide
-from tiny_models import TINY_DEEPLAB, write_clip, write_dino, write_sam
+from tiny_models import TINY_DEEPLAB, randomise, write_clip, write_dino, write_sam
 
 
 @pytest.fixture
@@ -73,3 +76,21 @@ def query(tiny_clip: Path) -> Segmenter:
     )
     facts = query_kind.architecture_of(predictor, clip=str(tiny_clip), prompts="bare")
     return Segmenter(predictor, Settings(query_kind.KIND, PETS, architecture=facts, models=(clip.card,)))
+
+
+@pytest.fixture(params=["vit", "dinov2", "dinov2_with_registers"])
+def frozen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, names: Names) -> Segmenter:
+    """A frozen encoder of each kind, with a decoder of random weights."""
+    encoder = load_dino(str(write_dino(tmp_path_factory.mktemp("frozen") / "dino", request.param)), device="cpu")
+    network = FrozenSegmenter(3, encoder=config_of(encoder.vit), decoder=FrozenDecoderConfig(hidden=8, layers=1))
+    randomise(network.decoder, seed=2)
+    network.encoder.load_state_dict(encoder.vit.state_dict())
+    settings = Settings(
+        frozen_kind.KIND,
+        names,
+        architecture=frozen_kind.architecture_of(network),
+        longer_side=64,
+        models=(encoder.card,),
+    )
+    predictor = frozen_kind.FrozenClosedSet(network, preprocessing=IMAGENET, device=torch.device("cpu"))
+    return Segmenter(predictor, settings)

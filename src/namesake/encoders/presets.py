@@ -79,6 +79,14 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             sam="facebook/sam-vit-huge",
             dino="facebook/dinov2-large",
         ),
+        "laptop": Preset(
+            clip="openai/clip-vit-base-patch16",
+            clip_dense="openai/clip-vit-base-patch16",
+            saliency=None,
+            backbone="facebook/dinov2-small",
+            sam="facebook/dino-vits16",
+            dino="facebook/dinov2-small",
+        ),
         "modern": Preset(
             clip="google/siglip2-large-patch16-384",
             clip_dense="google/siglip2-base-patch16-512",
@@ -90,7 +98,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
     }
 )
 
-MODERN = PRESETS["modern"]
+LAPTOP, MODERN = PRESETS["laptop"], PRESETS["modern"]
 
 
 def _files(weights: str, size: int, *, tokenizer: int = 0) -> dict[str, int]:
@@ -150,6 +158,12 @@ KNOWN: Mapping[str, KnownModel] = MappingProxyType(
             kind="dino",
             licence="Apache-2.0",
             files=_files("pytorch_model.bin", 86_700_000),
+        ),
+        "facebook/dinov2-small": KnownModel(
+            name="DINOv2 ViT-S/14",
+            kind="dino",
+            licence="Apache-2.0",
+            files=_files("model.safetensors", 88_200_000),
         ),
         "facebook/dinov2-base": KnownModel(
             name="DINOv2 ViT-B/14",

@@ -3,12 +3,14 @@
 It knows nothing of images on disk, of preprocessing, or of what the features are for.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from namesake.encoders.weights import fill
 from namesake.errors import WeightsError
@@ -108,6 +110,26 @@ def patch_tokens(vit: nn.Module, x: ImageBatch) -> PatchFeatures:
     tokens: Tensor = vit(pixel_values=x, **extra).last_hidden_state
     patches = tokens[:, tokens.shape[1] - rows * columns :]
     return patches.reshape(x.shape[0], rows, columns, -1)
+
+
+def always_interpolate(vit: nn.Module) -> None:
+    """Let a ViT or DINOv2 resize its position embeddings on every grid alike, which a graph for any size needs.
+
+    transformers takes them as they are on the grid that they are stored for; there the resizing changes nothing.
+    """
+    embeddings: Any = vit.embeddings
+    patch = patch_size(vit)
+
+    def resize(_tokens: Tensor, height: int, width: int) -> Tensor:
+        stored: Tensor = embeddings.position_embeddings
+        first, grid = stored[:, :1], stored[:, 1:]
+        side = math.isqrt(grid.shape[1])
+        grid = grid.reshape(1, side, side, -1).permute(0, 3, 1, 2)
+        size = (height // patch, width // patch)
+        fine = functional.interpolate(grid.float(), size=size, mode="bicubic", align_corners=False).to(stored)
+        return torch.cat((first, fine.permute(0, 2, 3, 1).flatten(1, 2)), dim=1)
+
+    embeddings.interpolate_pos_encoding = resize
 
 
 def patch_size(vit: nn.Module) -> int:

@@ -1,24 +1,31 @@
-"""An image in, class-agnostic masks out: at points, or all of them; from SAM, or from a saliency network. No names.
+"""An image in, class-agnostic masks out: at points, or all; from SAM, a saliency network or DINO's patches. No names.
 
-Both kinds answer the same two questions about an image that they have seen once, so what uses masks need not know who
-draws them. Masks of SAM are tier M; those of the saliency network, which no human mask had a part in, are tier S.
+All kinds answer the same two questions about an image that they have seen once, so what uses masks need not know who
+draws them. Masks of SAM are tier M; those of the others, which no human mask had a part in, are tier S.
 """
 
 from typing import Protocol, final
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 from torch import Tensor
 from torch.nn import functional
 
 from namesake.encoders import AutomaticConfig, Masks, Sam, SamView, load_sam
+from namesake.encoders.dino import Dino, load_dino
 from namesake.encoders.sources import find, kind_of_source
+from namesake.images.geometry import limit_longer_side
 from namesake.masks.detect import input_side, shrink
+from namesake.masks.spectral import candidate_masks
 from namesake.networks.selfmask import SelfMask, load_selfmask, read_saliency_card
 from namesake.records import ModelCard
 from namesake.shapes import ImageArray
+
+CLUSTERS = (2, 3, 4, 6, 8)
+CLUSTERED_SIDE = 512
+"""Longer side in pixels that images are shrunk to before their patches are clustered; SelfMask's voting has it."""
 
 
 class Proposals(Protocol):
@@ -137,12 +144,72 @@ class SaliencyProposals:
         return Masks(masks[kept], self.objectness[order][kept].astype(np.float32))
 
 
+@final
+class ClusterSource:
+    """Masks that are clusters of a self-supervised encoder's patches: things and stuff, one beside the other.
+
+    SelfMask, https://arxiv.org/abs/2203.12614, section 3.2, with more clusters: an image is cut into 2, 3, ... parts,
+    and every part is a mask.
+
+    Args:
+        encoder: DINO or DINOv2.
+        config: Its `duplicate_overlap` (here of the masks themselves) and `smallest_share` are heeded.
+    """
+
+    def __init__(self, encoder: Dino, config: AutomaticConfig) -> None:
+        self.encoder, self.config, self.card = encoder, config, encoder.card
+
+    @torch.inference_mode()
+    def look(self, image: ImageArray) -> "ClusterProposals":
+        """Run the encoder, and cluster its patches."""
+        small = limit_longer_side(image, side=CLUSTERED_SIDE)
+        x = self.encoder.preprocessing.fit_patches([small], patch=self.encoder.patch_size)
+        features = self.encoder.patch_features(x.to(self.encoder.device))
+        masks = candidate_masks(features, clusters=CLUSTERS)[0].float()[None]
+        fine = functional.interpolate(masks, size=image.shape[:2], mode="bilinear", align_corners=False)[0] > 0.5
+        return ClusterProposals(fine.cpu().numpy(), self.config)
+
+
+@final
+class ClusterProposals:
+    """The clusters of one image; how sure a mask is: its mean IoU with the most like one of another cut."""
+
+    def __init__(self, masks: Bool[ndarray, "n height width"], config: AutomaticConfig) -> None:
+        self.masks, self.config = masks, config
+        flat = masks.reshape(len(masks), -1).astype(np.float32)
+        common, areas = flat @ flat.T, flat.sum(axis=1)
+        self.overlap = common / np.maximum(areas[:, None] + areas - common, 1)
+        cut = np.repeat(np.arange(len(CLUSTERS)), CLUSTERS)
+        other = np.stack([self.overlap[:, cut == each].max(axis=1) for each in range(len(CLUSTERS))], axis=1)
+        other[np.arange(len(masks)), cut] = 0
+        self.scores = (other.sum(axis=1) / (len(CLUSTERS) - 1)).astype(np.float32)
+
+    def at_points(self, points: Float[ndarray, "prompts points 2"]) -> Masks:
+        """For each prompt the mask with most of its points; of equals the surest."""
+        height, width = self.masks.shape[1:]
+        columns = np.clip(points[..., 0].astype(int), 0, width - 1)
+        rows = np.clip(points[..., 1].astype(int), 0, height - 1)
+        within = self.masks[:, rows, columns].mean(axis=-1)  # mask, prompt
+        best = (within + self.scores[:, None] * 1e-3).argmax(axis=0)
+        return Masks(self.masks[best], self.scores[best])
+
+    def all(self) -> Masks:
+        """All masks, from the surest on, each once."""
+        kept: list[int] = []
+        shares = self.masks.mean(axis=(1, 2))
+        for i in np.argsort(-self.scores, kind="stable"):
+            large = shares[i] > 0 and shares[i] >= self.config.smallest_share
+            if large and (self.overlap[i, kept] <= self.config.duplicate_overlap).all():
+                kept.append(int(i))
+        return Masks(self.masks[kept], self.scores[kept])
+
+
 def load_masks_from(source: str, config: AutomaticConfig, *, device: str = "auto") -> MaskSource:
     """Load what draws masks.
 
     Args:
         source: SAM or SAM 2 (hub id, folder, `embedded:sam`), or a saliency network (file, folder,
-            `embedded:saliency`).
+            `embedded:saliency`), or DINO (its patches are clustered).
         config: How all masks of an image are found.
         device: "auto", "cpu" or "cuda".
 
@@ -151,6 +218,8 @@ def load_masks_from(source: str, config: AutomaticConfig, *, device: str = "auto
     """
     if draws_saliency(source):
         return SaliencySource(load_selfmask(source, device=device), read_saliency_card(source), config)
+    if kind_of_source(source) == "dino":
+        return ClusterSource(load_dino(source, device=device), config)
     return SamSource(load_sam(source, device=device), config)
 
 

@@ -66,6 +66,12 @@ MINI_REGIONS = RegionsConfig(
 """For the embedded world's small images. The embedded SAM expects less of its masks of things than the published one
 does, and blurs them: at 0.75 and a stability of 0.7, one thing in twenty keeps a mask (dev/LOG.md)."""
 
+LAPTOP_REGIONS = RegionsConfig(
+    clip="openai/clip-vit-base-patch16", masks="facebook/dino-vits16", side=672, overview=True
+)
+"""For two CPU cores: nine crops of CLIP's 224 pixels and the whole image vote; masks are clusters of DINO's patches,
+which cover things and stuff, instead of SAM's (tier S)."""
+
 
 class Regions(NamedTuple):
     """Masks of one image with a word each.

@@ -1,10 +1,11 @@
-"""Images and self-supervised encoders in, one voted spectral-cluster mask an image out; it knows no labels.
+"""Images or archives and self-supervised encoders in, one voted spectral-cluster mask an image out; no names.
 
 Shin, Albanie, Xie, "Unsupervised Salient Object Detection with Spectral Cluster Voting" (SelfMask), CVPRW 2022,
-https://arxiv.org/abs/2203.12614, sections 3.2 and 3.3: the masks that a saliency network is trained on.
+https://arxiv.org/abs/2203.12614, sections 3.2 and 3.3: the masks that a saliency network is trained on. Those of
+archives carry the archive's label, and are what names are learned from where no saliency network is at hand.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -15,17 +16,20 @@ from numpy import ndarray
 from torch import Tensor
 from torch.nn import functional
 
+from namesake.archives import unique_images
 from namesake.encoders.dense_resnet import SelfSupervised, load_self_supervised
 from namesake.engines import Part, Work, spread
 from namesake.errors import ConfigError, ImagesError
 from namesake.images import read_image, work_ahead
 from namesake.images.geometry import resize_labels, resize_longer_side
 from namesake.masks import rle
+from namesake.masks.bilateral import PUBLISHED
+from namesake.masks.detect import finish
 from namesake.masks.spectral import candidate_masks
 from namesake.masks.store import MaskWriter, count_masks, missing_shards, open_masks
 from namesake.masks.vote import vote
 from namesake.progress import track
-from namesake.records import Images, PseudoMask, PseudoMasks
+from namesake.records import Archives, Images, PseudoMask, PseudoMasks
 from namesake.shapes import ImageArray
 from namesake.workspace import stage
 
@@ -47,6 +51,7 @@ class VotingConfig:
         temperature: 0 for the published affinity (cosines scaled to 0..1), else exp((cosine - 1) / temperature).
         block: Features of this block, counted from 0 (negative: from the end).
         longer_side: Larger images are shrunk to this many pixels, and their masks brought back by nearest neighbour.
+        bilateral_solver: Draw the masks to the images' edges; SelfMask: no.
         batch_size: Images at once.
         shard_size: Images a shard of the result.
         seed: Of k-means.
@@ -58,6 +63,7 @@ class VotingConfig:
     temperature: float = 0.0
     block: int = -1
     longer_side: int = 512
+    bilateral_solver: bool = False
     batch_size: int = 16
     shard_size: int = 1000
     seed: int = 0
@@ -72,7 +78,7 @@ class _Read(NamedTuple):
 @stage("masks/voted", opens=open_masks, models=lambda config: config.encoders, shared=True)
 def voted_masks(
     out: Path,
-    images: Images,
+    images: Images | Archives,
     *,
     config: VotingConfig = VotingConfig(),
     device: str = "auto",
@@ -84,14 +90,14 @@ def voted_masks(
 
     Args:
         out: The stage's folder; finished shards in it are kept.
-        images: Unlabelled.
+        images: Unlabelled images, or archives, whose images are voted on once each.
         config: Encoders and clustering.
         device: "auto", "cpu" or "cuda".
         engine: "local", "ray" or "ray:N"; see `engines.spread`.
 
     Returns:
-        One mask an image, label 0, `score` the mean IoU of the winner with the other candidates; counts `masks`,
-        `empty`, `skipped`.
+        One mask an image, with the label that its archive gives it or 0, `score` the mean IoU of the winner with the
+        other candidates; counts `masks`, `empty`, `skipped`.
 
     Raises:
         ImagesError: Not one image can be read.
@@ -99,18 +105,20 @@ def voted_masks(
         ConfigError: An option is out of range.
     """
     _check(config)
+    labels = unique_images(images) if isinstance(images, Archives) else dict.fromkeys(images.ids, 0)
+    images, ids = images.images if isinstance(images, Archives) else images, tuple(labels)
     if engine != "local":
-        parts = missing_shards(out, images.ids, config.shard_size)
-        arguments = {"images": images, "config": config, "out": out, "device": device}
+        parts = missing_shards(out, ids, config.shard_size)
+        arguments = {"images": images, "labels": labels, "config": config, "out": out, "device": device}
         spread(engine, _open_worker, arguments, parts, what="voting")
     with MaskWriter(out, config.shard_size) as writer:
-        todo = writer.resume(images.ids)
+        todo = writer.resume(ids)
         encoders = [load_self_supervised(source, device=device) for source in config.encoders]
-        outcomes = _outcomes(encoders, images, todo, config)
-        _fill(writer, track(outcomes, what="voting", total=len(images), done=len(images) - len(todo)))
+        outcomes = _outcomes(encoders, images, todo, labels, config)
+        _fill(writer, track(outcomes, what="voting", total=len(ids), done=len(ids) - len(todo)))
     counts = count_masks(out)
     if not counts["masks"]:
-        raise ImagesError(f"none of the {len(images)} images in {images.folder} can be read.")
+        raise ImagesError(f"none of the {len(ids)} images in {images.folder} can be read.")
     return PseudoMasks(out, counts=counts, models=tuple(encoder.card for encoder in encoders))
 
 
@@ -122,13 +130,13 @@ def _fill(writer: MaskWriter, outcomes: Iterable[tuple[str, PseudoMask | ImagesE
             writer.skip(image_id, str(outcome))
 
 
-def _open_worker(images: Images, config: VotingConfig, out: Path, device: str) -> Work:
+def _open_worker(images: Images, labels: Mapping[str, int], config: VotingConfig, out: Path, device: str) -> Work:
     """What writes one shard after another, with the encoders in memory."""
     encoders = [load_self_supervised(source, device=device) for source in config.encoders]
 
     def work(part: Part) -> None:
         with MaskWriter(out, config.shard_size, only=part[0]) as writer:
-            _fill(writer, _outcomes(encoders, images, part[1], config))
+            _fill(writer, _outcomes(encoders, images, part[1], labels, config))
 
     return work
 
@@ -168,7 +176,11 @@ def _candidates(
 
 
 def _outcomes(
-    encoders: Sequence[SelfSupervised], images: Images, ids: Sequence[str], config: VotingConfig
+    encoders: Sequence[SelfSupervised],
+    images: Images,
+    ids: Sequence[str],
+    labels: Mapping[str, int],
+    config: VotingConfig,
 ) -> Iterator[tuple[str, PseudoMask | ImagesError]]:
     """Mask, or why there is none, of each image in order."""
 
@@ -182,11 +194,14 @@ def _outcomes(
         shard = ids[start : start + config.shard_size]
         for first in range(0, len(shard), WINDOW):
             window = [next(results) for _ in shard[first : first + WINDOW]]
-            yield from _vote_window(encoders, window, config)
+            yield from _vote_window(encoders, window, labels, config)
 
 
 def _vote_window(
-    encoders: Sequence[SelfSupervised], window: list[tuple[str, _Read | ImagesError]], config: VotingConfig
+    encoders: Sequence[SelfSupervised],
+    window: list[tuple[str, _Read | ImagesError]],
+    labels: Mapping[str, int],
+    config: VotingConfig,
 ) -> Iterator[tuple[str, PseudoMask | ImagesError]]:
     of_size: dict[tuple[int, ...], list[tuple[str, _Read]]] = {}
     for image_id, read in window:
@@ -198,8 +213,12 @@ def _vote_window(
         for some in (same[start : start + at_once] for start in range(0, len(same), at_once)):
             masks, scores = voted([read.image for _, read in some], encoders, config=config)
             for (image_id, read), mask, score in zip(some, masks, scores, strict=True):
-                whole = resize_labels(mask, height=read.height, width=read.width)
-                found[image_id] = PseudoMask(image_id, 0, float(score), read.height, read.width, rle.encode(whole))
+                if config.bilateral_solver:
+                    whole = finish(mask, read.image, solver=PUBLISHED, height=read.height, width=read.width)
+                else:
+                    whole = resize_labels(mask, height=read.height, width=read.width)
+                code, label = rle.encode(whole), labels[image_id]
+                found[image_id] = PseudoMask(image_id, label, float(score), read.height, read.width, code)
     yield from ((image_id, read if isinstance(read, ImagesError) else found[image_id]) for image_id, read in window)
 
 

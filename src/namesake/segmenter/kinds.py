@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from namesake.records import Names, Prediction
-from namesake.segmenter import aligned, deeplab, maskclip, query, reco, regions, saliency, saliency_clip
+from namesake.segmenter import aligned, deeplab, frozen, maskclip, query, reco, regions, saliency, saliency_clip
 from namesake.segmenter.settings import Settings
 from namesake.shapes import ImageArray
 
@@ -37,6 +37,7 @@ class TakesNames(Predictor, Protocol):
 KINDS: Mapping[str, Callable[[Settings, Path, torch.device], Predictor]] = {
     aligned.KIND: aligned.open_aligned,
     deeplab.KIND: deeplab.open_closed_set,
+    frozen.KIND: frozen.open_frozen,
     query.KIND: query.open_open_vocabulary,
     regions.REGIONS: regions.open_named_regions,
     reco.REFERENCE_MAPS: reco.open_reference_maps,

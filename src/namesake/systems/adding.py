@@ -14,12 +14,12 @@ from namesake.errors import WorkspaceError
 from namesake.masks.join import join_masks
 from namesake.progress import note
 from namesake.records import Archives, Names, PseudoMasks
-from namesake.workspace import Step
+from namesake.workspace import MANIFEST, Step
 
 Added = Sequence[tuple[Names, Step]]
 """Names that joined later, each part with the step that makes artifacts of its own."""
 
-EARLIER, JOINED, SEGMENTER = "earlier", "joined", "segmenter"
+EARLIER, FEATURES, JOINED, SEGMENTER = "earlier", "features", "joined", "segmenter"
 
 
 def parts_of(found: dict[str, Any], wanted: Names) -> list[Names]:
@@ -76,6 +76,7 @@ def make_room(folder: Path, found: dict[str, Any], parts: Sequence[Names]) -> No
     )
     try:
         shutil.rmtree(folder / JOINED, ignore_errors=True)
+        (folder / FEATURES / MANIFEST).unlink(missing_ok=True)  # those of earlier images are kept
         if (folder / SEGMENTER).exists():
             kept = folder / EARLIER / f"{before}-names"
             shutil.rmtree(kept, ignore_errors=True)

@@ -34,11 +34,11 @@ from typing import Literal
 from namesake.encoders.presets import MODERN
 from namesake.errors import ConfigError, unknown
 from namesake.masks.region_labels import label_regions, read_shown
-from namesake.masks.regions import MINI_REGIONS, RegionsConfig
+from namesake.masks.regions import LAPTOP_REGIONS, MINI_REGIONS, RegionsConfig
 from namesake.prediction.find import FindConfig
 from namesake.records import Images, Names
 from namesake.segmenter import SegmenterFolder, build_named_regions
-from namesake.training.alignment import MINI_ALIGNMENT, AlignmentTrainingConfig, train_alignment
+from namesake.training.alignment import LAPTOP_ALIGNMENT, MINI_ALIGNMENT, AlignmentTrainingConfig, train_alignment
 from namesake.workspace import Step, run_now
 
 
@@ -64,6 +64,7 @@ PRESETS: dict[str, Config] = {
         regions=RegionsConfig(clip=MODERN.clip, masks=MODERN.sam, side=1536, mlp=True),
         alignment=AlignmentTrainingConfig(encoder=MODERN.dino, clip=MODERN.clip),
     ),
+    "laptop": Config(regions=LAPTOP_REGIONS, alignment=LAPTOP_ALIGNMENT),
     "mini": Config(regions=MINI_REGIONS, alignment=MINI_ALIGNMENT),
 }
 

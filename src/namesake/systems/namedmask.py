@@ -22,22 +22,23 @@ from functools import partial
 
 from namesake.archives import ArchivesConfig, retrieve
 from namesake.archives.join import join_names
-from namesake.encoders.presets import MODERN
+from namesake.encoders.presets import LAPTOP, MODERN
 from namesake.index import adopt_embeddings, build_index
-from namesake.masks import SaliencyConfig, saliency_masks
+from namesake.masks import SaliencyConfig, VotingConfig, saliency_masks, voted_masks
 from namesake.masks.guided import GuideConfig, keep_named
 from namesake.masks.regions import MINI_REGIONS
 from namesake.masks.stuff import StuffConfig, check_stuff, redraw_stuff, stuff_among
 from namesake.records import Archives, Images, Index, Names, PseudoMasks
 from namesake.segmenter import SegmenterFolder
 from namesake.systems.adding import Added, label_parts
+from namesake.systems.closed_set import train_closed_set
 from namesake.training import (
     MINI_EXPERTS,
     MINI_TRAINING,
     ExpertsConfig,
+    FrozenTrainingConfig,
     TrainingConfig,
     relabel_with_experts,
-    train_segmenter,
 )
 from namesake.workspace import Step, run_now
 
@@ -54,10 +55,12 @@ class Config:
     """Step 3: SelfMask with 20 queries at a shorter side of 512, and the bilateral solver."""
     experts: ExpertsConfig = field(default_factory=ExpertsConfig)
     """Step 4: 5,000 updates of 8 images for each name; 0 updates leave the step out."""
-    training: TrainingConfig = field(default_factory=TrainingConfig)
-    """Step 5: 20,000 updates of 16 images."""
+    training: TrainingConfig | FrozenTrainingConfig = field(default_factory=TrainingConfig)
+    """Step 5: 20,000 updates of 16 images; or a light decoder on the features of a frozen encoder."""
     embeddings: str = ""
     """Folder of embeddings that clip-retrieval made of the images with `encoder`, instead of step 1 (LAION route)."""
+    voting: VotingConfig = field(default_factory=lambda: VotingConfig(encoders=()))
+    """Step 3 with masks voted from these encoders' features instead of a saliency network's; none: SelfMask (paper)."""
     guide: GuideConfig = field(default_factory=GuideConfig)
     """After step 3, keep of each mask only what the image's name explains; off without a CLIP (paper)."""
     stuff: StuffConfig = field(default_factory=StuffConfig)
@@ -74,6 +77,14 @@ PRESETS: dict[str, Config] = {
     ),
     # `saliency.network` may be a run of selfmask with the same preset, which starts from DINOv2
     "modern": Config(encoder=MODERN.clip, experts=ExpertsConfig(clip=MODERN.clip)),
+    # no GPU: a training of experts and a ResNet would take weeks
+    "laptop": Config(
+        encoder=LAPTOP.clip,
+        archives=ArchivesConfig(images_per_name=50),
+        voting=VotingConfig(bilateral_solver=True),
+        experts=ExpertsConfig(iterations=0),
+        training=FrozenTrainingConfig(),
+    ),
     "mini": Config(
         encoder="embedded:clip",
         archives=ArchivesConfig(images_per_name=50),
@@ -104,7 +115,7 @@ def namedmask(
     else:
         index = step(build_index, images, encoder=config.encoder, device=config.device)
     archives, masks = label_parts(partial(_label, index, config=config), names, step=step, added=added)
-    return step(train_segmenter, archives, masks, whole, config=config.training, device=config.device)
+    return train_closed_set(archives, masks, whole, config=config.training, step=step, device=config.device)
 
 
 def _label(
@@ -112,7 +123,10 @@ def _label(
 ) -> tuple[Archives, PseudoMasks]:
     """Steps 2 to 4."""
     archives = step(retrieve, index, names, *taken, config=config.archives, device=config.device)
-    masks = step(saliency_masks, archives, config=config.saliency, device=config.device)
+    if config.voting.encoders:
+        masks = step(voted_masks, archives, config=config.voting, device=config.device)
+    else:
+        masks = step(saliency_masks, archives, config=config.saliency, device=config.device)
     if config.guide.clip:
         masks = step(keep_named, masks, archives, config=config.guide, device=config.device)
     if config.experts.iterations:

@@ -24,15 +24,15 @@ from functools import partial
 
 from namesake.archives import ArchivesConfig, retrieve
 from namesake.archives.join import join_names
-from namesake.encoders.presets import MODERN
+from namesake.encoders.presets import LAPTOP, MODERN
 from namesake.index import build_index
-from namesake.masks import SaliencyConfig, saliency_masks
+from namesake.masks import SaliencyConfig, VotingConfig, saliency_masks, voted_masks
 from namesake.masks.regions import MINI_REGIONS
 from namesake.masks.stuff import StuffConfig, check_stuff, redraw_stuff, stuff_among
 from namesake.records import Archives, Images, Index, Names, PseudoMasks
 from namesake.segmenter import SegmenterFolder
 from namesake.systems.adding import Added, label_parts
-from namesake.training import MINI_QUERY_TRAINING, QueryTrainingConfig, train_query_segmenter
+from namesake.training import LAPTOP_QUERY_TRAINING, MINI_QUERY_TRAINING, QueryTrainingConfig, train_query_segmenter
 from namesake.workspace import Step, run_now
 
 
@@ -46,6 +46,8 @@ class Config:
     """Step 2: 500 images a name."""
     saliency: SaliencyConfig = field(default_factory=SaliencyConfig)
     """Step 3: SelfMask with 20 queries at a shorter side of 512, and the bilateral solver."""
+    voting: VotingConfig = field(default_factory=lambda: VotingConfig(encoders=()))
+    """Step 3 with masks voted from these encoders' features instead of a saliency network's; none: SelfMask (paper)."""
     training: QueryTrainingConfig = field(default_factory=QueryTrainingConfig)
     """Step 4: 20,000 updates of 8 images, from CLIP ViT-B/16."""
     stuff: StuffConfig = field(default_factory=StuffConfig)
@@ -59,6 +61,12 @@ PRESETS: dict[str, Config] = {
     "imagenet-s": Config(training=QueryTrainingConfig(iterations=80_000)),
     # the network itself starts from CLIP, whose form it has
     "modern": Config(encoder=MODERN.clip),
+    "laptop": Config(
+        encoder=LAPTOP.clip,
+        archives=ArchivesConfig(images_per_name=50),
+        voting=VotingConfig(bilateral_solver=True),
+        training=LAPTOP_QUERY_TRAINING,
+    ),
     "mini": Config(
         encoder="embedded:clip",
         archives=ArchivesConfig(images_per_name=50),
@@ -88,7 +96,10 @@ def _label(
 ) -> tuple[Archives, PseudoMasks]:
     """Steps 2 and 3."""
     archives = step(retrieve, index, names, *taken, config=config.archives, device=config.device)
-    masks = step(saliency_masks, archives, config=config.saliency, device=config.device)
+    if config.voting.encoders:
+        masks = step(voted_masks, archives, config=config.voting, device=config.device)
+    else:
+        masks = step(saliency_masks, archives, config=config.saliency, device=config.device)
     stuff = stuff_among(config.stuff, names)
     if stuff.names:
         masks = step(redraw_stuff, masks, archives, config=stuff, device=config.device)

@@ -111,6 +111,23 @@ patches hardly tell small things apart (mean IoU of things 7, of stuff 55), CLIP
 and 600 updates instead of 240,000 learn the words only if the patch-text term, 27 summands beside 1,100, counts more
 (things 1, stuff 2 at weight 1)."""
 
+LAPTOP_ALIGNMENT = AlignmentTrainingConfig(
+    encoder="facebook/dinov2-small",
+    clip="openai/clip-vit-base-patch16",
+    text_weight=50.0,
+    side=392,
+    iterations=400,
+    optimiser="adamw",
+    learning_rate=1e-3,
+    flip=0.5,
+    scale=4.0,
+    inference=AlignedInference(side=392),
+    workers=1,
+    checkpoint_every=50,
+)
+"""For two CPU cores, chosen by time, not by accuracy: DINOv2's smallest network at 28 x 28 patches, and the weights,
+scale and optimiser with which a short training learns the words of the embedded world."""
+
 
 @stage(
     "segmenter",

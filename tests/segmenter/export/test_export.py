@@ -44,6 +44,19 @@ def test_closed_set__float32(segmenter: Segmenter, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["onnx", "torch"])
+def test_frozen__the_encoder_travels_and_any_size_goes(frozen: Segmenter, tmp_path: Path, form: str) -> None:
+    made = export_segmenter(frozen, pictures((32, 32), (40, 56)), out=tmp_path, format=form)
+    assert made.check.max_difference < 1e-3
+    assert made.check.labels_agreement > 99.5
+    name, opened = OPEN[form]
+    (image,) = pictures((48, 24))
+    logits, labels = opened(tmp_path / name)(image.transpose(2, 0, 1)[None].copy())
+    assert logits.shape == (1, 3, 12, 6)
+    assert (labels[0] == frozen.segment(image).labels).mean() > 0.995
+    assert json.loads((tmp_path / "export.json").read_text())["resize_to_multiples_of"] == 8
+
+
+@pytest.mark.parametrize("form", ["onnx", "torch"])
 def test_open_vocabulary__other_names_are_an_input(query: Segmenter, tmp_path: Path, form: str) -> None:
     made = export_segmenter(query, pictures((40, 56), (80, 32)), out=tmp_path, format=form)
     assert made.check.max_difference < 1e-3

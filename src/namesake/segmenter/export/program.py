@@ -13,11 +13,14 @@ from torch.nn import functional
 from torch.nn.utils import parametrize
 
 from namesake.encoders import Preprocessing
+from namesake.encoders.vit import always_interpolate
 from namesake.errors import ConfigError
 from namesake.networks.deeplab import DeepLab
+from namesake.networks.frozen import FrozenSegmenter
 from namesake.networks.zutis import QuerySegmenter
 from namesake.segmenter.classify import compare
 from namesake.segmenter.deeplab import ClosedSet
+from namesake.segmenter.frozen import FrozenClosedSet
 from namesake.segmenter.query import FEWEST_PATCHES, OpenVocabulary
 from namesake.segmenter.segmenter import Segmenter
 
@@ -67,15 +70,16 @@ def program_of(segmenter: Segmenter, *, precision: Precision = "float32") -> Pro
     if precision not in PRECISIONS:
         raise ConfigError(f"precision is {precision!r}; expected one of {', '.join(PRECISIONS)}.")
     predictor = segmenter.predictor
-    if isinstance(predictor, ClosedSet):
+    if isinstance(predictor, ClosedSet | FrozenClosedSet):
         network = reduced(predictor.network, precision)
         names = ("background", *segmenter.names.names)
         closed = ClosedProgram(network, predictor.preprocessing, precision)
-        return Program(closed, ("image",), ("logits", "labels"), None, tuple(range(len(names))), names, 1, 1)
+        patch = network.patch if isinstance(network, FrozenSegmenter) else 1
+        return Program(closed, ("image",), ("logits", "labels"), None, tuple(range(len(names))), names, patch, patch)
     if not isinstance(predictor, OpenVocabulary):
         raise ConfigError(
             f"a segmenter of the kind {segmenter.kind!r} works with other people's encoders, which are not exported "
-            "with it; expected one of the kinds deeplab (namedmask) and query (zutis)."
+            "with it; expected one of the kinds deeplab and frozen (namedmask) and query (zutis)."
         )
     patch = predictor.network.config.encoder.patch
     temperature = predictor.certainty.temperature
@@ -97,11 +101,11 @@ class ClosedProgram(nn.Module):
 
     def __init__(self, network: nn.Module, preprocessing: Preprocessing, precision: Precision) -> None:
         super().__init__()
-        assert isinstance(network, DeepLab)  # noqa: S101
+        assert isinstance(network, DeepLab | FrozenSegmenter)  # noqa: S101
         self.network, self.pixels = network, _Pixels(preprocessing, precision)
 
     def forward(self, image: Image) -> tuple[Float[Tensor, "1 labels rows columns"], Labels]:
-        """Logits at stride 4, and the label of each pixel."""
+        """Logits of the network's own grid, and the label of each pixel."""
         logits = self.network.coarse(self.pixels(image)).float()
         return logits, _label(logits, image)
 
@@ -155,6 +159,8 @@ def _label(logits: Float[Tensor, "1 labels rows columns"], image: Image) -> Labe
 def reduced(network: nn.Module, precision: Precision) -> nn.Module:
     """A copy of a network on the CPU, for evaluation, in another precision."""
     copied = copy.deepcopy(network).cpu().eval().requires_grad_(False)
+    if isinstance(copied, FrozenSegmenter):
+        always_interpolate(copied.encoder)
     if precision == "float16":
         return copied.half()
     if precision == "int8":

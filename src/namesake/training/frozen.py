@@ -1,0 +1,172 @@
+"""Archives, their masks and kept features in; a trained closed-set segmenter with a frozen encoder out.
+
+What NamedMask learns, with the encoder left as it is: training takes minutes of a processor instead of hours of a GPU.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim import AdamW
+
+from namesake.config import check_limits
+from namesake.encoders.dino import load_dino
+from namesake.encoders.preprocess import Preprocessing
+from namesake.encoders.vit import config_of
+from namesake.errors import DataError
+from namesake.networks.frozen import FrozenDecoder, FrozenDecoderConfig, FrozenSegmenter
+from namesake.records import Archives, Names, PseudoMasks
+from namesake.segmenter import Segmenter, SegmenterFolder, Settings, open_segmenter
+from namesake.segmenter.frozen import KIND, FrozenClosedSet, architecture_of
+from namesake.shapes import not_sure
+from namesake.training.fit import fit, forget
+from namesake.training.losses import cross_entropy, poly
+from namesake.training.samples.archives import read_examples
+from namesake.training.samples.features import FeatureSample, FeatureSamples, FeaturesConfig, KeptFeatures
+from namesake.workspace import stage
+
+
+@dataclass(frozen=True)
+class FrozenTrainingConfig:
+    """How the decoder of a frozen encoder is trained; for ordinary machines, no paper has it."""
+
+    features: FeaturesConfig = field(default_factory=FeaturesConfig)
+    """The encoder, and the size that it sees images in."""
+    iterations: int = 600
+    """Updates."""
+    batch_size: int = 8
+    """Samples an update."""
+    window: int = 20
+    """Side of a sample in patches."""
+    copy_paste_max: int = 2
+    """Most images a sample, 1 for no copy-paste."""
+    flip: float = 0.5
+    """Chance that an image is mirrored."""
+    learning_rate: float = 1e-3
+    """Of AdamW."""
+    weight_decay: float = 0.01
+    """In AdamW."""
+    power: float = 0.9
+    """Of the polynomial decay."""
+    network: FrozenDecoderConfig = field(default_factory=FrozenDecoderConfig)
+    """Sizes of the decoder."""
+    seed: int = 0
+    """Of the samples and the decoder's first weights."""
+    workers: int = 1
+    """Processes that make samples."""
+    threads: int = 0
+    """Cores that share an operation on the CPU, 0 for all."""
+    checkpoint_every: int = 200
+    """Updates between two checkpoints."""
+
+
+@stage("segmenter", opens=open_segmenter, together=True, models=lambda config: (config.features.encoder,))
+def train_on_features(
+    out: Path,
+    archives: Archives,
+    masks: PseudoMasks,
+    kept: KeptFeatures,
+    names: Names,
+    *,
+    config: FrozenTrainingConfig = FrozenTrainingConfig(),  # noqa: B008
+    device: str = "auto",
+) -> SegmenterFolder:
+    """Train one segmenter for all names, on the features of archive images and their masks.
+
+    Args:
+        out: Folder of the segmenter; an interrupted training in it is continued.
+        archives: Images by name.
+        masks: At most one mask an image, at its original size.
+        kept: Features of the images, of the encoder that the configuration names.
+        names: What to segment, in the archives' label order.
+        config: How.
+        device: "auto", "cpu" or "cuda".
+
+    Returns:
+        The segmenter, with the counts `images`, `names` and `iterations`.
+
+    Raises:
+        DataError: No image of the archives has a mask, a label has no name, or features are missing.
+        WeightsError: The encoder is missing.
+        ConfigError: A value is out of range, or the loss is not finite.
+    """
+    _check(config)
+    examples = read_examples(archives, masks)
+    if examples.label.max() > len(names):
+        raise DataError(f"the archives have the label {examples.label.max()}, but there are {len(names)} names.")
+    encoder = load_dino(kept.encoder, device="cpu")
+    samples = FeatureSamples(
+        examples,
+        kept,
+        window=config.window,
+        copy_paste_max=config.copy_paste_max,
+        flip=config.flip,
+        ignore=not_sure(len(names)),
+        seed=config.seed,
+    )
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(config.seed)
+        decoder = FrozenDecoder(len(names) + 1, dim=encoder.dim, config=config.network)
+    fit(
+        decoder,
+        samples,
+        loss=cell_loss(not_sure(len(names))),
+        optimisers=[AdamW(decoder.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)],
+        iterations=config.iterations,
+        batch_size=config.batch_size,
+        out=out,
+        rate=poly(config.iterations, power=config.power),
+        seed=config.seed,
+        workers=config.workers,
+        threads=config.threads,
+        checkpoint_every=config.checkpoint_every,
+        device=device,
+        what="training the decoder",
+    )
+    network = FrozenSegmenter(len(names) + 1, encoder=config_of(encoder.vit), decoder=config.network)
+    network.encoder.load_state_dict(encoder.vit.state_dict())
+    network.decoder.load_state_dict(decoder.state_dict())
+    rule = Preprocessing(encoder.preprocessing.mean, encoder.preprocessing.std)
+    settings = Settings(
+        kind=KIND,
+        names=names,
+        architecture=architecture_of(network),
+        preprocessing=rule,
+        longer_side=kept.longer_side,
+        models=tuple(dict.fromkeys((*archives.models, *masks.models, encoder.card))),
+    )
+    where = next(decoder.parameters()).device
+    saved = Segmenter(FrozenClosedSet(network, preprocessing=rule, device=where), settings).save(out)
+    forget(out)
+    counts = {"images": len(examples.images), "names": len(names), "iterations": config.iterations}
+    return replace(saved, counts=counts)
+
+
+def cell_loss(ignore: int) -> Callable[[nn.Module, FeatureSample], dict[str, Tensor]]:
+    """The loss that `fit` minimises: cross-entropy of a batch of samples, on the grid of their labels."""
+
+    def loss(decoder: nn.Module, batch: FeatureSample) -> dict[str, Tensor]:
+        logits = decoder(batch.features.float())
+        fine = functional.interpolate(logits, size=batch.labels.shape[-2:], mode="bilinear", align_corners=False)
+        return {"loss": cross_entropy(fine, batch.labels, ignore=ignore)}
+
+    return loss
+
+
+def _check(config: FrozenTrainingConfig) -> None:
+    """Refuse values that would fail later, or not at all.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+    limits = {
+        "iterations": (config.iterations >= 1, "1 or more"),
+        "batch_size": (config.batch_size >= 1, "1 or more"),
+        "window": (config.window >= 1, "1 patch or more"),
+        "copy_paste_max": (config.copy_paste_max >= 1, "1 (no copy-paste) or more"),
+        "flip": (0 <= config.flip <= 1, "0 to 1"),
+    }
+    check_limits(config, limits, what="training")
