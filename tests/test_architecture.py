@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "namesake"
 ORDER = [
     {"shapes", "tensors", "errors"},
     {"progress", "records", "config", "processes", "locks", "workers", "documents"},
-    {"images"},
+    {"images", "notices"},
     {"workspace", "engines"},
     {"names"},
     {"encoders", "world"},

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
+from namesake import notices
 from namesake.config import paths
 from namesake.encoders.presets import EMBEDDED, KNOWN
 from namesake.errors import WeightsError
 from namesake.names import read_names
-from namesake.systems import SYSTEMS, configure, notices, run
+from namesake.systems import SYSTEMS, configure, run
 from namesake.systems.notices import have_models, models_by_option, models_of, say_before
 
 
@@ -27,7 +28,7 @@ def by_option(system: str, preset: str) -> dict[str, str]:
 @pytest.fixture
 def unsaid() -> None:
     """Nothing was said in this process yet."""
-    notices._once.cache_clear()
+    notices._said.clear()
 
 
 def test_embedded__those_in_use(unsaid, capsys):

@@ -23,6 +23,7 @@ from namesake.masks.store import lookup
 from namesake.names import read_names
 from namesake.prediction.draw import Picture
 from namesake.shapes import ImageArray
+from namesake.workspace import read_notices
 
 MASKS_A_PAGE, EXAMPLES = 24, 8
 NOTHING = "<p>This run has none.</p>"
@@ -36,6 +37,7 @@ class Browser:
         self.run = run
         names = run / "names.json"
         self.names = read_names(names).names if names.is_file() else ()
+        self.notices = read_notices(run)
         self.images = Path(str(read_json(run / "run.json").get("images", "")))
 
     def examples(self) -> list[ImageArray]:

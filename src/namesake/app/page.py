@@ -242,4 +242,10 @@ def _head(subjects: Sequence[Subject]) -> str:
     words = " beside ".join(escape(subject.title) for subject in subjects)
     open_ = [escape(subject.title) for subject in subjects if subject.viewer.takes_names]
     takes = f"Type any names for {' and '.join(open_)}. " if open_ else ""
-    return f"<h1>{words}</h1><p>{takes}Pictures stay on the machine that serves this page.</p>"
+    warned = "".join(
+        f"<li>{f'{escape(subject.title)}: ' if len(subjects) > 1 else ''}{escape(notice.text)}</li>"
+        for subject in subjects
+        for notice in subject.browser.notices
+    )
+    box = f'<aside class="notices"><b>Read this first</b><ul>{warned}</ul></aside>' if warned else ""
+    return f"<h1>{words}</h1><p>{takes}Pictures stay on the machine that serves this page.</p>{box}"

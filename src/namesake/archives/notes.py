@@ -9,7 +9,7 @@ from numpy import ndarray
 
 from namesake.archives.store import Entries
 from namesake.names.doubts import Doubts
-from namesake.progress import note
+from namesake.notices import caution
 from namesake.records import Names
 from namesake.workspace import write_json
 
@@ -94,13 +94,13 @@ def say(notes: Notes, names: Names, *, asked: int, images: int, contested: int, 
     """Say in a few lines on standard error what a person should look at before going on."""
     if notes.weak:
         best = ", ".join(f"{names.names[label - 1]} {notes.best[label - 1]:.3f}" for label in notes.weak[:SHOWN])
-        note(
+        caution(
             f"archives: the collection may hold no image of: {best}{_rest(notes.weak)} (best score; the median over "
             f"names is {np.nanmedian(notes.best):.3f}). Look at their contact sheets."
         )
     if notes.short:
         sizes = ", ".join(f"{names.names[label - 1]} {notes.sizes[label - 1]}" for label in notes.short[:SHOWN])
-        note(f"archives: fewer than {asked} images for: {sizes}{_rest(notes.short)}.")
+        caution(f"archives: fewer than {asked} images for: {sizes}{_rest(notes.short)}.")
     same = [
         (f"{names.names[a - 1]} / {names.names[b - 1]} ({shared})", a)
         for a, b, shared in notes.pairs
@@ -108,12 +108,12 @@ def say(notes: Notes, names: Names, *, asked: int, images: int, contested: int, 
     ]
     if same:
         pairs = ", ".join(text for text, _ in same[:SHOWN])
-        note(
+        caution(
             f"archives: nearly the same images (shared) for: {pairs}{_rest(tuple(a for _, a in same))}. "
             "Training cannot tell these names apart: make one the synonym of the other, or choose other words."
         )
     if contested > images / 2:
-        note(
+        caution(
             f"archives: {contested} of {images} images are listed by several names and treated by the rule {rule!r}; "
             "their labels may be wrong. Use fewer images per name, or contested='best'."
         )

@@ -17,7 +17,7 @@ from namesake.archives.store import Entries, open_archives, write_description, w
 from namesake.encoders import load_clip
 from namesake.errors import ConfigError, ImagesError
 from namesake.index import image_sizes, read_embeddings, top_k
-from namesake.names.doubts import NONSENSE, Doubts, find_doubts, say_doubts
+from namesake.names.doubts import Doubts, doubt
 from namesake.names.prompts import TEMPLATES, embed
 from namesake.records import Archives, Index, Names
 from namesake.workspace import stage
@@ -81,10 +81,9 @@ def retrieve(
         WeightsError: The encoder cannot be loaded.
     """
     clip = load_clip(index.encoder, device=device)
-    text, nonsense = embed(names, clip), clip.embed_names([NONSENSE], TEMPLATES)[0]
+    text = embed(names, clip)
     against = [clip.embed_names(words, TEMPLATES) for words in names.against]
-    doubts = find_doubts(names.names, text, nonsense=nonsense)
-    say_doubts(doubts, encoder=index.encoder)
+    doubts = doubt(names.names, text, clip, encoder=index.encoder)
     return write_archives(index, names, text, config=config, out=out, doubts=doubts, against=against, taken=taken)
 
 

@@ -20,6 +20,7 @@ from namesake.cli.app import RunArgument as RequiredRun
 from namesake.progress import set_quiet
 
 RunArgument = Annotated[Path | None, typer.Argument(help="Folder of a run; none to score --predictions alone.")]
+GUESSED = "; the encoder has no word for it: this is how constant its guess is"
 BenchmarkOption = Annotated[str, typer.Option(help="Which; `list` prints all, with where to get them.")]
 RootOption = Annotated[Path, typer.Option(help="Where the benchmark lies, as downloaded.")]
 
@@ -116,7 +117,9 @@ def trust(
     from namesake.evaluation.trust import MIRRORED
     from namesake.evaluation.trust_run import FOLDER, RECORD, trust_run
     from namesake.images import open_images
+    from namesake.notices import as_record, repeat, unknown_names
     from namesake.segmenter import load_segmenter
+    from namesake.workspace import read_notices
 
     set_quiet(quiet)
     if (images is None) == (not benchmark):
@@ -125,20 +128,30 @@ def trust(
     if careful is not None and other is None:
         careful = dataclasses.replace(careful, mirror=False)  # else both sides of the comparison would be the same
     loaded = load_segmenter(run_folder, device=device)
+    notices = read_notices(run_folder)
+    unknown = unknown_names(notices)
+    repeat(notices)
     found, quality = trust_run(
         loaded.read_carefully(careful) if careful else loaded,
         open_benchmark(benchmark, root) if images is None else open_images(images),
         out=run_folder / FOLDER,
         other=None if other is None else load_segmenter(other, device=device),
         against=MIRRORED if other is None else str(other),
+        unknown=unknown,
     )
     ranked = {} if quality is None else dataclasses.asdict(quality)
-    least = sorted(found.names, key=lambda each: each.trust)
+    least = sorted(found.names, key=lambda each: (each.name not in unknown, each.trust))
     say(
-        found.as_record() | {"rank_quality": ranked or None, "record": run_folder / FOLDER / RECORD},
+        found.as_record(unknown=unknown)
+        | {"rank_quality": ranked or None, "record": run_folder / FOLDER / RECORD}
+        | as_record(notices),
         as_json=as_json,
         lines=[
-            *(f"{each.name:<20} {each.trust:6.1f}  in {each.images} images" for each in least),
+            f"{'name':<20}  trust, percent",
+            *(
+                f"{each.name:<20} {each.trust:6.1f}  in {each.images} images{GUESSED if each.name in unknown else ''}"
+                for each in least
+            ),
             *(f"Spearman of {name.replace('_', ' ')} {value:.2f}" for name, value in ranked.items()),
             f"look first at {', '.join(found.look_first(5))}",
             f"record: {run_folder / FOLDER / RECORD}",

@@ -38,7 +38,9 @@ def find(
 
     Example: namesake find --object my-cup/*.jpg --name cup --images photos/
     """
+    from namesake.encoders import embedded_notice
     from namesake.images import open_images
+    from namesake.notices import as_record, caution, collecting
     from namesake.prediction.find import find_object, load_finder, quality, read_shown_ids
     from namesake.systems.fmbseg import find_config
     from namesake.workspace import write_json
@@ -46,7 +48,10 @@ def find(
     set_quiet(quiet)
     folder = open_images(images)
     known = None if shown is None else read_shown_ids(shown, folder)
-    finder = load_finder(name, _files([*pictures, *more]), config=find_config(preset), device=device)
+    config = find_config(preset)
+    with collecting() as notices:
+        caution(embedded_notice((config.regions.clip, config.regions.masks, config.encoder)), once=True)
+        finder = load_finder(name, _files([*pictures, *more]), config=config, device=device)
     least = finder.threshold() if threshold is None else threshold
     matches = list(find_object(finder, folder))
     found = [match for match in matches if match.score is not None and match.score >= least]
@@ -57,6 +62,7 @@ def find(
         "threshold": round(least, 4),
         "found": [{"image": match.image_id, "score": round(match.score or 0, 4)} for match in found],
         **measured,
+        **as_record(notices),
     }
     if out is not None:
         write_json(out, result | {"scores": {match.image_id: match.score for match in matches}})

@@ -55,10 +55,14 @@ def predict(
     """
     import time
 
+    from namesake.notices import as_record, repeat
     from namesake.prediction import open_source, predict_folder
     from namesake.segmenter import load_segmenter
+    from namesake.workspace import read_notices
 
     set_quiet(quiet)
+    notices = read_notices(run_folder)
+    repeat(notices)
     start = time.monotonic()
     source = open_source(images, out=out, every=every, most=frames)
     segmenter = load_segmenter(run_folder, device=device, precision=precision, tile=tile)
@@ -77,7 +81,8 @@ def predict(
     rate = round(made.counts["images"] / max(time.monotonic() - start, 1e-9), 1)
     spent = segmenter.careful.spent if segmenter.careful else None
     say(
-        {**made.counts, "images_per_second": rate, **({"reading": spent._asdict()} if spent else {}), "out": out},
+        {**made.counts, "images_per_second": rate, **({"reading": spent._asdict()} if spent else {}), "out": out}
+        | as_record(notices),
         as_json=as_json,
         lines=[
             f"{made.counts['images']} images ({rate} a second, {made.counts['skipped']} skipped) in {out}",

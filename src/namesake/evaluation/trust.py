@@ -4,7 +4,7 @@ The two come from one system and the mirrored image, or from two systems: where 
 is one table of counts, and two numbers an image.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple, final
 
@@ -87,8 +87,8 @@ class Trust:
         """Names that were found in no image."""
         return [each.name for each in self.names if not each.images]
 
-    def as_record(self, *, images: int = 50) -> dict[str, Any]:
-        """The same in JSON's words, with the images trusted least."""
+    def as_record(self, *, images: int = 50, unknown: Collection[str] = ()) -> dict[str, Any]:
+        """The same in JSON's words, with the images trusted least; names that an encoder does not know are marked."""
         places = {image_id: place for place, image_id in enumerate(self.images)}
         first = [
             {"image": each, "confidence": self.confidence[places[each]], "agreement": self.agreement[places[each]]}
@@ -97,7 +97,7 @@ class Trust:
         return {
             "against": self.against,
             "images": len(self.images),
-            "names": [asdict(each) for each in self.names],
+            "names": [asdict(each) | ({"unknown_word": True} if each.name in unknown else {}) for each in self.names],
             "not_found": self.missing(),
             "taken": [asdict(each) for each in self.taken],
             "look_first": first,

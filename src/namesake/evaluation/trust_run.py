@@ -3,7 +3,7 @@
 With a benchmark, how well trust ranks names and images by their true IoU is measured too, and kept apart from it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ def trust_run(
     out: Path,
     other: SegmentsImages | None = None,
     against: str = MIRRORED,
+    unknown: Collection[str] = (),
 ) -> tuple[Trust, RankQuality | None]:
     """Measure how far a segmenter can be trusted on images, and write it down.
 
@@ -53,6 +54,7 @@ def trust_run(
         out: Folder for `trust.json` and the pictures.
         other: A second system to compare with; the same with mirrored images if None.
         against: What the second is, in words.
+        unknown: Names that an encoder of the run has no word for; they are marked: a guess that is found again is one.
 
     Returns:
         The trust, and with a benchmark, how well it ranks.
@@ -80,7 +82,9 @@ def trust_run(
     counted = track(first, what="trust", total=len(pictures))
     trust = measure_trust(counted, second, names, others=None if other is None else other.names, against=against)
     quality = None if truth is None else truth.quality(trust)
-    record: dict[str, Any] = trust.as_record() | {"rank_quality": None if quality is None else asdict(quality)}
+    record: dict[str, Any] = trust.as_record(unknown=unknown) | {
+        "rank_quality": None if quality is None else asdict(quality)
+    }
     if shared is not None:
         record["names_of_one_alone"] = {"run": list(shared.unused), "other": list(shared.unknown)}
     if truth is not None:

@@ -25,7 +25,6 @@ from namesake.images.geometry import resize_labels
 from namesake.masks import rle
 from namesake.masks.regions import RegionNamer, Regions, RegionsConfig, load_region_namer, paint
 from namesake.masks.store import MaskWriter, missing_shards, read_skipped
-from namesake.names.doubts import find_doubts, say_doubts
 from namesake.names.words import words_of
 from namesake.progress import track
 from namesake.records import Artifact, Images, ModelCard, Names, PseudoMask, PseudoMasks
@@ -121,7 +120,7 @@ def label_regions(
         todo = _resume(prompted, automatic, images)
         if todo:
             namer = load_region_namer(words, config, device=device)
-            say_doubts(find_doubts(words, namer.texts.cpu().numpy(), labels=labels), encoder=config.clip)
+            namer.doubt(labels, encoder=config.clip)
             done = len(images) - len(todo)
             found = read_ahead(images, todo, workers=workers)
             for image_id, image in track(found, what="naming regions", total=len(images), done=done):

@@ -4,6 +4,7 @@ FMbSeg, https://arxiv.org/abs/2403.09307, section 3.2: a mask at the patches tha
 (stage 1.1), and a word for each mask that there is (stage 1.2).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, final
 
@@ -19,6 +20,7 @@ from namesake.images.geometry import resize_longer_side
 from namesake.masks.crops import CropFeatures, crop_features
 from namesake.masks.present_words import present_words, query_points
 from namesake.masks.proposals import MaskSource, Proposals, load_masks_from
+from namesake.names.doubts import doubt
 from namesake.names.words import SENTENCES, Sentences
 from namesake.shapes import ImageArray
 
@@ -101,6 +103,11 @@ class RegionNamer:
     def __init__(self, clip: Clip, source: MaskSource, words: tuple[str, ...], config: RegionsConfig) -> None:
         self.clip, self.source, self.words, self.config = clip, source, words, config
         self.texts = torch.from_numpy(clip.embed_names(words, SENTENCES[config.sentence])).to(clip.device)
+
+    def doubt(self, labels: Sequence[int], *, encoder: str) -> None:
+        """Say which of the words the encoder cannot tell apart or does not know; `labels` are those of the words."""
+        texts, sentences = self.texts.cpu().numpy(), SENTENCES[self.config.sentence]
+        doubt(self.words, texts, self.clip, encoder=encoder, templates=sentences, labels=labels)
 
     def look(self, image: ImageArray) -> "NamedView":
         """Embed an image once for everything that may be asked about it."""

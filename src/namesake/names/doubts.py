@@ -12,7 +12,9 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from namesake.names.prompts import TEMPLATES, TextEncoder
 from namesake.names.spelling import BACKGROUND, plain, spelling
+from namesake.notices import caution
 from namesake.progress import note
 from namesake.records import Names
 
@@ -77,16 +79,42 @@ def find_doubts(
     return Doubts(tuple(pairs), tuple(word for word, is_known in zip(words, known, strict=True) if not is_known))
 
 
+def doubt(
+    words: Sequence[str],
+    text: Float[ndarray, "words dim"],
+    clip: TextEncoder,
+    *,
+    encoder: str,
+    templates: Sequence[str] = TEMPLATES,
+    labels: Sequence[int] | None = None,
+) -> Doubts:
+    """Find what an encoder cannot tell apart or does not know, and say it.
+
+    Args:
+        words: As `find_doubts` takes them, as `text` and `labels`.
+        text: float [words, dim], made with `templates`.
+        clip: The encoder.
+        encoder: What it is called.
+        templates: Sentences that the words were put into.
+        labels: Of each word.
+    """
+    nonsense = clip.embed_names([NONSENSE], templates)[0]
+    doubts = find_doubts(words, text, nonsense=nonsense, labels=labels)
+    say_doubts(doubts, encoder=encoder)
+    return doubts
+
+
 def say_doubts(doubts: Doubts, *, encoder: str) -> None:
     """Say in a line or two on standard error what the encoder cannot tell apart or does not know."""
     if doubts.unknown:
-        note(
+        caution(
             f"names: {encoder} has no word for {_some(doubts.unknown)}; it would guess. Use another word, or another "
-            "preset (the embedded models know the words of `namesake world --list-names` only)."
+            "preset (the embedded models know the words of `namesake world --list-names` only).",
+            unknown=doubts.unknown,
         )
     if doubts.alike:
         pairs = [f"{first} / {second} ({cosine:.2f})" for first, second, cosine in doubts.alike]
-        note(
+        caution(
             f"names: {encoder} reads these alike: {_some(pairs)}. Make one the synonym of the other, or choose words "
             "that tell them apart."
         )
@@ -115,10 +143,10 @@ def say_wording(names: Names) -> None:
     """Say on standard error which names are spelled alike, and which mean several things."""
     pairs = [f"{first!r} and {second!r}" for first, second in spelled_alike(names)]
     if pairs:
-        note(f"names: spelled nearly alike, are they one? {_some(pairs)}.")
+        caution(f"names: spelled nearly alike, are they one? {_some(pairs)}.")
     senses = [f"{name} ({' or '.join(wordings)})" for name, wordings in several_senses(names).items()]
     if senses:
-        note(f"names: with several senses, say which is meant: {_some(senses)}.")
+        caution(f"names: with several senses, say which is meant: {_some(senses)}.")
 
 
 def say_shared(words: Mapping[str, Sequence[str]], background: Sequence[str], source: str) -> None:

@@ -26,7 +26,8 @@ from namesake.records import Artifact, ModelCard, Names
 from namesake.segmenter import OpenVocabulary, Segmenter, SegmenterFolder, Settings, deeplab, open_segmenter, query
 from namesake.segmenter.deeplab import ClosedSet
 from namesake.segmenter.words import TextSide
-from namesake.systems.runs import Run, claim, write_record
+from namesake.systems.record import claim, write_record
+from namesake.systems.runs import Run
 from namesake.training.selfmask import SaliencyModel, open_saliency
 from namesake.workspace import Stage, Workspace, stage
 

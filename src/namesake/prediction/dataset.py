@@ -22,6 +22,7 @@ from namesake.errors import ConfigError, DataError, ImagesError, WorkspaceError
 from namesake.images import read_image
 from namesake.images.decode import look_at, read_content
 from namesake.images.identity import identify
+from namesake.notices import Notice, as_record
 from namesake.prediction.encode import CONFIDENCE, LABELS
 from namesake.prediction.export import EXPORTS, annotation, read_index_png, write_index_png
 from namesake.prediction.export.coco import FOLDER as ANNOTATIONS
@@ -36,7 +37,7 @@ from namesake.records import Artifact, Images, Names, Prediction
 from namesake.shapes import LabelArray, not_sure
 from namesake.workspace import LOCK, write_atomically, write_json
 
-CLAIM = "dataset.json"
+CLAIM, CARD = "dataset.json", "README.md"
 RUN = "run"
 """Folder of the run behind a dataset, in the dataset's."""
 TREE = (IMAGES, MASKS, CONFIDENCE, ANNOTATIONS, "labels", "voc", "label_studio")
@@ -82,8 +83,9 @@ def write_dataset(
     out: Path,
     config: DatasetConfig = DatasetConfig(),
     overwrite: bool = False,
+    notices: Sequence[Notice] = (),
 ) -> LabelledFolder:
-    """Write `images/`, `masks/`, `confidence/` and all of EXPORTS.
+    """Write `images/`, `masks/`, `confidence/` and all of EXPORTS, a record, and a card for people (`README.md`).
 
     Labels of little confidence become "not sure" (see `unsure.least_confidence`). Objects are those of the system, or
     the connected pieces of the label map where it finds none. Images are copied, out of tars and tables too;
@@ -96,6 +98,7 @@ def write_dataset(
         out: The dataset's folder: new, or one in which this same work was begun.
         config: How.
         overwrite: Replace a dataset that other settings made.
+        notices: What the run behind it warned of; kept in the record and the card.
 
     Raises:
         ConfigError: A share is out of range.
@@ -127,7 +130,30 @@ def write_dataset(
             objects.arrange(ids)
             by_split = {split: tuple(each for each in ids if splits[each] == split) for split in SPLITS}
             _say_gone(gone)
-            return _export(Dataset(out, predictions.names, by_split, objects), claim, predictions, least, len(gone))
+            dataset = Dataset(out, predictions.names, by_split, objects)
+            made = _export(dataset, claim | as_record(notices), predictions, least, len(gone))
+    write_card(made, notices)
+    return made
+
+
+def write_card(made: LabelledFolder, notices: Sequence[Notice]) -> None:
+    """Write `README.md`: what must be known of the labels first, then counts, and what they were made from."""
+    warned = ["## Read this first", "", *(f"- {notice.text}" for notice in notices), ""] if notices else []
+    counts = ", ".join(f"{count} {what}" for what, count in made.counts.items())
+    models = [f"| {card.name} | {card.source} | {card.licence} | {card.tier} |" for card in made.models]
+    lines = [
+        f"# {', '.join(made.names.names[:8])}{' and more' if len(made.names) > 8 else ''}",
+        "",
+        "Labels that no person drew, made by namesake. Label 0 is background, the names follow in order from 1, and "
+        f"{not_sure(len(made.names))} is not sure ({100 * made.unsure_pixels:.1f} % of pixels). Nobody checked them.",
+        "",
+        *warned,
+        f"Images: {counts}. Formats and what each could not hold: `{CLAIM}`.",
+        "",
+        *(["| made from | source | licence | tier |", "|---|---|---|---|", *models] if models else []),
+    ]
+    with write_atomically(made.folder / CARD) as unfinished:
+        unfinished.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _made_of(

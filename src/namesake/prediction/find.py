@@ -119,6 +119,7 @@ def load_finder(
     """
     config = config or FindConfig()
     namer = load_region_namer((name,), config.regions, device=device)
+    namer.doubt([1], encoder=config.regions.clip)
     encoder = load_patch_encoder(config.encoder, device=device)
     return Finder(namer, encoder, config.side, [read_image(path) for path in pictures])
 

@@ -11,8 +11,8 @@ from namesake.networks import load_selfmask
 from namesake.reproduce.table import Trial
 from namesake.segmenter import Segmenter, load_segmenter
 from namesake.shapes import ImageArray, MaskArray
-from namesake.systems.runs import RECORD
 from namesake.training.experts import kept_experts
+from namesake.workspace import RECORD
 
 AT_ONCE = 8
 

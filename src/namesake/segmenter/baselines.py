@@ -20,6 +20,7 @@ from namesake.errors import ConfigError
 from namesake.masks.references import References
 from namesake.masks.region_labels import KINDS, PUBLISHED, Kind
 from namesake.masks.regions import RegionsConfig, load_region_namer
+from namesake.names.doubts import doubt
 from namesake.names.prompts import TEMPLATES, embed
 from namesake.names.words import words_of
 from namesake.networks.selfmask import load_selfmask, read_saliency_card
@@ -77,6 +78,7 @@ def build_maskclip(
     """
     encoder = load_clip(clip, device=device)
     texts, labels = embed(names, encoder, templates), list(range(1, len(names) + 1))
+    doubt(names.names, texts, encoder, encoder=clip, templates=templates)
     if threshold is None:
         texts = np.concatenate([encoder.embed_names(names.background, templates), texts])
         labels = [0] * len(names.background) + labels
@@ -123,8 +125,9 @@ def build_saliency_clip(
         "bilateral_solver": bilateral_solver,
         "temperature": temperature,
     }
-    models = (encoder.card, read_saliency_card(saliency))
-    return _write(SALIENCY_CLIP, names, embed(names, encoder, templates), facts, models=models, out=out)
+    models, texts = (encoder.card, read_saliency_card(saliency)), embed(names, encoder, templates)
+    doubt(names.names, texts, encoder, encoder=clip, templates=templates)
+    return _write(SALIENCY_CLIP, names, texts, facts, models=models, out=out)
 
 
 @stage("segmenter", opens=open_segmenter, assembles=True, models=lambda config: (config.clip, config.masks))
@@ -146,7 +149,9 @@ def build_named_regions(
     """
     if kind not in KINDS:
         raise ConfigError(f"kind is {kind!r}, expected one of {', '.join(KINDS)}.")
-    namer = load_region_namer(words_of(names)[0], config, device=device)
+    words, labels = words_of(names)
+    namer = load_region_namer(words, config, device=device)
+    namer.doubt(labels, encoder=config.clip)
     facts = {"kind": kind, **asdict(config)}
     return _write(
         REGIONS, names, namer.texts.cpu().numpy(), facts, models=(namer.clip.card, namer.source.card), out=out

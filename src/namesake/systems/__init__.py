@@ -6,6 +6,7 @@ dataset of it.
 
 from namesake.systems.labelling import label
 from namesake.systems.registry import SYSTEMS, System
-from namesake.systems.runs import RECORD, Run, configure, run
+from namesake.systems.runs import Run, configure, run
+from namesake.workspace import RECORD
 
 __all__ = ["RECORD", "SYSTEMS", "Run", "System", "configure", "label", "run"]

@@ -3,7 +3,6 @@
 Names that join a run later get archives, masks and experts of their own; those of earlier names stay as they are.
 """
 
-import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -84,14 +83,6 @@ def make_room(folder: Path, found: dict[str, Any], parts: Sequence[Names]) -> No
             (folder / SEGMENTER).rename(kept)
     except OSError as error:
         raise WorkspaceError(f"cannot write to {folder}: {error.strerror or error}.") from error
-
-
-def read_record(path: Path) -> dict[str, Any]:
-    """What `run.json` says; nothing where it is missing or damaged."""
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return {}
 
 
 def _some(names: Names, chosen: Sequence[str]) -> Names:

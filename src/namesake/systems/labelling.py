@@ -7,12 +7,13 @@ from pathlib import Path
 
 from namesake.images import open_images
 from namesake.names import read_names
+from namesake.notices import repeat
 from namesake.prediction import DatasetConfig, LabelledFolder, predict_images, refuse_foreign, write_dataset
 from namesake.prediction.dataset import RUN
 from namesake.records import Images, Names
 from namesake.segmenter import CarefulConfig, open_segmenter
 from namesake.systems.runs import run
-from namesake.workspace import Workspace
+from namesake.workspace import Workspace, read_notices
 
 SETTINGS = DatasetConfig()
 
@@ -76,4 +77,6 @@ def label(
         segmenter = open_segmenter(finished or place)
         reading = {} if read is None else {"read": read}
         predictions = workspace.step(predict_images, segmenter, pictures, names=asked, device=device, **reading)
-    return write_dataset(predictions, pictures, out=folder, config=dataset, overwrite=overwrite)
+    notices = read_notices(finished or place)
+    repeat(notices)
+    return write_dataset(predictions, pictures, out=folder, config=dataset, overwrite=overwrite, notices=notices)

@@ -2,12 +2,12 @@
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
 from namesake.encoders import embedded_notice, present, require
 from namesake.names import say_wording, table_of
+from namesake.notices import caution
 from namesake.progress import note
 from namesake.records import Artifact, Images, Names
 from namesake.systems.registry import System
@@ -20,7 +20,7 @@ def say_before(names: Names, models: Iterable[str]) -> None:
     if len(names):
         note("\n".join(["names:", *table_of(names)]))
         say_wording(names)
-    _once(embedded_notice(models))
+    caution(embedded_notice(models), once=True)
 
 
 def have_models(models: Mapping[str, str], *, until: str | None, runs: Iterable[Path | None]) -> None:
@@ -95,10 +95,3 @@ def _with_paths(value: Any, path: str = "") -> Any:  # noqa: ANN401
     text = _Text(value)
     text.path = path.removeprefix(".")
     return text
-
-
-@cache
-def _once(notice: str) -> None:
-    """Print a notice, the first time in a process."""
-    if notice:
-        note(notice)

@@ -1,7 +1,6 @@
 """A system, names and unlabelled images in; a run folder with every stage's artifact out. Knows no system by name."""
 
 import dataclasses
-import json
 import shlex
 import sys
 from contextlib import ExitStack, suppress
@@ -10,17 +9,16 @@ from typing import Any, NamedTuple
 
 from namesake.archives.join import ADDED, join_names
 from namesake.config import override, set_everywhere
-from namesake.errors import ConfigError, WorkspaceError, unknown
+from namesake.errors import ConfigError, unknown
 from namesake.images import open_images
-from namesake.names import read_names, write_names
+from namesake.names import read_names
+from namesake.notices import as_record, collecting
 from namesake.records import Images, Names
-from namesake.systems.adding import make_room, parts_of, read_record
+from namesake.systems.adding import make_room, parts_of
 from namesake.systems.notices import have_models, models_by_option, say_before
+from namesake.systems.record import claim, read_record, write_record
 from namesake.systems.registry import SYSTEMS
-from namesake.workspace import StoppedError, Workspace, write_json
-
-RECORD = "run.json"
-"""What a run folder is a run of; written when the run begins, and again when it ends."""
+from namesake.workspace import RECORD, StoppedError, Workspace
 
 
 class Run(NamedTuple):
@@ -84,7 +82,10 @@ def run(
         "command": shlex.join([Path(sys.argv[0]).name.replace("__main__.py", "namesake"), *sys.argv[1:]]),
     }
     execution: dict[str, Any] = {"engine": engine, "append": append}
-    with Workspace(folder, overwrite=overwrite, until=until, beside=beside, **execution) as workspace:
+    with (
+        collecting() as notices,
+        Workspace(folder, overwrite=overwrite, until=until, beside=beside, **execution) as workspace,
+    ):
         found = read_record(folder / RECORD) if SYSTEMS[system].adds and not overwrite else {}
         first, *later = parts = parts_of(found, words)
         words = join_names(parts)
@@ -100,36 +101,8 @@ def run(
             ]
             added = {"added": [(part, own.step) for part, own in zip(later, more, strict=True)]} if later else {}
             SYSTEMS[system].function(first, pictures, config=chosen, step=workspace.step, **added)
-        write_record(folder, record, words)
+        write_record(folder, record | as_record(notices), words)
     return Run(folder, [*workspace.stages, *(stage for own in more for stage in own.stages)])
-
-
-def claim(folder: Path, record: dict[str, Any], names: Names, *, overwrite: bool) -> None:
-    """Say what the run is, unless the folder says so already.
-
-    Raises:
-        WorkspaceError: It holds a run of another system or of other names, and `overwrite` is off.
-    """
-    path = folder / RECORD
-    if path.is_file() and not overwrite:
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            other = {key: found[key] for key in ("system", "names") if found[key] != record[key]}
-        except (OSError, ValueError, KeyError, TypeError):
-            other = {}  # damaged: the stages decide
-        if other:
-            held = "; ".join(f"{key}: {value}" for key, value in other.items())
-            raise WorkspaceError(
-                f"{folder} holds another run ({held}). Use --overwrite to replace it, or another --out to keep both."
-            )
-        return
-    write_record(folder, record, names)
-
-
-def write_record(folder: Path, record: dict[str, Any], names: Names) -> None:
-    """Write `names.json` and `run.json`."""
-    write_names(names, folder / "names.json")
-    write_json(folder / RECORD, record)
 
 
 def configure(

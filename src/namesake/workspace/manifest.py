@@ -6,16 +6,20 @@ import json
 import platform
 import resource
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import namesake
 from namesake.errors import WorkspaceError
+from namesake.notices import Notice, notices_in
 from namesake.records import Artifact
 from namesake.workspace.atomic import write_json
 
 MANIFEST = "manifest.json"
 STARTED = "started.json"
+RECORD = "run.json"
+"""What a run folder is a run of; written when the run begins, and again when it ends, with its notices."""
 VERSIONED = ("torch", "transformers", "numpy")
 
 
@@ -45,6 +49,19 @@ def read_started(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return started if isinstance(started, dict) and "key" in started else None
+
+
+def read_notices(run: Path) -> list[Notice]:
+    """What a run warned of, from its record and its stages; of a segmenter's folder, the run's that it lies in."""
+    folder = run if (run / RECORD).is_file() else run.parent
+    if not (folder / RECORD).is_file():
+        return []
+    stages = [path for depth in ("*", "*/*", "*/*/*") for path in sorted(folder.glob(f"{depth}/{MANIFEST}"))]
+    notices: list[Notice] = []
+    for path in (folder / RECORD, *stages):
+        with suppress(OSError, ValueError):
+            notices += notices_in(json.loads(path.read_text(encoding="utf-8")))
+    return list(dict.fromkeys(notices))
 
 
 def write_manifest(folder: Path, head: Mapping[str, Any], made: Artifact, seconds: float) -> None:

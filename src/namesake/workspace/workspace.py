@@ -11,8 +11,9 @@ from typing import Any
 from namesake.errors import WorkspaceError
 from namesake.images.identity import Known, recall
 from namesake.locks import hold, release
+from namesake.notices import as_record, collecting, notices_in, repeat
 from namesake.processes import alone, joining, launched
-from namesake.progress import note
+from namesake.progress import enter_stage, note
 from namesake.records import Images
 from namesake.workspace.atomic import explain_writing, write_json
 from namesake.workspace.fingerprint import describe, difference, digest, only_images_differ
@@ -92,6 +93,7 @@ class Workspace:
             given["engine"] = self.engine
         wanted = {"function": stage.name, "inputs": describe(inputs), "config": describe(given)}
         key, start = digest(wanted), time.monotonic()
+        enter_stage(name)
         if launched()[0]:
             return _follow(lambda: stage.make(out, *inputs, **given), stage, out, key)
         pictures = [each for each in inputs if isinstance(each, Images)]
@@ -100,12 +102,13 @@ class Workspace:
         self._record(pictures)
         if reused:
             made = stage.opens(out)
+            repeat(notices_in(read_manifest(out)))
         else:
             _sweep(out)
             write_json(out / STARTED, {"key": key, **wanted})
-            with alone(not stage.together), explain_writing(out):
+            with collecting() as notices, alone(not stage.together), explain_writing(out):
                 made = stage.make(out, *inputs, **given)
-            head = {"stage": name, "key": key, "assembles": stage.assembles, **wanted}
+            head = {"stage": name, "key": key, "assembles": stage.assembles, **wanted, **as_record(notices)}
             write_manifest(out, head, made, time.monotonic() - start)
         seconds = time.monotonic() - start
         self.stages.append({"name": name, "seconds": round(seconds, 2), "reused": reused, "counts": dict(made.counts)})

@@ -6,7 +6,7 @@ from typing import Any
 from namesake.errors import DataError, WorkspaceError
 from namesake.evaluation.report import run_folder, sections
 from namesake.evaluation.report.trust import trust
-from namesake.workspace import write_atomically
+from namesake.workspace import read_notices, write_atomically
 
 PAGE = Path("report", "index.html")
 
@@ -56,6 +56,7 @@ def render_report(run: Path, *, benchmark: str | None = None) -> str:
         {
             "run": run.resolve().name,
             "about": run_folder.read_about(run),
+            "notices": read_notices(run),
             "stages": stages,
             "longest": max((stage.seconds for stage in stages), default=0.0) or 1.0,
             "models": run_folder.models_of(stages),

@@ -35,7 +35,7 @@ def trust(run: Path) -> TrustSection | None:
     record = read_json(run / FOLDER / RECORD)
     if not record:
         return None
-    names = sorted(record["names"], key=lambda each: float(each["trust"] or 0))
+    names = sorted(record["names"], key=lambda each: (not each.get("unknown_word"), float(each["trust"] or 0)))
     quality = record.get("rank_quality") or {}
     ranks = [(words, quality[key]) for key, words in WORDS.items() if quality.get(key) is not None]
     figures = [

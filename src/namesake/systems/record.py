@@ -1,0 +1,46 @@
+"""A run folder and what it is a run of in; `run.json` and `names.json`, or a refusal to mix two runs, out."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from namesake.errors import WorkspaceError
+from namesake.names import write_names
+from namesake.records import Names
+from namesake.workspace import RECORD, write_json
+
+
+def claim(folder: Path, record: dict[str, Any], names: Names, *, overwrite: bool) -> None:
+    """Say what the run is, unless the folder says so already.
+
+    Raises:
+        WorkspaceError: It holds a run of another system or of other names, and `overwrite` is off.
+    """
+    path = folder / RECORD
+    if path.is_file() and not overwrite:
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            other = {key: found[key] for key in ("system", "names") if found[key] != record[key]}
+        except (OSError, ValueError, KeyError, TypeError):
+            other = {}  # damaged: the stages decide
+        if other:
+            held = "; ".join(f"{key}: {value}" for key, value in other.items())
+            raise WorkspaceError(
+                f"{folder} holds another run ({held}). Use --overwrite to replace it, or another --out to keep both."
+            )
+        return
+    write_record(folder, record, names)
+
+
+def write_record(folder: Path, record: dict[str, Any], names: Names) -> None:
+    """Write `names.json` and `run.json`."""
+    write_names(names, folder / "names.json")
+    write_json(folder / RECORD, record)
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """What `run.json` says; nothing where it is missing or damaged."""
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return {}
