@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
-from benchmark_trees import SHOWN, SIZE, Scenes, write_tree
+from benchmark_trees import COUNT, SHOWN, SIZE, Scenes, write_tree
+from namesake.errors import ConfigError
 from namesake.evaluation.benchmarks import BENCHMARKS, open_benchmark
 from namesake.reproduce import PAPERS, Scale, reproduce, run
+from namesake.reproduce.figures import FIGURES, draw_figure
 from namesake.systems.runs import run as run_system
 from namesake.world import write_world
 
@@ -45,11 +48,9 @@ def test_trees__open(root: Path) -> None:
         assert benchmark.truth(benchmark.images.ids[0]).shape == (SIZE, SIZE), key
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("paper", "table"), [each for each in ALL if LONG or each in SHORT])
-def test_table__goes_through(
-    root: Path, paper: str, table: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def shorten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One update, whatever a table asks for."""
+
     def short(system: str, **options: Any) -> Any:
         own = ONE_UPDATE.get(system, ())
         kept = tuple(
@@ -58,6 +59,14 @@ def test_table__goes_through(
         return run_system(system, **options, config=(*kept, *own))
 
     monkeypatch.setattr(run.systems, "run", short)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("paper", "table"), [each for each in ALL if LONG or each in SHORT])
+def test_table__goes_through(
+    root: Path, paper: str, table: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shorten(monkeypatch)
     out = tmp_path_factory.getbasetemp() / f"out-{paper}"
     rows, page = reproduce(paper, table, out=out, seeds=(0,), scale=Scale("mini", root, "cpu"))
     wanted = PAPERS[paper][table]
@@ -67,3 +76,30 @@ def test_table__goes_through(
     ]
     assert all(set(wanted.benchmarks) <= row["ours"].keys() or len(wanted.benchmarks) == 1 for row in measured)
     assert f"--table {table} --preset mini --root DATA" in page.read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("paper", "figure"), [("namedmask", "4"), ("zutis", "1")])
+def test_figure__a_row_a_setting(
+    root: Path, paper: str, figure: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shorten(monkeypatch)
+    out = tmp_path_factory.getbasetemp() / f"out-{paper}"
+    path = draw_figure(paper, figure, out=out, scale=Scale("mini", root, "cpu"))
+    rows = 2 + len(FIGURES[paper][figure].rows)
+    with Image.open(path) as picture:
+        assert picture.height > rows * 240
+        assert picture.width >= COUNT * 240
+
+
+def test_figures__of_rows_that_tables_have() -> None:
+    for paper, figures in FIGURES.items():
+        for figure in figures.values():
+            assert set(figure.rows) <= {each.label for each in PAPERS[paper][figure.table].settings}
+
+
+def test_figure__unknown_or_of_real_data_only(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no figure of namedmask with pictures '2'"):
+        draw_figure("namedmask", "2", out=tmp_path)
+    with pytest.raises(ConfigError, match="needs real data"):
+        draw_figure("fmbseg", "5", out=tmp_path)

@@ -1,19 +1,25 @@
 """The verb `reproduce`: tables of the papers, ours beside the published."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from namesake.cli.app import DeviceOption, JsonOption, QuietOption, app, say
 from namesake.progress import set_quiet
 
+if TYPE_CHECKING:
+    from namesake.reproduce import Scale
+
 
 @app.command()
 def reproduce(
     paper: Annotated[str, typer.Argument(help="namedmask, zutis or fmbseg.")],
     *,
-    table: Annotated[str, typer.Option(help="1, 2, ..., figure-3, ...; `list` prints what there is, `all` runs it.")],
+    table: Annotated[
+        str, typer.Option(help="1, 2, ..., figure-3, ...; `list` prints what there is, `all` runs it.")
+    ] = "",
+    figure: Annotated[str, typer.Option(help="Draw a figure that shows pictures; `list` prints which.")] = "",
     preset: Annotated[str, typer.Option(help="mini (the embedded models), or paper (the published ones).")] = "mini",
     root: Annotated[
         Path | None,
@@ -31,11 +37,17 @@ def reproduce(
 
     Example: namesake reproduce namedmask --table 3
     """
+    from namesake.errors import ConfigError
     from namesake.reproduce import Scale, tables_of
     from namesake.reproduce import reproduce as run_table
 
     set_quiet(quiet)
     tables = tables_of(paper)
+    if bool(table) == bool(figure):
+        raise ConfigError("expected --table or --figure, and one of them; `list` prints what there is.")
+    if figure:
+        _draw(paper, figure, out=out, scale=Scale(preset, root, device), as_json=as_json)
+        return
     if table == "list":
         known = {key: one.title for key, one in tables.items()}
         say({"tables": known}, as_json=as_json, lines=[f"{key:<24} {title}" for key, title in known.items()])
@@ -46,3 +58,14 @@ def reproduce(
         found, page = run_table(paper, key, out=out, results=results, seeds=range(seeds), scale=scale, jobs=jobs)
         rows += [{"table": key, **row} for row in found]
     say({"rows": rows, "page": page}, as_json=as_json, lines=[page.read_text(encoding="utf-8"), f"page: {page}"])
+
+
+def _draw(paper: str, figure: str, *, out: Path, scale: "Scale", as_json: bool) -> None:
+    from namesake.reproduce.figures import FIGURES, draw_figure
+
+    if figure == "list":
+        known = {key: one.title for key, one in FIGURES.get(paper, {}).items()}
+        say({"figures": known}, as_json=as_json, lines=[f"{key:<24} {title}" for key, title in known.items()])
+        return
+    path = draw_figure(paper, figure, out=out, scale=scale)
+    say({"figure": path}, as_json=as_json, lines=[f"figure: {path}"])

@@ -240,7 +240,7 @@ def _masks_and_truth(trial: Trial) -> tuple[PseudoMasks, Names, Benchmark]:
 def _by_kind(iou: Mapping[str, float], trial: Trial) -> Values:
     names = trial.place.names
     topics, things = (names[key].names for key in ("topics", "things"))
-    rendered = trial.place.benchmark == "world"
+    rendered = trial.place.rendered
     every = [value for name, value in iou.items() if name != BACKGROUND or not rendered]
     means = {"mIoU": float(np.nanmean(every))}
     stuff = set(topics) - set(things)

@@ -131,7 +131,29 @@ def _measure_seed(paper: str, table: str, folder: Path, seed: int, scale: Scale)
 
 def _measure(setting: Setting, table: Table, place: Place, what: str) -> _Measured:
     """Run a setting and measure it, unless the same run was measured so before."""
-    rendered = place.benchmark == "world"
+    trial, last = run_setting(setting, place, what)
+    known = provenance_of(trial.run, benchmark_of(trial), place.names[trial.setting.asked or setting.names])
+    where = "" if place.rendered else f"{place.benchmark}-"
+    path = trial.run / "measured" / f"{what}-{where}{_slug(setting.label)}.json"
+    held = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if held.get("key") != last:
+        held = {"key": last, "values": table.measure(trial)}
+        write_json(path, held)
+    return _Measured(with_nan(held["values"]), known, reading_of(trial.run).data_sets)
+
+
+def run_setting(setting: Setting, place: Place, what: str) -> tuple[Trial, str]:
+    """Run a setting, or find that it was run.
+
+    Args:
+        setting: The row.
+        place: Where.
+        what: Table or figure that it is for, in words.
+
+    Returns:
+        The trial, and the key of its last stage.
+    """
+    rendered = place.rendered
     config = setting.mini if place.preset == "mini" and setting.mini is not None else setting.config
     names = place.names[setting.names]
     if setting.names_of and not rendered:
@@ -151,16 +173,8 @@ def _measure(setting: Setting, table: Table, place: Place, what: str) -> _Measur
         until=setting.until,
         beside=place.runs,
     )
-    trial = Trial(setting, folder, place)
-    known = provenance_of(folder, benchmark_of(trial), place.names[setting.asked or setting.names])
     last = (read_manifest(folder / done.stages[-1]["name"]) or {})["key"]
-    where = "" if rendered else f"{place.benchmark}-"
-    path = folder / "measured" / f"{what}-{where}{_slug(setting.label)}.json"
-    held = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    if held.get("key") != last:
-        held = {"key": last, "values": table.measure(trial)}
-        write_json(path, held)
-    return _Measured(with_nan(held["values"]), known, reading_of(folder).data_sets)
+    return Trial(setting, folder, place), last
 
 
 def _slug(label: str) -> str:

@@ -44,6 +44,11 @@ class Place(NamedTuple):
     device: str
     runs: Path
 
+    @property
+    def rendered(self) -> bool:
+        """Whether it is the embedded world."""
+        return self.benchmark == "world"
+
 
 Values = dict[str, float]
 """Measured values by column."""

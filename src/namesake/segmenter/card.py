@@ -24,6 +24,13 @@ tags: [image-segmentation, annotation-free]
 """
 
 
+IMPACT = (
+    "It inherits the biases of the models and collections that it was made from: CLIP's of text and images from the "
+    "web, DINO's of ImageNet. No person has checked its masks; check them yourself before they decide anything about "
+    "people."
+)
+
+
 def write_card(settings: Settings, *, title: str, source: str, run: Path | None) -> str:
     """Markdown that says what the segmenter knows, from what it was made, how good it is and how it is used.
 
@@ -48,6 +55,7 @@ def write_card(settings: Settings, *, title: str, source: str, run: Path | None)
         _names(settings),
         _models(models),
         _scores(run),
+        IMPACT,
         _use(settings, source),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
