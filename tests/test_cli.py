@@ -154,3 +154,33 @@ def test_read_carefully__predict_evaluate_label_trust(tmp_path: Path):
         assert path.read_bytes() == (tmp_path / "careful" / "labels" / path.name).read_bytes()
     refused = CliRunner().invoke(app, ["predict", str(run), str(images), "--out", "x", "--config", "mirror=false"])
     assert "--read careful" in str(refused.exception)
+
+
+def test_evaluate__no_default_benchmark():
+    result = CliRunner().invoke(app, ["evaluate", "runs/pets"])
+    assert "expected --benchmark, found none: folder" in str(result.exception)
+
+
+def test_serve__help_shows_the_extra():
+    told = CliRunner().invoke(app, ["serve", "--help"], env={"COLUMNS": "200"}).output
+    assert "pip install 'namesake-masks[app]', in a clone '.[app]'" in told
+
+
+def test_run__refused_device_leaves_no_folder(tmp_path: Path):
+    arguments = ["--preset", "mini", "--names", "car", "--images", str(tmp_path), "--out", str(tmp_path / "run")]
+    Image.new("RGB", (8, 8)).save(tmp_path / "1.png")
+    result = CliRunner().invoke(app, ["run", "maskclip", *arguments, "--device", "gpu"])
+    assert "expected auto, cpu, cuda or cuda:N, found 'gpu'" in str(result.exception)
+    result = CliRunner().invoke(app, ["label", *arguments, "--system", "maskclip", "--device", "gpu"])
+    assert "found 'gpu'" in str(result.exception)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("content", [b"no checkpoint", b"\x80\x04\x8c\x05posix\x8c\x06system\x93."])
+def test_convert__never_advises_to_run_what_is_in_a_file(content: bytes, tmp_path: Path):
+    (tmp_path / "x.pt").write_bytes(content)
+    result = CliRunner().invoke(
+        app, ["convert", str(tmp_path / "x.pt"), "--kind", "selfmask", "--out", str(tmp_path / "r")]
+    )
+    assert "is not a checkpoint that holds only weights" in str(result.exception)
+    assert "weights_only" not in str(result.exception)

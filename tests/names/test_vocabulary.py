@@ -263,3 +263,18 @@ def test_read_names__context_words_of_a_name_that_is_not_there(tmp_path: Path) -
     file = write(tmp_path / "names.json", '{"names": ["dog"], "against": {"crane": ["tower crane"]}}')
     with pytest.raises(NamesError, match="context words for 'crane'"):
         read_names(file)
+
+
+@pytest.mark.parametrize("text", ["dog;cat", "dog | cat"])
+def test_names__other_separators_are_asked_about(text: str):
+    with pytest.raises(NamesError, match="Write 'dog, cat'"):
+        read_names(text)
+
+
+def test_names__a_folder_is_asked_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "dog").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(NamesError, match=r"dog is a folder here.*add a comma behind it"):
+        read_names("dog")
+    assert read_names("dog,").names == ("dog",)
+    assert read_names("dog, cat").names == ("dog", "cat")

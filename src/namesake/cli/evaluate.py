@@ -29,7 +29,7 @@ RootOption = Annotated[Path, typer.Option(help="Where the benchmark lies, as dow
 def evaluate(
     run_folder: RunArgument = None,
     *,
-    benchmark: BenchmarkOption = "world",
+    benchmark: BenchmarkOption = "",
     root: RootOption = Path(),
     names: Annotated[str, typer.Option("--names", help="Score these of the run's names only.")] = "",
     ask: Annotated[
@@ -57,12 +57,18 @@ def evaluate(
 
     Example: namesake evaluate runs/pets --benchmark folder --root labelled/
     """
+    from namesake.errors import ConfigError
     from namesake.evaluation import evaluate_run
     from namesake.evaluation.benchmarks import as_measures
     from namesake.evaluation.benchmarks import prepare as make_ready
     from namesake.names import read_names
 
     set_quiet(quiet)
+    if not benchmark:
+        raise ConfigError(
+            "expected --benchmark, found none: folder (your own --root with images/, masks/ and names.json), world "
+            "(scenes that `namesake world` renders), or a published one; --benchmark list prints all."
+        )
     if benchmark == "list":
         _list(as_json=as_json)
         return
@@ -222,7 +228,7 @@ def _list(*, as_json: bool) -> None:
         for line in (
             f"{name}: {each.title}",
             f"    {each.images or 'any number of'} images; used in {', '.join(each.tables) or 'no table'}",
-            f"    from {each.page}; {each.licence}",
+            f"    {'from ' if '://' in each.page else ''}{each.page}; {each.licence}",
             f"    --root holds {' or '.join(', '.join(layout.parts) for layout in each.layouts)}",
         )
     ]

@@ -1,5 +1,6 @@
 """A folder of a transformers model in, the network in float32 with every weight in place out; knows no images."""
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -81,6 +82,10 @@ def quiet() -> Iterator[None]:
 
 
 def first_line(error: Exception) -> str:
-    """Kind of an error and the first line of its message."""
-    lines = str(error).strip().splitlines()
+    """Kind of an error and the first line of its message, without torch's advice to open a file unsafely."""
+    said = str(error)
+    if "weights_only" in said:  # torch advises to run what is in the file
+        refused = re.search(r"Unsupported [^.\n]*|Unsupported \S+", said)
+        return f"{type(error).__name__}: {refused[0] if refused else 'it is no file of weights'}"
+    lines = said.strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

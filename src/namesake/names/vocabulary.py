@@ -4,6 +4,7 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from namesake.workspace import write_json
 
 LONGEST = 200
 NOT_SURE = 255
+SEPARATORS = (";", "|")
+"""What people put between names in place of commas."""
 FILE_SUFFIXES = {".txt", ".json", ".yaml", ".yml", ".csv", ".names"}
 REORDERING = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Characters that make a text show in another order than it is stored in."""
@@ -54,6 +57,7 @@ def read_names(text_or_path: str | Path | Sequence[str]) -> Names:
             f"expected a file with names at {text}, found none. Give the path of a text file with one "
             'name a line, or the names themselves: "dog, cat, park bench".'
         )
+    _refuse_what_is_no_list(text)
     text = text.strip()
     return assemble(_lines(text) if "\n" in text else _items(text), source="the names given")
 
@@ -76,6 +80,25 @@ def write_names(names: Names, path: Path) -> None:
             "background": list(names.background),
         },
     )
+
+
+def _refuse_what_is_no_list(text: str) -> None:
+    """Ask about one name that is rather a folder, or several names with something else than commas between them."""
+    if "," in text or "\n" in text:
+        return
+    with suppress(OSError, ValueError):  # too long for a path, or with a null character
+        if text and Path(text).is_dir():
+            raise NamesError(
+                f"{text} is a folder here; expected names, or a file of names. Images are given by --images. If "
+                f"{text!r} is the name that you mean, add a comma behind it."
+            )
+    for separator in SEPARATORS:
+        if separator in text:
+            names = ", ".join(part.strip() for part in text.split(separator) if part.strip())
+            raise NamesError(
+                f"expected names with commas between them, found {separator!r} in {text!r}. Write {names!r}; "
+                "a name that has it belongs into a file, one a line."
+            )
 
 
 def _is_file(text: str) -> bool:
@@ -119,7 +142,8 @@ def _lines(text: str) -> list[Entry]:
 
 
 def _items(text: str) -> list[Entry]:
-    return [(f"item {number}", _words(item, f"item {number}")) for number, item in enumerate(text.split(","), start=1)]
+    items = text.removesuffix(",").split(",")
+    return [(f"item {number}", _words(item, f"item {number}")) for number, item in enumerate(items, start=1)]
 
 
 def _words(line: str, where: str) -> list[str]:

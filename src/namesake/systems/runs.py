@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from namesake.archives.join import ADDED, join_names
 from namesake.config import override, set_everywhere
+from namesake.encoders import pick_device
 from namesake.errors import ConfigError, unknown
 from namesake.images import open_images
 from namesake.names import read_names
@@ -71,6 +72,7 @@ def run(
         raise ConfigError(f"{system} wants names, found none; give a comma list, or a file with one name a line.")
     pictures = images if isinstance(images, Images) else open_images(Path(images))
     folder = Path(out)
+    pick_device(device)  # refused before anything is written
     models = models_by_option(SYSTEMS[system], chosen, words)
     have_models(models, until=until, runs=(folder, beside))
     record: dict[str, Any] = {

@@ -82,7 +82,8 @@ def _find(name: str, listing: Listing, root: Path) -> tuple[Layout, Path]:
             )
     most = max(count for count, _ in lacking)
     looked = next(text for count, text in lacking if count == most)
-    raise DataError(f"{name} was looked for in {looked}. It comes from {listing.page}.")
+    origin = f"It {'comes from' if '://' in listing.page else 'is'} {listing.page}"
+    raise DataError(f"{name} was looked for in {looked}. {origin}; --root says where it lies.")
 
 
 def _missing(home: Path, parts: Iterable[str]) -> list[str]:

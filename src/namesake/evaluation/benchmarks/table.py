@@ -143,12 +143,12 @@ BENCHMARKS: Mapping[str, Listing] = {
         title="scenes of the embedded world, exact ground truth (namesake world --draw scenes)",
         layouts=(Own(),),
         licence="Apache-2.0",
-        page="made here",
+        page="rendered by namesake world --draw scenes",
     ),
     "folder": Listing(
         title="any folder: images/, masks/ (index PNGs), names.json (id -> name), maybe instances.json",
         layouts=(Own(),),
-        page="your own",
+        page="your own images and masks",
         licence="yours",
     ),
     "voc2012": _voc(
