@@ -17,9 +17,12 @@ from namesake.errors import ConfigError, ImagesError, WeightsError
 from namesake.images import open_images
 from namesake.index import build_index
 from namesake.masks import SaliencyConfig, VotingConfig, saliency_masks, voted_masks
+from namesake.masks.guided import GuideConfig, keep_named
 from namesake.masks.region_labels import label_regions
 from namesake.masks.regions import RegionsConfig
+from namesake.masks.stuff import StuffConfig, redraw_stuff
 from namesake.networks import DeepLabConfig
+from namesake.progress import Meter
 from namesake.records import Names
 from namesake.training import ExpertsConfig, relabel_with_experts
 from namesake.workspace import write_atomically
@@ -65,8 +68,9 @@ def cluster() -> Iterator[None]:
 def open_writer(*, out: Path, device: str, fatal: int = -1, wrong: int = -1) -> Work:
     """What writes a file a part; the first time, the process dies at part `fatal`."""
 
-    def work(part: Part) -> None:
+    def work(part: Part, meter: Meter) -> None:
         number, ids = part
+        meter.advance(len(ids))
         if number == wrong:
             raise ImagesError(f"part {number} cannot be read on {device}.")
         died = out / "died"
@@ -86,6 +90,12 @@ def written(folder: Path) -> dict[str, str]:
 
 
 WANTED = {f"{number}.txt": " ".join(ids) for number, ids in PARTS}
+
+
+def test_local__all_parts_here(tmp_path: Path):
+    spread("local", open_writer, {"out": tmp_path, "device": "cpu"}, PARTS[:2], what="writing")
+    assert written(tmp_path) == {f"{number}.txt": WANTED[f"{number}.txt"] for number in (0, 1)}
+    assert (tmp_path / f"by-{os.getpid()}").exists()
 
 
 @pytest.mark.slow
@@ -130,11 +140,14 @@ def test_ray__stages_to_the_byte(cluster: None, tiny, tmp_path: Path):
         archives = retrieve(
             tmp_path / "archives", index, Names(("car", "tree")), config=ArchivesConfig(images_per_name=6)
         )
-        saliency_masks(out / "saliency", archives, config=saliency, **how)
+        masks = saliency_masks(out / "saliency", archives, config=saliency, **how)
+        guide, stuff = GuideConfig(clip=str(tiny.clip), shard_size=5), StuffConfig(("tree",), regions, shard_size=3)
+        keep_named(out / "guided", masks, archives, config=guide, **how)
+        redraw_stuff(out / "stuff", masks, archives, config=stuff, **how)
         voted_masks(out / "voted", images, config=voting, **how)
         label_regions(out / "regions", images, Names(("car", "tree")), config=regions, shard_size=7, **how)
     local = content(tmp_path / "local")
-    assert sum(path.endswith((".npy", ".parquet")) for path in local) >= 2 * 4 + 2 + 4 + 2 * 3
+    assert sum(path.endswith((".npy", ".parquet")) for path in local) >= 2 * 4 + 2 + 4 + 2 * 3 + 2 + 2
     assert content(tmp_path / "ray:2") == local
 
 

@@ -1,4 +1,4 @@
-"""Work cut into parts that write files of their own in, done by the processes of a Ray cluster; it knows no stage.
+"""Do work that is cut into parts, each with files of its own: in this process, or by those of a Ray cluster.
 
 A worker is opened once in each process (it loads the models) and then does one part after another. A part that was lost
 with its process is done again by another; parts whose files are there are not asked for at all, so that the same
@@ -29,30 +29,44 @@ SETTINGS = {
 
 Part = tuple[int, tuple[str, ...]]
 """Number of a shard and the ids that it covers."""
-Work = Callable[[Part], None]
+Work = Callable[[Part, Meter], None]
+"""Does one part, and advances the meter by one for each id."""
 
 
 def spread(
-    engine: str, open_worker: Callable[..., Work], arguments: Mapping[str, Any], parts: Sequence[Part], *, what: str
+    engine: str,
+    open_worker: Callable[..., Work],
+    arguments: Mapping[str, Any],
+    parts: Sequence[Part],
+    *,
+    what: str,
+    total: int | None = None,
 ) -> None:
-    """Do all parts, in any order.
+    """Do all parts: one after the other here, or in any order by several processes.
 
-    Results are those of one process byte for byte: a part computes the same whoever does it, with as many threads as
-    torch has here. On CPUs, start with OMP_NUM_THREADS=1 to have one core a worker.
+    Results are the same byte for byte: a part computes the same whoever does it, with as many threads as torch has
+    here. On CPUs, start Ray with OMP_NUM_THREADS=1 to have one core a worker.
 
     Args:
-        engine: "ray" (a worker for each GPU of the cluster, or each core where there is none) or "ray:N" (N workers).
-            An address in RAY_ADDRESS is joined, else a cluster is started on this machine.
+        engine: "local" for this process; "ray" (a worker for each GPU of the cluster, or each core where there is none)
+            or "ray:N" (N workers). An address in RAY_ADDRESS is joined, else a cluster is started on this machine.
         open_worker: Called in every process with `arguments`; a function of a module, not a lambda.
         arguments: Records and settings by keyword, `device` among them; they are copied to every process.
         parts: What is missing.
         what: Words for the progress bar.
+        total: Number of ids with those of the parts that are done already; those of `parts` if None.
 
     Raises:
         ConfigError: No such engine, or Ray is not installed.
         NamesakeError: What the work raised.
     """
+    left = sum(len(ids) for _, ids in parts)
+    meter = Meter(what, total=total or left, done=(total or left) - left)
     name, _, number = engine.partition(":")
+    if engine == "local":
+        if parts:
+            _do_here(open_worker(**arguments), parts, meter)
+        return
     if name != "ray" or (number and not (number.isdecimal() and int(number))):
         raise ConfigError(f"engine: expected local, ray or ray:N (N workers), found {engine!r}.")
     if not parts:
@@ -65,10 +79,16 @@ def spread(
     )(_Worker)
     workers = [actor.remote(open_worker, arguments, _threads()) for _ in range(min(count, len(parts)))]
     try:
-        _hand_out(ray, workers, parts, what)
+        _hand_out(ray, workers, parts, meter)
     finally:
         for worker in workers:
             ray.kill(worker)
+
+
+def _do_here(work: Work, parts: Sequence[Part], meter: Meter) -> None:
+    with meter:
+        for part in parts:
+            work(part, meter)
 
 
 class _Worker:
@@ -84,15 +104,15 @@ class _Worker:
     def do(self, part: Part) -> int:
         """Do a part; returns how many ids it has."""
         self._work = self._work or self._open()
-        self._work(part)
+        self._work(part, Meter("", total=None))
         return len(part[1])
 
 
-def _hand_out(ray: Any, workers: Sequence[Any], parts: Sequence[Part], what: str) -> None:  # noqa: ANN401
+def _hand_out(ray: Any, workers: Sequence[Any], parts: Sequence[Part], meter: Meter) -> None:  # noqa: ANN401
     """Give every worker a part, and the next one whenever it is done."""
     left = list(reversed(parts))
     busy = {worker.do.remote(left.pop()): worker for worker in workers}
-    with Meter(what, total=sum(len(ids) for _, ids in parts)) as meter:
+    with meter:
         while busy:
             (done,), _ = ray.wait(list(busy), num_returns=1)
             worker = busy.pop(done)

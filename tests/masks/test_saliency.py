@@ -1,4 +1,5 @@
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 
 from namesake.errors import ConfigError, ImagesError, WeightsError
 from namesake.images import read_image
-from namesake.masks import SaliencyConfig, detect, open_masks, read_masks, saliency, saliency_masks
+from namesake.masks import SaliencyConfig, detect, open_masks, read_masks, saliency_masks, store
 from namesake.masks.rle import decode
 from namesake.masks.store import MaskWriter
 from namesake.networks import load_selfmask
@@ -54,17 +55,15 @@ def test_killed_and_resumed_gives_the_same_bytes(
     saliency_masks(tmp_path / "whole", archives, config=config, device="cpu")
     written: list[PseudoMask] = []
 
-    def write_until_killed(self: MaskWriter, mask: PseudoMask) -> None:
-        if len(written) == killed_after:
-            raise KeyboardInterrupt
-        written.append(mask)
-        MaskWriter.write(self, mask)
-
     class Dying(MaskWriter):
-        write = write_until_killed
+        def write_several(self, masks: Sequence[PseudoMask]) -> None:
+            if len(written) == killed_after:
+                raise KeyboardInterrupt
+            written.extend(masks)
+            super().write_several(masks)
 
     with monkeypatch.context() as patch:
-        patch.setattr(saliency, "MaskWriter", Dying)
+        patch.setattr(store, "MaskWriter", Dying)
         with pytest.raises(KeyboardInterrupt):
             saliency_masks(tmp_path / "resumed", archives, config=config, device="cpu")
     assert len(list((tmp_path / "resumed").glob("*.parquet"))) == killed_after // 4

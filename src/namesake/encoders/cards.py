@@ -5,7 +5,7 @@ from pathlib import Path
 
 from namesake.encoders.files import kind_of
 from namesake.encoders.presets import EMBEDDED, KNOWN
-from namesake.encoders.sources import hub_id
+from namesake.encoders.sources import find, hub_id
 from namesake.records import ModelCard
 
 SPDX = {"apache-2.0": "Apache-2.0", "mit": "MIT"}
@@ -22,6 +22,11 @@ def read_card(source: str, *, folder: Path) -> ModelCard:
     if known is not None:
         return ModelCard(name=known.name, source=source, licence=known.licence, tier=known.tier)
     return ModelCard(name=Path(source).name, source=source, licence=stated_licence(folder), tier=tier)
+
+
+def card_of(source: str) -> ModelCard:
+    """`read_card` of a model wherever it lies on this machine."""
+    return read_card(source, folder=find(source).path or Path(source))
 
 
 def stated_licence(folder: Path) -> str:

@@ -101,7 +101,7 @@ def build_index(
         missing = [(number, ids) for number, ids, paths in plan if not _is_done(paths, ids)]
         arguments: dict[str, Any] = {"images": images, "encoder": encoder, "out": out, "batch_size": batch_size}
         arguments |= {"shard_size": shard_size, "device": device}
-        spread(engine, _open_worker, arguments, missing, what="embedding images")
+        spread(engine, _open_worker, arguments, missing, what="embedding images", total=len(images))
     return write_index(
         images,
         load_clip(encoder, device=device),
@@ -176,8 +176,8 @@ def _open_worker(*, images: Images, encoder: str, out: Path, batch_size: int, sh
     clip = load_clip(encoder, device=device)
     plan = _plan(images, out, batch_size, shard_size)
 
-    def work(part: Part) -> None:
-        for rows in _embed(images, clip, [part], batch_size, Meter("", total=None)):
+    def work(part: Part, meter: Meter) -> None:
+        for rows in _embed(images, clip, [part], batch_size, meter):
             _write_shard(plan[rows.number][2], rows)
 
     return work

@@ -5,7 +5,7 @@ https://arxiv.org/abs/2209.11228, section 5, third limitation, where this remedy
 scores are those of MaskCLIP, https://arxiv.org/abs/2112.01071, section 3.2.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,14 +16,15 @@ from torch.nn.functional import interpolate
 
 from namesake.archives import unique_images
 from namesake.encoders import Clip, load_clip
+from namesake.encoders.cards import card_of
 from namesake.errors import ConfigError, ImagesError
 from namesake.images import read_ahead
 from namesake.masks import rle
-from namesake.masks.store import MaskLookup, MaskWriter, count_masks, open_masks
+from namesake.masks.store import WITHOUT, Draw, MaskLookup, Outcome, count_masks, draw_masks, open_masks
 from namesake.names.prompts import TEMPLATES
 from namesake.names.words import words_of
-from namesake.progress import track
 from namesake.records import Archives, Names, PseudoMask, PseudoMasks
+from namesake.shapes import ImageArray
 from namesake.workspace import stage
 
 
@@ -43,9 +44,15 @@ class GuideConfig:
     """Images a shard."""
 
 
-@stage("masks/guided", opens=open_masks, models=lambda config: (config.clip,))
+@stage("masks/guided", opens=open_masks, models=lambda config: (config.clip,), shared=True)
 def keep_named(
-    out: Path, masks: PseudoMasks, archives: Archives, *, config: GuideConfig, device: str = "auto"
+    out: Path,
+    masks: PseudoMasks,
+    archives: Archives,
+    *,
+    config: GuideConfig,
+    device: str = "auto",
+    engine: str = "local",
 ) -> PseudoMasks:
     """Take away from each mask what other words explain better than the image's own name.
 
@@ -55,6 +62,7 @@ def keep_named(
         archives: The images, their labels, and all names with their synonyms, background and context words.
         config: How.
         device: "auto", "cpu" or "cuda".
+        engine: "local", "ray" or "ray:N"; see `engines.spread`.
 
     Returns:
         The masks in the order of image ids. Counts as `saliency_masks` has them.
@@ -65,15 +73,11 @@ def keep_named(
     """
     if not (0 <= config.share <= 1 and 0 <= config.keep <= 1):
         raise ConfigError(f"guide: expected share and keep of 0 to 1, found {config.share} and {config.keep}.")
-    clip = load_clip(config.clip, device=device)
-    with MaskWriter(out, config.shard_size) as writer:
-        todo = list(writer.resume(list(unique_images(archives))))
-        for image_id, mask in track(_masks(todo, MaskLookup(masks), archives, clip, config), what="guiding"):
-            if mask is None:
-                writer.skip(image_id, "unreadable, or without a mask before")
-            else:
-                writer.write(mask)
-    return PseudoMasks(out, counts=count_masks(out), models=tuple(dict.fromkeys((*masks.models, clip.card))))
+    ids, arguments = list(unique_images(archives)), {"masks": masks, "archives": archives, "config": config}
+    whole, size = arguments | {"device": device}, config.shard_size
+    draw_masks([out], ids, _open_drawer, whole, shard_size=size, what="guiding", engine=engine)
+    models = tuple(dict.fromkeys((*masks.models, card_of(config.clip))))
+    return PseudoMasks(out, counts=count_masks(out), models=models)
 
 
 def explained(
@@ -103,24 +107,30 @@ def explained(
     return remaining if remaining.sum() >= keep * mask.sum() else mask
 
 
-def _masks(
-    todo: list[str], kept: MaskLookup, archives: Archives, clip: Clip, config: GuideConfig
-) -> Iterator[tuple[str, PseudoMask | None]]:
-    """The new mask of each image in order; None where there is none."""
+def _open_drawer(*, masks: PseudoMasks, archives: Archives, config: GuideConfig, device: str) -> Draw:
+    """What guides the masks of stretches of images, with the CLIP in memory."""
+    clip, kept, labels = load_clip(config.clip, device=device), MaskLookup(masks), unique_images(archives)
     words, owner, texts = _words(archives.names, clip)
-    labels = unique_images(archives)
-    for image_id, image in read_ahead(archives.images, todo):
-        if isinstance(image, ImagesError) or image_id not in kept:
-            yield image_id, None
-            continue
+
+    def guide(image_id: str, image: ImageArray) -> PseudoMask:
         label, found = labels[image_id], kept[image_id]
         context = archives.names.against[label - 1] if archives.names.against else ()
         rows = [row for row, word in enumerate(words) if owner[row] is not None or word in context]
         own = torch.tensor([owner[row] == label for row in rows], device=clip.device)
+        # patches [rows, columns, dim] with words [words, dim] -> [words, rows, columns]
         cosines = torch.einsum("rcd,wd->wrc", clip.dense([image], config.size)[0], texts[rows])
         mask = torch.from_numpy(rle.decode(found.rle, found.height, found.width)).to(clip.device)
         remaining = explained(mask, cosines, own, share=config.share, keep=config.keep)
-        yield image_id, replace(found, rle=rle.encode(remaining.cpu().numpy()))
+        return replace(found, rle=rle.encode(remaining.cpu().numpy()))
+
+    def draw(ids: Sequence[str]) -> Iterator[tuple[str, tuple[Outcome]]]:
+        for image_id, image in read_ahead(archives.images, ids):
+            if isinstance(image, ImagesError) or image_id not in kept:
+                yield image_id, (WITHOUT,)
+            else:
+                yield image_id, ([guide(image_id, image)],)
+
+    return draw
 
 
 def _words(names: Names, clip: Clip) -> tuple[tuple[str, ...], tuple[int | None, ...], Float[Tensor, "words dim"]]:

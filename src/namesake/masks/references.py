@@ -28,7 +28,7 @@ from namesake.progress import track
 from namesake.records import Archives, Artifact, ModelCard, Names
 from namesake.shapes import ImageArray
 from namesake.tensors import PatchFeatures
-from namesake.workspace import read_manifest, stage, write_atomically, write_json
+from namesake.workspace import read_facts, stage, write_atomically, write_json
 
 DESCRIPTION, VECTORS = "references.json", "references.npy"
 BATCH = 32
@@ -102,9 +102,8 @@ def open_references(folder: Path) -> References:
         encoder, block = str(facts["encoder"]), facts["block"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{folder} holds no references ({error}). Run the mask stage again.") from error
-    manifest = read_manifest(folder) or {}
-    models = tuple(ModelCard(**card) for card in manifest.get("models", ()))
-    return References(folder, manifest.get("counts", {}), models, names, encoder, block, vectors)
+    counts, models = read_facts(folder)
+    return References(folder, counts, models, names, encoder, block, vectors)
 
 
 @stage(

@@ -6,30 +6,27 @@ of a mask is the row of its word in `words.json`, counted from 1.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from jaxtyping import Int
 from numpy import ndarray
 
-from namesake.encoders.cards import read_card
-from namesake.encoders.sources import find
-from namesake.engines import Part, Work, spread
+from namesake.encoders.cards import card_of
 from namesake.errors import DataError, ImagesError
 from namesake.images import read_ahead
 from namesake.images.geometry import resize_labels
 from namesake.masks import rle
 from namesake.masks.regions import RegionNamer, Regions, RegionsConfig, load_region_namer, paint
-from namesake.masks.store import MaskWriter, missing_shards, read_skipped
+from namesake.masks.store import Draw, Outcome, draw_masks, read_skipped
 from namesake.names.words import words_of
-from namesake.progress import track
-from namesake.records import Artifact, Images, ModelCard, Names, PseudoMask, PseudoMasks
+from namesake.records import Artifact, Images, Names, PseudoMask, PseudoMasks
 from namesake.shapes import ImageArray
-from namesake.workspace import read_manifest, stage, write_json
+from namesake.workspace import read_facts, stage, write_json
 
 Kind = Literal["prompted", "automatic"]
 KINDS: tuple[Kind, Kind] = ("prompted", "automatic")
@@ -63,12 +60,11 @@ def open_region_labels(folder: Path) -> RegionLabels:
     Raises:
         DataError: There are none, or `words.json` is damaged.
     """
-    manifest = read_manifest(folder) or {}
-    models = tuple(ModelCard(**card) for card in manifest.get("models", ()))
+    counts, models = read_facts(folder)
     try:
         content = json.loads((folder / WORDS).read_text(encoding="utf-8"))
         words, labels = tuple(content["words"]), tuple(content["labels"])
-        return RegionLabels(folder, manifest.get("counts", {}), models, words, labels, str(content["clip"]))
+        return RegionLabels(folder, counts, models, words, labels, str(content["clip"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{folder} holds no named masks ({error}). Run the mask stage first.") from error
 
@@ -111,25 +107,17 @@ def label_regions(
     """
     words, labels = words_of(names)
     known = None if shown is None else _rows_of(shown, words)
-    if engine != "local":
-        missing = {part for kind in KINDS for part in missing_shards(out / kind, images.ids, shard_size)}
-        arguments: dict[str, Any] = {"images": images, "words": words, "shown": known, "config": config, "out": out}
-        arguments |= {"shard_size": shard_size, "device": device}
-        spread(engine, _open_worker, arguments, sorted(missing), what="naming regions")
-    with MaskWriter(out / KINDS[0], shard_size) as prompted, MaskWriter(out / KINDS[1], shard_size) as automatic:
-        todo = _resume(prompted, automatic, images)
-        if todo:
-            namer = load_region_namer(words, config, device=device)
-            namer.doubt(labels, encoder=config.clip)
-            done = len(images) - len(todo)
-            found = read_ahead(images, todo, workers=workers)
-            for image_id, image in track(found, what="naming regions", total=len(images), done=done):
-                _write(image_id, image, namer, known, (prompted, automatic))
+    arguments = {"images": images, "names": names, "shown": known, "config": config, "workers": workers}
+    folders = [out / kind for kind in KINDS]
+    what, size = "naming regions", shard_size
+    draw_masks(
+        folders, images.ids, _open_drawer, arguments | {"device": device}, shard_size=size, what=what, engine=engine
+    )
     write_json(out / WORDS, {"words": words, "labels": labels, "clip": config.clip})
     counts = _count(out, len(images))
     if counts["unreadable"] == len(images):
         raise ImagesError(f"none of the {len(images)} images in {images.folder} can be read.")
-    return RegionLabels(out, counts, _cards(config), words, labels, config.clip)
+    return RegionLabels(out, counts, tuple(map(card_of, (config.clip, config.masks))), words, labels, config.clip)
 
 
 def read_shown(path: Path) -> dict[str, tuple[str, ...]]:
@@ -193,59 +181,37 @@ def label_map(
     return resize_labels(painted, height=height or own_height, width=width or own_width)
 
 
-def _open_worker(
+def _open_drawer(
     *,
     images: Images,
-    words: tuple[str, ...],
+    names: Names,
     shown: Mapping[str, Int[ndarray, "present"]] | None,
     config: RegionsConfig,
-    out: Path,
-    shard_size: int,
+    workers: int,
     device: str,
-) -> Work:
-    """What writes one shard of both kinds after another, with the models in memory."""
+) -> Draw:
+    """What names regions of stretches of images, with the models in memory."""
+    words, labels = words_of(names)
     namer = load_region_namer(words, config, device=device)
+    namer.doubt(labels, encoder=config.clip)
 
-    def work(part: Part) -> None:
-        writers = [MaskWriter(out / kind, shard_size, only=part[0]) for kind in KINDS]
-        for image_id, image in read_ahead(images, part[1]):
-            _write(image_id, image, namer, shown, (writers[0], writers[1]))
-        for writer in writers:
-            writer.close()
+    def draw(ids: Sequence[str]) -> Iterator[tuple[str, tuple[Outcome, Outcome]]]:
+        for image_id, image in read_ahead(images, ids, workers=workers):
+            if isinstance(image, ImagesError):
+                yield image_id, (str(image), str(image))
+                continue
+            known = None if shown is None else shown.get(image_id, np.zeros(0, dtype=np.int64))
+            prompted, automatic, present = name_regions(namer, image, shown=known)
+            without = MASKLESS if present else ABSENT
+            yield image_id, (_coded(image_id, prompted) or without, _coded(image_id, automatic) or without)
 
-    return work
-
-
-def _resume(prompted: MaskWriter, automatic: MaskWriter, images: Images) -> list[str]:
-    """Bring both kinds to the same number of finished shards; the ids that are left to do."""
-    left = max(len(writer.resume(images.ids)) for writer in (prompted, automatic))
-    shards = -(-(len(images) - left) // prompted.shard_size)
-    for writer in (prompted, automatic):
-        writer.resume(images.ids, shards=shards)
-    return list(images.ids[len(images) - left :])
-
-
-def _write(
-    image_id: str,
-    image: ImageArray | ImagesError,
-    namer: RegionNamer,
-    shown: Mapping[str, Int[ndarray, "present"]] | None,
-    writers: tuple[MaskWriter, MaskWriter],
-) -> None:
-    if isinstance(image, ImagesError):
-        for writer in writers:
-            writer.skip(image_id, str(image))
-        return
-    known = None if shown is None else shown.get(image_id, np.zeros(0, dtype=np.int64))
-    *both, present = name_regions(namer, image, shown=known)
-    for writer, regions in zip(writers, both, strict=True):
-        if len(regions.masks):
-            writer.write_several(_coded(image_id, regions))
-        else:
-            writer.skip(image_id, MASKLESS if present else ABSENT)
+    return draw
 
 
 def _coded(image_id: str, regions: Regions) -> list[PseudoMask]:
+    """The regions as masks that are written; none where there is no region."""
+    if not len(regions.masks):
+        return []
     height, width = regions.masks.shape[1:]
     codes = rle.encode_batch(regions.masks)
     rows = zip(codes, regions.words, regions.scores, strict=True)
@@ -277,7 +243,3 @@ def _masks_in(folder: Path) -> int:
     import pyarrow.parquet as pq
 
     return sum(pq.read_metadata(path).num_rows for path in sorted(folder.glob("masks-*.parquet")))
-
-
-def _cards(config: RegionsConfig) -> tuple[ModelCard, ...]:
-    return tuple(read_card(source, folder=find(source).path or Path(source)) for source in (config.clip, config.masks))

@@ -5,30 +5,27 @@ and writing overlap; images of one size go through the network together. It know
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from namesake.archives import unique_images
-from namesake.engines import Part, Work, spread
 from namesake.errors import ConfigError, ImagesError
 from namesake.images import read_image, work_ahead
 from namesake.masks import rle
 from namesake.masks.bilateral import PUBLISHED
 from namesake.masks.detect import Detection, finish, input_side, propose_all, shrink
-from namesake.masks.store import MaskWriter, count_masks, missing_shards, open_masks
+from namesake.masks.store import Draw, Outcome, count_masks, draw_masks, open_masks
 from namesake.networks.selfmask import SelfMask, load_selfmask, read_saliency_card
-from namesake.progress import track
 from namesake.records import Archives, Images, PseudoMask, PseudoMasks
 from namesake.shapes import ImageArray
 from namesake.workspace import stage
 
 WINDOW = 64
 """Images that are sorted by size together."""
-
-Outcome = PseudoMask | ImagesError
 
 
 @dataclass(frozen=True)
@@ -86,68 +83,36 @@ def saliency_masks(
     if min(config.batch_size, config.workers, config.shard_size) < 1:
         raise ConfigError(f"saliency: expected batch_size, workers and shard_size of 1 or more, found {config}.")
     labels = unique_images(archives)
-    if engine != "local":
-        parts = missing_shards(out, list(labels), config.shard_size)
-        arguments = {"images": archives.images, "labels": labels, "config": config, "out": out, "device": device}
-        spread(engine, _open_worker, arguments, parts, what="saliency masks")
-    with MaskWriter(out, config.shard_size) as writer:
-        todo = writer.resume(list(labels))
-        if todo:
-            network = load_selfmask(config.network, device=device)
-            outcomes = _outcomes(network, archives.images, todo, labels, config)
-            done = len(labels) - len(todo)
-            _fill(writer, track(outcomes, what="saliency masks", total=len(labels), done=done))
+    arguments = {"images": archives.images, "labels": labels, "config": config, "device": device}
+    size, what = config.shard_size, "saliency masks"
+    draw_masks([out], list(labels), _open_drawer, arguments, shard_size=size, what=what, engine=engine)
     counts = count_masks(out)
     if not counts["masks"]:
         raise ImagesError(f"none of the {len(labels)} archive images in {archives.images.folder} can be read.")
     return PseudoMasks(out, counts=counts, models=(read_saliency_card(config.network),))
 
 
-def _fill(writer: MaskWriter, outcomes: Iterable[tuple[str, Outcome]]) -> None:
-    for image_id, outcome in outcomes:
-        if isinstance(outcome, PseudoMask):
-            writer.write(outcome)
-        else:
-            writer.skip(image_id, str(outcome))
-
-
-def _open_worker(images: Images, labels: Mapping[str, int], config: SaliencyConfig, out: Path, device: str) -> Work:
-    """What writes one shard after another, with the network in memory."""
+def _open_drawer(*, images: Images, labels: Mapping[str, int], config: SaliencyConfig, device: str) -> Draw:
+    """What masks stretches of images; the masks of one window are solved while the network sees the next."""
     network = load_selfmask(config.network, device=device)
-
-    def work(part: Part) -> None:
-        with MaskWriter(out, config.shard_size, only=part[0]) as writer:
-            _fill(writer, _outcomes(network, images, part[1], labels, config))
-
-    return work
-
-
-def _outcomes(
-    network: SelfMask, images: Images, ids: Sequence[str], labels: Mapping[str, int], config: SaliencyConfig
-) -> Iterator[tuple[str, Outcome]]:
-    """Mask, or why there is none, of each image in order; one window is solved while the network sees the next."""
     side = input_side(network)
 
     def read(image_id: str) -> _Read:
         image = read_image(images.path(image_id))
         return _Read(shrink(image, side=side), image.shape[0], image.shape[1])
 
-    results = work_ahead(read, ids, workers=config.workers, ahead=WINDOW)
-    waiting: deque[list[tuple[str, Future[PseudoMask] | ImagesError]]] = deque()
-    with ThreadPoolExecutor(config.workers, thread_name_prefix="solve") as pool:
-        for window in _windows(ids, config.shard_size):
-            waiting.append(_submit(network, [next(results) for _ in window], labels, pool, config))
-            if len(waiting) > 1:
+    def draw(ids: Sequence[str]) -> Iterator[tuple[str, tuple[Outcome]]]:
+        results = work_ahead(read, ids, workers=config.workers, ahead=WINDOW)
+        waiting: deque[list[tuple[str, Future[PseudoMask] | ImagesError]]] = deque()
+        with ThreadPoolExecutor(config.workers, thread_name_prefix="solve") as pool:
+            while window := list(islice(results, WINDOW)):
+                waiting.append(_submit(network, window, labels, pool, config))
+                if len(waiting) > 1:
+                    yield from _gather(waiting.popleft())
+            while waiting:
                 yield from _gather(waiting.popleft())
-        while waiting:
-            yield from _gather(waiting.popleft())
 
-
-def _windows(ids: Sequence[str], shard_size: int) -> Iterator[Sequence[str]]:
-    """Stretches of at most WINDOW ids that never span two shards, so that a resumed run has the same ones."""
-    for start in range(0, len(ids), shard_size):
-        shard = ids[start : start + shard_size]
-        yield from (shard[first : first + WINDOW] for first in range(0, len(shard), WINDOW))
+    return draw
 
 
 def _submit(
@@ -172,6 +137,6 @@ def _submit(
     ]
 
 
-def _gather(window: list[tuple[str, Future[PseudoMask] | ImagesError]]) -> Iterator[tuple[str, Outcome]]:
+def _gather(window: list[tuple[str, Future[PseudoMask] | ImagesError]]) -> Iterator[tuple[str, tuple[Outcome]]]:
     for image_id, result in window:
-        yield image_id, result if isinstance(result, ImagesError) else result.result()
+        yield image_id, (str(result) if isinstance(result, ImagesError) else [result.result()],)

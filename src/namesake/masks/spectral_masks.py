@@ -5,8 +5,9 @@ https://arxiv.org/abs/2203.12614, sections 3.2 and 3.3: the masks that a salienc
 archives carry the archive's label, and are what names are learned from where no saliency network is at hand.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,8 +18,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from namesake.archives import unique_images
+from namesake.encoders.cards import card_of
 from namesake.encoders.dense_resnet import SelfSupervised, load_self_supervised
-from namesake.engines import Part, Work, spread
 from namesake.errors import ConfigError, ImagesError
 from namesake.images import read_image, work_ahead
 from namesake.images.geometry import resize_labels, resize_longer_side
@@ -26,9 +27,8 @@ from namesake.masks import rle
 from namesake.masks.bilateral import PUBLISHED
 from namesake.masks.detect import finish
 from namesake.masks.spectral import candidate_masks
-from namesake.masks.store import MaskWriter, count_masks, missing_shards, open_masks
+from namesake.masks.store import Draw, Outcome, count_masks, draw_masks, open_masks
 from namesake.masks.vote import vote
-from namesake.progress import track
 from namesake.records import Archives, Images, PseudoMask, PseudoMasks
 from namesake.shapes import ImageArray
 from namesake.workspace import stage
@@ -107,38 +107,29 @@ def voted_masks(
     _check(config)
     labels = unique_images(images) if isinstance(images, Archives) else dict.fromkeys(images.ids, 0)
     images, ids = images.images if isinstance(images, Archives) else images, tuple(labels)
-    if engine != "local":
-        parts = missing_shards(out, ids, config.shard_size)
-        arguments = {"images": images, "labels": labels, "config": config, "out": out, "device": device}
-        spread(engine, _open_worker, arguments, parts, what="voting")
-    with MaskWriter(out, config.shard_size) as writer:
-        todo = writer.resume(ids)
-        encoders = [load_self_supervised(source, device=device) for source in config.encoders]
-        outcomes = _outcomes(encoders, images, todo, labels, config)
-        _fill(writer, track(outcomes, what="voting", total=len(ids), done=len(ids) - len(todo)))
+    arguments = {"images": images, "labels": labels, "config": config, "device": device}
+    draw_masks([out], ids, _open_drawer, arguments, shard_size=config.shard_size, what="voting", engine=engine)
     counts = count_masks(out)
     if not counts["masks"]:
         raise ImagesError(f"none of the {len(ids)} images in {images.folder} can be read.")
-    return PseudoMasks(out, counts=counts, models=tuple(encoder.card for encoder in encoders))
+    return PseudoMasks(out, counts=counts, models=tuple(map(card_of, config.encoders)))
 
 
-def _fill(writer: MaskWriter, outcomes: Iterable[tuple[str, PseudoMask | ImagesError]]) -> None:
-    for image_id, outcome in outcomes:
-        if isinstance(outcome, PseudoMask):
-            writer.write(outcome)
-        else:
-            writer.skip(image_id, str(outcome))
-
-
-def _open_worker(images: Images, labels: Mapping[str, int], config: VotingConfig, out: Path, device: str) -> Work:
-    """What writes one shard after another, with the encoders in memory."""
+def _open_drawer(*, images: Images, labels: Mapping[str, int], config: VotingConfig, device: str) -> Draw:
+    """What masks stretches of images, with the encoders in memory."""
     encoders = [load_self_supervised(source, device=device) for source in config.encoders]
 
-    def work(part: Part) -> None:
-        with MaskWriter(out, config.shard_size, only=part[0]) as writer:
-            _fill(writer, _outcomes(encoders, images, part[1], labels, config))
+    def read(image_id: str) -> _Read:
+        image = read_image(images.path(image_id))
+        small = resize_longer_side(image, side=config.longer_side) if max(image.shape) > config.longer_side else image
+        return _Read(small, image.shape[0], image.shape[1])
 
-    return work
+    def draw(ids: Sequence[str]) -> Iterator[tuple[str, tuple[Outcome]]]:
+        results = work_ahead(read, ids, ahead=WINDOW)
+        while window := list(islice(results, WINDOW)):
+            yield from _vote_window(window, encoders, labels, config)
+
+    return draw
 
 
 @torch.inference_mode()
@@ -175,34 +166,13 @@ def _candidates(
     return whole[..., :height, :width] > 0.5
 
 
-def _outcomes(
-    encoders: Sequence[SelfSupervised],
-    images: Images,
-    ids: Sequence[str],
-    labels: Mapping[str, int],
-    config: VotingConfig,
-) -> Iterator[tuple[str, PseudoMask | ImagesError]]:
-    """Mask, or why there is none, of each image in order."""
-
-    def read(image_id: str) -> _Read:
-        image = read_image(images.path(image_id))
-        small = resize_longer_side(image, side=config.longer_side) if max(image.shape) > config.longer_side else image
-        return _Read(small, image.shape[0], image.shape[1])
-
-    results = work_ahead(read, ids, ahead=WINDOW)
-    for start in range(0, len(ids), config.shard_size):
-        shard = ids[start : start + config.shard_size]
-        for first in range(0, len(shard), WINDOW):
-            window = [next(results) for _ in shard[first : first + WINDOW]]
-            yield from _vote_window(encoders, window, labels, config)
-
-
 def _vote_window(
-    encoders: Sequence[SelfSupervised],
     window: list[tuple[str, _Read | ImagesError]],
+    encoders: Sequence[SelfSupervised],
     labels: Mapping[str, int],
     config: VotingConfig,
-) -> Iterator[tuple[str, PseudoMask | ImagesError]]:
+) -> Iterator[tuple[str, tuple[Outcome]]]:
+    """Mask, or why there is none, of each image of a window in order; images of one size are clustered together."""
     of_size: dict[tuple[int, ...], list[tuple[str, _Read]]] = {}
     for image_id, read in window:
         if not isinstance(read, ImagesError):
@@ -219,7 +189,8 @@ def _vote_window(
                     whole = resize_labels(mask, height=read.height, width=read.width)
                 code, label = rle.encode(whole), labels[image_id]
                 found[image_id] = PseudoMask(image_id, label, float(score), read.height, read.width, code)
-    yield from ((image_id, read if isinstance(read, ImagesError) else found[image_id]) for image_id, read in window)
+    for image_id, read in window:
+        yield image_id, (str(read) if isinstance(read, ImagesError) else [found[image_id]],)
 
 
 def _at_once(size: tuple[int, ...], encoders: Sequence[SelfSupervised], config: VotingConfig) -> int:

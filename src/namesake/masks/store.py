@@ -6,20 +6,24 @@ images of its stretch that have no mask, with the reason. So work that was kille
 
 import json
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from itertools import accumulate, chain, count
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from namesake.engines import Part, Work, spread
 from namesake.errors import DataError
 from namesake.masks import rle
-from namesake.records import ModelCard, PseudoMask, PseudoMasks
-from namesake.workspace import read_manifest, write_atomically, write_json
+from namesake.progress import Meter
+from namesake.records import PseudoMask, PseudoMasks
+from namesake.workspace import read_facts, write_atomically, write_json
 
 SHARD = "masks-{:05d}.parquet"
 SKIPPED = "skipped.json"
+WITHOUT = "unreadable, or without a mask before"
+"""Why an image has no mask, where masks are drawn anew."""
 ROWS_TOGETHER = 64  # rows of a row group: what a random look-up reads
 
 
@@ -47,17 +51,10 @@ class MaskWriter:
         if kind is None:
             self.close()
 
-    def resume(self, ids: Sequence[str], *, shards: int | None = None) -> Sequence[str]:
-        """Keep the shards that an earlier, killed run finished for the same ids; the ids that are still to be done.
-
-        Args:
-            ids: All of them.
-            shards: Keep at most so many; no limit if None.
-        """
+    def resume(self, ids: Sequence[str]) -> Sequence[str]:
+        """Keep the shards that an earlier, killed run finished for the same ids; the ids that are still to be done."""
         self._shard = 0
-        while (shards is None or self._shard < shards) and _covers(
-            self.out / SHARD.format(self._shard), ids, self._shard, self.shard_size
-        ):
+        while _covers(self.out / SHARD.format(self._shard), ids, self._shard, self.shard_size):
             self._shard += 1
         for path in _shards(self.out)[self._shard :]:
             path.unlink()
@@ -83,13 +80,8 @@ class MaskWriter:
         """Write the last, shorter shard and the list of skipped images."""
         if self._rows or self._skipped:
             self._flush()
-        if self._only is not None:
-            return
-        for left_over in _shards(self.out)[self._shard :]:
-            left_over.unlink()
-        skipped = read_skipped(self.out)
-        if skipped:
-            write_json(self.out / SKIPPED, [{"image_id": image_id, "reason": reason} for image_id, reason in skipped])
+        if self._only is None:
+            _finish(self.out, self._shard)
 
     def _flush_if_full(self) -> None:
         if self._images == self.shard_size:
@@ -116,10 +108,78 @@ class MaskWriter:
         self._images, self._rows, self._skipped = 0, [], []
 
 
-def missing_shards(out: Path, ids: Sequence[str], shard_size: int) -> list[tuple[int, tuple[str, ...]]]:
-    """Number and image ids of each shard that is not there yet."""
-    stretches = enumerate(ids[first : first + shard_size] for first in range(0, len(ids), shard_size))
-    return [(number, tuple(some)) for number, some in stretches if not _there(out, number, ids, shard_size)]
+Outcome = Sequence[PseudoMask] | str
+"""The masks of an image, or why it has none."""
+Draw = Callable[[Sequence[str]], Iterable[tuple[str, tuple[Outcome, ...]]]]
+"""Draws the masks of some images: each id in order, with an outcome for each folder that is written."""
+
+
+def draw_masks(
+    folders: Sequence[Path],
+    ids: Sequence[str],
+    open_drawer: Callable[..., Draw],
+    arguments: Mapping[str, Any],
+    *,
+    shard_size: int,
+    what: str,
+    engine: str = "local",
+) -> None:
+    """Write the masks of images, shard by shard; the shards that a killed run finished are kept.
+
+    Args:
+        folders: Where masks are written: one folder for each kind of them.
+        ids: The images, in the order of the shards.
+        open_drawer: Loads the models; called with `arguments` once a process. A function of a module, not a lambda.
+        arguments: Records and settings by keyword, `device` among them.
+        shard_size: Images a shard.
+        what: Words for the progress bar.
+        engine: "local", "ray" or "ray:N"; see `engines.spread`.
+
+    Raises:
+        NamesakeError: What drawing raises.
+    """
+    stretches = [tuple(ids[first : first + shard_size]) for first in range(0, len(ids), shard_size)]
+    missing = [
+        part for part in enumerate(stretches) if not all(_there(folder, part[0], ids, shard_size) for folder in folders)
+    ]
+    whole = {"folders": folders, "open_drawer": open_drawer, "arguments": arguments, "shard_size": shard_size}
+    spread(engine, _open_worker, whole | {"device": arguments["device"]}, missing, what=what, total=len(ids))
+    for folder in folders:
+        _finish(folder, len(stretches))
+
+
+def _open_worker(
+    *,
+    folders: Sequence[Path],
+    open_drawer: Callable[..., Draw],
+    arguments: Mapping[str, Any],
+    shard_size: int,
+    device: str,  # noqa: ARG001 - the engine wants it by name
+) -> Work:
+    """What writes the shards of a stretch of images, one in each folder, with the models in memory."""
+    draw = open_drawer(**arguments)
+
+    def work(part: Part, meter: Meter) -> None:
+        with ExitStack() as stack:
+            writers = [stack.enter_context(MaskWriter(folder, shard_size, only=part[0])) for folder in folders]
+            for image_id, outcomes in draw(part[1]):
+                for writer, outcome in zip(writers, outcomes, strict=True):
+                    if isinstance(outcome, str):
+                        writer.skip(image_id, outcome)
+                    else:
+                        writer.write_several(outcome)
+                meter.advance()
+
+    return work
+
+
+def _finish(out: Path, shards: int) -> None:
+    """Delete what lies behind the last shard, and list the images without a mask."""
+    for left_over in _shards(out)[shards:]:
+        left_over.unlink()
+    skipped = read_skipped(out)
+    if skipped:
+        write_json(out / SKIPPED, [{"image_id": image_id, "reason": reason} for image_id, reason in skipped])
 
 
 def open_masks(folder: Path) -> PseudoMasks:
@@ -130,9 +190,8 @@ def open_masks(folder: Path) -> PseudoMasks:
     """
     if not _shards(folder):
         raise DataError(f"{folder} holds no masks: expected {SHARD.format(0)} in it. Run the mask stage first.")
-    manifest = read_manifest(folder) or {}
-    models = tuple(ModelCard(**card) for card in manifest.get("models", ()))
-    return PseudoMasks(folder=folder, counts=manifest.get("counts") or count_masks(folder), models=models)
+    counts, models = read_facts(folder)
+    return PseudoMasks(folder=folder, counts=counts or count_masks(folder), models=models)
 
 
 def count_masks(folder: Path) -> dict[str, int]:

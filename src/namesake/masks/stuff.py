@@ -4,25 +4,24 @@ NamedMask, https://arxiv.org/abs/2209.11228, section 5, names stuff as its limit
 stage (https://arxiv.org/abs/2403.09307, section 3.2).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from namesake.archives import unique_images
-from namesake.encoders.cards import read_card
-from namesake.encoders.sources import find
+from namesake.encoders.cards import card_of
 from namesake.errors import ConfigError, ImagesError
 from namesake.images import read_ahead
 from namesake.images.geometry import resize_labels
 from namesake.masks import rle
 from namesake.masks.regions import RegionNamer, RegionsConfig, load_region_namer
-from namesake.masks.store import MaskLookup, MaskWriter, count_masks, open_masks
+from namesake.masks.store import WITHOUT, Draw, MaskLookup, Outcome, count_masks, draw_masks, open_masks
 from namesake.names.words import words_of
-from namesake.progress import track
-from namesake.records import Archives, ModelCard, Names, PseudoMask, PseudoMasks
+from namesake.records import Archives, Names, PseudoMask, PseudoMasks
 from namesake.shapes import ImageArray
 from namesake.workspace import stage
 
@@ -55,9 +54,15 @@ def stuff_among(config: StuffConfig, names: Names) -> StuffConfig:
     return replace(config, names=tuple(name for name in config.names if name in names.names))
 
 
-@stage("masks/stuff", opens=open_masks, models=lambda config: (config.regions.clip, config.regions.masks))
+@stage("masks/stuff", opens=open_masks, models=lambda config: (config.regions.clip, config.regions.masks), shared=True)
 def redraw_stuff(
-    out: Path, masks: PseudoMasks, archives: Archives, *, config: StuffConfig, device: str = "auto"
+    out: Path,
+    masks: PseudoMasks,
+    archives: Archives,
+    *,
+    config: StuffConfig,
+    device: str = "auto",
+    engine: str = "local",
 ) -> PseudoMasks:
     """Give the images of stuff the masks that their name has among all names.
 
@@ -67,6 +72,7 @@ def redraw_stuff(
         archives: The images and their labels.
         config: Which names, and how.
         device: "auto", "cpu" or "cuda".
+        engine: "local", "ray" or "ray:N"; see `engines.spread`.
 
     Returns:
         The masks in the order of image ids: those of things as they were, those of stuff redrawn. Counts as
@@ -77,47 +83,35 @@ def redraw_stuff(
         WeightsError: An encoder is missing.
     """
     check_stuff(config, archives.names)
-    labels = unique_images(archives)
-    kept = MaskLookup(masks)
-    with MaskWriter(out, config.shard_size) as writer:
-        todo = list(writer.resume(list(labels)))
-        if todo:
-            for image_id, mask in track(
-                _masks(todo, labels, kept, archives, config=config, device=device), what="stuff"
-            ):
-                if mask is None:
-                    writer.skip(image_id, "unreadable, or without a mask before")
-                else:
-                    writer.write(mask)
-    return PseudoMasks(out, counts=count_masks(out), models=_cards(masks, config))
+    ids, arguments = list(unique_images(archives)), {"masks": masks, "archives": archives, "config": config}
+    whole, size = arguments | {"device": device}, config.shard_size
+    draw_masks([out], ids, _open_drawer, whole, shard_size=size, what="stuff", engine=engine)
+    cards = map(card_of, (config.regions.clip, config.regions.masks))
+    return PseudoMasks(out, counts=count_masks(out), models=tuple(dict.fromkeys((*masks.models, *cards))))
 
 
-def _masks(
-    todo: list[str],
-    labels: Mapping[str, int],
-    kept: MaskLookup,
-    archives: Archives,
-    *,
-    config: StuffConfig,
-    device: str,
-) -> Iterator[tuple[str, PseudoMask | None]]:
-    """The mask of each image in order; None where there is none."""
+def _open_drawer(*, masks: PseudoMasks, archives: Archives, config: StuffConfig, device: str) -> Draw:
+    """What redraws the masks of stretches of images, with the models in memory from the first image of stuff on."""
+    labels, kept = unique_images(archives), MaskLookup(masks)
     words, owner = words_of(archives.names)
     stuff = {archives.names.label_of(name) for name in config.names}
     rows = {label: torch.tensor([row for row, other in enumerate(owner) if other == label]) for label in stuff}
-    redrawn = [image_id for image_id in todo if labels[image_id] in stuff]
-    images = read_ahead(archives.images, redrawn)
-    namer = load_region_namer(words, config.regions, device=device) if redrawn else None
-    for image_id in todo:
-        label = labels[image_id]
-        if label not in stuff or namer is None:
-            yield image_id, kept[image_id] if image_id in kept else None  # noqa: SIM401
-            continue
-        _, image = next(images)
-        if isinstance(image, ImagesError):
-            yield image_id, None
-        else:
-            yield image_id, _redraw(image_id, label, image, namer, rows[label])
+    namer = cache(lambda: load_region_namer(words, config.regions, device=device))
+
+    def draw(ids: Sequence[str]) -> Iterator[tuple[str, tuple[Outcome]]]:
+        images = read_ahead(archives.images, (image_id for image_id in ids if labels[image_id] in stuff))
+        for image_id in ids:
+            label = labels[image_id]
+            if label not in stuff:
+                yield image_id, ([kept[image_id]] if image_id in kept else WITHOUT,)
+                continue
+            _, image = next(images)
+            if isinstance(image, ImagesError):
+                yield image_id, (WITHOUT,)
+            else:
+                yield image_id, ([_redraw(image_id, label, image, namer(), rows[label])],)
+
+    return draw
 
 
 def _redraw(image_id: str, label: int, image: ImageArray, namer: RegionNamer, rows: torch.Tensor) -> PseudoMask:
@@ -136,9 +130,3 @@ def _redraw(image_id: str, label: int, image: ImageArray, namer: RegionNamer, ro
     return PseudoMask(
         image_id, label, score, height, width, rle.encode(resize_labels(mask, height=height, width=width))
     )
-
-
-def _cards(masks: PseudoMasks, config: StuffConfig) -> tuple[ModelCard, ...]:
-    sources = (config.regions.clip, config.regions.masks)
-    cards = (read_card(source, folder=find(source).path or Path(source)) for source in sources)
-    return tuple(dict.fromkeys((*masks.models, *cards)))

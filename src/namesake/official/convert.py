@@ -13,8 +13,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
-from namesake.encoders import find
-from namesake.encoders.cards import read_card
+from namesake.encoders.cards import card_of, read_card
 from namesake.encoders.preprocess import IMAGENET
 from namesake.encoders.weights import read_state
 from namesake.errors import ConfigError, NamesError, unknown
@@ -177,7 +176,7 @@ def _open_vocabulary(path: Path, names: Names, *, clip: str | None) -> Segmenter
         device=torch.device("cpu"),
     )
     facts = query.architecture_of(predictor, clip=source, prompts="bare")
-    card = read_card(source, folder=find(source).path or Path(source))
+    card = card_of(source)
     models = (*_cards("zutis", path), card)
     return Segmenter(predictor, Settings(query.KIND, names, architecture=facts, models=models))
 

@@ -18,14 +18,14 @@ from namesake.prediction.kept import keep_current, stems_of
 from namesake.prediction.objects import ObjectsFile
 from namesake.prediction.stream import SegmentsImages, Skipped, segment_ahead
 from namesake.progress import Meter
-from namesake.records import Artifact, Images, ModelCard, Names
+from namesake.records import Artifact, Images, Names
 from namesake.segmenter import CarefulConfig, SegmenterFolder, load_segmenter
 from namesake.workspace import (
     LOCK,
     STARTED,
     advice,
     is_unnameable,
-    read_manifest,
+    read_facts,
     stage,
     write_atomically,
     write_json,
@@ -60,9 +60,8 @@ def open_predictions(folder: Path) -> Predictions:
         names = Names(tuple(claim["names"]), background=tuple(claim["background"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WorkspaceError(f"{folder} holds no predictions: expected {CLAIM} in it. Run `predict` first.") from error
-    manifest = read_manifest(folder) or {}
-    models = tuple(ModelCard(**card) for card in manifest.get("models", ()))
-    return Predictions(folder, counts=manifest.get("counts", {}), models=models, names=names)
+    counts, models = read_facts(folder)
+    return Predictions(folder, counts=counts, models=models, names=names)
 
 
 @stage("predictions", opens=open_predictions)

@@ -28,7 +28,7 @@ from namesake.masks import rle
 from namesake.masks.store import MaskWriter, count_masks, open_masks, read_masks, read_skipped
 from namesake.names.prompts import embed
 from namesake.networks.deeplab import DeepLabConfig
-from namesake.progress import track
+from namesake.progress import Meter, track
 from namesake.records import Archives, Images, Names, Prediction, PseudoMask, PseudoMasks
 from namesake.segmenter import Segmenter, Settings
 from namesake.segmenter.deeplab import KIND, ClosedSet, architecture_of
@@ -214,8 +214,9 @@ def _open_worker(
     """What finishes one expert after another; a part's number is the expert's place."""
     experts = _experts(read_examples(archives, masks), archives, owners)
 
-    def work(part: Part) -> None:
+    def work(part: Part, meter: Meter) -> None:
         _finish(experts[part[0]], archives, out, config=config, device=device)
+        meter.advance(len(part[1]))
 
     return work
 

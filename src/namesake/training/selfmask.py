@@ -30,7 +30,7 @@ from namesake.training.fit import fit, forget
 from namesake.training.losses import mask_queries, poly, sawtooth
 from namesake.training.samples.archives import ArrayCache, MaskCodes, Sample, sample_of
 from namesake.training.samples.augment import RIGHT_BOTTOM, pad_and_crop, photometric, random_flip
-from namesake.workspace import read_manifest, stage
+from namesake.workspace import read_facts, stage
 
 
 @dataclass(frozen=True)
@@ -96,9 +96,8 @@ class SaliencyModel(Artifact):
 
 def open_saliency(folder: Path) -> SaliencyModel:
     """The record of a saliency network on disk, with the counts and models of its manifest."""
-    manifest = read_manifest(folder) or {}
-    models = tuple(ModelCard(**card) for card in manifest.get("models", ()))
-    return SaliencyModel(folder, counts=manifest.get("counts", {}), models=models or (read_saliency_card(folder),))
+    counts, models = read_facts(folder)
+    return SaliencyModel(folder, counts=counts, models=models or (read_saliency_card(folder),))
 
 
 @stage("saliency", opens=open_saliency, together=True, models=lambda config: (config.encoder,))

@@ -8,7 +8,7 @@ what is missing. Nothing here knows what a stage does.
 from namesake.workspace.atomic import advice, finite, is_unnameable, write_atomically, write_json
 from namesake.workspace.fingerprint import describe
 from namesake.workspace.inputs import INPUTS, by_path, changes, read_inputs, write_inputs
-from namesake.workspace.manifest import MANIFEST, RECORD, STARTED, peak_rss_mb, read_manifest, read_notices
+from namesake.workspace.manifest import MANIFEST, RECORD, STARTED, peak_rss_mb, read_facts, read_manifest, read_notices
 from namesake.workspace.stage import Stage, Step, run_now, stage
 from namesake.workspace.workspace import LOCK, StoppedError, Workspace
 
@@ -29,6 +29,7 @@ __all__ = [
     "finite",
     "is_unnameable",
     "peak_rss_mb",
+    "read_facts",
     "read_inputs",
     "read_manifest",
     "read_notices",

@@ -13,7 +13,7 @@ from typing import Any
 import namesake
 from namesake.errors import WorkspaceError
 from namesake.notices import Notice, notices_in
-from namesake.records import Artifact
+from namesake.records import Artifact, ModelCard
 from namesake.workspace.atomic import write_json
 
 MANIFEST = "manifest.json"
@@ -40,6 +40,16 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     except (ValueError, KeyError, TypeError) as error:
         raise WorkspaceError(f"{path} is damaged ({error}). Delete {folder} to compute that stage again.") from error
     return dict(manifest)
+
+
+def read_facts(folder: Path) -> tuple[dict[str, int], tuple[ModelCard, ...]]:
+    """Counts and models of a finished stage; none where there is no manifest.
+
+    Raises:
+        WorkspaceError: The manifest is damaged.
+    """
+    manifest = read_manifest(folder) or {}
+    return manifest.get("counts") or {}, tuple(ModelCard(**card) for card in manifest.get("models", ()))
 
 
 def read_started(folder: Path) -> dict[str, Any] | None:
