@@ -183,6 +183,8 @@ class InstanceScores:
         true_objects: Counted in all images.
         found_objects: Likewise.
         found_as: Whether the system finds objects itself, or pieces of its label map stand for them.
+        images: In how many images objects were scored; those that the truth of objects does not list are left out.
+        crowds: True areas of several objects, `iscrowd`, which the scores leave out.
     """
 
     ap: float
@@ -197,6 +199,8 @@ class InstanceScores:
     true_objects: int
     found_objects: int
     found_as: str
+    images: int = 0
+    crowds: int = 0
 
 
 @dataclass(frozen=True)

@@ -214,5 +214,5 @@ def test_evaluate__objects_beside_labels(scenes: Path, colour_segmenter) -> None
 def test_truth__damaged(scenes: Path) -> None:
     assert read_truth(open_benchmark("folder", scenes)) is None
     (scenes / "instances.json").write_text('{"images": []}')
-    with pytest.raises(DataError, match="no COCO annotations"):
+    with pytest.raises(DataError, match="field 'annotations': expected a list, found nothing"):
         read_truth(open_benchmark("folder", scenes))

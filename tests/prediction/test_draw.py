@@ -1,6 +1,10 @@
+from importlib.resources import files
+
 import numpy as np
 import pytest
+from PIL import ImageFont
 
+from namesake.prediction import draw
 from namesake.prediction.draw import (
     OUTLINE,
     PANEL,
@@ -131,3 +135,41 @@ def test_overlay__line_of_pixels_stays_small():
     picture = overlay(image, np.ones((20_000, 1), dtype=np.uint8), Names(("car",)))
     assert picture.shape[1] == 320
     assert 20_000 < picture.shape[0] < 20_100
+
+
+@pytest.mark.parametrize(
+    "name", ["café", "Straße", "\u0441\u043e\u0431", "\u03c3\u03ba", "\u05db\u05dc", "\u0643\u0644"]
+)
+def test_legend__scripts_that_come_with_the_installation(name: str):
+    """Letters, and not the sign for one that is lacking."""
+    assert draw.can_write(name)
+    lacking = legend([("\uffff" * len(name), (200, 0, 0))], width=320)
+    assert not np.array_equal(legend([(name, (200, 0, 0))], width=320), lacking)
+
+
+def test_legend__a_name_that_no_font_can_write_is_its_label(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(draw, "_system_fonts", lambda: ())
+    draw._system_font.cache_clear()
+    labels = np.array([[0, 1, 2, 2]], dtype=np.uint8)
+    found = draw.entries(labels, Names(("dog", "\u72ac \u0e2a")))
+    draw._system_font.cache_clear()
+    assert [text for text, _ in found] == ["dog", "label 2"]
+
+
+def test_legend__a_font_of_the_system_where_it_has_the_letters(monkeypatch: pytest.MonkeyPatch):
+    wide = str(files("matplotlib") / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf")
+    monkeypatch.setattr(draw, "_fonts", lambda size: (ImageFont.load_default(size),))
+    monkeypatch.setattr(draw, "_system_fonts", lambda: ("/no/such/font.ttf", wide))
+    draw._system_font.cache_clear()
+    assert draw.can_write("\u0441\u043e\u0431\u0430\u043a\u0430")
+    assert not draw.can_write("\u72ac")
+    draw._system_font.cache_clear()
+
+
+def test_contact_sheet__captions_that_no_font_can_write_are_spelled_as_codes(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(draw, "_system_fonts", lambda: ())
+    draw._system_font.cache_clear()
+    picture = np.zeros((8, 8, 3), dtype=np.uint8)
+    spelled, plainly = (draw.contact_sheet([(picture, text)]) for text in ("\u72ac.jpg", "\\u72ac.jpg"))
+    draw._system_font.cache_clear()
+    assert np.array_equal(spelled, plainly)

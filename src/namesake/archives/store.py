@@ -13,6 +13,7 @@ from numpy import ndarray
 
 from namesake.errors import DataError
 from namesake.names import read_names, write_names
+from namesake.names.spelling import some
 from namesake.records import Archives, Images, ModelCard, Names
 from namesake.workspace import write_atomically, write_json
 
@@ -123,7 +124,26 @@ def open_archives(folder: Path) -> Archives:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise DataError(f"{folder} holds no finished archives ({error}). Run the archives stage again.") from error
     names = read_names(folder / NAMES)
-    ids = rows(Archives(folder=folder)).column("image_id").unique().to_pylist()
+    table = rows(Archives(folder=folder))
+    _check_rows(table, names, folder / TABLE)
+    ids = table.column("image_id").unique().to_pylist()
     return Archives(
         folder=folder, counts=counts, models=models, names=names, images=Images(folder=where, ids=tuple(sorted(ids)))
     )
+
+
+def _check_rows(table: pa.Table, names: Names, path: Path) -> None:
+    """Refuse rows that nothing can be made of: without a value, with a label that no name has, or of another name."""
+    empty = next((column for column in SCHEMA.names if table.column(column).null_count), None)
+    if empty is not None:
+        raise DataError(f"{path}: field {empty!r}: expected a value in each row, found none in some.")
+    labels = table.column("label").to_numpy()
+    wrong = np.flatnonzero((labels < 1) | (labels > len(names)))
+    if len(wrong):
+        raise DataError(
+            f"{path}: row {wrong[0]}: field 'label': expected 1 to {len(names)}, as there are names, found "
+            f"{labels[wrong[0]]}. Run the archives stage again."
+        )
+    strange = sorted(set(table.column("name").unique().to_pylist()) - set(names.names))
+    if strange:
+        raise DataError(f"{path}: archives of {some(strange)}, which {NAMES} does not list: {some(names.names)}.")

@@ -42,6 +42,9 @@ def evaluate(
         list[str] | None,
         typer.Option(help="images, foreground, boundary, sizes or saliency: scores beside the table's."),
     ] = None,
+    count_crowds: Annotated[
+        bool, typer.Option("--count-crowds", help="Score true areas marked iscrowd as objects, which COCO leaves out.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Where the record goes; in the run if not given.")] = None,
     prepare: Annotated[bool, typer.Option(help="Make annotations first: coco20k's list, objects of VOC.")] = False,
     submission: Annotated[
@@ -90,6 +93,7 @@ def evaluate(
         out=out,
         read=carefulness(read, config),
         device=device,
+        count_crowds=count_crowds,
     )
     whole = dataclasses.asdict(scores)
     where = out or (run_folder / "evaluation" if run_folder else None)
@@ -194,15 +198,18 @@ def _lines(scores: Any) -> list[str]:  # noqa: ANN401
     lines = [f"{name:<20} {iou:6.1f}" for name, iou in scores.iou_per_name.items()]
     objects = scores.instances
     if objects is not None:
+        part = f", in {objects.images} of {scores.images} images" if objects.images < scores.images else ""
         lines.append(
             f"mask AP {objects.ap:.1f}, AP50 {objects.ap50:.1f}, AP75 {objects.ap75:.1f}, "
-            f"class-agnostic AP {objects.class_agnostic_ap:.1f} ({objects.found_as})"
+            f"class-agnostic AP {objects.class_agnostic_ap:.1f} ({objects.found_as}{part})"
         )
     lines += [f"{name.replace('_', ' ')} {value:.1f}" for name, value in scores.measures.items()]
     lines.append(
         f"mean IoU over dataset {scores.mean_iou_over_dataset:.1f}, "
         f"pixel accuracy {scores.pixel_accuracy:.1f}, {scores.images} images"
     )
+    if scores.left_over.get("not_in_benchmark"):
+        lines.append(f"not scored, the benchmark lacks them: {', '.join(scores.left_over['not_in_benchmark'])}")
     return [*lines, f"annotation regime: {scores.regime}, tier {scores.tier}"]
 
 

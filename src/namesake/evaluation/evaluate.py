@@ -43,6 +43,7 @@ def evaluate(
     out: Path | None = None,
     measures: Sequence[Measure] | None = None,
     run: Path | None = None,
+    count_crowds: bool = False,
 ) -> Scores:
     """Score a segmenter, or predictions on disk, on a benchmark.
 
@@ -62,6 +63,7 @@ def evaluate(
         out: Folder for `<benchmark>.json` and example pictures; nothing is written if None.
         measures: Scores beside those of the dataset's table of counts; those that belong to the benchmark if None.
         run: Folder of the run that made the segmenter or predictions, to say what it knew; None if there is none.
+        count_crowds: Score true areas marked `iscrowd` as objects, too.
 
     Returns:
         The scores, in percent.
@@ -80,13 +82,14 @@ def evaluate(
     asked = predicted.names if names is None else names
     terms = terms_of(benchmark.names, predicted.ids, asked, aliases=benchmark.aliases)
     terms.say(benchmark.name)
-    objects = _scorer(benchmark, predicted, terms, given=predictions is not None)
+    objects = _scorer(benchmark, predicted, terms, given=predictions is not None, count_crowds=count_crowds)
     if objects is not None and predicted.results is not None:
         for image_id, found in predicted.results.objects.items():
             objects.add_found(image_id, found)
     chosen = benchmark.measures if measures is None else measures
     maps = SaliencyScorer(benchmark) if "saliency" in chosen and predictions is None else None
-    watchers = [each.add for each in (objects, maps) if each is not None]
+    watchers = [] if objects is None else [objects.add_known]
+    watchers += [] if maps is None else [maps.add]
     if watchers and segmenter is not None and predictions is None:
 
         def see(image_id: str, prediction: Prediction) -> None:
@@ -121,13 +124,20 @@ def evaluate(
     return scores
 
 
-def _scorer(benchmark: Benchmark, predicted: Predicted, terms: Terms, *, given: bool) -> InstanceScorer | None:
+def _scorer(
+    benchmark: Benchmark, predicted: Predicted, terms: Terms, *, given: bool, count_crowds: bool
+) -> InstanceScorer | None:
     """What scores objects; None where the benchmark has none, or predictions on disk are label maps alone."""
     truth = None if given and predicted.results is None else read_truth(benchmark)
     if truth is None:
         return None
     return InstanceScorer(
-        truth, terms.names, labels=terms.predictions, unsure=predicted.not_sure, aliases=benchmark.aliases
+        truth,
+        terms.names,
+        labels=terms.predictions,
+        unsure=predicted.not_sure,
+        aliases=benchmark.aliases,
+        count_crowds=count_crowds,
     )
 
 
@@ -143,6 +153,7 @@ def evaluate_run(
     out: Path | None = None,
     read: CarefulConfig | None = None,
     device: str = "auto",
+    count_crowds: bool = False,
 ) -> Scores:
     """Score the segmenter of a run, and leave the scores in the run for its report.
 
@@ -157,6 +168,7 @@ def evaluate_run(
         out: Where the record goes instead of the run.
         read: Read the images with care; None for one pass.
         device: "auto", "cpu" or "cuda".
+        count_crowds: As in `evaluate`.
 
     Returns:
         The scores, in percent.
@@ -176,7 +188,16 @@ def evaluate_run(
     if segmenter is not None and ask is not None:
         segmenter = segmenter.with_names(ask)
     folder = out or (None if run is None else run / FOLDER)
-    return evaluate(segmenter, opened, names=names, predictions=predictions, out=folder, measures=measures, run=run)
+    return evaluate(
+        segmenter,
+        opened,
+        names=names,
+        predictions=predictions,
+        out=folder,
+        measures=measures,
+        run=run,
+        count_crowds=count_crowds,
+    )
 
 
 def _in_terms(

@@ -15,12 +15,14 @@ from jaxtyping import Int
 from numpy import ndarray
 
 from namesake.errors import DataError
-from namesake.evaluation.benchmarks import Benchmark, plain
-from namesake.evaluation.benchmarks.coco import read_annotations, run_length
+from namesake.evaluation.benchmarks import Benchmark
+from namesake.evaluation.benchmarks.coco import run_length
 from namesake.evaluation.results import Found
-from namesake.evaluation.terms import labels_of
+from namesake.evaluation.terms import labels_of, renamed
+from namesake.evaluation.true_objects import true_objects
 from namesake.masks import rle
 from namesake.prediction.pieces import pieces
+from namesake.progress import note
 from namesake.records import InstanceScores, Names, Prediction
 from namesake.shapes import IGNORE
 
@@ -39,6 +41,7 @@ class InstanceScorer:
         labels: Place in `names`, counted from 1, of each label of the system; 0 or more than there are names for none.
         unsure: The system's label of pixels that it is not sure of.
         aliases: Other words for names.
+        count_crowds: Score areas marked `iscrowd` as objects. COCO's AP neither wants them found nor minds if they are.
     """
 
     def __init__(
@@ -49,21 +52,23 @@ class InstanceScorer:
         labels: Int[ndarray, "labels"],
         unsure: int = IGNORE,
         aliases: Mapping[str, str] = MappingProxyType({}),
+        count_crowds: bool = False,
     ) -> None:
         self.names, self._labels, self._unsure = names, np.where(labels > len(names), 0, labels), unsure
         self._numbers = {str(image["file_name"]): int(image["id"]) for image in truth["images"]}
         sizes = {int(image["id"]): (int(image["height"]), int(image["width"])) for image in truth["images"]}
         categories = {int(each["id"]): str(each["name"]) for each in truth["categories"]}
-        known = labels_of({number: aliases.get(plain(name), name) for number, name in categories.items()}, names)
+        known = labels_of(renamed(categories, dict(enumerate(names.names)), aliases), names)
+        scored = [each for each in truth["annotations"] if known.get(each["category_id"])]
         self._truth = [
             {
                 **each,
+                "id": number,  # COCO's own evaluation takes an id of 0 for "not found", and equal ones for one object
                 "category_id": known[each["category_id"]],
                 "area": _area(each, *sizes[each["image_id"]]),
-                "iscrowd": int(each.get("iscrowd", 0)),
+                "iscrowd": 0 if count_crowds else int(each.get("iscrowd") or 0),
             }
-            for each in truth["annotations"]
-            if known.get(each["category_id"])
+            for number, each in enumerate(scored, start=1)
         ]
         self._images = [dict(image) for image in truth["images"]]
         self._found: list[dict[str, Any]] = []
@@ -109,9 +114,20 @@ class InstanceScorer:
                     }
                 )
 
+    def add_known(self, image_id: str, prediction: Prediction) -> None:
+        """As `add`; an image whose true objects are not known is passed over."""
+        if image_id in self._numbers:
+            self.add(image_id, prediction)
+
     def scores(self) -> InstanceScores:
         """Average precision over all images seen or not; NaN where there is no true object."""
         aware, agnostic = (self._summary(aware=aware) for aware in (True, False))
+        single = sum(not each["iscrowd"] for each in self._truth)
+        if self._truth and not single:
+            note(
+                f"mask AP is empty: all {len(self._truth)} true objects of these names are marked `iscrowd`, areas of "
+                "several objects, which COCO's AP leaves out. Give --count-crowds to score each as one object."
+            )
         return InstanceScores(
             ap=aware[0],
             ap50=aware[1],
@@ -122,9 +138,11 @@ class InstanceScorer:
             class_agnostic_ap=agnostic[0],
             class_agnostic_ap50=agnostic[1],
             class_agnostic_ap75=agnostic[2],
-            true_objects=sum(not each.get("iscrowd") for each in self._truth),
+            true_objects=single,
             found_objects=len(self._found),
             found_as=OBJECTS if self._have_objects else COMPONENTS,
+            images=len(self._images),
+            crowds=len(self._truth) - single,
         )
 
     def _summary(self, *, aware: bool) -> list[float]:
@@ -149,16 +167,17 @@ class InstanceScorer:
 
 
 def read_truth(benchmark: Benchmark) -> Mapping[str, Any] | None:
-    """The true objects of a benchmark, as COCO annotations; None where there are none.
+    """The true objects of a benchmark, as COCO annotations in our numbers; None where there are none.
 
     Raises:
         DataError: The file is damaged.
     """
-    return None if benchmark.objects is None else read_annotations(benchmark.objects).content
+    objects = true_objects(benchmark)
+    return None if objects is None else objects.content
 
 
 def _area(annotation: Mapping[str, Any], height: int, width: int) -> float:
     """The size of a true object as its annotation gives it; its mask's pixels where it does not."""
-    if "area" in annotation:
+    if annotation.get("area") is not None:
         return float(annotation["area"])
     return rle.area(run_length(annotation.get("segmentation"), height, width)["counts"])

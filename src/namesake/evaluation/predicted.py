@@ -10,11 +10,13 @@ from namesake.evaluation.benchmarks.decode import DECODERS
 from namesake.evaluation.benchmarks.layouts import OBJECTS
 from namesake.evaluation.results import Results, read_results
 from namesake.images import work_ahead
+from namesake.images.paths import match_paths
 from namesake.prediction import SegmentsImages, not_sure, open_predictions, segment_ahead
 from namesake.prediction.encode import LABELS
 from namesake.prediction.folder import CLAIM
 from namesake.prediction.kept import stems_of
 from namesake.prediction.stream import Skipped
+from namesake.progress import note
 from namesake.records import Names, Prediction
 from namesake.shapes import LabelArray
 
@@ -77,14 +79,30 @@ def read_predictions(path: Path, benchmark: Benchmark) -> Predicted:
         decode = "index" if own.is_file() else PREDICTED_AS.get(benchmark.decode, "index")
         names = Names(tuple(name for name in dict.fromkeys(ids.values()) if plain(name) != BACKGROUND))
         stems = {image_id: PurePosixPath(image_id).with_suffix("") for image_id in benchmark.images.ids}
-    paths = {image_id: path / f"{stem}.png" for image_id, stem in stems.items()}
-    missing = [image_id for image_id, file in paths.items() if not file.is_file()]
-    if missing:
-        raise DataError(
-            f"{path} has no prediction for {len(missing)} of {len(paths)} images; first is {missing[0]}, expected "
-            f"at {paths[missing[0]]}. Predict the benchmark's own folder of images."
-        )
+    paths = _find(path, {image_id: f"{stem}.png" for image_id, stem in stems.items()})
     return Predicted(names, ids, unsure, _read(paths, decode), _objects(path, benchmark))
+
+
+def _find(folder: Path, wanted: Mapping[str, str]) -> dict[str, Path]:
+    """The file of each image's prediction: the one of its name, else the one whose path ends alike.
+
+    Raises:
+        DataError: An image has none.
+    """
+    missing = {image_id: path for image_id, path in wanted.items() if not (folder / path).is_file()}
+    taken = {path for image_id, path in wanted.items() if image_id not in missing}
+    there = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix.lower() == ".png")
+    matched = match_paths(missing.values(), [path for path in there if path not in taken])
+    lacking = [image_id for image_id, path in missing.items() if path not in matched.found]
+    if lacking:
+        raise DataError(
+            f"{folder} has no prediction for {len(lacking)} of {len(wanted)} images; first is {lacking[0]}, expected "
+            f"at {folder / wanted[lacking[0]]}; of no image: {matched.unused_examples()}. Predict the benchmark's own "
+            "folder of images."
+        )
+    if missing:
+        note(f"{folder}: {len(missing)} predictions found under another spelling of the image's name.")
+    return {image_id: folder / matched.found.get(path, path) for image_id, path in wanted.items()}
 
 
 def _objects(folder: Path, benchmark: Benchmark) -> Results | None:

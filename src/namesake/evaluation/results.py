@@ -4,25 +4,32 @@ A results file is a list of {"image_id", "category_id", "segmentation", "score"}
 annotations. A file with `images` and `categories` of its own is matched by file name and category name instead.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from namesake.documents import ID, LIST, NAME, NUMBER, check_fields, read_json, refused
 from namesake.errors import DataError
 from namesake.evaluation.benchmarks import BACKGROUND, Benchmark
-from namesake.evaluation.benchmarks.coco import read_annotations, run_length
+from namesake.evaluation.benchmarks.coco import PARTS, SEGMENTATION, ById, read_categories, run_length
+from namesake.evaluation.true_objects import TrueObjects, true_objects
+from namesake.images.paths import match_paths
 from namesake.masks import rle
+from namesake.progress import note
 from namesake.shapes import LabelArray
 
 NO_OBJECTS = "finds no objects"
 """Words in the description of a file that `predict` wrote for a system without objects."""
 
 
+ENTRY = {"image_id": ID, "category_id": ID, "segmentation": SEGMENTATION, "score": NUMBER}
+"""What an object must have."""
+
+
 class Found(NamedTuple):
-    """One object: category id, score, and compressed code {"size", "counts"} at the image's size."""
+    """One object: number of its category, score, and compressed code {"size", "counts"} at the image's size."""
 
     category: int
     score: float
@@ -33,7 +40,7 @@ class Results(NamedTuple):
     """Objects by image.
 
     Attributes:
-        categories: Name of each category id, background (0) among them.
+        categories: Name of each category by a number of our own, counted from 1; 0 is background.
         objects: By the benchmark's image id, in the order of the file: where scores are equal, AP goes by it.
         complete: Whether these are the system's objects, and not areas of its label map.
     """
@@ -57,56 +64,101 @@ def read_results(path: Path, benchmark: Benchmark) -> Results:
         DataError: The benchmark has no true objects; or the file is damaged, or an object is of an image or category
             that is not known, has no score, or is of another size than its image.
     """
-    if benchmark.objects is None:
+    truth = true_objects(benchmark)
+    if truth is None:
         raise DataError(f"{benchmark.name} has no true objects to score {path} by; give a folder of index PNGs.")
-    truth = read_annotations(benchmark.objects).content
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        own = isinstance(content, dict)
-        listed = content["annotations"] if own else content
-        head = content if own else truth
-        sizes = {str(each["file_name"]): (int(each["height"]), int(each["width"])) for each in truth["images"]}
-        images = {each["id"]: str(each["file_name"]) for each in head["images"]}
-        categories = {int(each["id"]): str(each["name"]) for each in head["categories"]}
-        objects: dict[str, list[Found]] = {}
-        for place, each in enumerate(listed):
-            image_id, found = _found(each, place, images, categories, sizes)
+    content = read_json(path)
+    own = isinstance(content, dict)
+    head = _own_head(content, path, benchmark) if own else _head_of(truth)
+    listed = content["annotations"] if own else content
+    if not isinstance(listed, list):
+        raise refused(path, "COCO results", f"{LIST.words} of {{{', '.join(ENTRY)}}}", listed)
+    sizes = {str(each["file_name"]): (int(each["height"]), int(each["width"])) for each in truth.content["images"]}
+    objects: dict[str, list[Found]] = {}
+    elsewhere = 0
+    for place, each in enumerate(listed):
+        image_id, found = _found(each, place, path, head, sizes)
+        if found is None:
+            elsewhere += 1
+        else:
             objects.setdefault(image_id, []).append(found)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f'{path} holds no COCO results ({error!r}); expected a list of {{"image_id", "category_id", '
-            '"segmentation", "score"}.'
-        ) from error
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from error
+    if elsewhere:
+        note(f"{path}: {elsewhere} of {len(listed)} objects are in images that are not scored, and are left out.")
+    if len(objects) < len(sizes):
+        note(f"{path}: objects in {len(objects)} of {len(sizes)} images; in the others nothing counts as found.")
     segments = own and NO_OBJECTS in str(content.get("info", ""))
-    return Results({0: BACKGROUND} | categories, objects, complete=not segments)
+    return Results({0: BACKGROUND} | dict(head.names), objects, complete=not segments)
+
+
+class _Head(NamedTuple):
+    """What ids of a results file mean.
+
+    Attributes:
+        images: The benchmark's id of an image; "" for one that it does not have.
+        categories: Our number of a category.
+        names: Name of each number.
+        known: Ids of categories, for messages.
+    """
+
+    images: ById[str]
+    categories: ById[int]
+    names: Mapping[int, str]
+    known: Sequence[str]
+
+
+def _head_of(truth: TrueObjects) -> _Head:
+    """The ids of the benchmark's own annotations."""
+    names = {each["id"]: each["name"] for each in truth.content["categories"]}
+    return _Head(truth.images, truth.categories, names, truth.categories.ids)
+
+
+def _own_head(content: Mapping[str, Any], path: Path, benchmark: Benchmark) -> _Head:
+    """The ids that a file of results explains itself, by file name and category name."""
+    check_fields(content, dict.fromkeys(PARTS, LIST), file=path, item=lambda: "COCO results")
+    for place, each in enumerate(content["images"], start=1):
+        check_fields(each, {"id": ID, "file_name": NAME}, file=path, item=lambda place=place: f"image {place}")  # type: ignore[misc]
+    matched = match_paths([each["file_name"] for each in content["images"]], benchmark.images.ids)
+    if content["images"] and not matched.found:
+        raise DataError(f"{path} is of none of the images of {benchmark.name}: {matched.examples()}.")
+    if matched.unknown or matched.unused:
+        note(
+            f"{path}: {len(matched.found)} of {len(benchmark.images)} images of {benchmark.name} are in it; not in the "
+            f"benchmark: {len(matched.unknown)}, not in the file: {len(matched.unused)} ({matched.examples()})."
+        )
+    names = read_categories(content["categories"], path)
+    numbers = {key: number for number, key in enumerate(names, start=1)}
+    images = ById((each["id"], matched.found.get(each["file_name"], "")) for each in content["images"])
+    return _Head(images, ById(numbers.items()), {numbers[key]: name for key, name in names.items()}, list(names))
 
 
 def _found(
-    each: Mapping[str, Any],
+    each: Any,  # noqa: ANN401
     place: int,
-    images: Mapping[Any, str],
-    categories: Mapping[int, str],
+    path: Path,
+    head: _Head,
     sizes: Mapping[str, tuple[int, int]],
-) -> tuple[str, Found]:
-    """The image and the object of one entry."""
-    image_id = images.get(each["image_id"])
-    if image_id is None or image_id not in sizes:
+) -> tuple[str, Found | None]:
+    """The image and the object of one entry; no object where its image is not scored."""
+    check_fields(each, ENTRY, file=path, item=lambda: f"entry {place}")
+    image_id = head.images.get(each["image_id"])
+    if image_id is None:
         raise DataError(
-            f"entry {place} is of the image {each['image_id']!r}, which the benchmark's annotations do not list; "
-            "predict the benchmark's own images and keep their ids."
+            f"{path}: entry {place} is of the image {each['image_id']!r}, which the benchmark's annotations do not "
+            "list; predict the benchmark's own images and keep their ids."
         )
-    if each["category_id"] not in categories:
+    category = head.categories.get(each["category_id"])
+    if category is None:
         raise DataError(
-            f"entry {place} is of the category {each['category_id']!r}; known ids are "
-            f"{', '.join(map(str, list(categories)[:12]))}, ... (COCO's own skip some numbers)."
+            f"{path}: entry {place} is of the category {each['category_id']!r}; known ids are "
+            f"{', '.join(head.known[:12])}, ... (COCO's own skip some numbers)."
         )
+    if image_id not in sizes:
+        return image_id, None
     try:
         code = run_length(each["segmentation"], *sizes[image_id])
     except DataError as error:
-        raise DataError(f"entry {place}, image {image_id}: {error}") from error
-    return image_id, Found(int(each["category_id"]), float(each["score"]), code)
+        raise DataError(f"{path}: entry {place}, image {image_id}: {error}") from error
+    return image_id, Found(category, float(each["score"]), code)
 
 
 def _order(found: Found) -> tuple[float, int]:

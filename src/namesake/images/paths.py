@@ -34,29 +34,33 @@ class MatchedPaths(NamedTuple):
     def examples(self) -> str:
         """What was left over, with examples of both sides, as a sentence without its end."""
         parts = [f"they are called {_some(self.unknown)}"] if self.unknown else []
-        parts += [f"there is {_some(self.unused)}"] if self.unused else ["there is no other"]
-        return "; ".join([*parts, *self.unclear[:EXAMPLES]])
+        return "; ".join([*parts, f"there is {self.unused_examples()}", *self.unclear[:EXAMPLES]])
+
+    def unused_examples(self) -> str:
+        """Examples of ours that none of theirs is."""
+        return _some(self.unused) if self.unused else "no other"
 
 
-def match_paths(theirs: Iterable[str], ours: Sequence[str]) -> MatchedPaths:
+def match_paths(theirs: Iterable[str], ours: Sequence[str], *, once: bool = True) -> MatchedPaths:
     """Find which of our paths each path of another source means.
 
     Equal ones are the same. Of others the longest common tail of folders and name decides, if it is unique. Backslashes
     are "/", "." is left out, and neither the form of letters (NFC), nor percent signs (%20), nor case matter, unless
-    there is one that fits better: `data/val/A.JPG` is `val/a.jpg` where there is no `val/A.jpg`. No two of theirs are
-    one of ours: the better fit has it.
+    there is one that fits better: `data/val/A.JPG` is `val/a.jpg` where there is no `val/A.jpg`. Of two
+    of theirs that would be one of ours the better fit has it.
 
     Args:
         theirs: Paths or URLs as they stand in the file.
         ours: Ids of what is there.
+        once: Whether one of ours may be one of theirs only.
     """
     asked, known = dict.fromkeys(theirs), dict.fromkeys(ours)
     found = {path: path for path in asked if path in known}
     unclear: list[str] = []
     rest = [path for path in asked if path not in found]
     if rest:
-        best, unclear = _by_tails(rest, ours)
-        taken = set(found.values())
+        best, unclear = _by_tails(rest, ours, once=once)
+        taken = set(found.values()) if once else set()
         for path, (ours_of_it, _) in best.items():
             if ours_of_it not in taken:
                 found[path] = ours_of_it
@@ -69,7 +73,9 @@ def match_paths(theirs: Iterable[str], ours: Sequence[str]) -> MatchedPaths:
     )
 
 
-def _by_tails(theirs: Sequence[str], ours: Sequence[str]) -> tuple[dict[str, tuple[str, "Rank"]], list[str]]:
+def _by_tails(
+    theirs: Sequence[str], ours: Sequence[str], *, once: bool
+) -> tuple[dict[str, tuple[str, "Rank"]], list[str]]:
     """For each of theirs the one of ours that fits best, and how well; what is unclear is left out and said."""
     by_name: dict[str, list[str]] = {}
     for path in ours:
@@ -84,7 +90,7 @@ def _by_tails(theirs: Sequence[str], ours: Sequence[str]) -> tuple[dict[str, tup
         elif fits:
             best[path] = (fits[0][1], fits[0][0])
             claims.setdefault(fits[0][1], []).append(path)
-    for path, several in claims.items():
+    for path, several in claims.items() if once else ():
         several.sort(key=lambda each: best[each][1], reverse=True)
         if len(several) > 1 and best[several[0]][1] == best[several[1]][1]:
             unclear.append(f"{path!r} may be {several[0]!r} or {several[1]!r}")

@@ -7,18 +7,23 @@ import json
 import re
 from collections.abc import Sequence
 from math import inf
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
+from namesake.documents import TEXT, is_text, refused
 from namesake.errors import ConfigError, DataError
+from namesake.images.paths import match_paths
+from namesake.progress import note
 from namesake.records import Images, Index, ModelCard
 from namesake.workspace import write_json
 
 DESCRIPTION = "index.json"
+BLOCK = 16_384
+"""Rows looked at together."""
 IMAGE = "image_path"
 """clip-retrieval's column for the file of an image; in an index of ours it holds the image's id."""
 
@@ -141,29 +146,34 @@ def open_embeddings(folder: Path, images: Images, *, encoder: str) -> Index:
     Raises:
         DataError: Shards do not fit each other, or rows belong to none of `images`.
     """
-    known = frozenset(images.ids)
-    ids: list[str] = []
-    keys: dict[str, str] = {}
+    paths: list[str] = []
     dims = set()
     for rows, metadata in find_shards(folder):
-        paths = read_column(metadata, IMAGE)
+        column = read_column(metadata, IMAGE)
+        wrong = next((row for row, path in enumerate(column) if not is_text(path)), None)
+        if wrong is not None:
+            raise refused(metadata, f"row {wrong}", TEXT.words, column[wrong], field=IMAGE)
         array = open_rows(rows)
-        if len(array) != len(paths):
-            raise DataError(f"{rows} has {len(array)} rows, {metadata} has {len(paths)}; they must be of one run.")
+        if len(array) != len(column):
+            raise DataError(f"{rows} has {len(array)} rows, {metadata} has {len(column)}; they must be of one run.")
+        _check_finite(array, rows)
         dims.add(array.shape[1])
-        found = [_as_id(str(path), known, images.folder) for path in paths]
-        if "" in found:
-            keys = keys or _members_by_key(images.ids)
-            found = [image_id or keys.get(str(path), "") for image_id, path in zip(found, paths, strict=True)]
-        ids.extend(found)
+        paths.extend(column)
     if len(dims) != 1:
         raise DataError(f"{folder}: embeddings of {sorted(dims)} dimensions; one index holds those of one encoder.")
+    matched = match_paths(paths, images.ids, once=False)
+    keys = _members_by_key(images.ids) if matched.unknown else {}
+    found = matched.found | {path: keys[path] for path in matched.unknown if keys.get(path)}
+    ids = [found.get(path, "") for path in paths]
     unknown = ids.count("")
     if unknown:
         raise DataError(
-            f"{folder}: {unknown} of {len(ids)} rows name an image that is not in {images.folder}, or several there. "
-            "Give the folder that was embedded."
+            f"{folder}: {unknown} of {len(ids)} rows name an image that is not in {images.folder}, or several there: "
+            f"{matched.examples()}. Give the folder that was embedded."
         )
+    without = len(images) - len(set(ids))
+    if without:
+        note(f"{folder}: {without} of {len(images)} images have no embedding and are not in the index.")
     return Index(
         folder=folder,
         counts={"images": len(ids), "skipped": 0},
@@ -223,15 +233,12 @@ def _numbered(folder: Path, suffix: str, below: float) -> dict[int, Path]:
     return {int(match[1]): path for path, match in found.items() if match and int(match[1]) < below}
 
 
-def _as_id(path: str, known: frozenset[str], folder: Path) -> str:
-    """The known id that a metadata path means, or ""."""
-    if path in known:
-        return path
-    posix = PurePosixPath(path.replace("\\", "/"))
-    if posix.is_relative_to(folder.as_posix()):
-        posix = posix.relative_to(folder.as_posix())
-    parts = posix.parts
-    return next((tail for start in range(len(parts)) if (tail := "/".join(parts[start:])) in known), "")
+def _check_finite(rows: Float[ndarray, "rows dim"], path: Path) -> None:
+    """Refuse vectors that hold no numbers: nothing can be near them."""
+    for start in range(0, len(rows), BLOCK):
+        wrong = np.flatnonzero(~np.isfinite(rows[start : start + BLOCK]).all(axis=1))
+        if len(wrong):
+            raise DataError(f"{path}: row {start + wrong[0]}: expected finite numbers, found others. Embed it again.")
 
 
 def _members_by_key(ids: Sequence[str]) -> dict[str, str]:

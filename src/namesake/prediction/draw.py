@@ -1,11 +1,14 @@
 """Label maps and pictures in, pictures for people out: colours, outlines, legends and sheets. Same in, same bytes out.
 
-Colours are those of the VOC palette. Text is set in Pillow's built-in font, so it looks alike everywhere; letters which
-that font lacks appear as boxes.
+Colours are those of the VOC palette. Text is set in Pillow's built-in font, so it looks alike everywhere; what that
+font lacks, in DejaVu Sans, which comes with matplotlib (Latin, Greek, Cyrillic, Arabic, Hebrew, ...); what that lacks,
+in a font of the system; and a name that no font here can write is shown by its label.
 """
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +25,9 @@ Colour = tuple[int, int, int]
 Picture = UInt8[ndarray, "_ _ 3"]
 """An RGB image of any size, 0 to 255."""
 
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+NO_LETTER = "\uffff"
+"""A code that no font has a letter for."""
 Tile = tuple[Picture, str]
 """A picture and the caption below it."""
 
@@ -108,11 +114,14 @@ def _enlarge(picture: Any, factor: int) -> Any:  # noqa: ANN401
 
 
 def entries(labels: LabelArray, names: Names) -> list[tuple[str, Colour]]:
-    """Name and colour of every label that occurs, in label order; "not sure" comes last, background is left out."""
+    """Name and colour of every label that occurs, in label order; "not sure" comes last, background is left out.
+
+    A name that no font can write is called by its label.
+    """
     present = np.flatnonzero(np.bincount(labels.ravel())).tolist()
     unsure, colours = not_sure(len(names)), palette(len(names) + 1).tolist()
     found: list[tuple[str, Colour]] = [
-        (names.names[label - 1], (red, green, blue))
+        (names.names[label - 1] if can_write(names.names[label - 1]) else f"label {label}", (red, green, blue))
         for label in present
         if label not in {0, unsure}
         for red, green, blue in [colours[label]]
@@ -131,10 +140,10 @@ def legend(entries: Sequence[tuple[str, Colour]], *, width: int) -> Picture:
         RGB [height, width, 3].
     """
     size = min(max(TEXT_SIZE, width // 48), LARGEST_TEXT)
-    font, pad, line = _font(size), size // 2, size + size // 2
-    texts = [(_shortened(name, font, width - 4 * pad - size), colour) for name, colour in entries]
+    pad, line = size // 2, size + size // 2
+    texts = [(*_set(name, size, width - 4 * pad - size), colour) for name, colour in entries]
     spots, left, top = [], pad, pad
-    for text, _ in texts:
+    for text, font, _ in texts:
         advance = size + pad + int(font.getlength(text)) + 2 * pad
         if left > pad and left + advance > width:
             left, top = pad, top + line
@@ -142,11 +151,12 @@ def legend(entries: Sequence[tuple[str, Colour]], *, width: int) -> Picture:
         left += advance
     panel = Image.new("RGB", (width, top + line + pad // 2), PANEL)
     pen = ImageDraw.Draw(panel)
-    for (text, colour), (x, y) in zip(texts, spots, strict=True):
+    for (text, font, colour), (x, y) in zip(texts, spots, strict=True):
         pen.rectangle((x, y, x + size - 1, y + size - 1), fill=colour, outline=INK)
         pen.text((x + size + pad, y + size // 2), text, fill=INK, font=font, anchor="lm")
     if not texts:
-        pen.text((pad, pad + size // 2), _shortened("background only", font, width - 2 * pad), INK, font, anchor="lm")
+        text, font = _set("background only", size, width - 2 * pad)
+        pen.text((pad, pad + size // 2), text, INK, font, anchor="lm")
     return np.array(panel)
 
 
@@ -165,13 +175,14 @@ def contact_sheet(tiles: Sequence[Tile], *, columns: int = 4, side: int = 160) -
     gap, caption = 8, TEXT_SIZE + 8
     rows = -(-len(tiles) // columns)
     sheet = Image.new("RGB", (columns * (side + gap) + gap, rows * (side + caption + gap) + gap), PANEL)
-    pen, font = ImageDraw.Draw(sheet), _font(TEXT_SIZE)
+    pen = ImageDraw.Draw(sheet)
     for number, (picture, text) in enumerate(tiles):
         left, top = gap + number % columns * (side + gap), gap + number // columns * (side + caption + gap)
         small = fitted(picture, side=side)
         pen.rectangle((left, top, left + side - 1, top + side - 1), fill=MUTED)
         sheet.paste(Image.fromarray(small), (left + (side - small.shape[1]) // 2, top + (side - small.shape[0]) // 2))
-        pen.text((left + side // 2, top + side + caption // 2), _shortened(text, font, side), INK, font, anchor="mm")
+        shown, font = _set(text, TEXT_SIZE, side)
+        pen.text((left + side // 2, top + side + caption // 2), shown, INK, font, anchor="mm")
     return np.array(sheet)
 
 
@@ -213,12 +224,67 @@ def _next_to_change(labels: LabelArray) -> Bool[ndarray, "height width"]:
     return changed
 
 
+def can_write(text: str) -> bool:
+    """Whether a font is here that has every letter of a text."""
+    return _font_for(text, TEXT_SIZE) is not None
+
+
+def _set(text: str, size: int, width: int) -> tuple[str, Font]:
+    """A text as it is drawn within `width` pixels, and its font; letters that no font has are spelled as codes."""
+    font = _font_for(text, size)
+    if font is None:
+        text, font = text.encode("ascii", "backslashreplace").decode(), _fonts(size)[0]
+    return _shortened(text, font, width), font
+
+
+def _font_for(text: str, size: int) -> Font | None:
+    """The first font that has every letter of a text: one that is the same everywhere, else one of the system."""
+    for font in _fonts(size):
+        if _has(font, text):
+            return font
+    path = _system_font("".join(sorted(set(text))))
+    return None if path is None else ImageFont.truetype(path, size)
+
+
 @cache
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)
+def _fonts(size: int) -> tuple[Font, ...]:
+    """The fonts that are here with every installation."""
+    wide = files("matplotlib") / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
+    built_in = ImageFont.load_default(size)
+    return (built_in, ImageFont.truetype(str(wide), size)) if wide.is_file() else (built_in,)
 
 
-def _shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
+@lru_cache(maxsize=256)
+def _system_font(letters: str) -> str | None:
+    """File of a font of the system that has these letters; fonts of the Noto family first, then by name."""
+    for path in _system_fonts():
+        try:
+            if _has(ImageFont.truetype(path, TEXT_SIZE), letters):
+                return path
+        except OSError:  # a font of bitmaps in another size, or a damaged one
+            continue
+    return None
+
+
+@cache
+def _system_fonts() -> tuple[str, ...]:
+    from matplotlib.font_manager import findSystemFonts
+
+    return tuple(sorted(findSystemFonts(), key=lambda path: ("noto" not in Path(path).name.lower(), path)))
+
+
+def _has(font: Font, text: str) -> bool:
+    """Whether a font has every letter of a text: those it lacks look like the sign for what is lacking."""
+    lacking = _glyph(font, NO_LETTER)
+    return all(_glyph(font, letter) != lacking for letter in dict.fromkeys(text) if not letter.isspace())
+
+
+def _glyph(font: Font, letter: str) -> tuple[bytes, tuple[int, int]]:
+    mask = font.getmask(letter)
+    return bytes(mask), mask.size
+
+
+def _shortened(text: str, font: Font, width: int) -> str:
     """The text, cut and ended in an ellipsis where it is wider than `width` pixels."""
     if font.getlength(text) <= width:
         return text

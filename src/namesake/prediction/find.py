@@ -4,7 +4,6 @@ FMbSeg, https://arxiv.org/abs/2403.09307, section 4.5.2 (Table 4): the object is
 pictures and in every image, and the self-supervised features within the masks are compared.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,9 +14,11 @@ import torch
 from jaxtyping import Float
 from numpy import ndarray
 
+from namesake.documents import is_text, read_json, read_text, refused
 from namesake.encoders.patches import PatchEncoder, load_patch_encoder, squares
 from namesake.errors import DataError, ImagesError
 from namesake.images import read_ahead, read_image
+from namesake.images.paths import match_paths
 from namesake.masks.regions import RegionNamer, RegionsConfig, load_region_namer, mean_features
 from namesake.progress import track
 from namesake.records import Images
@@ -152,13 +153,13 @@ def read_shown_ids(path: Path, images: Images) -> set[str]:
     Raises:
         DataError: The file is missing or malformed, or has an id that is no image's.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-        ids = json.loads(text) if path.suffix == ".json" else text.splitlines()
-        shown = {str(one).strip() for one in ids if str(one).strip()}
-    except (OSError, ValueError, TypeError) as error:
-        raise DataError(f"expected at {path} the ids of images, one a line or as a JSON list ({error}).") from error
-    unknown = sorted(shown - set(images.ids))
-    if unknown:
-        raise DataError(f"{path} names {unknown[0]!r}, which is no image in {images.folder} (one of {len(unknown)}).")
-    return shown
+    ids = read_json(path) if path.suffix.lower() == ".json" else read_text(path).splitlines()
+    if not isinstance(ids, list) or not all(map(is_text, ids)):
+        raise refused(path, "ids of images", "a list of texts, or one a line", ids)
+    matched = match_paths([one.strip() for one in ids if one.strip()], images.ids)
+    if matched.unknown:
+        raise DataError(
+            f"{path} names {matched.unknown[0]!r}, which is no image in {images.folder} (one of "
+            f"{len(matched.unknown)}): {matched.examples()}."
+        )
+    return set(matched.found.values())

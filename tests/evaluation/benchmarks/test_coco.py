@@ -55,12 +55,16 @@ def test_run_length__three_forms_agree():
 
 
 @pytest.mark.parametrize(
-    ("part", "content"),
-    [("annotations", [None]), ("categories", [{"id": float("inf"), "name": "dog"}]), ("images", "dog.jpg")],
+    ("part", "content", "said"),
+    [
+        ("annotations", [None], "annotation 1: expected an object with fields, found null"),
+        ("categories", [{"id": float("inf"), "name": "dog"}], "category 1: field 'id': expected an id"),
+        ("images", "dog.jpg", "field 'images': expected a list, found 'dog.jpg'"),
+    ],
 )
-def test_read_annotations__lists_of_something_else(train, part: str, content: object):
+def test_read_annotations__lists_of_something_else(train, part: str, content: object, said: str):
     train.write_text(json.dumps(json.loads(train.read_text()) | {part: content}))
-    with pytest.raises(DataError, match="holds no COCO annotations"):
+    with pytest.raises(DataError, match=said):
         read_annotations(train)
 
 

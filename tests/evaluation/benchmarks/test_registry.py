@@ -145,7 +145,7 @@ def test_ids__255_listed_as_not_sure(tmp_path):
     ("content", "message"),
     [
         ("[1, 2]", "no list of names"),
-        ("{", "no list of names"),
+        ("{", "is not JSON"),
         ('{"dog": 1}', "no list of names"),
         ("{}", "lists 0 names"),
         ('{"-1": "dog"}', "expected ids from 0"),

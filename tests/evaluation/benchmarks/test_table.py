@@ -304,9 +304,9 @@ def test_coco__stuff_maps_come_first(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"annotations": [{"id": 5, "image_id": 9, "category_id": 1}]}, "annotation 5 is of the image 9"),
-        ({"annotations": [{"id": 5, "image_id": 1, "category_id": 2}]}, "annotation 5 is of the category 2"),
-        ({"images": 3}, "holds no COCO annotations"),
+        ({"annotations": [{"id": 5, "image_id": 9, "category_id": 1}]}, r"annotation 1 \(id 5\) is of the image 9"),
+        ({"annotations": [{"id": 5, "image_id": 1, "category_id": 2}]}, r"annotation 1 \(id 5\) is of the category 2"),
+        ({"images": 3}, "expected a list, found 3"),
     ],
 )
 def test_coco__malformed(tmp_path, change, message):

@@ -42,7 +42,7 @@ def test_prepare__an_annotation_an_object(voc: Path) -> None:
     dog, cat = truth["annotations"]
     assert (dog["category_id"], dog["area"], dog["bbox"]) == (12, 12, [0, 0, 6, 2])
     assert (cat["category_id"], cat["area"], cat["bbox"]) == (8, 3, [1, 4, 3, 1])
-    assert rle.decode(cat["segmentation"]["counts"].encode(), 6, 6).sum(axis=1).tolist() == [0, 0, 0, 0, 3, 0]
+    assert rle.decode(cat["segmentation"]["counts"], 6, 6).sum(axis=1).tolist() == [0, 0, 0, 0, 3, 0]
     assert {each["name"] for each in truth["categories"]} >= {"dog", "cat", "person"}
 
 

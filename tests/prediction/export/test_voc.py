@@ -1,10 +1,12 @@
 import json
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from namesake.images import open_images
 from namesake.prediction import predict_folder, write_dataset
+from namesake.prediction.export.voc import label_names
 from namesake.records import Instances, Names, Prediction
 
 
@@ -71,7 +73,8 @@ def test_pair__losses_are_counted(tmp_path):
     made = write_dataset(
         predict_folder(tmp_path / "p", Overlapping(), photos, confidence=True), photos, out=tmp_path / "data"
     )
-    assert made.exports["voc"] == {"path": "voc", "objects": 2, "objects_lost": 1, "pixels_lost": 20 + 40}
+    facts = {"path": "voc", "objects": 2, "objects_lost": 1, "pixels_lost": 20 + 40}
+    assert made.exports["voc"] == facts | {"names_changed": {"dusk:dawn": "dusk_dawn"}}
     numbers = np.asarray(Image.open(tmp_path / "data" / "voc" / "SegmentationObject" / "a.png"))
     assert numbers[0].tolist() == [1] * 4 + [2] * 4 + [0] * 4
     assert "dusk_dawn" in label_map(tmp_path / "data" / "voc").values()
@@ -99,3 +102,22 @@ def test_many_names__16_bits_and_colours(tmp_path):
     rgb = colours(tmp_path / "data" / "voc" / "SegmentationClass" / "a.png")
     assert [names[tuple(pixel)] for pixel in rgb[0].tolist()] == ["background", "name 255", "name 300", "ignored"]
     assert json.loads((tmp_path / "data" / "classes.json").read_text())["65535"] == "ignore"
+
+
+@pytest.mark.parametrize(
+    ("names", "written"),
+    [
+        (("a:b", "a_b"), ["a_b", "a_b_2"]),
+        (("a_b", "a:b", "A:B"), ["a_b", "a_b_2", "A_B_3"]),
+        (("#1 cup", "_1 cup"), ["_1 cup", "_1 cup_2"]),
+        (("# cup", "c#"), ["_ cup", "c#"]),
+        (("a:b_2", "a_b", "a:b"), ["a_b_2", "a_b", "a_b_3"]),
+    ],
+)
+def test_label_map__no_two_names_become_one_and_none_a_comment(names: tuple[str, ...], written: list[str]):
+    assert label_names(Names(names)) == ["background", *written, "ignored"]
+
+
+def test_label_map__names_like_its_own_words():
+    assert label_names(Names(("ignored", "not sure")))[-1] == "ignored_2"
+    assert label_names(Names(("Ignored",)))[-1] == "not sure"

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from namesake.documents import NAME, read_json, refused, shown
 from namesake.errors import DataError
 from namesake.names.spelling import plain
 from namesake.shapes import IGNORE
@@ -13,6 +14,11 @@ from namesake.shapes import IGNORE
 IGNORED_NAMES = {"ignore", "void", "not sure", "unlabelled", "unlabeled"}
 PUBLISHED = Path(__file__).with_name("names.json")
 """Names in the papers' spelling, by the id that the label maps as downloaded hold, and other words for them."""
+
+
+HIGHEST = 65_535
+"""Id in a label map of 16 bits."""
+FORM = f'expected ids from 0 to {HIGHEST}, as masks hold them, with a name each: {{"0": "background", "1": "dog", ...}}'
 
 
 class PublishedNames(NamedTuple):
@@ -41,12 +47,18 @@ def read_ids(path: Path) -> tuple[dict[int, str], int]:
     Raises:
         DataError: The file is not such JSON, or no id is left.
     """
-    try:
-        entries = {int(number): str(name) for number, name in json.loads(path.read_text(encoding="utf-8")).items()}
-    except (OSError, ValueError, AttributeError) as error:
-        raise DataError(
-            f'{path} is no list of names ({error}); expected {{"0": "background", "1": "dog", ...}}.'
-        ) from error
+    content = read_json(path, unique_keys=True)
+    if not isinstance(content, dict):
+        raise DataError(f"{path} is no list of names: {FORM}, found {shown(content)}.")
+    entries: dict[int, str] = {}
+    for key, name in content.items():
+        if not (key.isascii() and key.strip().isdecimal() and len(key) < 9 and int(key) <= HIGHEST):
+            raise DataError(f"{path} is no list of names: {FORM}, found the id {shown(key)}.")
+        if int(key) in entries:
+            raise DataError(f"{path}: the id {int(key)} is there twice. Number the names anew.")
+        if not NAME.holds(name):
+            raise refused(path, f"id {key}", NAME.words, name)
+        entries[int(key)] = name
     ignored = [number for number, name in entries.items() if plain(name) in IGNORED_NAMES]
     names = {number: name for number, name in sorted(entries.items()) if number not in ignored}
     if not names or min(entries) < 0 or len(ignored) > 1:

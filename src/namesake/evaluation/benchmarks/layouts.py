@@ -5,16 +5,19 @@ Each says which of its parts are missing, so that a benchmark that has several l
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, Protocol
 
+from namesake.documents import read_text, refused
 from namesake.errors import DataError
-from namesake.evaluation.benchmarks.coco import CocoLabels, image_names
+from namesake.evaluation.benchmarks.coco import CocoLabels, category_labels, image_names, read_annotations
 from namesake.evaluation.benchmarks.decode import DECODERS
 from namesake.evaluation.benchmarks.ids import read_ids
 from namesake.images import open_images
 from namesake.images.folder import EXTENSIONS
+from namesake.images.paths import match_paths
+from namesake.names.spelling import some
 from namesake.progress import note
 from namesake.records import Images
 from namesake.shapes import LabelArray
@@ -56,16 +59,20 @@ class LabelFiles:
         decode: A key of `DECODERS`.
         image_suffix: What is taken off an image's id; its extension if "".
         label_suffix: What comes in its place.
+        files: Files that are called otherwise than the image (another form of Unicode, another case of the ending), by
+            the image's id.
     """
 
     folder: Path
     decode: str = "index"
     image_suffix: str = ""
     label_suffix: str = ".png"
+    files: Mapping[str, str] = field(default_factory=dict)
 
     def path(self, image_id: str) -> Path:
         """File of one image's labels."""
-        return self.folder / f"{without_suffix(image_id, self.image_suffix)}{self.label_suffix}"
+        usual = f"{without_suffix(image_id, self.image_suffix)}{self.label_suffix}"
+        return self.folder / self.files.get(image_id, usual)
 
     def __call__(self, image_id: str) -> LabelArray:
         """The label map of one image."""
@@ -114,8 +121,10 @@ class Paired:
         read = LabelFiles(root / self.labels, self.decode, self.image_suffix, self.label_suffix)
         images = Images(folder.absolute(), self._ids(root)) if self.list else open_images(folder)
         if self.image_suffix and not self.list:
-            images = Images(images.folder, tuple(each for each in images.ids if each.endswith(self.image_suffix)))
-        check_pairs(images, read)
+            ending = self.image_suffix.lower()
+            images = Images(images.folder, tuple(each for each in images.ids if each.lower().endswith(ending)))
+        images = find_images(images, root / self.list)
+        read = find_labels(images, read)
         objects = root / self.annotations if self.numbers else None
         return Found(images, read, objects if objects is not None and objects.is_file() else None)
 
@@ -140,7 +149,7 @@ class Paired:
         )
         if not ids:
             raise DataError(f"{root / self.list} lists no image; download it again.")
-        return tuple(sorted(ids))
+        return tuple(sorted(dict.fromkeys(ids)))
 
 
 @dataclass(frozen=True)
@@ -151,12 +160,14 @@ class Coco:
         images: Folder of the images.
         annotations: The json file.
         labels: Folder of COCO-Stuff's maps, to read labels from instead; "" to draw them.
+        ids: Key of the published names, by which the file's categories are found.
     """
 
     images: str
     annotations: str
     labels: str = ""
     decode: str = "index"
+    ids: str = "coco"
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -170,13 +181,17 @@ class Coco:
             DataError: An image that they list is missing, or the file is damaged.
         """
         annotations = root / self.annotations
-        images = Images((root / self.images).absolute(), image_names(annotations))
-        if not self.labels:
-            check_pairs(images, None)
-            return Found(images, CocoLabels(annotations), annotations)
-        read = LabelFiles(root / self.labels, self.decode)
-        check_pairs(images, read)
-        return Found(images, read, annotations)
+        listed = Images((root / self.images).absolute(), image_names(annotations))
+        files = found_files(listed, annotations)
+        images = Images(listed.folder, tuple(sorted(files)))
+        if self.labels:
+            return Found(images, find_labels(images, LabelFiles(root / self.labels, self.decode)), annotations)
+        labels = category_labels(annotations, self.ids)
+        strange = [name for key, name in read_annotations(annotations).categories.items() if not labels.get(key)]
+        if strange:
+            note(f"{annotations}: categories that are no name of the benchmark are background: {some(strange)}.")
+        renamed = {ours: theirs for ours, theirs in files.items() if ours != theirs}
+        return Found(images, CocoLabels(annotations, self.ids, renamed), annotations)
 
 
 @dataclass(frozen=True)
@@ -193,8 +208,8 @@ class Own:
             DataError: An image has no mask, or the names are malformed.
             ImagesError: There are no images.
         """
-        images, read = open_images(root / "images"), LabelFiles(root / "masks")
-        check_pairs(images, read)
+        images = open_images(root / "images")
+        read = find_labels(images, LabelFiles(root / "masks"))
         spare = sorted(set(read.folder.rglob(f"*{read.label_suffix}")) - {read.path(each) for each in images.ids})
         if spare:
             note(f"{len(spare)} masks have no image and are not scored; first is {spare[0]}.")
@@ -204,44 +219,100 @@ class Own:
 
 
 def without_suffix(image_id: str, suffix: str) -> str:
-    """An id without this end; without its extension if "" is given."""
-    return image_id.removesuffix(suffix) if suffix else str(PurePosixPath(image_id).with_suffix(""))
+    """An id without this end, in any case; without its extension if "" is given."""
+    if not suffix:
+        return str(PurePosixPath(image_id).with_suffix(""))
+    return image_id[: -len(suffix)] if image_id.lower().endswith(suffix.lower()) else image_id
 
 
-def check_pairs(images: Images, read: LabelFiles | None) -> None:
-    """Every image is there, and has a file of labels.
+def find_images(images: Images, listed: Path) -> Images:
+    """The images as they are called on the disk, which may differ from a list in folders before them, case or form.
 
     Raises:
-        DataError: One is missing; the message names the first.
+        DataError: One is missing; the message shows examples of both sides.
     """
-    absent = [image_id for image_id in images.ids if not images.path(image_id).is_file()]
-    if absent:
+    return Images(images.folder, tuple(sorted(found_files(images, listed))))
+
+
+def found_files(images: Images, listed: Path) -> dict[str, str]:
+    """For each image, as it is called on the disk, what a list calls it.
+
+    Raises:
+        DataError: One is missing; the message shows examples of both sides.
+    """
+    absent = [image_id for image_id in images.ids if not _is_within(image_id, images.folder)]
+    if not absent:
+        return {image_id: image_id for image_id in images.ids}
+    there = set(images.ids) - set(absent)
+    ours = [path for path in _files(images.folder) if path not in there]
+    matched = match_paths(absent, ours)
+    if matched.unknown:
         raise DataError(
-            f"{len(absent)} of {len(images)} images that are listed are not in {images.folder}; first is {absent[0]}. "
-            "Download the images again."
+            f"{len(matched.unknown)} of {len(images)} images that are listed are not in {images.folder}; first is "
+            f"{matched.unknown[0]}. In {listed} {matched.examples()}. Download the images again."
         )
-    unpaired = [image_id for image_id in images.ids if read is not None and not read.path(image_id).is_file()]
-    if unpaired and read is not None:
+    theirs, found = next(iter(matched.found.items()))
+    note(f"{listed}: {len(absent)} images found by the end of their paths, such as {theirs!r} as {found!r}.")
+    return {each: each for each in there} | {ours: theirs for theirs, ours in matched.found.items()}
+
+
+def find_labels(images: Images, read: LabelFiles) -> LabelFiles:
+    """The reader of labels, which knows a file for each image.
+
+    Raises:
+        DataError: An image has none; the message shows examples of both sides.
+    """
+    wanted = {image_id: read.path(image_id).relative_to(read.folder).as_posix() for image_id in images.ids}
+    unpaired = [image_id for image_id in images.ids if not read.path(image_id).is_file()]
+    if not unpaired:
+        return read
+    taken = {path for image_id, path in wanted.items() if read.path(image_id).is_file()}
+    ending = read.label_suffix.lower()
+    ours = [path for path in _files(read.folder) if path.lower().endswith(ending) and path not in taken]
+    matched = match_paths([wanted[image_id] for image_id in unpaired], ours)
+    if matched.unknown:
+        first = next(image_id for image_id in unpaired if wanted[image_id] in matched.unknown)
         raise DataError(
-            f"{len(unpaired)} of {len(images)} images in {images.folder} have no mask; first is {unpaired[0]}, whose "
-            f"mask is expected at {read.path(unpaired[0])}."
+            f"{len(matched.unknown)} of {len(images)} images in {images.folder} have no mask; first is {first}, whose "
+            f"mask is expected at {read.path(first)}. Masks of no image: {matched.unused_examples()}."
         )
+    note(f"{read.folder}: {len(unpaired)} masks found under another spelling of the image's name.")
+    return replace(read, files={image_id: matched.found[wanted[image_id]] for image_id in unpaired})
+
+
+def _is_within(path: str, folder: Path) -> bool:
+    """Whether a path names a file in a folder, and not one elsewhere."""
+    parts = PurePosixPath(path)
+    try:
+        return not parts.is_absolute() and ".." not in parts.parts and (folder / path).is_file()
+    except (OSError, ValueError):  # too long for a path, or with a null character
+        return False
+
+
+def _files(folder: Path) -> list[str]:
+    """Paths of all files below a folder."""
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
 def _lines(path: Path) -> list[str]:
-    try:
-        return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} should list images, one a line, and cannot be read: {error}.") from error
+    return [line for line in read_text(path).splitlines() if line.strip()]
 
 
 def _tested(path: Path) -> list[str]:
     """CUB's test images: paths of `images.txt` whose number `train_test_split.txt` gives a 0; without extension."""
-    paths = dict(line.split() for line in _lines(path))
-    split = dict(line.split() for line in _lines(path.with_name("train_test_split.txt")))
+    paths, split = (_numbered(each) for each in (path, path.with_name("train_test_split.txt")))
     return [
         without_suffix(paths[number], "") for number, trained in split.items() if trained == "0" and number in paths
     ]
+
+
+def _numbered(path: Path) -> dict[str, str]:
+    """What stands behind each number at the beginning of a line."""
+    pairs = [line.split(maxsplit=1) for line in _lines(path)]
+    short = next((place for place, pair in enumerate(pairs, start=1) if len(pair) < 2), 0)
+    if short:
+        raise refused(path, f"line {short}", "a number and a value", pairs[short - 1][0])
+    return {number: value.strip() for number, value in pairs}
 
 
 def _with_suffix(folder: Path, stems: Sequence[str]) -> list[str]:

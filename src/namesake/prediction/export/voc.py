@@ -1,6 +1,7 @@
 """A dataset in, the pair of class and object masks that VOC and CVAT ("Segmentation mask 1.1") read out."""
 
 import io
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -8,13 +9,17 @@ from jaxtyping import UInt8
 from numpy import ndarray
 from PIL import Image
 
+from namesake.names.spelling import BACKGROUND, spelling
 from namesake.prediction.export.dataset import Dataset, LabelledImage
 from namesake.prediction.export.index_png import encode_index_png
 from namesake.prediction.palette import palette
+from namesake.records import Names
 from namesake.shapes import IGNORE, LabelArray, not_sure
 from namesake.workspace import write_atomically
 
 FOLDER = "voc"
+UNSURE = ("ignored", "not sure")
+"""What the label map calls pixels that are not sure: the first that is no name."""
 MOST_OBJECTS = 254
 """Numbers that an 8-bit map has beside 0 and 255."""
 
@@ -27,7 +32,8 @@ def export_voc(dataset: Dataset) -> dict[str, Any]:
     so an object has only the pixels of its own label there, and of two objects the surer has a pixel.
 
     Returns:
-        `objects`; `objects_lost` (no pixel left, or more than 254 in an image); `pixels_lost` of all objects.
+        `objects`; `objects_lost` (no pixel left, or more than 254 in an image); `pixels_lost` of all objects;
+        `names_changed`, where the label map cannot hold a name as it is.
     """
     kept = lost = pixels = 0
     stems = []
@@ -41,7 +47,29 @@ def export_voc(dataset: Dataset) -> dict[str, Any]:
         stems.append(image.stem)
     _write(dataset, "ImageSets/Segmentation/default.txt", "".join(f"{stem}\n" for stem in sorted(stems)).encode())
     _write(dataset, "labelmap.txt", "\n".join([*_label_map(dataset), ""]).encode())
-    return {"path": FOLDER, "objects": kept, "objects_lost": lost, "pixels_lost": pixels}
+    written = zip(dataset.names.names, label_names(dataset.names)[1:-1], strict=True)
+    changed = {name: other for name, other in written if name != other}
+    facts = {"path": FOLDER, "objects": kept, "objects_lost": lost, "pixels_lost": pixels}
+    return facts | ({"names_changed": changed} if changed else {})
+
+
+def label_names(names: Names) -> list[str]:
+    """What the label map calls background, the names, and what is not sure; no two are one name.
+
+    A colon ends a name there and "#" at its beginning makes the line a comment, so both become "_"; a name that is
+    there already gets a number.
+    """
+    found: dict[str, str] = {}
+    for name in (BACKGROUND, *names.names):
+        written = name.replace(":", "_")
+        written = f"_{written[1:]}" if written.startswith("#") else written
+        found |= _first_free((written, *(f"{written}_{number}" for number in range(2, len(names) + 3))), found)
+    found |= _first_free((*UNSURE, *(f"{UNSURE[0]}_{number}" for number in range(2, len(names) + 3))), found)
+    return list(found.values())
+
+
+def _first_free(words: Iterable[str], taken: Mapping[str, str]) -> dict[str, str]:
+    return next({spelling(word): word} for word in words if spelling(word) not in taken)
 
 
 def _number(image: LabelledImage, labels: LabelArray) -> tuple[LabelArray, int]:
@@ -73,11 +101,9 @@ def _colours(names: int) -> UInt8[ndarray, "labels 3"]:
 
 
 def _label_map(dataset: Dataset) -> list[str]:
-    """Lines `name:red,green,blue::`; colons, which end a name, become underscores."""
-    unsure = "ignored" if "ignored" not in dataset.names.names else "not sure"
-    names = ("background", *(name.replace(":", "_") for name in dataset.names.names), unsure)
-    colours = _colours(len(dataset.names)).tolist()
-    lines = [f"{name}:{red},{green},{blue}::" for name, (red, green, blue) in zip(names, colours, strict=True)]
+    """Lines `name:red,green,blue::`."""
+    colours = zip(label_names(dataset.names), _colours(len(dataset.names)).tolist(), strict=True)
+    lines = [f"{name}:{red},{green},{blue}::" for name, (red, green, blue) in colours]
     return ["# label:color_rgb:parts:actions", *lines]
 
 
