@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from namesake.documents import ID, LIST, NAME, NUMBER, check_fields, read_json, refused
+from namesake.documents import ID, LIST, NAME, NUMBER, check_fields, read_json, refused, shown
 from namesake.errors import DataError
 from namesake.evaluation.benchmarks import BACKGROUND, Benchmark
 from namesake.evaluation.benchmarks.coco import PARTS, SEGMENTATION, ById, read_categories, run_length
 from namesake.evaluation.true_objects import TrueObjects, true_objects
 from namesake.images.paths import match_paths
 from namesake.masks import rle
+from namesake.names.spelling import some
 from namesake.progress import note
 from namesake.shapes import LabelArray
 
@@ -143,14 +144,14 @@ def _found(
     image_id = head.images.get(each["image_id"])
     if image_id is None:
         raise DataError(
-            f"{path}: entry {place} is of the image {each['image_id']!r}, which the benchmark's annotations do not "
-            "list; predict the benchmark's own images and keep their ids."
+            f"{path}: entry {place} is of the image {shown(each['image_id'])}, which the benchmark's annotations do "
+            "not list; predict the benchmark's own images and keep their ids."
         )
     category = head.categories.get(each["category_id"])
     if category is None:
         raise DataError(
-            f"{path}: entry {place} is of the category {each['category_id']!r}; known ids are "
-            f"{', '.join(head.known[:12])}, ... (COCO's own skip some numbers)."
+            f"{path}: entry {place} is of the category {shown(each['category_id'])}; known ids are "
+            f"{some(head.known, shown=12)}, ... (COCO's own skip some numbers)."
         )
     if image_id not in sizes:
         return image_id, None

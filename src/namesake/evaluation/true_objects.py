@@ -21,7 +21,7 @@ from namesake.evaluation.benchmarks.coco import (
     run_length,
     size_of,
 )
-from namesake.images.paths import match_paths
+from namesake.images.paths import match_paths, shown_path
 from namesake.progress import note
 
 
@@ -58,11 +58,14 @@ def true_objects(benchmark: Benchmark) -> TrueObjects | None:
 def _true_objects(path: Path, changed: int, ids: tuple[str, ...]) -> TrueObjects:  # noqa: ARG001
     table = read_annotations(path)
     matched = match_paths(table.images, ids)
-    if table.images and not matched.found:
+    if table.images and ids and not matched.found:
         raise DataError(f"{path} lists none of the {len(ids)} images of the benchmark: {matched.examples()}.")
     if matched.renamed:
         theirs, ours = next(iter(matched.renamed.items()))
-        note(f"{path}: {len(matched.renamed)} images found by the end of their paths, such as {theirs!r} as {ours!r}.")
+        note(
+            f"{path}: {len(matched.renamed)} images found by the end of their paths, such as {shown_path(theirs)} as "
+            f"{shown_path(ours)}."
+        )
     if matched.unknown or matched.unused:
         note(
             f"{path}: true objects of {len(matched.found)} of {len(ids)} images are scored; not in the benchmark: "

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 EXAMPLES = 3
+LONG = 120
 
 
 class MatchedPaths(NamedTuple):
@@ -86,14 +87,14 @@ def _by_tails(
     for path in theirs:
         fits = sorted(((_rank(path, each), each) for each in by_name.get(_loosest_name(path), ())), reverse=True)
         if len(fits) > 1 and fits[0][0] == fits[1][0]:
-            unclear.append(f"{path!r} may be {fits[0][1]!r} or {fits[1][1]!r}")
+            unclear.append(f"{shown_path(path)} may be {shown_path(fits[0][1])} or {shown_path(fits[1][1])}")
         elif fits:
             best[path] = (fits[0][1], fits[0][0])
             claims.setdefault(fits[0][1], []).append(path)
     for path, several in claims.items() if once else ():
         several.sort(key=lambda each: best[each][1], reverse=True)
         if len(several) > 1 and best[several[0]][1] == best[several[1]][1]:
-            unclear.append(f"{path!r} may be {several[0]!r} or {several[1]!r}")
+            unclear.append(f"{shown_path(path)} may be {shown_path(several[0])} or {shown_path(several[1])}")
             del best[several[0]]
         for loser in several[1:]:
             del best[loser]
@@ -157,4 +158,9 @@ FORMS: tuple[Callable[[str], str], ...] = (_lower, _lower_ending, _read, _compos
 
 def _some(paths: Sequence[str]) -> str:
     rest = f" and {len(paths) - EXAMPLES} more" if len(paths) > EXAMPLES else ""
-    return ", ".join(map(repr, paths[:EXAMPLES])) + rest
+    return ", ".join(shown_path(path) for path in paths[:EXAMPLES]) + rest
+
+
+def shown_path(path: str) -> str:
+    """A path for a message: of a very long one, the end."""
+    return repr(path if len(path) <= LONG else f"...{path[-LONG:]}")

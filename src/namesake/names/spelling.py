@@ -19,6 +19,10 @@ JOINERS = INVISIBLE | dict.fromkeys(
 DASHES = dict.fromkeys([0x2010, 0x2011, 0x2012, 0x2013, 0x2014, 0x2015, 0x2212], "-")
 
 
+LONG = 60
+"""Letters of a name in a message."""
+
+
 def tidy(name: str) -> str:
     """A name as it is shown: composed letters (NFC), no marks without width, single blanks."""
     return unicodedata.normalize("NFC", " ".join(name.translate(INVISIBLE).split()))
@@ -114,5 +118,5 @@ def _readings(line: str) -> Iterator[str]:
 
 def some(words: Iterable[str], *, shown: int = 8) -> str:
     """A list of words for a sentence, cut where it is long."""
-    known = list(words)
+    known = [word if len(word) <= LONG else f"{word[:LONG]}..." for word in words]
     return ", ".join(known[:shown]) + (f" and {len(known) - shown} more" if len(known) > shown else "")

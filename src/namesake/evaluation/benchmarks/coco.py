@@ -21,6 +21,7 @@ from namesake.documents import (
     LIST,
     NAME,
     NUMBER,
+    SHOWN,
     Kind,
     check_fields,
     identity,
@@ -79,7 +80,7 @@ class CocoLabels:
         table = read_annotations(self.annotations)
         name = self.files.get(image_id, image_id)
         if name not in table.images:
-            raise DataError(f"{self.annotations} does not list the image {name}.")
+            raise DataError(f"{self.annotations} does not list the image {shown(name)}.")
         image = table.images[name]
         labels = np.zeros(size_of(image), dtype=np.uint8)
         objects = table.objects.get(image["id"], ())
@@ -88,7 +89,7 @@ class CocoLabels:
             number = numbers.get(each["category_id"])
             if number is None:
                 raise DataError(
-                    f"{self.annotations}: category {each['category_id']}; a label map holds 0 to {HIGHEST}."
+                    f"{self.annotations}: category {shown(each['category_id'])}; a label map holds 0 to {HIGHEST}."
                 )
             try:
                 labels[mask_of(each, *labels.shape)] = number
@@ -174,10 +175,12 @@ def _images(entries: Sequence[Any], path: Path) -> dict[str, Mapping[str, Any]]:
         check_fields(each, {"id": ID, "file_name": NAME}, file=path, item=lambda place=place: f"image {place}")  # type: ignore[misc]
         name, key = each["file_name"], identity(each["id"])
         if owner.setdefault(key, name) != name:
-            raise DataError(f"{path}: image {place}: {name!r} has the id {key} of {owner[key]!r}. Number them anew.")
+            raise DataError(
+                f"{path}: image {place}: {shown(name)} has the id {key} of {shown(owner[key])}. Number them anew."
+            )
         if name in images and identity(images[name]["id"]) != key:
             raise DataError(
-                f"{path}: image {place}: {name!r} is there with the ids {identity(images[name]['id'])} and {key}. "
+                f"{path}: image {place}: {shown(name)} is there with the ids {identity(images[name]['id'])} and {key}. "
                 "Keep one of them."
             )
         images[name] = each
@@ -195,7 +198,9 @@ def read_categories(entries: Sequence[Any], path: Path) -> dict[str, str]:
         check_fields(each, {"id": ID, "name": NAME}, file=path, item=lambda place=place: f"category {place}")  # type: ignore[misc]
         key, name = identity(each["id"]), each["name"]
         if names.setdefault(key, name) != name:
-            raise DataError(f"{path}: category {place}: {name!r} has the id {key} of {names[key]!r}. Number them anew.")
+            raise DataError(
+                f"{path}: category {place}: {shown(name)} has the id {key} of {shown(names[key])}. Number them anew."
+            )
     return names
 
 
@@ -247,12 +252,12 @@ def _check(each: Any, place: int, images: ById[Any], categories: ById[str], path
     image = images.get(each["image_id"])
     if image is None:
         raise DataError(
-            f"{path}: {item()} is of the image {each['image_id']!r}, which `images` does not list. "
+            f"{path}: {item()} is of the image {shown(each['image_id'])}, which `images` does not list. "
             "Take the annotations and the list of images from one file."
         )
     if categories.get(each["category_id"]) is None:
         raise DataError(
-            f"{path}: {item()} is of the category {each['category_id']!r}, which `categories` does not list. "
+            f"{path}: {item()} is of the category {shown(each['category_id'])}, which `categories` does not list. "
             "Take the annotations and the list of categories from one file."
         )
     return image
@@ -261,7 +266,8 @@ def _check(each: Any, place: int, images: ById[Any], categories: ById[str], path
 def annotation_name(each: Any, place: int) -> str:  # noqa: ANN401
     """What an annotation is called in messages: its place in the list, and its id where it has one."""
     number = each.get("id") if isinstance(each, dict) else None
-    return f"annotation {place}" + (f" (id {number})" if isinstance(number, int | str) else "")
+    own = number[:SHOWN] if isinstance(number, str) else number if type(number) is int else None
+    return f"annotation {place}" + ("" if own is None else f" (id {own})")
 
 
 def need_mask(each: Mapping[str, Any], place: int, path: Path) -> None:

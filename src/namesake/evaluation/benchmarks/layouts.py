@@ -16,7 +16,7 @@ from namesake.evaluation.benchmarks.decode import DECODERS
 from namesake.evaluation.benchmarks.ids import read_ids
 from namesake.images import open_images
 from namesake.images.folder import EXTENSIONS
-from namesake.images.paths import match_paths
+from namesake.images.paths import LONG, match_paths, shown_path
 from namesake.names.spelling import some
 from namesake.progress import note
 from namesake.records import Images
@@ -249,10 +249,10 @@ def found_files(images: Images, listed: Path) -> dict[str, str]:
     if matched.unknown:
         raise DataError(
             f"{len(matched.unknown)} of {len(images)} images that are listed are not in {images.folder}; first is "
-            f"{matched.unknown[0]}. In {listed} {matched.examples()}. Download the images again."
+            f"{matched.unknown[0][-LONG:]}. In {listed} {matched.examples()}. Download the images again."
         )
-    theirs, found = next(iter(matched.found.items()))
-    note(f"{listed}: {len(absent)} images found by the end of their paths, such as {theirs!r} as {found!r}.")
+    theirs, found = map(shown_path, next(iter(matched.found.items())))
+    note(f"{listed}: {len(absent)} images found by the end of their paths, such as {theirs} as {found}.")
     return {each: each for each in there} | {ours: theirs for theirs, ours in matched.found.items()}
 
 
