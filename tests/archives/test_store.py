@@ -2,6 +2,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -64,3 +65,23 @@ def test_rows__bytes_that_are_no_text(archives: Archives):
     path.write_bytes(content.replace(b"001.png", b"\x80\x811.png"))
     with pytest.raises(DataError, match=r"archives\.parquet cannot be read"):
         rows(archives)
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "said"),
+    [
+        ("label", [1, 3, 1, 2], "row 1: field 'label': expected 1 to 2, as there are names, found 3"),
+        ("label", [0, 1, 1, 2], "row 0: field 'label': expected 1 to 2"),
+        ("name", ["dog", "dog", "cat", "cow"], "archives of cow, which names.json does not list: dog, cat"),
+        ("name", ["dog", "dog", "cat", None], "field 'name': expected a value in each row"),
+        ("image_id", ["a", None, "b", "c"], "field 'image_id': expected a value in each row"),
+    ],
+)
+def test_open_archives__rows_that_nothing_can_be_made_of(archives: Archives, column: str, values: list, said: str):
+    file = archives.folder / "archives.parquet"
+    table = pq.read_table(file, partitioning=None)
+    place = table.schema.get_field_index(column)
+    changed = pa.array(values, table.schema.field(place).type)
+    pq.write_table(table.set_column(place, table.schema.field(place), changed), file)
+    with pytest.raises(DataError, match=said):
+        open_archives(archives.folder)

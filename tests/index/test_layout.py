@@ -129,3 +129,38 @@ def test_read_embeddings__row_not_there(written: Write, row: int):
 def test_image_sizes__made_elsewhere(written: Write):
     with pytest.raises(ConfigError, match="The size of an image is known for indexes built here only"):
         image_sizes(written(rows_of(3)))
+
+
+@pytest.mark.parametrize(
+    ("paths", "said"),
+    [
+        (["a.jpg", None], "row 1: field 'image_path': expected a text, found null"),
+        ([0, 1], "row 0: field 'image_path': expected a text, found 0"),
+        (["a.jpg", "x/c.jpg"], r"they are called 'x/c\.jpg'; there is 'b/c\.jpg', 'd/c\.jpg'"),
+        (["a.jpg", "e.jpg"], "1 of 2 rows name an image that is not in"),
+    ],
+)
+def test_open_embeddings__rows_that_cannot_be_matched(written: Write, paths: list[object], said: str):
+    made = written(rows_of(2))
+    rewrite(made, 0, image_path=paths)
+    with pytest.raises(DataError, match=said):
+        open_embeddings(made.folder, Images(Path("/photos"), ("a.jpg", "b/c.jpg", "d/c.jpg")), encoder="x")
+
+
+@pytest.mark.parametrize("path", ["D:\\x\\b\\C.JPG", "b/%63.jpg", "https://host/b/c.jpg?w=9", "./b/./c.jpg"])
+def test_open_embeddings__paths_of_other_systems(written: Write, path: str, capsys: pytest.CaptureFixture[str]):
+    made = written(rows_of(1))
+    rewrite(made, 0, image_path=[path])
+    index = open_embeddings(made.folder, Images(Path("/photos"), ("a.jpg", "b/c.jpg")), encoder="x")
+    assert index.images.ids == ("b/c.jpg",)
+    assert "1 of 2 images have no embedding" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_open_embeddings__no_numbers(written: Write, value: float):
+    rows = rows_of(3)
+    rows[1, 2] = value
+    made = written(rows)
+    rewrite(made, 0, image_path=["a.jpg"] * 3)
+    with pytest.raises(DataError, match="row 1: expected finite numbers"):
+        open_embeddings(made.folder, Images(Path("/photos"), ("a.jpg",)), encoder="x")

@@ -28,6 +28,7 @@ from namesake.documents import (
     is_number,
     read_json,
     read_text,
+    shown,
 )
 from namesake.errors import DataError
 from namesake.evaluation.benchmarks.ids import published_names
