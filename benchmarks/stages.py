@@ -46,8 +46,8 @@ from namesake.shapes import not_sure
 from namesake.training import MINI_TRAINING, train_segmenter
 from namesake.training.deeplab import _adam, pixel_loss, start_network
 from namesake.training.fit import fit
-from namesake.training.losses import poly
 from namesake.training.samples.archives import ArchiveSamples, read_examples
+from namesake.training.schedules import poly
 from namesake.world import SEEN_NAMES, write_world
 
 NAMES, CLIP = Names(SEEN_NAMES), "embedded:clip"

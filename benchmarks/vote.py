@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from claims import claim
 from namesake.masks.spectral import candidate_masks
-from namesake.masks.vote import vote
+from namesake.masks.vote import spectral_vote
 from timing import fastest
 
 IMAGES, GRID, DIM, ENCODERS, REPEATS = 4, 14, 384, 3, 3
@@ -29,7 +29,7 @@ CLUSTERS, STARTS = (2, 3, 4), 10
 def ours(features: list[torch.Tensor]) -> torch.Tensor:
     """Candidates of all encoders and the index of each image's winner."""
     masks = torch.cat([candidate_masks(one, clusters=CLUSTERS, starts=STARTS) for one in features], dim=1)
-    winner, _ = vote(masks)
+    winner, _ = spectral_vote(masks)
     return masks[torch.arange(len(masks)), winner]
 
 

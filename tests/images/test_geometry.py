@@ -1,22 +1,17 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 from namesake.errors import ConfigError
 from namesake.images.geometry import (
-    Box,
-    crop,
     longer_side,
-    pad_to_multiple,
     resize,
     resize_labels,
     resize_longer_side,
     resize_shorter_side,
     shorter_side,
-    uncrop,
-    unpad,
 )
 
 SIDES = st.integers(1, 40)
@@ -103,45 +98,3 @@ def test_sides__as_torchvision_rounds(height: int, width: int, side: int):
 def test_resize_sides(photo: np.ndarray):
     assert resize_shorter_side(photo, side=12).shape == (12, 18, 3)
     assert resize_longer_side(photo, side=12).shape == (8, 12, 3)
-
-
-@given(SIDES, SIDES, st.integers(1, 17))
-def test_pad_to_multiple__unpad_undoes_it(height: int, width: int, multiple: int):
-    image = np.ones((height, width, 3), dtype=np.float32)
-    padded = pad_to_multiple(image, multiple=multiple, fill=7)
-    assert padded.shape[0] % multiple == padded.shape[1] % multiple == 0
-    assert padded.shape[0] - height < multiple
-    assert padded.shape[1] - width < multiple
-    assert padded.sum() == 3 * (height * width + 7 * (padded[:, :, 0].size - height * width))
-    np.testing.assert_array_equal(unpad(padded, height=height, width=width), image)
-
-
-def test_pad_to_multiple__label_map_below_and_right():
-    padded = pad_to_multiple(np.ones((2, 3), dtype=np.uint8), multiple=4, fill=255)
-    assert padded.tolist() == [[1, 1, 1, 255], [1, 1, 1, 255], [255] * 4, [255] * 4]
-    assert padded.dtype == np.uint8
-
-
-def test_pad_to_multiple__below_1():
-    with pytest.raises(ConfigError, match="multiple of 1 or more"):
-        pad_to_multiple(np.ones((2, 2)), multiple=0)
-
-
-@settings(deadline=None)
-@given(SIDES, SIDES, SIDES, SIDES)
-def test_crop__uncrop_undoes_it(height: int, width: int, crop_height: int, crop_width: int):
-    labels = np.random.default_rng(1).integers(1, 200, (height, width), dtype=np.uint8)
-    box = Box(height // 3, width // 2, min(crop_height, height - height // 3), min(crop_width, width - width // 2))
-    part = crop(labels, box)
-    assert part.shape == (box.height, box.width)
-    whole = uncrop(part, box, height=height, width=width, fill=255)
-    inside = whole != 255
-    np.testing.assert_array_equal(whole[inside], labels[inside])
-    assert inside.sum() == part.size
-
-
-def test_uncrop__box_of_another_image():
-    with pytest.raises(ConfigError, match="does not belong"):
-        uncrop(np.zeros((2, 2)), Box(0, 0, 2, 3), height=5, width=5)
-    with pytest.raises(ConfigError, match="does not belong"):
-        uncrop(np.zeros((2, 2)), Box(4, 0, 2, 2), height=5, width=5)

@@ -12,7 +12,7 @@ from namesake.masks import VotingConfig, open_masks, read_masks, voted_masks
 from namesake.masks.rle import decode
 from namesake.masks.spectral import candidate_masks
 from namesake.masks.spectral_masks import voted
-from namesake.masks.vote import vote
+from namesake.masks.vote import spectral_vote
 from namesake.records import Images
 
 
@@ -28,7 +28,7 @@ def test_voted_follows_the_steps(config: VotingConfig, draw) -> None:
     with torch.inference_mode():
         grid = candidate_masks(dino.patch_features(padded))[0]
     pixels = grid.repeat_interleave(4, dim=1).repeat_interleave(4, dim=2)[:, :20, :30]
-    winner, agreement = vote(pixels[None])
+    winner, agreement = spectral_vote(pixels[None])
     masks, scores = voted([image], [dino], config=config)
     assert np.array_equal(masks[0], pixels[winner[0]].numpy())
     assert scores[0] == agreement[0].item()

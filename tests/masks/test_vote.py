@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from namesake.masks.vote import framed, pairwise_iou, vote
+from namesake.masks.vote import framed, pairwise_iou, spectral_vote
 
 
 def boxes(*corners: tuple[int, int, int, int], size: int = 12) -> torch.Tensor:
@@ -29,7 +29,7 @@ def test_pairwise_iou__empty_masks():
 
 def test_vote_takes_the_mask_that_the_others_agree_with():
     masks = boxes((2, 8, 2, 8), (2, 8, 2, 7), (3, 8, 2, 8), (9, 11, 9, 11))
-    winner, agreement = vote(masks)
+    winner, agreement = spectral_vote(masks)
     iou = pairwise_iou(masks)[0]
     assert winner.tolist() == [0]
     assert torch.isclose(agreement[0], (iou[0].sum() - 1) / 3)
@@ -39,7 +39,7 @@ def test_vote__masks_that_span_height_or_width_are_left_out():
     wide, tall = (0, 6, 0, 12), (0, 12, 0, 6)
     masks = boxes(wide, wide, wide, tall, (2, 6, 2, 6), (3, 6, 2, 6))
     assert framed(masks).tolist() == [[False, False, False, False, True, True]]
-    winner, agreement = vote(masks)
+    winner, agreement = spectral_vote(masks)
     assert winner.tolist() == [4]
     assert torch.isclose(agreement[0], torch.tensor(12 / 16))
 
@@ -53,27 +53,27 @@ def test_vote__separate_parts_on_both_borders_span_the_image():
 def test_vote__all_span_so_all_are_kept():
     masks = boxes((0, 6, 0, 12), (0, 5, 0, 12), (9, 12, 0, 12))
     assert not framed(masks).any()
-    assert vote(masks)[0].tolist() == [0]
+    assert spectral_vote(masks)[0].tolist() == [0]
 
 
 def test_vote__one_left_is_sure_of_itself():
-    winner, agreement = vote(boxes((0, 6, 0, 12), (3, 5, 3, 5)))
+    winner, agreement = spectral_vote(boxes((0, 6, 0, 12), (3, 5, 3, 5)))
     assert (winner.tolist(), agreement.tolist()) == ([1], [1.0])
 
 
 def test_vote__empty_candidates_lose():
-    winner, _ = vote(boxes((0, 0, 0, 0), (0, 0, 0, 0), (3, 5, 3, 5)))
+    winner, _ = spectral_vote(boxes((0, 0, 0, 0), (0, 0, 0, 0), (3, 5, 3, 5)))
     assert winner.tolist() == [2]
 
 
 def test_vote__tie_takes_the_first():
-    assert vote(boxes((2, 4, 2, 4), (6, 8, 6, 8)))[0].tolist() == [0]
+    assert spectral_vote(boxes((2, 4, 2, 4), (6, 8, 6, 8)))[0].tolist() == [0]
 
 
 def test_vote_of_a_batch_is_that_of_each():
     masks = torch.from_numpy(np.random.default_rng(1).random((4, 6, 10, 10)) < 0.3)
     masks[:2, :, 0] = masks[:2, :, :, 0] = False
-    winners, agreements = vote(masks)
-    alone = [vote(masks[number : number + 1]) for number in range(4)]
+    winners, agreements = spectral_vote(masks)
+    alone = [spectral_vote(masks[number : number + 1]) for number in range(4)]
     assert winners.tolist() == [winner.item() for winner, _ in alone]
     assert torch.allclose(agreements, torch.cat([agreement for _, agreement in alone]))

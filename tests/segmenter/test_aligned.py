@@ -15,7 +15,7 @@ from namesake.names.prompts import TEMPLATES
 from namesake.networks.alignment import Alignment, AlignmentConfig
 from namesake.records import Names
 from namesake.segmenter import CarefulConfig, Segmenter, Settings, load_segmenter
-from namesake.segmenter.aligned import KIND, Aligned, AlignedInference, architecture_of, vote
+from namesake.segmenter.aligned import KIND, Aligned, AlignedInference, architecture_of, majority_label
 from namesake.segmenter.classify import decide
 from namesake.segmenter.words import TextSide
 
@@ -74,7 +74,7 @@ def test_refined__masks_take_the_label_of_most_of_their_patches_over_the_base(
     masks = predictor.source.look(shrunk).all()
     owner = torch.tensor([0, 0, 1, 2, 2])
     patches = owner[(predictor.features([image])[0] @ predictor.texts.T).argmax(-1)]
-    labels, _ = vote(masks.masks, patches)
+    labels, _ = majority_label(masks.masks, patches)
     covered = resize_labels(masks.masks.any(0), height=40, width=56)
     assert len(masks.masks)
     np.testing.assert_array_equal(smooth[~covered], plain[~covered])
@@ -93,10 +93,10 @@ def test_vote__label_of_most_of_the_covered_area() -> None:
     masks[0, :, 1:] = True  # a half of the left patches, all of the right ones
     masks[1, :2, :2] = True
     masks[2, 3, 0] = True
-    found, share = vote(masks[:3], labels)
+    found, share = majority_label(masks[:3], labels)
     assert found.tolist() == [1, 0, 2]
     np.testing.assert_allclose(share, [2 / 3, 1, 1], atol=1e-6)
-    assert vote(masks[:0], labels)[0].tolist() == []
+    assert majority_label(masks[:0], labels)[0].tolist() == []
 
 
 def test_names__others_at_any_time(base: Segmenter, image: np.ndarray) -> None:

@@ -1,7 +1,5 @@
 """Losses against naive loops and torch; rates against the published schedule."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -90,22 +88,3 @@ def test_mask_queries_has_the_gradient_of_upsampling() -> None:
     fine = functional.interpolate(theirs[0], size=(12, 12), mode="bilinear", align_corners=False)
     losses.dice(fine, targets.float()).sum().backward()
     assert torch.allclose(ours.grad, theirs.grad, atol=1e-6)
-
-
-def test_poly_is_the_published_schedule(shared: Path) -> None:
-    golden = np.load(shared / "reference/golden/misc.npz")["poly_lr_5e-5_20000_at_0_1_1000_10000_19000_19900_20000"]
-    rate = losses.poly(20_000, floor_factor=1e-6 / 5e-5)
-    ours = [5e-5 * rate(iteration) for iteration in (0, 1, 1000, 10_000, 19_000, 19_900, 20_000)]
-    assert np.allclose(ours, golden, rtol=1e-12, atol=0)
-
-
-def test_poly__beyond_the_end() -> None:
-    assert losses.poly(10)(12) == 0
-
-
-def test_sawtooth_swings_twice_an_epoch_and_never_decays() -> None:
-    rate = losses.sawtooth(1200, per_epoch=100)
-    factors = [rate(iteration) for iteration in range(1200)]
-    assert max(factors) == 1
-    assert min(factors) == pytest.approx((1 - 98 / 1200) ** 0.9)
-    assert factors[:50] == factors[50:100] == factors[-50:]

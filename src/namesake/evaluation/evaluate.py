@@ -22,7 +22,7 @@ from namesake.evaluation.predicted import Predicted, predict, read_predictions
 from namesake.evaluation.provenance import Provenance, provenance_of
 from namesake.evaluation.record import Examples, record_of
 from namesake.evaluation.saliency import SaliencyScorer
-from namesake.evaluation.terms import Terms, table_with, terms_of
+from namesake.evaluation.terms import Terms, terms_of
 from namesake.images import work_ahead
 from namesake.prediction import SegmentsImages
 from namesake.progress import Meter
@@ -204,9 +204,7 @@ def _in_terms(
     measures: Measures, benchmark: Benchmark, predicted: Predicted, terms: Terms
 ) -> Callable[[str, LabelArray, LabelArray], None]:
     """Counts an image in the labels of `terms`, with `labels` for pixels that do not count or are not sure."""
-    names = len(terms.names)
-    truths = table_with(terms.truths, benchmark.ignore, names=names, unsure=names + 1)
-    predictions = table_with(terms.predictions, predicted.not_sure, names=names, unsure=names + 1)
+    truths, predictions = terms.tables(ignore=benchmark.ignore, not_sure=predicted.not_sure)
 
     def add(_: str, truth: LabelArray, prediction: LabelArray) -> None:
         if measures:

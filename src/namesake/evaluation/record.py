@@ -13,7 +13,7 @@ from PIL import Image
 from namesake.evaluation.benchmarks import Benchmark
 from namesake.evaluation.confusion import Confusion
 from namesake.evaluation.metrics import mean_iou_over_dataset
-from namesake.evaluation.terms import Terms, table_with
+from namesake.evaluation.terms import Terms
 from namesake.images import read_image
 from namesake.images.geometry import resize_labels
 from namesake.prediction import contact_sheet, legend
@@ -46,9 +46,8 @@ class Examples:
         count = len(benchmark.images)
         spread = np.linspace(0, count - 1, min(EXAMPLES, count)).round().astype(int).tolist()
         self._chosen = {benchmark.images.ids[place] for place in spread} if folder else set()
-        names, unsure = len(terms.names), unsure_label(len(terms.names))
-        self._truths = table_with(terms.truths, benchmark.ignore, names=names, unsure=unsure)
-        self._predictions = table_with(terms.predictions, not_sure, names=names, unsure=unsure)
+        tables = terms.tables(ignore=benchmark.ignore, not_sure=not_sure, unsure=unsure_label(len(terms.names)))
+        self._truths, self._predictions = tables
         self.written: list[dict[str, Any]] = []
 
     def add(self, image_id: str, truth: LabelArray, prediction: LabelArray) -> None:

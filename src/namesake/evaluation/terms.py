@@ -37,6 +37,23 @@ class Terms(NamedTuple):
     counted_as_background: tuple[str, ...] = ()
     not_predicted: tuple[str, ...] = ()
 
+    def tables(
+        self, *, ignore: int, not_sure: int, unsure: int | None = None
+    ) -> tuple[Int[ndarray, "truth_ids"], Int[ndarray, "predicted_ids"]]:
+        """The label of each id of the benchmark and of each predicted id: index a map of ids with it.
+
+        Args:
+            ignore: Id of pixels of the benchmark that do not count.
+            not_sure: Predicted id of pixels that the system is not sure of.
+            unsure: The label that both become; the one after the last name if None.
+        """
+        names = len(self.names)
+        label = names + 1 if unsure is None else unsure
+        return (
+            table_with(self.truths, ignore, names=names, unsure=label),
+            table_with(self.predictions, not_sure, names=names, unsure=label),
+        )
+
     @property
     def left_over(self) -> dict[str, list[str]]:
         """What was not matched, by kind, for records."""

@@ -14,7 +14,7 @@ from namesake.errors import ConfigError
 from namesake.evaluation.benchmarks import BACKGROUND, Benchmark
 from namesake.evaluation.confusion import Confusion
 from namesake.evaluation.metrics import image_iou, iou_per_label
-from namesake.evaluation.terms import table_with, terms_of
+from namesake.evaluation.terms import terms_of
 from namesake.evaluation.trust import (
     MIRRORED,
     Mirrored,
@@ -103,9 +103,7 @@ class _Truth:
         self.terms = terms = terms_of(benchmark.names, ids, names, aliases=benchmark.aliases)
         terms.say(benchmark.name)
         self._names, self._labels = terms.names, len(terms.names) + 1
-        scored = len(terms.names)
-        self._truths = table_with(terms.truths, benchmark.ignore, names=scored, unsure=self._labels)
-        self._predictions = table_with(terms.predictions, not_sure(len(names)), names=scored, unsure=self._labels)
+        self._truths, self._predictions = terms.tables(ignore=benchmark.ignore, not_sure=not_sure(len(names)))
         self._confusion = Confusion(self._labels, ignore=self._labels, not_sure=self._labels)
         self._ious: dict[str, float] = {}
 

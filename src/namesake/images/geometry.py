@@ -177,57 +177,9 @@ def enlarge(images: Sequence[ImageArray], scale: float) -> Sequence[Resized]:
     return [resize(image, **size) for image, size in zip(images, sizes, strict=True)]
 
 
-def pad_to_multiple(image: Plane, *, multiple: int, fill: int = 0) -> Plane:
-    """Pad below and on the right until both sides are multiples of `multiple`; `unpad` is the inverse.
-
-    Args:
-        image: [height, width, ...] of any dtype.
-        multiple: 1 or more.
-        fill: Value of the new pixels.
-
-    Returns:
-        A new array, or `image` itself where nothing is missing.
-
-    Raises:
-        ConfigError: `multiple` below 1.
-    """
-    if multiple < 1:
-        raise ConfigError(f"expected a multiple of 1 or more, found {multiple}.")
-    below, right = (-side % multiple for side in image.shape[:2])
-    if below == right == 0:
-        return image
-    padding = ((0, below), (0, right), *((0, 0),) * (image.ndim - 2))
-    return np.pad(image, padding, constant_values=fill)  # type: ignore[return-value]
-
-
-def unpad(image: Plane, *, height: int, width: int) -> Plane:
-    """Undo `pad_to_multiple`: the view of the first `height` rows and `width` columns."""
-    return image[:height, :width]  # type: ignore[return-value]
-
-
 def crop(image: Plane, box: Box) -> Plane:
     """The view of an image or label map inside a box; `uncrop` is the inverse."""
     return image[box.top : box.top + box.height, box.left : box.left + box.width]  # type: ignore[return-value]
-
-
-def uncrop(labels: Plane, box: Box, *, height: int, width: int, fill: int = 0) -> Plane:
-    """Put a crop back into a map of the original size, `fill` outside the box.
-
-    Args:
-        labels: [box.height, box.width, ...] of any dtype.
-        box: Where it was cut.
-        height: Height of the original.
-        width: Width of the original.
-        fill: Value outside; 255 says "not sure" in a label map.
-
-    Raises:
-        ConfigError: The box does not fit the crop or the original.
-    """
-    if labels.shape[:2] != (box.height, box.width) or box.top + box.height > height or box.left + box.width > width:
-        raise ConfigError(f"a crop of {labels.shape[:2]} does not belong to {box} of an image of {height}x{width}.")
-    whole = np.full((height, width, *labels.shape[2:]), fill, dtype=labels.dtype)
-    crop(whole, box)[...] = labels
-    return whole  # type: ignore[return-value]
 
 
 def _check_size(height: int, width: int) -> None:

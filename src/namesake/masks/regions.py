@@ -4,7 +4,7 @@ FMbSeg, https://arxiv.org/abs/2403.09307, section 3.2: a mask at the patches tha
 (stage 1.1), and a word for each mask that there is (stage 1.2).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, final
 
@@ -169,15 +169,19 @@ def mean_features(
 
     FMbSeg, section 3.2.2. A patch counts by the share of it that is covered.
     """
-    rows, columns = patches.shape[:2]
-    shares = [
-        functional.adaptive_avg_pool2d(torch.from_numpy(some).to(patches.device).float()[None], (rows, columns))[0]
-        for some in np.array_split(masks, max(1, len(masks) // 64))
-        if len(some)
-    ]
+    shares = list(patch_coverage(masks, patches.shape[0], patches.shape[1], device=patches.device))
     if not shares:
         return patches.new_zeros((0, patches.shape[-1]))
     return functional.normalize(torch.einsum("nrc,rcd->nd", torch.cat(shares), patches), dim=-1)
+
+
+def patch_coverage(
+    masks: Bool[ndarray, "n height width"], rows: int, columns: int, *, device: torch.device
+) -> Iterator[Float[Tensor, "some rows columns"]]:
+    """The share of each patch that each mask covers, for about 64 masks at a time; nothing where there is no mask."""
+    for some in np.array_split(masks, max(1, len(masks) // 64)):
+        if len(some):
+            yield functional.adaptive_avg_pool2d(torch.from_numpy(some).to(device).float()[None], (rows, columns))[0]
 
 
 def paint(

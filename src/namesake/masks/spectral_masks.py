@@ -28,7 +28,7 @@ from namesake.masks.bilateral import PUBLISHED
 from namesake.masks.detect import finish
 from namesake.masks.spectral import candidate_masks
 from namesake.masks.store import Draw, Outcome, count_masks, draw_masks, open_masks
-from namesake.masks.vote import vote
+from namesake.masks.vote import spectral_vote
 from namesake.records import Archives, Images, PseudoMask, PseudoMasks
 from namesake.shapes import ImageArray
 from namesake.workspace import stage
@@ -142,7 +142,7 @@ def voted(
         ImagesError: They differ in size.
     """
     masks = torch.cat([_candidates(images, encoder, config) for encoder in encoders], dim=1)
-    winner, agreement = vote(masks)
+    winner, agreement = spectral_vote(masks)
     chosen = masks[torch.arange(len(images), device=masks.device), winner]
     return chosen.cpu().numpy(), agreement.cpu().numpy()
 

@@ -11,7 +11,7 @@ from torch import Tensor
 SMALLEST_UNION = 1e-7
 
 
-def vote(
+def spectral_vote(
     masks: Bool[Tensor, "batch candidates height width"],
 ) -> tuple[Int[Tensor, "batch"], Float[Tensor, "batch"]]:
     """The winner of each image, and how much the candidates agree with it.

@@ -23,7 +23,7 @@ from namesake.encoders.weights import fill
 from namesake.errors import WeightsError
 from namesake.images.geometry import resize_labels, resize_longer_side
 from namesake.masks.proposals import MaskSource, load_masks_from
-from namesake.masks.regions import Regions, paint
+from namesake.masks.regions import Regions, paint, patch_coverage
 from namesake.names.words import Sentences, words_of
 from namesake.networks.alignment import Alignment, AlignmentConfig
 from namesake.records import Names, Prediction
@@ -160,7 +160,7 @@ class Aligned:
         if max(image.shape[:2]) > self.inference.side:
             small = resize_longer_side(image, side=self.inference.side)
         masks = self.source.look(small).all()
-        chosen, share = vote(masks.masks, voters)
+        chosen, share = majority_label(masks.masks, voters)
         height, width = base.labels.shape
         nothing = -1
         regions = Regions(masks.masks, np.arange(len(chosen)), masks.scores)
@@ -177,7 +177,7 @@ class Aligned:
         return self.alignment.state_dict() | {TEXTS: self.texts}
 
 
-def vote(
+def majority_label(
     masks: Bool[ndarray, "n height width"], labels: Int[Tensor, "rows columns"]
 ) -> tuple[Int[ndarray, "n"], Float[ndarray, "n"]]:
     """The label that most of the patches within each mask have, and their share; of equals the lowest label.
@@ -189,14 +189,8 @@ def vote(
         labels: Of patches.
     """
     one_hot = functional.one_hot(labels.long()).flatten(0, 1).float()
-    votes = [one_hot.new_zeros((0, one_hot.shape[1]))]
-    for some in np.array_split(masks, max(1, len(masks) // 64)):
-        if len(some):
-            covered = torch.from_numpy(some).to(labels.device).float()[None]
-            votes.append(
-                functional.adaptive_avg_pool2d(covered, (labels.shape[0], labels.shape[1]))[0].flatten(1) @ one_hot
-            )
-    counts = torch.cat(votes)
+    shares = patch_coverage(masks, labels.shape[0], labels.shape[1], device=labels.device)
+    counts = torch.cat([one_hot.new_zeros((0, one_hot.shape[1])), *(some.flatten(1) @ one_hot for some in shares)])
     best = counts.argmax(dim=1)
     share = counts.gather(1, best[:, None])[:, 0] / counts.sum(dim=1).clamp(min=1e-9)
     return best.cpu().numpy(), share.cpu().numpy()

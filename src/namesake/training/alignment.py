@@ -5,7 +5,6 @@ FMbSeg, https://arxiv.org/abs/2403.09307, section 3.3 and 4.1. Only the alignmen
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from math import cos, pi
 from pathlib import Path
 from typing import Literal
 
@@ -28,6 +27,7 @@ from namesake.training.contrast import Kind as Loss
 from namesake.training.contrast import contrast
 from namesake.training.fit import fit, forget
 from namesake.training.samples.regions import RegionSample, RegionSamples, Use
+from namesake.training.schedules import cosine
 from namesake.workspace import stage
 
 
@@ -211,7 +211,7 @@ def _train(
         iterations=iterations,
         batch_size=config.batch_size,
         out=out,
-        rate=lambda iteration: (1 + cos(pi * iteration / iterations)) / 2,
+        rate=cosine(iterations),
         seed=config.seed,
         precision=config.precision,
         workers=config.workers,

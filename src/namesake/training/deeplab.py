@@ -24,9 +24,10 @@ from namesake.segmenter import Segmenter, SegmenterFolder, Settings, open_segmen
 from namesake.segmenter.deeplab import KIND, ClosedSet, architecture_of
 from namesake.segmenter.settings import normalise
 from namesake.shapes import not_sure
-from namesake.training.fit import fit, forget, hold_floor
-from namesake.training.losses import cross_entropy, poly
+from namesake.training.fit import fit, forget
+from namesake.training.losses import cross_entropy
 from namesake.training.samples.archives import ArchiveSamples, Examples, Sample, read_examples
+from namesake.training.schedules import hold_floor, poly
 from namesake.workspace import stage
 
 

@@ -121,16 +121,6 @@ def fit(
     return module
 
 
-def hold_floor(optimiser: Optimizer, floor: float) -> None:
-    """Keep every learning rate of an optimiser at `floor` or above, whatever factor `fit` puts on it."""
-
-    def hold(stepped: Optimizer, *_: Any) -> None:  # noqa: ANN401
-        for group in stepped.param_groups:
-            group["lr"] = max(group["lr"], floor)
-
-    optimiser.register_step_pre_hook(hold)
-
-
 def forget(out: Path) -> None:
     """Delete the checkpoint of a training whose result is saved."""
     if sharing()[0] == 0:

@@ -23,9 +23,10 @@ from namesake.segmenter import Segmenter, SegmenterFolder, Settings, open_segmen
 from namesake.segmenter.frozen import KIND, FrozenClosedSet, architecture_of
 from namesake.shapes import not_sure
 from namesake.training.fit import fit, forget
-from namesake.training.losses import cross_entropy, poly
+from namesake.training.losses import cross_entropy
 from namesake.training.samples.archives import read_examples
 from namesake.training.samples.features import FeatureSample, FeatureSamples, FeaturesConfig, KeptFeatures
+from namesake.training.schedules import poly
 from namesake.workspace import stage
 
 

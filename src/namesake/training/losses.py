@@ -1,6 +1,4 @@
-"""Predictions and targets in, losses out; and learning-rate factors by iteration. Pure functions without state."""
-
-from collections.abc import Callable
+"""Losses of pixels, masks and their ranking. Pure functions without state."""
 
 import torch
 from jaxtyping import Float, Int
@@ -99,25 +97,3 @@ def _adjoint_upsampling(
         coarse = fine.new_zeros((*fine.shape[:2], rows, columns), requires_grad=True)
         upsampled = functional.interpolate(coarse, size=fine.shape[-2:], mode="bilinear", align_corners=False)
     return torch.autograd.grad(upsampled, coarse, fine)[0]
-
-
-def poly(iterations: int, *, power: float = 0.9, floor_factor: float = 0.0) -> Callable[[int], float]:
-    """Learning-rate factor (1 - iteration / iterations) ** power, at least `floor_factor`.
-
-    DeepLab, https://arxiv.org/abs/1606.00915, section 4.1.1; the floor is the published code's.
-    """
-
-    def rate(iteration: int) -> float:
-        return max(float(max(1 - iteration / iterations, 0.0) ** power), floor_factor)
-
-    return rate
-
-
-def sawtooth(iterations: int, *, per_epoch: int, power: float = 0.9) -> Callable[[int], float]:
-    """Learning-rate factor of SelfMask's released code: `poly` whose clock runs twice as fast and restarts.
-
-    The clock goes on by two a step and is set back each time it has counted one epoch, so the factor falls only to
-    (1 - per_epoch / iterations) ** power, twice an epoch.
-    """
-    falling = poly(iterations, power=power)
-    return lambda iteration: falling(2 * iteration % per_epoch)

@@ -27,11 +27,11 @@ from namesake.segmenter.settings import normalise
 from namesake.segmenter.words import Prompts, TextSide
 from namesake.shapes import not_sure
 from namesake.training.certainty import find_certainty
-from namesake.training.fit import fit, forget, hold_floor
-from namesake.training.losses import poly
+from namesake.training.fit import fit, forget
 from namesake.training.matching import instance_targets, matched_queries
 from namesake.training.samples.archives import Examples, read_examples
 from namesake.training.samples.instances import TARGETS, InstanceBatch, InstanceSamples, Targets, collate, own_objects
+from namesake.training.schedules import hold_floor, poly
 from namesake.training.self_training import find_own_objects
 from namesake.workspace import stage
 

@@ -27,9 +27,10 @@ from namesake.networks.selfmask import SelfMask, SelfMaskConfig, read_saliency_c
 from namesake.records import Artifact, Images, ModelCard, PseudoMasks
 from namesake.segmenter.settings import normalise
 from namesake.training.fit import fit, forget
-from namesake.training.losses import mask_queries, poly, sawtooth
+from namesake.training.losses import mask_queries
 from namesake.training.samples.archives import ArrayCache, MaskCodes, Sample, sample_of
 from namesake.training.samples.augment import RIGHT_BOTTOM, pad_and_crop, photometric, random_flip
+from namesake.training.schedules import poly, sawtooth
 from namesake.workspace import read_facts, stage
 
 
