@@ -25,7 +25,9 @@ app = typer.Typer(
 )
 
 NamesOption = Annotated[str, typer.Option("--names", help="A comma list, or a file with one name a line.")]
-ImagesOption = Annotated[Path, typer.Option("--images", help="Folder of unlabelled images.")]
+ImagesOption = Annotated[
+    Path, typer.Option("--images", help="Unlabelled images: a folder, tar, parquet table, file or pattern.")
+]
 OutOption = Annotated[Path, typer.Option("--out", help="Where the result goes.")]
 PresetOption = Annotated[str, typer.Option("--preset", help="mini (embedded models), paper or modern.")]
 ConfigOption = Annotated[

@@ -9,14 +9,6 @@ from namesake.cli.app import DeviceOption, ImagesOption, JsonOption, PresetOptio
 from namesake.progress import set_quiet
 
 
-def _files(paths: list[Path]) -> list[Path]:
-    """The paths given, and the images in those that are folders."""
-    from namesake.images import open_images
-
-    listed = [[path / image for image in open_images(path).ids] if path.is_dir() else [path] for path in paths]
-    return [file for some in listed for file in some]
-
-
 @app.command()
 def find(
     more: Annotated[list[Path], typer.Argument(help="Further pictures of the object.")] = [],  # noqa: B006
@@ -49,9 +41,10 @@ def find(
     folder = open_images(images)
     known = None if shown is None else read_shown_ids(shown, folder)
     config = find_config(preset)
+    shows = open_images([*pictures, *more])
     with collecting() as notices:
         caution(embedded_notice((config.regions.clip, config.regions.masks, config.encoder)), once=True)
-        finder = load_finder(name, _files([*pictures, *more]), config=config, device=device)
+        finder = load_finder(name, [shows.path(each) for each in shows.ids], config=config, device=device)
     least = finder.threshold() if threshold is None else threshold
     matches = list(find_object(finder, folder))
     found = [match for match in matches if match.score is not None and match.score >= least]
@@ -59,6 +52,7 @@ def find(
     result = {
         "images": len(matches),
         "skipped": sum(match.score is None for match in matches),
+        "passed_over": folder.passed_over,
         "threshold": round(least, 4),
         "found": [{"image": match.image_id, "score": round(match.score or 0, 4)} for match in found],
         **measured,

@@ -76,7 +76,13 @@ def label(
         for name, facts in made.exports.items()
     ]
     say(
-        {**made.counts, "unsure_pixels": made.unsure_pixels, "exports": made.exports, "out": out},
+        {
+            **made.counts,
+            "passed_over": made.passed_over,
+            "unsure_pixels": made.unsure_pixels,
+            "exports": made.exports,
+            "out": out,
+        },
         as_json=as_json,
         lines=[
             *lines,

@@ -79,13 +79,20 @@ def predict(
         source=f"{segmenter.key}{' unsure' if unsure else ''}{f' {careful}' if careful else ''}",
     )
     rate = round(made.counts["images"] / max(time.monotonic() - start, 1e-9), 1)
+    passed = f", {sum(source.images.passed_over.values())} passed over" if source.images.passed_over else ""
     spent = segmenter.careful.spent if segmenter.careful else None
     say(
-        {**made.counts, "images_per_second": rate, **({"reading": spent._asdict()} if spent else {}), "out": out}
+        {
+            **made.counts,
+            "passed_over": source.images.passed_over,
+            "images_per_second": rate,
+            **({"reading": spent._asdict()} if spent else {}),
+            "out": out,
+        }
         | as_record(notices),
         as_json=as_json,
         lines=[
-            f"{made.counts['images']} images ({rate} a second, {made.counts['skipped']} skipped) in {out}",
+            f"{made.counts['images']} images ({rate} a second, {made.counts['skipped']} skipped{passed}) in {out}",
             *([str(spent)] if spent else []),
         ],
     )

@@ -17,7 +17,7 @@ from jaxtyping import Shaped
 from numpy import ndarray
 from PIL import Image, ImageOps, UnidentifiedImageError, features
 
-from namesake.errors import ImagesError
+from namesake.errors import ImagesError, how_to_install
 from namesake.images.containers import read_member
 from namesake.images.tones import check_array, to_rgb_bytes
 from namesake.shapes import ImageArray
@@ -31,7 +31,7 @@ GDAL_NO_DATA = 42113
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 Picture = str | Path | bytes | Image.Image | Shaped[ndarray, "..."]
 """Whatever `as_image` takes."""
-HEIF_ADVICE = "pip install 'namesake-masks[heif]' reads .heic and .avif"
+HEIF_ADVICE = f"{how_to_install('heif')} for .heic and .avif"
 
 
 @cache

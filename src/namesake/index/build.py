@@ -4,7 +4,7 @@ Reading, encoding and writing overlap: threads decode and shrink ahead, the enco
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ from namesake.engines import Part, Work, spread
 from namesake.errors import ConfigError, DataError, ImagesError, WeightsError
 from namesake.images import read_image, work_ahead
 from namesake.images.decode import read_content
+from namesake.images.identity import identify
 from namesake.index.layout import (
     DESCRIPTION,
     IMAGE,
@@ -38,6 +39,8 @@ from namesake.workspace import stage, write_atomically
 SKIPPED = "skipped.jsonl"
 SKIPPED_KEY = b"namesake.skipped"
 """Where a shard's metadata keeps its unreadable images and their reasons."""
+DIGESTS_KEY = b"namesake.digests"
+"""Where it keeps the digest of every image's bytes, readable or not."""
 SHOWN = 3
 
 
@@ -79,8 +82,9 @@ def build_index(
     length, stored as float16.
 
     Args:
-        out: The stage's folder; finished shards in it are kept. Where a finished index of fewer images lies in it, its
-            shards stay as they are, and further ones hold what is new.
+        out: The stage's folder; finished shards in it are kept. Where a finished index lies in it, rows of images that
+            changed are made again in their shards, those of images that are gone go, and further shards hold what is
+            new.
         images: The unlabelled images.
         encoder: Source of the CLIP.
         batch_size: Images an encoder step; a batch never spans two shards.
@@ -98,7 +102,8 @@ def build_index(
     """
     if engine != "local":
         plan = _plan(images, out, batch_size, shard_size)
-        missing = [(number, ids) for number, ids, paths in plan if not _is_done(paths, ids)]
+        digests = _digests(images)
+        missing = [(number, ids) for number, ids, paths in plan if not _is_done(paths, ids, digests)]
         arguments: dict[str, Any] = {"images": images, "encoder": encoder, "out": out, "batch_size": batch_size}
         arguments |= {"shard_size": shard_size, "device": device}
         spread(engine, _open_worker, arguments, missing, what="embedding images", total=len(images))
@@ -116,16 +121,21 @@ def write_index(
     images: Images, clip: Clip, *, encoder: str, out: Path, batch_size: int = 32, shard_size: int = 10_000
 ) -> Index:
     """`build_index` with a CLIP that is loaded already; `encoder` is the source to load it from again."""
-    plan = _plan(images, out, batch_size, shard_size)
+    plan, digests = _plan(images, out, batch_size, shard_size), _digests(images)
     paths = [paths for _, _, paths in plan]
-    missing = [(number, ids) for number, ids, _ in plan if not _is_done(paths[number], ids)]
-    done = len(images) - sum(len(ids) for _, ids in missing)
+    for left_over in {*out.glob("img_emb/*.npy"), *out.glob("metadata/*.parquet")} - {
+        each for two in paths for each in two
+    }:
+        left_over.unlink()  # of an index of more images, begun here
+    missing = [number for number, ids, shard in plan if not _is_done(shard, ids, digests)]
+    todo = [_todo(plan[number], digests) for number in missing]
+    done = len(images) - sum(len(ids) for _, ids in todo)
     with Meter("embedding images", total=len(images), done=done) as meter, ThreadPoolExecutor(1) as writer:
         writing: Future[None] | None = None
-        for rows in _embed(images, clip, missing, batch_size, meter):
+        for rows in _embed(images, clip, todo, batch_size, meter):
             if writing is not None:
                 writing.result()  # at most one finished shard waits in memory
-            writing = writer.submit(_write_shard, paths[rows.number], rows)
+            writing = writer.submit(_write_shard, plan[rows.number], rows, digests)
         if writing is not None:
             writing.result()
     skipped = _write_skipped(out, paths)
@@ -143,23 +153,38 @@ def write_index(
     return open_index(out)
 
 
-def _plan(images: Images, out: Path, batch_size: int, shard_size: int) -> list[tuple[int, tuple[str, ...], Shard]]:
-    """Number, ids and files of each shard: first those of an index that was finished here, then what is new."""
+Plan = tuple[int, tuple[str, ...], Shard]
+"""Number, ids and files of a shard."""
+
+
+def _plan(images: Images, out: Path, batch_size: int, shard_size: int) -> list[Plan]:
+    """The shards: first those of an index that was finished here, less what is gone, then what is new."""
     if batch_size < 1 or shard_size < 1:
         raise ConfigError(f"expected batch_size and shard_size of 1 or more, found {batch_size} and {shard_size}.")
-    kept = _finished(out)
-    if not {image_id for ids, _ in kept for image_id in ids} <= set(images.ids):  # some are gone: all made again
-        for path in (out / DESCRIPTION, *(path for _, paths in kept for path in paths)):
-            path.unlink(missing_ok=True)
-        kept = []
+    there = frozenset(images.ids)
+    kept = [(tuple(each for each in ids if each in there), paths) for ids, paths in _finished(out)]
     known = {image_id for ids, _ in kept for image_id in ids}
     new = [image_id for image_id in images.ids if image_id not in known]
     slices = [tuple(new[first : first + shard_size]) for first in range(0, len(new), shard_size)]
-    if not kept and not slices:
+    if not known and not slices:
         raise ImagesError(f"expected images in {images.folder}, found none.")
     count = len(kept) + len(slices)
     further = [(ids, shard_paths(out, number, shards=count)) for number, ids in enumerate(slices, start=len(kept))]
     return [(number, ids, paths) for number, (ids, paths) in enumerate(kept + further)]
+
+
+def _digests(images: Images) -> dict[str, str]:
+    return {image_id: known.digest for image_id, known in identify(images).items()}
+
+
+def _todo(plan: Plan, digests: Mapping[str, str]) -> Part:
+    """Number of a shard, and those of its ids whose rows are not there yet or were made of other bytes."""
+    number, ids, paths = plan
+    try:
+        before = _digests_of(paths[1]) if paths[0].is_file() and _rows_fit(paths) else {}
+    except (OSError, ValueError, KeyError, TypeError, DataError):
+        before = {}  # not there, or damaged from outside: made again
+    return number, tuple(each for each in ids if before.get(each) != digests[each])
 
 
 def _finished(out: Path) -> list[tuple[tuple[str, ...], Shard]]:
@@ -174,11 +199,11 @@ def _finished(out: Path) -> list[tuple[tuple[str, ...], Shard]]:
 def _open_worker(*, images: Images, encoder: str, out: Path, batch_size: int, shard_size: int, device: str) -> Work:
     """What embeds one shard after another, with the encoder in memory."""
     clip = load_clip(encoder, device=device)
-    plan = _plan(images, out, batch_size, shard_size)
+    plan, digests = _plan(images, out, batch_size, shard_size), _digests(images)
 
     def work(part: Part, meter: Meter) -> None:
-        for rows in _embed(images, clip, [part], batch_size, meter):
-            _write_shard(plan[rows.number][2], rows)
+        for rows in _embed(images, clip, [_todo(plan[part[0]], digests)], batch_size, meter):
+            _write_shard(plan[rows.number], rows, digests)
 
     return work
 
@@ -236,19 +261,64 @@ def _encode(rows: _Rows, clip: Clip) -> None:
     rows.pending.clear()
 
 
-def _write_shard(paths: Shard, rows: _Rows) -> None:
-    """Write the embeddings, then the metadata, each atomically: with both, the shard is done."""
+def _write_shard(plan: Plan, rows: _Rows, digests: Mapping[str, str]) -> None:
+    """Write the embeddings, then the metadata, each atomically: with both, the shard is done.
+
+    Ids of the shard that are not among those of `rows` keep the rows that lie there.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    _, ids, paths = plan
+    embeddings, metadata, skipped = rows.embeddings[: len(rows.metadata[IMAGE])], rows.metadata, rows.skipped
+    if len(rows.ids) < len(ids):
+        embeddings, metadata, skipped = _merge(paths, ids, rows)
+        paths[1].unlink(missing_ok=True)  # while the two do not belong together, the shard is not done
     with write_atomically(paths[0]) as unfinished, unfinished.open("wb") as file:
-        np.save(file, rows.embeddings[: len(rows.metadata[IMAGE])], allow_pickle=False)
+        np.save(file, embeddings, allow_pickle=False)
+    facts = {SKIPPED_KEY: json.dumps(skipped).encode()}
+    facts[DIGESTS_KEY] = json.dumps({image_id: digests[image_id] for image_id in ids}).encode()
     schema = pa.schema(
-        [(IMAGE, pa.string()), ("width", pa.int32()), ("height", pa.int32()), ("bytes", pa.int64())],
-        metadata={SKIPPED_KEY: json.dumps(rows.skipped).encode()},
+        [(IMAGE, pa.string()), ("width", pa.int32()), ("height", pa.int32()), ("bytes", pa.int64())], metadata=facts
     )
     with write_atomically(paths[1]) as unfinished:
-        pq.write_table(pa.table(rows.metadata, schema=schema), unfinished)
+        pq.write_table(pa.table(metadata, schema=schema), unfinished)
+
+
+def _merge(
+    paths: Shard, ids: tuple[str, ...], rows: _Rows
+) -> tuple[Float[ndarray, "images dim"], dict[str, list[str | int]], list[tuple[str, str]]]:
+    """New rows and those of a shard that stay, in the order of `ids`."""
+    import pyarrow.parquet as pq
+
+    kept = frozenset(ids) - frozenset(rows.ids)
+    table, old = pq.read_table(paths[1], partitioning=None), open_rows(paths[0])
+    columns = {name: table.column(name).to_pylist() for name in rows.metadata}
+    found = {each: (old[row], [columns[name][row] for name in columns]) for row, each in enumerate(columns[IMAGE])}
+    found = {each: row for each, row in found.items() if each in kept}
+    for row, each in enumerate(rows.metadata[IMAGE]):
+        found[str(each)] = rows.embeddings[row], [rows.metadata[name][row] for name in columns]
+    reasons = {each: why for each, why in json.loads(table.schema.metadata[SKIPPED_KEY]) if each in kept}
+    reasons |= dict(rows.skipped)
+    order = [each for each in ids if each in found]
+    embeddings = np.empty((len(order), rows.embeddings.shape[1]), dtype=np.float16)
+    for place, each in enumerate(order):
+        embeddings[place] = found[each][0]
+    metadata = {name: [found[each][1][place] for each in order] for place, name in enumerate(columns)}
+    return embeddings, metadata, [(each, reasons[each]) for each in ids if each in reasons]
+
+
+def _rows_fit(paths: Shard) -> bool:
+    """Whether the two files of a shard have as many rows."""
+    return len(open_rows(paths[0])) == len(read_column(paths[1], IMAGE))
+
+
+def _digests_of(metadata: Path) -> dict[str, str]:
+    """Digest of the bytes of each image that a shard covers; none in shards of earlier versions."""
+    import pyarrow.parquet as pq
+
+    found = (pq.read_schema(metadata).metadata or {}).get(DIGESTS_KEY, b"{}")
+    return dict(json.loads(found))
 
 
 def _ids_of(metadata: Path) -> tuple[str, ...]:
@@ -260,13 +330,13 @@ def _ids_of(metadata: Path) -> tuple[str, ...]:
     return (*table.column(IMAGE).to_pylist(), *skipped)
 
 
-def _is_done(paths: Shard, ids: tuple[str, ...]) -> bool:
-    """Whether both files of a shard are there and of exactly these ids."""
+def _is_done(paths: Shard, ids: tuple[str, ...], digests: Mapping[str, str]) -> bool:
+    """Whether both files of a shard are there, of exactly these ids and the bytes that the images hold now."""
     if not all(path.is_file() for path in paths):
         return False
     try:
-        rows = len(read_column(paths[1], IMAGE))
-        return len(open_rows(paths[0])) == rows and sorted(_ids_of(paths[1])) == sorted(ids)
+        fits = _rows_fit(paths) and sorted(_ids_of(paths[1])) == sorted(ids)
+        return fits and _digests_of(paths[1]) == {image_id: digests[image_id] for image_id in ids}
     except (OSError, ValueError, KeyError, TypeError, DataError):
         return False  # damaged from outside: made again
 

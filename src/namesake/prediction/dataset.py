@@ -69,11 +69,13 @@ class LabelledFolder(Artifact):
         names: What its labels mean.
         exports: For each format what was written, and what it could not hold.
         unsure_pixels: Share of all pixels that are "not sure".
+        passed_over: Number of files by ending that lay beside the images and are none.
     """
 
     names: Names = Names(())
     exports: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     unsure_pixels: float = 0.0
+    passed_over: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
 def write_dataset(
@@ -131,6 +133,7 @@ def write_dataset(
             by_split = {split: tuple(each for each in ids if splits[each] == split) for split in SPLITS}
             _say_gone(gone)
             dataset = Dataset(out, predictions.names, by_split, objects)
+            claim |= {"passed_over": dict(images.passed_over)}
             made = _export(dataset, claim | as_record(notices), predictions, least, len(gone))
     write_card(made, notices)
     return made
@@ -326,5 +329,11 @@ def _export(
     facts = {"counts": counts, "unsure_pixels": unsure_pixels, "least_confidence": limits, "exports": exports}
     write_json(dataset.folder / CLAIM, {**claim, **facts})
     return LabelledFolder(
-        dataset.folder, counts, predictions.models, dataset.names, exports=exports, unsure_pixels=unsure_pixels
+        dataset.folder,
+        counts,
+        predictions.models,
+        dataset.names,
+        exports=exports,
+        unsure_pixels=unsure_pixels,
+        passed_over=claim["passed_over"],
     )

@@ -228,7 +228,7 @@ def _write_skipped(out: Path, images: Images, skipped: Mapping[str, str]) -> Non
     _write_bytes(out / SKIPPED, "".join(line + "\n" for line in lines).encode())
 
 
-@stage("predictions", opens=open_predictions)
+@stage("predictions", opens=open_predictions, grows=True)
 def predict_images(
     out: Path,
     segmenter: SegmenterFolder,

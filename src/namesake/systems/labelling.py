@@ -39,7 +39,7 @@ def label(
     Args:
         system: A key of SYSTEMS; it is run in the folder `run/` of the dataset.
         names: As `run` takes them; with `finished`, the names to label instead of the run's own (open vocabulary).
-        images: A folder of unlabelled images: what is learned from, and what is labelled.
+        images: Unlabelled images, as `open_images` takes them: what is learned from, and what is labelled.
         out: The dataset's folder.
         finished: A run, or a segmenter, that labels as it is; nothing is trained, and `system` does not count.
         preset: As `run` takes it.
@@ -57,7 +57,7 @@ def label(
     """
     folder = Path(out)
     refuse_foreign(folder)
-    pictures = images if isinstance(images, Images) else open_images(Path(images))
+    pictures = images if isinstance(images, Images) else open_images(images)
     place = folder / RUN
     if finished is None:
         run(

@@ -51,7 +51,7 @@ def run(
         system: A key of SYSTEMS.
         names: Names, a comma list, or a file of names; None for systems that need none (selfmask). More names than
             the run in `out` has join it, where the system allows: see `adding`.
-        images: A folder of unlabelled images.
+        images: Unlabelled images: whatever `open_images` takes.
         out: The run folder.
         preset: "mini" (embedded models) or "paper" (the published ones).
         config: Overrides such as `training.iterations=100`.
@@ -70,7 +70,7 @@ def run(
     words = names if isinstance(names, Names) else Names(()) if names is None else read_names(names)
     if SYSTEMS[system].named and not len(words):
         raise ConfigError(f"{system} wants names, found none; give a comma list, or a file with one name a line.")
-    pictures = images if isinstance(images, Images) else open_images(Path(images))
+    pictures = images if isinstance(images, Images) else open_images(images)
     folder = Path(out)
     pick_device(device)  # refused before anything is written
     models = models_by_option(SYSTEMS[system], chosen, words)
@@ -81,6 +81,7 @@ def run(
         "preset": preset,
         "config": dataclasses.asdict(chosen),
         "images": str(pictures.folder),
+        "passed_over": dict(pictures.passed_over),
         "command": shlex.join([Path(sys.argv[0]).name.replace("__main__.py", "namesake"), *sys.argv[1:]]),
     }
     execution: dict[str, Any] = {"engine": engine, "append": append}
