@@ -185,3 +185,81 @@ def test_out__other_settings_are_refused_unless_overwritten(photos, segmenter, t
 def test_config__shares_out_of_range(photos, segmenter, tmp_path, config):
     with pytest.raises(ConfigError, match="shares from 0"):
         label(segmenter, photos, tmp_path / "data", config=config)
+
+
+def test_changed__only_it_is_written_anew(photos, segmenter, tmp_path, contents):
+    made = label(segmenter, photos, tmp_path / "data", config=DatasetConfig(unsure=0.0))
+    before = {path: path.stat().st_mtime_ns for path in _files(made.folder / "masks")}
+    Image.effect_noise((20, 14), 90).convert("RGB").save(photos.path("b.png"))
+    label(segmenter, photos, tmp_path / "data", config=DatasetConfig(unsure=0.0))
+    written = [path for path in _files(made.folder / "masks") if path.stat().st_mtime_ns != before.get(path)]
+    assert [path.name for path in written] == ["b.png"]
+    label(segmenter, photos, tmp_path / "fresh", config=DatasetConfig(unsure=0.0))
+    assert contents(tmp_path / "data") == contents(tmp_path / "fresh")
+
+
+def test_gone__in_no_folder_and_no_format(photos, segmenter, tmp_path, contents):
+    label(segmenter, photos, tmp_path / "data")
+    photos.path("b.png").unlink()
+    fewer = open_images(photos.folder)
+    label(segmenter, fewer, tmp_path / "data", overwrite=True)
+    assert not list((tmp_path / "data").rglob("b.*"))
+    label(segmenter, fewer, tmp_path / "fresh")
+    assert contents(tmp_path / "data") == contents(tmp_path / "fresh")
+
+
+def test_gone_after_it_was_predicted__left_out_and_counted(photos, segmenter, tmp_path):
+    predictions = predict_folder(tmp_path / "data" / "run" / "predictions", segmenter, photos, confidence=True)
+    (tmp_path / "data" / "run" / ".lock").touch()
+    photos.path("b.png").unlink()
+    made = write_dataset(predictions, photos, out=tmp_path / "data")
+    assert (made.counts["images"], made.counts["skipped"], made.counts["train"] + made.counts["val"]) == (6, 1, 5)
+
+
+@pytest.mark.parametrize("kind", ["tar", "table", "table of paths", "jfif"])
+def test_other_ways_in__a_dataset_of_plain_files(photos, segmenter, tmp_path, kind):
+    import tarfile
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names = ["a.png", "b.png", "c.jpg"]
+    home = tmp_path / "others"
+    home.mkdir()
+    if kind == "tar":
+        with tarfile.open(home / "0.tar", "w") as tar:
+            for name in names:
+                tar.add(photos.path(name), name)
+    elif kind == "table":
+        pq.write_table(pa.table({"image": [photos.path(name).read_bytes() for name in names]}), home / "t.parquet")
+    elif kind == "table of paths":
+        pq.write_table(pa.table({"path": names}), photos.folder / "t.parquet")
+        home = photos.folder / "t.parquet"
+    else:
+        for number in range(3):
+            (home / f"{number}.jfif").write_bytes(photos.path("c.jpg").read_bytes())
+    made = label(segmenter, open_images(home), tmp_path / "data", config=DatasetConfig(unsure=0.0))
+    assert made.counts["images"] == 3
+    files = _files(made.folder / "images")
+    assert {path.suffix for path in files} <= {".png", ".jpg"}
+    for path in files:
+        mask = made.folder / "masks" / path.relative_to(made.folder / "images").with_suffix(".png")
+        assert np.array_equal(read_index_png(mask), segmenter.segment(read_image(path)).labels)
+
+
+def test_same_stem__three_suffixes_three_images(segmenter, tmp_path):
+    (tmp_path / "photos").mkdir()
+    for name in ("a.png", "a.bmp", "a.png.bmp"):
+        Image.effect_noise((16, 12), 90).convert("RGB").save(tmp_path / "photos" / name)
+    made = label(segmenter, open_images(tmp_path / "photos"), tmp_path / "data")
+    assert len(_files(made.folder / "images")) == len(_files(made.folder / "masks")) == 3
+    assert len(_files(made.folder / "labels")) == 3
+
+
+def test_long_names__labelled_in_every_format(segmenter, tmp_path):
+    (tmp_path / "photos").mkdir()
+    for name in ("n" * 251 + ".png", "n" * 250 + ".jpeg", "m.png"):
+        Image.effect_noise((16, 12), 90).convert("RGB").save(tmp_path / "photos" / name)
+    made = label(segmenter, open_images(tmp_path / "photos"), tmp_path / "data")
+    assert made.counts["images"] == 3
+    assert made.counts["skipped"] == 0

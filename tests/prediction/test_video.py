@@ -1,5 +1,6 @@
 import importlib.util
 import json
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,49 @@ def clip(tmp_path: Path) -> Path:
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
+
+
+MATRICES = {  # a, b, c, d of the display matrix, and what it does to a picture
+    "as it is": ((1, 0, 0, 1), lambda x: x),
+    "a quarter to the right": ((0, 1, -1, 0), lambda x: np.rot90(x, -1)),
+    "upside down": ((-1, 0, 0, -1), lambda x: np.rot90(x, 2)),
+    "a quarter to the left": ((0, -1, 1, 0), np.rot90),
+    "mirrored": ((-1, 0, 0, 1), np.fliplr),
+    "flipped": ((1, 0, 0, -1), np.flipud),
+}
+
+
+@pytest.mark.parametrize("what", MATRICES)
+def test_frames__as_players_show_them(tmp_path: Path, what: str):
+    av = pytest.importorskip("av")
+    corners = np.kron(np.array([[20, 90], [160, 230]], dtype=np.uint8), np.ones((32, 48), np.uint8))
+    path = tmp_path / "clip.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=4)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(np.dstack([corners] * 3), format="rgb24")))
+        container.mux(stream.encode(None))
+    (a, b, c, d), turn = MATRICES[what]
+    content = bytearray(path.read_bytes())
+    place = content.find(b"tkhd") + 4 + 20 + 20  # version 0: the matrix follows 40 bytes
+    content[place : place + 36] = struct.pack(">9i", a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
+    path.write_bytes(content)
+    images = write_frames(path, tmp_path / "frames")
+    found = read_image(images.path(images.ids[0]))[:, :, 0].astype(int)
+    assert found.shape == turn(corners).shape
+    assert np.abs(found - turn(corners)).mean() < 8
+
+
+def test_frames__of_a_file_that_was_replaced(clip, tmp_path):
+    write_frames(clip, tmp_path / "frames")
+    before = json.loads((tmp_path / "frames" / "frames.json").read_text())
+    (tmp_path / "frames" / "00000003.jpg").write_bytes(b"kept as it is")
+    write_frames(clip, tmp_path / "frames")
+    assert (tmp_path / "frames" / "00000003.jpg").read_bytes() == b"kept as it is"
+    clip.write_bytes(clip.read_bytes() + bytes(8))
+    images = write_frames(clip, tmp_path / "frames")
+    assert brightness(images) == list(range(12))
+    assert json.loads((tmp_path / "frames" / "frames.json").read_text())["bytes"] != before["bytes"]
 
 
 def brightness(images) -> list[int]:

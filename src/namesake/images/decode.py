@@ -146,7 +146,7 @@ def look_at(content: bytes, *, name: str) -> Stored:
     try:
         with Image.open(io.BytesIO(content), formats=formats()) as image:
             turn, (width, height) = _orientation(image), image.size
-            if turn in LYING:
+            if turn in LYING and image.format != "TIFF":  # Pillow gives a TIFF's size as it is shown
                 width, height = height, width
             return Stored(str(image.format), height, width, turn not in TURNED)
     except Exception:  # a header alone does not say: whoever reads the pixels decides

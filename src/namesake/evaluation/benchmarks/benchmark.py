@@ -6,14 +6,12 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import Image
 
-from namesake.errors import DataError
+from namesake.errors import DataError, ImagesError
+from namesake.images.decode import look_at, read_content
 from namesake.records import Images
 from namesake.shapes import LabelArray
 
-ROTATED = {5, 6, 7, 8}
-"""EXIF orientations that exchange height and width."""
 Measure = Literal["images", "foreground", "boundary", "sizes", "saliency"]
 """Scores beside those of the dataset's table of counts; see `namesake.evaluation.metrics`."""
 
@@ -76,17 +74,16 @@ class Benchmark:
 
 
 def size_of(path: Path) -> tuple[int, int]:
-    """(height, width) of an image as it is shown, from its header alone.
+    """(height, width) of an image as it is shown, from its header where that says it.
 
     Raises:
         DataError: It cannot be read.
     """
     try:
-        with Image.open(path) as picture:
-            rotated = picture.getexif().get(0x0112) in ROTATED
-            return (picture.width, picture.height) if rotated else (picture.height, picture.width)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"{path} belongs to a benchmark and cannot be read: {error}.") from error
+        found = look_at(read_content(path), name=path.name)
+    except ImagesError as error:
+        raise DataError(f"{path} belongs to a benchmark and cannot be read: {error}") from error
+    return found.height, found.width
 
 
 def _some(numbers: list[int]) -> str:
