@@ -5,12 +5,28 @@ An artifact is a record whose content lies in `folder`; its manifest, written la
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from namesake.shapes import LabelArray
+
+
+class Regime(StrEnum):
+    """What was known of a task while a segmenter was made: NamedMask, https://arxiv.org/abs/2209.11228, section 2."""
+
+    ZERO_SHOT = "zero-shot transfer"
+    """Neither its names nor its images."""
+    NAME_ONLY = "name-only"
+    """Its names."""
+    IMAGE_ONLY = "image-only"
+    """Unlabelled images of it."""
+    NAME_AND_IMAGE = "name-and-image"
+    """Both."""
+    TRUTH = "trained on ground truth"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
@@ -227,6 +243,6 @@ class Scores:
     images: int
     instances: InstanceScores | None = None
     measures: Mapping[str, float] = field(default_factory=dict)
-    regime: str = "unknown"
+    regime: str = Regime.UNKNOWN
     tier: str = "unknown"
     left_over: Mapping[str, list[str]] = field(default_factory=dict)

@@ -7,10 +7,10 @@ import torch
 
 from namesake.errors import DataError
 from namesake.evaluation import evaluate, evaluate_run, open_benchmark, train_oracle
-from namesake.evaluation.oracle import REGIME, TruthSamples
+from namesake.evaluation.oracle import TruthSamples
 from namesake.evaluation.report import write_report
 from namesake.networks import DeepLabConfig
-from namesake.records import Names
+from namesake.records import Names, Regime
 from namesake.segmenter import load_segmenter
 from namesake.training import TrainingConfig
 from namesake.workspace import Workspace
@@ -85,7 +85,7 @@ def test_oracle__learns_and_is_scored(backbone: str, tmp_path: Path):
         workspace.step(train_oracle, open_benchmark("folder", scenes), NAMES, config=config, device="cpu")
     assert [stage["reused"] for stage in workspace.stages] == [False, True]
     assert made.counts == {"images": 6, "names": 2, "iterations": 30}
-    assert load_segmenter(tmp_path / "oracle", device="cpu").settings.regime == REGIME
+    assert load_segmenter(tmp_path / "oracle", device="cpu").settings.regime == Regime.TRUTH
     scores = evaluate_run(tmp_path / "oracle", benchmark="folder", root=scenes, device="cpu")
     nothing = evaluate(Blind(), benchmark)
     assert scores.iou_per_name["red"] > 15

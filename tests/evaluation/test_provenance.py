@@ -5,8 +5,8 @@ import json
 import pytest
 
 from namesake.evaluation import Provenance, open_benchmark, provenance_of
-from namesake.evaluation.provenance import TRUTH, reading_of
-from namesake.records import Names
+from namesake.evaluation.provenance import reading_of
+from namesake.records import Names, Regime
 from namesake.workspace import describe
 
 RED_GREEN = Names(("red", "green"))
@@ -71,8 +71,8 @@ def test_unseen__names_no_stage_was_trained_with(tmp_path, scenes):
 
 def test_truth__the_oracle(tmp_path, scenes):
     (tmp_path / "segmenter").mkdir()
-    (tmp_path / "segmenter" / "config.json").write_text(json.dumps({"regime": TRUTH}))
-    assert provenance_of(tmp_path, open_benchmark("folder", scenes), RED_GREEN) == Provenance(TRUTH, "none")
+    (tmp_path / "segmenter" / "config.json").write_text(json.dumps({"regime": Regime.TRUTH}))
+    assert provenance_of(tmp_path, open_benchmark("folder", scenes), RED_GREEN) == Provenance(Regime.TRUTH, "none")
 
 
 def test_unknown__no_run(tmp_path, scenes):

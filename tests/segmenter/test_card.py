@@ -40,7 +40,7 @@ def test_save_pretrained__round_trip(segmenter: Segmenter, tmp_path: Path) -> No
         "| 2 | park bench |",
         "| 1 | dog | puppy |",
         "| DINO | embedded:resnet | Apache-2.0 | S |",
-        "Regime: name-only transfer",
+        "Regime: name-only",
         "tier S: no human mask",
         "Not measured.",
         "know nothing else",

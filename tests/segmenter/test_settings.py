@@ -8,11 +8,10 @@ import pytest
 import torch
 
 from namesake.errors import WeightsError
-from namesake.records import ModelCard, Names
+from namesake.records import ModelCard, Names, Regime
 from namesake.segmenter import Segmenter, open_segmenter
 from namesake.segmenter.settings import (
     FOLDER,
-    ZERO_SHOT,
     Settings,
     find_segmenter,
     read_settings,
@@ -34,7 +33,7 @@ SETTINGS = Settings(
     "settings",
     [
         SETTINGS,
-        replace(SETTINGS, names=Names(("dog",)), models=(), regime=ZERO_SHOT),
+        replace(SETTINGS, names=Names(("dog",)), models=(), regime=Regime.ZERO_SHOT),
         replace(SETTINGS, preprocessing=None),
     ],
 )
@@ -50,7 +49,7 @@ def test_config_has_labels_preprocessing_models_regime_and_tier(tmp_path: Path) 
     assert content["preprocessing"]["mean"] == [0.485, 0.456, 0.406]
     assert content["preprocessing"]["longer_side_at_most"] == 500
     assert content["models"][0]["licence"] == "Apache-2.0"
-    assert (content["kind"], content["regime"], content["tier"]) == ("deeplab", "name-only transfer", "M")
+    assert (content["kind"], content["regime"], content["tier"]) == ("deeplab", "name-only", "M")
 
 
 def test_tier__no_sam() -> None:

@@ -3,7 +3,6 @@
 It is the same network, trained by the same loop on as many updates; only the label maps are the true ones.
 """
 
-from dataclasses import replace
 from pathlib import Path
 from typing import final
 
@@ -14,22 +13,19 @@ from torch.utils.data import Dataset
 from namesake.encoders.preprocess import IMAGENET
 from namesake.errors import DataError
 from namesake.evaluation.benchmarks import Benchmark
-from namesake.evaluation.provenance import TRUTH
 from namesake.images import read_image
 from namesake.names.spelling import match_names, some
 from namesake.progress import note
-from namesake.records import Names
+from namesake.records import Names, Regime
 from namesake.segmenter import Segmenter, SegmenterFolder, Settings, open_segmenter
 from namesake.segmenter.deeplab import KIND, ClosedSet, architecture_of
 from namesake.shapes import IGNORE, ImageArray, LabelArray, not_sure
 from namesake.training import TrainingConfig
 from namesake.training.deeplab import train_on
-from namesake.training.fit import forget
+from namesake.training.fit import finish
 from namesake.training.samples.archives import ArrayCache, Sample, paste_crops
 from namesake.training.samples.augment import augment
 from namesake.workspace import stage
-
-REGIME = TRUTH
 
 
 @final
@@ -113,9 +109,8 @@ def train_oracle(
     network, card = train_on(
         samples, labels=len(names) + 1, config=config, out=out, device=device, what="training the oracle"
     )
-    settings = Settings(kind=KIND, names=names, architecture=architecture_of(network), models=(card,), regime=REGIME)
+    facts = architecture_of(network)
+    settings = Settings(kind=KIND, names=names, architecture=facts, models=(card,), regime=Regime.TRUTH)
     where = next(network.parameters()).device
-    saved = Segmenter(ClosedSet(network, preprocessing=IMAGENET, device=where), settings).save(out)
-    forget(out)
-    counts = {"images": len(benchmark.images), "names": len(names), "iterations": config.iterations}
-    return replace(saved, counts=counts)
+    trained = Segmenter(ClosedSet(network, preprocessing=IMAGENET, device=where), settings)
+    return finish(trained, out, images=len(benchmark.images), iterations=config.iterations)

@@ -16,11 +16,8 @@ from typing import Any, NamedTuple
 from namesake.encoders.data_sets import made_from
 from namesake.evaluation.benchmarks import Benchmark, plain
 from namesake.evaluation.terms import renamed
-from namesake.records import Names
+from namesake.records import Names, Regime
 from namesake.workspace import MANIFEST, describe, read_manifest
-
-ZERO_SHOT, NAME_ONLY, NAME_AND_IMAGE = "zero-shot transfer", "name-only", "name-and-image"
-IMAGE_ONLY, TRUTH, UNKNOWN = "image-only", "trained on ground truth", "unknown"
 
 
 @dataclass(frozen=True)
@@ -33,8 +30,8 @@ class Provenance:
         unseen: Names that are scored and that no stage was trained with.
     """
 
-    regime: str = UNKNOWN
-    tier: str = UNKNOWN
+    regime: str = Regime.UNKNOWN
+    tier: str = Regime.UNKNOWN
     unseen: tuple[str, ...] = ()
 
 
@@ -77,8 +74,8 @@ def provenance_of(run: Path, benchmark: Benchmark, names: Names) -> Provenance:
         names: The names that are scored.
     """
     manifests = list(_manifests(run))
-    if _read(run / "segmenter" / "config.json").get("regime") == TRUTH:
-        return Provenance(TRUTH, "none")
+    if _read(run / "segmenter" / "config.json").get("regime") == Regime.TRUTH:
+        return Provenance(Regime.TRUTH, "none")
     if not manifests:
         return Provenance()
     trained = [each for each in manifests if not each["assembles"]]
@@ -86,9 +83,9 @@ def provenance_of(run: Path, benchmark: Benchmark, names: Names) -> Provenance:
     words = {plain(word) for word in renamed(given, benchmark.names, benchmark.aliases).values()}
     unseen = tuple(name for name in names.names if plain(name) not in words)
     knew_names, knew_images = len(unseen) < len(names), _saw_images(run, manifests, benchmark)
-    regimes = {(False, False): ZERO_SHOT, (True, False): NAME_ONLY, (False, True): IMAGE_ONLY}
+    regimes = {(False, False): Regime.ZERO_SHOT, (True, False): Regime.NAME_ONLY, (False, True): Regime.IMAGE_ONLY}
     tier = "M" if any(each.get("tier") == "M" for each in manifests) else "S"
-    return Provenance(regimes.get((knew_names, knew_images), NAME_AND_IMAGE), tier, unseen)
+    return Provenance(regimes.get((knew_names, knew_images), Regime.NAME_AND_IMAGE), tier, unseen)
 
 
 def _manifests(run: Path) -> Iterator[Mapping[str, Any]]:

@@ -24,14 +24,12 @@ from namesake.names.doubts import doubt
 from namesake.names.prompts import TEMPLATES, embed
 from namesake.names.words import words_of
 from namesake.networks.selfmask import load_selfmask, read_saliency_card
-from namesake.records import ModelCard, Names
+from namesake.records import ModelCard, Names, Regime
 from namesake.segmenter.maskclip import MASKCLIP, TEXTS
 from namesake.segmenter.reco import REFERENCE_MAPS, VECTORS
 from namesake.segmenter.regions import REGIONS
 from namesake.segmenter.saliency_clip import SALIENCY_CLIP
 from namesake.segmenter.settings import (
-    NAME_ONLY,
-    ZERO_SHOT,
     SegmenterFolder,
     Settings,
     open_segmenter,
@@ -199,7 +197,7 @@ def build_reference_maps(
     models = tuple(dict.fromkeys((*references.models, encoder.card)))
     weights = {VECTORS: torch.from_numpy(references.vectors)}
     texts = embed(names, encoder)
-    return _write(REFERENCE_MAPS, names, texts, facts, models=models, out=out, regime=NAME_ONLY, weights=weights)
+    return _write(REFERENCE_MAPS, names, texts, facts, models=models, out=out, regime=Regime.NAME_ONLY, weights=weights)
 
 
 def _write(
@@ -210,7 +208,7 @@ def _write(
     *,
     models: tuple[ModelCard, ...],
     out: Path,
-    regime: str = ZERO_SHOT,
+    regime: str = Regime.ZERO_SHOT,
     weights: Mapping[str, Tensor] = MappingProxyType({}),
 ) -> SegmenterFolder:
     write_weights({TEXTS: torch.from_numpy(texts), **weights}, out)

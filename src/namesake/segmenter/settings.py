@@ -17,7 +17,7 @@ from torch import Tensor
 from namesake.encoders.preprocess import IMAGENET, Preprocessing
 from namesake.errors import WeightsError
 from namesake.networks.selfmask import MODEL_TYPE, read_saliency_card
-from namesake.records import Artifact, ModelCard, Names
+from namesake.records import Artifact, ModelCard, Names, Regime
 from namesake.tensors import ImageBatch
 from namesake.workspace import read_manifest, write_atomically, write_json
 
@@ -28,8 +28,8 @@ SALIENCY, OBJECT = "saliency", "salient object"
 WEIGHTS = "model.safetensors"
 FORMAT = 1
 
-ZERO_SHOT, NAME_ONLY = "zero-shot transfer", "name-only transfer"
-"""What a segmenter knew of its task before it saw an image: nothing, or the names. NamedMask, section 3.1."""
+EARLIER_REGIME = "name-only transfer"
+"""How `Regime.NAME_ONLY` was written before."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Settings:
         longer_side: Images with a longer side than this are shrunk to it, and the result brought back to their size.
         enlarge: Images with a shorter one are enlarged to it too.
         models: What it was made from.
-        regime: `ZERO_SHOT` or `NAME_ONLY`.
+        regime: What was known of the task when it was made.
     """
 
     kind: str
@@ -54,7 +54,7 @@ class Settings:
     longer_side: int = 2048
     enlarge: bool = False
     models: tuple[ModelCard, ...] = ()
-    regime: str = NAME_ONLY
+    regime: str = Regime.NAME_ONLY
 
     @property
     def tier(self) -> str:
@@ -118,7 +118,7 @@ def _of_saliency(folder: Path) -> Settings:
     """Settings of a saliency network's folder, which knows no names."""
     models = ((read_manifest(folder) or {}).get("models")) or [dataclasses.asdict(read_saliency_card(folder))]
     cards = tuple(ModelCard(**card) for card in models)
-    return Settings(SALIENCY, Names((OBJECT,)), preprocessing=None, models=cards, regime=ZERO_SHOT)
+    return Settings(SALIENCY, Names((OBJECT,)), preprocessing=None, models=cards, regime=Regime.ZERO_SHOT)
 
 
 def _settings(content: Mapping[str, Any]) -> Settings:
@@ -143,7 +143,7 @@ def _settings(content: Mapping[str, Any]) -> Settings:
         longer_side=int(rule["longer_side_at_most"]),
         enlarge=bool(rule.get("enlarge", False)),
         models=tuple(ModelCard(**card) for card in content.get("models", ())),
-        regime=str(content.get("regime", NAME_ONLY)),
+        regime=str(content.get("regime", EARLIER_REGIME)).replace(EARLIER_REGIME, Regime.NAME_ONLY),
     )
 
 

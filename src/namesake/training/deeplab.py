@@ -4,7 +4,7 @@ Shin, Xie, Albanie: NamedMask, https://arxiv.org/abs/2209.11228, sections 3.2 ("
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -24,7 +24,7 @@ from namesake.segmenter import Segmenter, SegmenterFolder, Settings, open_segmen
 from namesake.segmenter.deeplab import KIND, ClosedSet, architecture_of
 from namesake.segmenter.settings import normalise
 from namesake.shapes import not_sure
-from namesake.training.fit import fit, forget
+from namesake.training.fit import finish, fit
 from namesake.training.losses import cross_entropy
 from namesake.training.samples.archives import ArchiveSamples, Examples, Sample, read_examples
 from namesake.training.schedules import hold_floor, poly
@@ -141,10 +141,8 @@ def train_segmenter(
         models=tuple(dict.fromkeys((*archives.models, *masks.models, card))),
     )
     where = next(network.parameters()).device
-    saved = Segmenter(ClosedSet(network, preprocessing=IMAGENET, device=where), settings).save(out)
-    forget(out)
-    counts = {"images": len(examples.images), "names": len(names), "iterations": config.iterations}
-    return replace(saved, counts=counts)
+    trained = Segmenter(ClosedSet(network, preprocessing=IMAGENET, device=where), settings)
+    return finish(trained, out, images=len(examples.images), iterations=config.iterations)
 
 
 def train_network(

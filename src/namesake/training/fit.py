@@ -1,4 +1,4 @@
-"""The training loop: a module, samples by number and a loss go in, the trained module comes out; it knows no system.
+"""The training loop, which every training uses: minimise a loss over samples that are drawn by number.
 
 Everything random in a step is a function of the seed and the step's number, so a run that was killed and started again
 ends with the same weights as one that was not. Processes launched together share each batch and average gradients.
@@ -9,6 +9,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +23,7 @@ from namesake.encoders.loading import first_line
 from namesake.errors import ConfigError, WeightsError
 from namesake.processes import leave, sharing
 from namesake.progress import Meter
+from namesake.segmenter import Segmenter, SegmenterFolder
 from namesake.workspace import write_atomically
 
 CHECKPOINT = "checkpoint.pt"
@@ -119,6 +121,13 @@ def fit(
             meter.advance()
     leave()
     return module
+
+
+def finish(segmenter: Segmenter, out: Path, *, images: int, iterations: int) -> SegmenterFolder:
+    """Save a trained segmenter and delete the checkpoint; counts are `images`, `names` and `iterations`."""
+    saved = segmenter.save(out)
+    forget(out)
+    return replace(saved, counts={"images": images, "names": len(segmenter.names), "iterations": iterations})
 
 
 def forget(out: Path) -> None:

@@ -4,7 +4,7 @@ What NamedMask learns, with the encoder left as it is: training takes minutes of
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -22,7 +22,7 @@ from namesake.records import Archives, Names, PseudoMasks
 from namesake.segmenter import Segmenter, SegmenterFolder, Settings, open_segmenter
 from namesake.segmenter.frozen import KIND, FrozenClosedSet, architecture_of
 from namesake.shapes import not_sure
-from namesake.training.fit import fit, forget
+from namesake.training.fit import finish, fit
 from namesake.training.losses import cross_entropy
 from namesake.training.samples.archives import read_examples
 from namesake.training.samples.features import FeatureSample, FeatureSamples, FeaturesConfig, KeptFeatures
@@ -140,10 +140,8 @@ def train_on_features(
         models=tuple(dict.fromkeys((*archives.models, *masks.models, encoder.card))),
     )
     where = next(decoder.parameters()).device
-    saved = Segmenter(FrozenClosedSet(network, preprocessing=rule, device=where), settings).save(out)
-    forget(out)
-    counts = {"images": len(examples.images), "names": len(names), "iterations": config.iterations}
-    return replace(saved, counts=counts)
+    trained = Segmenter(FrozenClosedSet(network, preprocessing=rule, device=where), settings)
+    return finish(trained, out, images=len(examples.images), iterations=config.iterations)
 
 
 def cell_loss(ignore: int) -> Callable[[nn.Module, FeatureSample], dict[str, Tensor]]:

@@ -5,7 +5,7 @@ the code's way is the default.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -27,7 +27,7 @@ from namesake.segmenter.settings import normalise
 from namesake.segmenter.words import Prompts, TextSide
 from namesake.shapes import not_sure
 from namesake.training.certainty import find_certainty
-from namesake.training.fit import fit, forget
+from namesake.training.fit import finish, fit, forget
 from namesake.training.matching import instance_targets, matched_queries
 from namesake.training.samples.archives import Examples, read_examples
 from namesake.training.samples.instances import TARGETS, InstanceBatch, InstanceSamples, Targets, collate, own_objects
@@ -199,10 +199,7 @@ def train_query_segmenter(
         longer_side=config.longer_side,
         models=tuple(dict.fromkeys((*archives.models, *masks.models, clip.card))),
     )
-    saved = Segmenter(trained, settings).save(out)
-    forget(out)
-    counts = {"images": len(examples.images), "names": len(names), "iterations": config.iterations}
-    return replace(saved, counts=counts)
+    return finish(Segmenter(trained, settings), out, images=len(examples.images), iterations=config.iterations)
 
 
 def _train(

@@ -9,9 +9,8 @@ from typing import Any
 from namesake.archives.join import ADDED
 from namesake.errors import DataError
 from namesake.evaluation.evaluate import FOLDER
-from namesake.evaluation.oracle import REGIME
 from namesake.names import read_names
-from namesake.records import ModelCard
+from namesake.records import ModelCard, Regime
 from namesake.workspace import MANIFEST, read_manifest
 
 ORDER = ("index", "archives", "masks", "saliency", "joined", "segmenter", "predictions")
@@ -98,7 +97,7 @@ def read_about(run: Path) -> About:
         preset=str(facts.get("preset", "")),
         names=read_names(names).names if names.is_file() else tuple(segmenter.get("id2label", {}).values())[1:],
         regime=str(segmenter.get("regime", "")),
-        tier="none" if segmenter.get("regime") == REGIME else "M" if "M" in tiers else "S",
+        tier="none" if segmenter.get("regime") == Regime.TRUTH else "M" if "M" in tiers else "S",
         command=str(facts.get("command", "")),
         images=str(facts.get("images", "")),
         versions=", ".join(f"{package} {version}" for package, version in versions.items()),
