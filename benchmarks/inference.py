@@ -142,7 +142,7 @@ def random_clip(device: torch.device, *, dim: int, layers: int, patch: int, side
     vision |= {"num_attention_heads": heads, "patch_size": patch, "image_size": side}
     text = {"hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 1}
     config = CLIPConfig(vision_config=vision, text_config=text, projection_dim=joint)
-    preprocessing = Preprocessing(IMAGENET.mean, IMAGENET.std, shorter_side=side)
+    preprocessing = Preprocessing(IMAGENET.mean, IMAGENET.std, resize_shorter=side)
     model = CLIPModel(config).eval()
     return Clip(
         model, tokenizer=None, preprocessing=preprocessing, card=CARD, device=device, precision="no"  # type: ignore[arg-type]
@@ -176,7 +176,7 @@ def maskclip(device: torch.device) -> System:
     clip = random_clip(device, dim=768, layers=12, patch=16, side=224, joint=512)
     texts = normalize(torch.randn(len(NAMES), 512), dim=1)
     labels = range(1, len(NAMES) + 1)
-    predictor = MaskClip(clip, texts, labels=labels, temperature=100.0, threshold=0.25, size=None)
+    predictor = MaskClip(clip, texts, labels=labels, logit_scale=100.0, threshold=0.25, size=None)
     return System(predictor, tuple(clip.model.vision_model.encoder.layers[:-1]), 384, 512)
 
 
@@ -184,7 +184,7 @@ def saliency_clip(device: torch.device) -> System:
     """SelfMask (ViT-S/8, shorter side 512) with the bilateral solver, and CLIP ViT-L/14-336."""
     clip = random_clip(device, dim=1024, layers=24, patch=14, side=336, joint=768)
     network, texts = SelfMask().to(device).eval(), normalize(torch.randn(len(NAMES), 768), dim=1)
-    predictor = SaliencyClip(clip, network, texts, solver=PUBLISHED, temperature=100.0)
+    predictor = SaliencyClip(clip, network, texts, solver=PUBLISHED, logit_scale=100.0)
     return System(predictor, (clip.model.vision_model, network.encoder), 375, 500)
 
 

@@ -25,7 +25,7 @@ def main() -> None:
     masks = 0
     for scene in draw("unlabelled", count=IMAGES, seed=901):
         config, clock = namer.config, [time.process_time()]
-        features = crop_features(namer.clip, scene.image, side=config.side, mlp=config.mlp)
+        features = crop_features(namer.clip, scene.image, side=config.image_size, keep_last_mlp=config.keep_last_mlp)
         clock.append(time.process_time())
         proposals = namer.source.look(scene.image)
         clock.append(time.process_time())

@@ -51,7 +51,7 @@ from namesake.training.schedules import poly
 from namesake.world import SEEN_NAMES, write_world
 
 NAMES, CLIP = Names(SEEN_NAMES), "embedded:clip"
-VOTING = VotingConfig(encoders=("embedded:dino",), temperature=1.0, block=2)
+VOTING = VotingConfig(encoders=("embedded:dino",), logit_scale=1.0, block=2)
 FEW = 24
 """Images of the first, unmeasured run of a stage, which loads what is loaded once, and of the slow stages."""
 STEPS = 12
@@ -117,7 +117,7 @@ STAGES: dict[str, tuple[Callable[[Path, str], object], int | Callable[[Path], in
             open_archives(home / "archives"),
             open_masks(home / "saliency"),
             NAMES,
-            config=replace(MINI_TRAINING, iterations=STEPS, workers=0),
+            config=replace(MINI_TRAINING, iterations=STEPS, num_workers=0),
             device=device,
         ),
         STEPS * MINI_TRAINING.batch_size,
@@ -237,7 +237,12 @@ def train_step(home: Path, device: str) -> None:
     examples = read_examples(open_archives(home / "archives"), open_masks(home / "saliency"))
     ignore = not_sure(len(NAMES))
     samples = ArchiveSamples(
-        examples, crop=config.crop, copy_paste_max=config.copy_paste_max, seed=0, scale=config.scale, ignore=ignore
+        examples,
+        crop_size=config.crop_size,
+        copy_paste_max=config.copy_paste_max,
+        seed=0,
+        resize_range=config.resize_range,
+        ignore=ignore,
     )
     batches = [default_collate([samples[i * 24 + j] for j in range(24)]) for i in range(2)]
     loss = pixel_loss(ignore)
@@ -254,12 +259,12 @@ def train_step(home: Path, device: str) -> None:
         network,
         samples,
         loss=loss,
-        optimisers=[_adam(network, config)],
+        optimizers=[_adam(network, config)],
         iterations=STEPS,
         batch_size=24,
         out=home / "step",
         rate=poly(STEPS),
-        workers=1,
+        num_workers=1,
         threads=1,
         device=device,
         after_step=lambda _: ends.append(time.process_time()),

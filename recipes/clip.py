@@ -250,7 +250,7 @@ def main() -> None:
         out=options.work / "clip",
         rate=warm_hold_decay(options.iterations, decay=0.9),
         seed=options.seed,
-        workers=0,
+        num_workers=0,
         checkpoint_every=200,
         device="cpu",
         collate=gather,

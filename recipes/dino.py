@@ -196,7 +196,7 @@ def main() -> None:
         out=options.work / "dino",
         rate=warm_hold_decay(options.iterations),
         seed=options.seed,
-        workers=0,
+        num_workers=0,
         checkpoint_every=100,
         device="cpu",
         collate=gather,

@@ -110,7 +110,7 @@ def main() -> None:
         out=options.work / "guide",
         rate=warm_hold_decay(options.iterations),
         seed=options.seed,
-        workers=0,
+        num_workers=0,
         checkpoint_every=200,
         device="cpu",
         collate=gather,

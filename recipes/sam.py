@@ -330,7 +330,7 @@ def main() -> None:
         out=options.work / "sam",
         rate=warm_hold_decay(options.iterations, decay=0.6),
         seed=options.seed,
-        workers=0,
+        num_workers=0,
         checkpoint_every=100,
         device="cpu",
         what="mini SAM",

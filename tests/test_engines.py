@@ -133,7 +133,7 @@ def test_ray__stages_to_the_byte(cluster: None, tiny, tmp_path: Path):
     images = open_images(tiny.images)
     voting = VotingConfig(encoders=(str(tiny.dino),), shard_size=5)
     saliency = SaliencyConfig(network=str(tiny.saliency), shard_size=4)
-    regions = RegionsConfig(clip=str(tiny.clip), masks=str(tiny.saliency), side=64, more_than=0)
+    regions = RegionsConfig(clip=str(tiny.clip), mask_model=str(tiny.saliency), image_size=64, min_votes=1)
     for engine in ("local", "ray:2"):
         how, out = {"engine": engine, "device": "cpu"}, tmp_path / engine
         index = build_index(out / "index", images, encoder=str(tiny.clip), batch_size=4, shard_size=6, **how)
@@ -154,8 +154,8 @@ def test_ray__stages_to_the_byte(cluster: None, tiny, tmp_path: Path):
 @pytest.mark.slow
 def test_ray__experts_at_the_same_time_to_the_byte(cluster: None, collection, backbone: str, tmp_path: Path):
     archives, masks = collection
-    network = DeepLabConfig(low_level=8, aspp=16, atrous_rates=(1, 2), output_stride=4)
-    small = {"iterations": 2, "batch_size": 2, "crop": 16, "workers": 0, "threads": 1}
+    network = DeepLabConfig(low_level_channels=8, aspp_channels=16, atrous_rates=(1, 2), output_stride=4)
+    small = {"iterations": 2, "batch_size": 2, "crop_size": 16, "num_workers": 0, "threads": 1}
     config = ExpertsConfig(backbone=backbone, network=network, **small)
     for engine in ("local", "ray:2"):
         out = tmp_path / engine

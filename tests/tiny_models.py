@@ -32,17 +32,22 @@ from namesake.encoders.vit import vit_config
 from namesake.networks import DeepLabConfig, SelfMaskConfig
 
 WORDS = ("[PAD]", "[BOS]", "[UNK]", "[EOS]", "a", "photo", "of", "the", "cat", "dog", "red", "park", "bench", ".")
-TINY_VIT = vit_config(dim=16, depth=2, heads=2, mlp=32, patch=8, image_size=32)
+TINY_VIT = vit_config(dim=16, depth=2, heads=2, mlp_dim=32, patch=8, image_size=32)
 TINY_SELFMASK = SelfMaskConfig(
     encoder=TINY_VIT,
     queries=5,
     layers=2,
     heads=2,
-    mlp=24,
-    preprocessing=Preprocessing(IMAGENET.mean, IMAGENET.std, shorter_side=32),
+    mlp_dim=24,
+    preprocessing=Preprocessing(IMAGENET.mean, IMAGENET.std, resize_shorter=32),
 )
 TINY_DEEPLAB = DeepLabConfig(
-    stem=8, hidden_sizes=(8, 16, 16, 32), depths=(1, 1, 1, 1), low_level=4, aspp=8, atrous_rates=(1, 2)
+    stem=8,
+    hidden_sizes=(8, 16, 16, 32),
+    depths=(1, 1, 1, 1),
+    low_level_channels=4,
+    aspp_channels=8,
+    atrous_rates=(1, 2),
 )
 SIZES = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 3, "num_attention_heads": 2}
 

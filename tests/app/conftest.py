@@ -31,9 +31,14 @@ from namesake.segmenter.words import TextSide
 
 HOSTILE = Names(("<img src=x onerror=alert(1)>", "${7*7}{{7*7}}"))
 PETS = Names(("dog", "cat"))
-QUERY = QuerySegmenterConfig(queries=6, layers=2, heads=4, mlp=16, hidden=8, resize_positions="size")
+QUERY = QuerySegmenterConfig(queries=6, layers=2, heads=4, mlp_dim=16, hidden_dim=8, interpolate_offset=0.0)
 TINY = DeepLabConfig(
-    stem=8, hidden_sizes=(8, 16, 16, 32), depths=(1, 1, 1, 1), low_level=4, aspp=8, atrous_rates=(1, 2)
+    stem=8,
+    hidden_sizes=(8, 16, 16, 32),
+    depths=(1, 1, 1, 1),
+    low_level_channels=4,
+    aspp_channels=8,
+    atrous_rates=(1, 2),
 )
 
 
@@ -88,7 +93,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Path:
         texts=TextSide(source, prompts="bare", joint=10, device="cpu"),
         preprocessing=IMAGENET,
         device=torch.device("cpu"),
-        certainty=Certainty(temperature=9.0),
+        certainty=Certainty(logit_scale=9.0),
     )
     facts = query_kind.architecture_of(predictor, clip=source, prompts="bare")
     Segmenter(predictor, Settings(query_kind.KIND, PETS, architecture=facts, models=(clip.card,))).save(

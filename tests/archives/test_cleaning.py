@@ -47,5 +47,5 @@ def test_near_duplicates__not_a_cosine(threshold: float):
 
 def test_large_enough():
     sizes = np.array([[32, 32], [31, 500], [500, 31], [64, 33]])
-    assert large_enough(sizes, min_side=32).tolist() == [True, False, False, True]
-    assert large_enough(sizes[:0], min_side=32).tolist() == []
+    assert large_enough(sizes, min_image_size=32).tolist() == [True, False, False, True]
+    assert large_enough(sizes[:0], min_image_size=32).tolist() == []

@@ -139,14 +139,14 @@ def test_near_duplicates__better_rank_stays_and_the_archive_is_filled(
 
 def test_min_side__small_images_left_out(index_of: IndexOf, angles: Angles, tmp_path: Path):
     index = index_of(angles([0, 10, 20, 30]), sides=[31, 32, 10, 64])
-    archives = build(index, Names(("dog",)), angles([0]), tmp_path / "out", images_per_name=3, min_side=32)
+    archives = build(index, Names(("dog",)), angles([0]), tmp_path / "out", images_per_name=3, min_image_size=32)
     assert [image_id for _, _, image_id, _ in table(archives)] == ["001.png", "003.png"]
     assert archives.counts["short"] == 1
 
 
 def test_min_side__no_image_large_enough(plain: Index, angles: Angles, tmp_path: Path):
     with pytest.raises(ImagesError, match="no name has an image left"):
-        build(plain, THREE, angles([0, 0, 0]), tmp_path / "out", min_side=1000)
+        build(plain, THREE, angles([0, 0, 0]), tmp_path / "out", min_image_size=1000)
 
 
 def test_images_per_name__below_1(plain: Index, angles: Angles, tmp_path: Path):
@@ -245,7 +245,7 @@ def test_like_hashes__near_copies_are_replaced_by_the_next(plain: Index, angles:
     noise = np.random.default_rng(0).integers(0, 256, (2, 40, 40, 3), dtype=np.uint8)
     for row, picture in ((4, noise[0]), (5, noise[0] // 2 + 60), (3, noise[1])):
         Image.fromarray(picture).save(plain.images.path(f"00{row}.png"))
-    archives = build(plain, Names(("dog",)), angles([43]), tmp_path / "out", images_per_name=2, like_hashes=6)
+    archives = build(plain, Names(("dog",)), angles([43]), tmp_path / "out", images_per_name=2, max_hash_distance=6)
     assert [row[2] for row in table(archives)] == ["004.png", "003.png"]
 
 
@@ -270,7 +270,7 @@ def test_taken__small_images_are_left_out_besides(index_of: IndexOf, angles: Ang
         index,
         Names(("cat",)),
         angles([41]),
-        config=ArchivesConfig(images_per_name=2, min_side=10),
+        config=ArchivesConfig(images_per_name=2, min_image_size=10),
         out=tmp_path / "out",
         taken=(earlier,),
     )

@@ -37,7 +37,7 @@ def test_no_dense_encoder(tiny: Tiny) -> None:
 def test_wholes_and_patches__as_each_alone(kind: str, tiny: Tiny, images: list) -> None:
     clip = load_clip(str(tiny(kind)), device="cpu")
     x = clip.preprocess(images)
-    whole, patches = clip.wholes_and_patches(x, mlp=True)
+    whole, patches = clip.wholes_and_patches(x, keep_last_mlp=True)
     np.testing.assert_allclose(whole.numpy(), clip.embed_images(images), atol=1e-5)
     torch.testing.assert_close(patches, clip.patch_features(x))
 

@@ -58,7 +58,7 @@ def test_at_points__surest_of_three_as_transformers_has_it(sam_folder: Path, ima
     points = np.random.default_rng(number).uniform(0, 1, (5, 3, 2)) * [image.shape[1], image.shape[0]]
     logits, iou = reference_masks(sam_folder, image, points)
     sam = load_sam(str(sam_folder), device="cpu")
-    found = sam.at_points(sam.embed(image), points, points_at_once=2)
+    found = sam.at_points(sam.embed(image), points, points_per_batch=2)
     best = iou.argmax(1)
     np.testing.assert_allclose(found.scores, iou.max(1).values.numpy(), atol=1e-5)
     wanted = logits[torch.arange(5), best]
@@ -92,12 +92,12 @@ def reference_automatic(folder: Path, image: ImageArray, config: AutomaticConfig
         output.pred_masks, inputs["original_sizes"], inputs["reshaped_input_sizes"], binarize=False
     )
     codes, scores, found = processor.filter_masks(
-        logits[0], output.iou_scores[0], image.shape[:2], boxes[0], config.predicted_iou, config.stability,
-        0, config.stability_offset,
+        logits[0], output.iou_scores[0], image.shape[:2], boxes[0], config.pred_iou_thresh,
+        config.stability_score_thresh, 0, config.stability_score_offset,
     )  # fmt: skip
     kept: list[int] = []
     for i in sorted(range(len(scores)), key=lambda one: -float(scores[one])):
-        if all(box_iou(found[i].tolist(), found[j].tolist()) <= config.duplicate_overlap for j in kept):
+        if all(box_iou(found[i].tolist(), found[j].tolist()) <= config.box_nms_thresh for j in kept):
             kept.append(i)
     return [(float(scores[i]), decode(codes[i])) for i in kept]
 
@@ -117,8 +117,8 @@ def box_iou(a: list[float], b: list[float]) -> float:
 @pytest.mark.parametrize("number", [0, 1])
 def test_automatic__masks_of_the_mask_generation_pipeline(sam_folder: Path, images: list, number: int) -> None:
     config = AutomaticConfig(
-        points_per_side=6, points_at_once=10, predicted_iou=0.02, stability=0.8, stability_offset=0.05,
-        duplicate_overlap=0.999,
+        points_per_side=6, points_per_batch=10, pred_iou_thresh=0.02, stability_score_thresh=0.8,
+        stability_score_offset=0.05, box_nms_thresh=0.999,
     )  # fmt: skip
     wanted = reference_automatic(sam_folder, images[number], config)
     sam = load_sam(str(sam_folder), device="cpu")
@@ -129,7 +129,7 @@ def test_automatic__masks_of_the_mask_generation_pipeline(sam_folder: Path, imag
     assert differing < 1e-4
 
 
-@pytest.mark.parametrize("filters", [{"predicted_iou": 1e9}, {"predicted_iou": -9, "stability": 2.0}])
+@pytest.mark.parametrize("filters", [{"pred_iou_thresh": 1e9}, {"pred_iou_thresh": -9, "stability_score_thresh": 2.0}])
 def test_automatic__nothing_passes_a_filter(sam_folder: Path, images: list, filters: dict) -> None:
     sam = load_sam(str(sam_folder), device="cpu")
     found = sam.automatic(sam.embed(images[0]), AutomaticConfig(points_per_side=3, **filters))
@@ -138,7 +138,7 @@ def test_automatic__nothing_passes_a_filter(sam_folder: Path, images: list, filt
 
 def test_automatic__small_masks_are_dropped_by_their_share(sam_folder: Path, images: list) -> None:
     sam = load_sam(str(sam_folder), device="cpu")
-    lax = AutomaticConfig(points_per_side=6, predicted_iou=-1e9, stability=0.0, duplicate_overlap=1.0)
+    lax = AutomaticConfig(points_per_side=6, pred_iou_thresh=-1e9, stability_score_thresh=0.0, box_nms_thresh=1.0)
     everything = sam.automatic(sam.embed(images[0]), lax).masks
     shares = everything.mean((1, 2))
     least = float(np.median(shares))
@@ -165,7 +165,9 @@ def test_sam2__masks_and_scores_of_its_own_class(sam2_folder: Path, images: list
     clear = np.abs(wanted) > 1e-4
     np.testing.assert_array_equal(found.masks[clear], wanted[clear] > 0)
     assert len(
-        sam.automatic(sam.embed(image), AutomaticConfig(points_per_side=3, predicted_iou=-9, stability=0.01)).masks
+        sam.automatic(
+            sam.embed(image), AutomaticConfig(points_per_side=3, pred_iou_thresh=-9, stability_score_thresh=0.01)
+        ).masks
     )
 
 

@@ -6,7 +6,7 @@ from transformers import Dinov2WithRegistersConfig, Dinov2WithRegistersModel
 
 from namesake.encoders.vit import build_vit, config_of, from_official, patch_size, patch_tokens, to_official, vit_config
 
-SMALL = vit_config(dim=8, depth=2, heads=2, mlp=12, patch=4, image_size=16)
+SMALL = vit_config(dim=8, depth=2, heads=2, mlp_dim=12, patch=4, image_size=16)
 
 
 def test_official_keys_there_and_back():

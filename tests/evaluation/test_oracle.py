@@ -21,11 +21,11 @@ NAMES = Names(("red", "green"))
 CONFIG = TrainingConfig(
     iterations=30,
     batch_size=4,
-    crop=32,
-    scale=(0.8, 1.0),
+    crop_size=32,
+    resize_range=(0.8, 1.0),
     learning_rate=3e-2,
-    network=DeepLabConfig(low_level=8, aspp=16, atrous_rates=(1, 2), output_stride=4),
-    workers=0,
+    architecture=DeepLabConfig(low_level_channels=8, aspp_channels=16, atrous_rates=(1, 2), output_stride=4),
+    num_workers=0,
     checkpoint_every=15,
 )
 
@@ -47,7 +47,7 @@ def backbone(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def test_samples__full_label_maps(scenes):
     benchmark = open_benchmark("folder", scenes)
-    samples = TruthSamples(benchmark, NAMES, config=replace(CONFIG, copy_paste_max=3, scale=(0.5, 1.0)))
+    samples = TruthSamples(benchmark, NAMES, config=replace(CONFIG, copy_paste_max=3, resize_range=(0.5, 1.0)))
     seen = set()
     for index in range(12):
         image, labels = samples[index]

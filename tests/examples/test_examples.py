@@ -56,7 +56,7 @@ def test_names_to_dataset(images: Path, tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.slow
 def test_open_vocabulary(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
-    tiny = ("training.iterations=3", "training.batch_size=2", "training.workers=0", "archives.images_per_name=4")
+    tiny = ("training.iterations=3", "training.batch_size=2", "training.num_workers=0", "archives.images_per_name=4")
     namesake.run("zutis", names="car, tree", images=images, out=tmp_path / "run", preset="mini", config=tiny)
     picture = sorted(images.iterdir())[0]
     run(monkeypatch, "open_vocabulary.py", tmp_path / "run", picture, "car, grass", "mushroom")

@@ -40,7 +40,7 @@ def seeds_by_loops(features: Tensor, weights: Tensor, *, published: bool) -> lis
 @pytest.mark.parametrize("published", [True, False])
 def test_find_seeds__dense_matrix(archive: tuple[Tensor, Tensor], published: bool) -> None:
     features, weights = archive
-    assert find_seeds(features, weights, published=published).tolist() == seeds_by_loops(
+    assert find_seeds(features, weights, wide_seed_columns=published).tolist() == seeds_by_loops(
         features, weights, published=published
     )
 
@@ -66,7 +66,7 @@ def test_find_seeds__weight_zero_is_no_counterpart() -> None:
 
 def test_find_seeds__one_image(archive: tuple[Tensor, Tensor]) -> None:
     features, weights = archive
-    best = find_seeds(features[:1], weights[:1], published=False)
+    best = find_seeds(features[:1], weights[:1], wide_seed_columns=False)
     assert best.tolist() == seeds_by_loops(features[:1], weights[:1], published=False)
 
 
@@ -76,9 +76,9 @@ def test_find_seeds__zero_features_are_finite() -> None:
 
 def test_reference_embedding__mean_of_raw_seeds(archive: tuple[Tensor, Tensor]) -> None:
     features, weights = archive
-    seeds = find_seeds(features, weights, published=False)
+    seeds = find_seeds(features, weights, wide_seed_columns=False)
     raw = np.stack([features[i].reshape(12, 6)[s].numpy() for i, s in enumerate(seeds.tolist())]).mean(axis=0)
-    ours = reference_embedding(features, weights, published=False).numpy()
+    ours = reference_embedding(features, weights, wide_seed_columns=False).numpy()
     assert np.allclose(ours, raw / np.linalg.norm(raw), atol=1e-6)
 
 

@@ -10,10 +10,10 @@ def one_hot(*rows: int, words: int = 4) -> torch.Tensor:
     return torch.eye(words)[list(rows)]
 
 
-@pytest.mark.parametrize(("more_than", "wanted"), [(0, [0, 2, 3]), (1, [0, 3]), (2, [3]), (3, [])])
-def test_present__words_nearest_to_more_than_so_many_crops(more_than: int, wanted: list[int]) -> None:
+@pytest.mark.parametrize(("min_votes", "wanted"), [(1, [0, 2, 3]), (2, [0, 3]), (3, [3]), (4, [])])
+def test_present__words_nearest_to_min_votes_so_many_crops(min_votes: int, wanted: list[int]) -> None:
     tokens = one_hot(0, 3, 3, 2, 0, 3)
-    assert present_words(tokens, torch.eye(4), more_than=more_than).tolist() == wanted
+    assert present_words(tokens, torch.eye(4), min_votes=min_votes).tolist() == wanted
 
 
 def test_points__centres_of_the_most_alike_patches_in_pixels() -> None:

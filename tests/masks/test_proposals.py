@@ -7,7 +7,7 @@ import torch
 from namesake.encoders import AutomaticConfig, load_sam
 from namesake.masks.proposals import ClusterProposals, SaliencyProposals, draws_saliency, load_masks_from
 
-EVERYTHING = AutomaticConfig(points_per_side=4, predicted_iou=-9, stability=0.01, duplicate_overlap=0.999)
+EVERYTHING = AutomaticConfig(points_per_side=4, pred_iou_thresh=-9, stability_score_thresh=0.01, box_nms_thresh=0.999)
 
 
 def test_sam__the_masks_that_it_draws_itself(tiny_sam: Path, draw) -> None:

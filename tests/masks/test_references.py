@@ -35,13 +35,13 @@ def archives(tmp_path_factory: pytest.TempPathFactory) -> Archives:
 
 @pytest.fixture(scope="module")
 def config(tiny_clip: Path, tiny_dino: Path) -> ReferencesConfig:
-    return ReferencesConfig(encoder=str(tiny_dino), clip=str(tiny_clip), contexts=("tree",), side=32)
+    return ReferencesConfig(dino=str(tiny_dino), clip=str(tiny_clip), contexts=("tree",), crop_size=32)
 
 
 def features(archives: Archives, config: ReferencesConfig, first: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Of three images, cut to the square in their middle, and CLIP's opinion of their name."""
     images = [np.asarray(Image.open(archives.images.path(f"{first + i}.png")))[:, 4:36] for i in range(3)]
-    dino, clip = load_dino(config.encoder, device="cpu"), load_clip(config.clip, device="cpu")
+    dino, clip = load_dino(config.dino, device="cpu"), load_clip(config.clip, device="cpu")
     patches = dino.patch_features(dino.normalise(images))
     text = torch.from_numpy(embed(NAMES, clip))[first // 3]
     return patches, language_attention(clip.dense(images), text, rows=patches.shape[1], columns=patches.shape[2])
@@ -59,14 +59,14 @@ def test_co_segment__language_and_contexts(archives: Archives, config: Reference
 def test_co_segment__without_language_and_contexts(
     archives: Archives, config: ReferencesConfig, tmp_path: Path
 ) -> None:
-    plain = ReferencesConfig(encoder=config.encoder, language=False, contexts=(), published=False, side=32)
+    plain = ReferencesConfig(dino=config.dino, language=False, contexts=(), wide_seed_columns=False, crop_size=32)
     found = co_segment(tmp_path, archives, Names(("red cat",)), config=plain, device="cpu")
     own, _ = features(archives, config, 0)
     assert np.allclose(
-        found.vectors[0], reference_embedding(own, torch.ones(own.shape[:3]), published=False), atol=1e-5
+        found.vectors[0], reference_embedding(own, torch.ones(own.shape[:3]), wide_seed_columns=False), atol=1e-5
     )
     again = open_references(tmp_path)
-    assert (again.names.names, again.encoder) == (("red cat",), config.encoder)
+    assert (again.names.names, again.encoder) == (("red cat",), config.dino)
     assert np.array_equal(again.vectors, found.vectors)
 
 

@@ -30,9 +30,15 @@ NAMES = Names(("cat", "dog"), synonyms=((), ("red dog",)), background=("park", "
 
 @pytest.fixture
 def config(tiny_clip: Path, tiny_sam: Path) -> RegionsConfig:
-    grid = AutomaticConfig(points_per_side=3, predicted_iou=-9, stability=0.01, duplicate_overlap=0.999)
+    grid = AutomaticConfig(points_per_side=3, pred_iou_thresh=-9, stability_score_thresh=0.01, box_nms_thresh=0.999)
     return RegionsConfig(
-        clip=str(tiny_clip), masks=str(tiny_sam), side=64, more_than=0, longer_side=48, points=2, automatic=grid
+        clip=str(tiny_clip),
+        mask_model=str(tiny_sam),
+        image_size=64,
+        min_votes=1,
+        resize_longer=48,
+        points_per_word=2,
+        automatic=grid,
     )
 
 
@@ -54,7 +60,7 @@ def test_labels__masks_of_both_kinds_with_words_that_are_there(
         image = read_image(pictures.path(image_id))
         *both, count = name_regions(namer, image)
         view = namer.look(image)
-        present = present_words(view.features.tokens, namer.texts, more_than=0)
+        present = present_words(view.features.tokens, namer.texts, min_votes=1)
         assert count == len(present) > 0
         for kind, regions in zip(KINDS, both, strict=True):
             rows = [row for row in read_masks(made.masks(kind)) if row.image_id == image_id]
@@ -102,7 +108,7 @@ def test_labels__killed_and_restarted_ends_with_the_same_bytes(
 
 
 def test_labels__no_name_is_there(pictures: Images, config: RegionsConfig, tmp_path: Path) -> None:
-    made = label_regions(tmp_path / "out", pictures, NAMES, config=replace(config, more_than=99), device="cpu")
+    made = label_regions(tmp_path / "out", pictures, NAMES, config=replace(config, min_votes=100), device="cpu")
     assert made.counts == {"images": 10, "prompted": 0, "automatic": 0, "without_a_name": 9, "without_a_mask": 0,
                            "unreadable": 1}  # fmt: skip
     assert ("0.png", "no word is there") in read_skipped(made.folder / "prompted")
@@ -110,7 +116,7 @@ def test_labels__no_name_is_there(pictures: Images, config: RegionsConfig, tmp_p
 
 
 def test_labels__no_mask_comes_back(pictures: Images, config: RegionsConfig, tmp_path: Path) -> None:
-    strict = replace(config, automatic=AutomaticConfig(points_per_side=2, predicted_iou=1e9))
+    strict = replace(config, automatic=AutomaticConfig(points_per_side=2, pred_iou_thresh=1e9))
     made = label_regions(tmp_path / "out", pictures, NAMES, config=strict, device="cpu")
     assert made.counts["without_a_mask"] == 9
     assert made.counts["automatic"] == 0 < made.counts["prompted"]

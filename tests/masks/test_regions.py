@@ -56,8 +56,8 @@ def test_without_empty() -> None:
 
 
 @pytest.mark.parametrize(("voters", "wanted"), [("crops", [1]), ("patches", [0])])
-def test_present__crops_or_patches_vote(voters: str, wanted: list[int]) -> None:
+def test_present__crops_or_patches_vote(present_from: str, wanted: list[int]) -> None:
     patches = torch.eye(3)[torch.zeros(2, 2, dtype=torch.long)]
     features = CropFeatures(torch.eye(3)[[1, 1, 2]], patches)
-    view = NamedView(features, None, torch.eye(3), 8, 8, RegionsConfig(voters=voters))
+    view = NamedView(features, None, torch.eye(3), 8, 8, RegionsConfig(present_from=present_from))
     assert view.present().tolist() == wanted

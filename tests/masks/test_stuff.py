@@ -30,7 +30,9 @@ def masks(archives: Archives, tmp_path: Path) -> PseudoMasks:
 
 @pytest.fixture
 def config(tiny_clip: Path, tiny_sam: Path) -> StuffConfig:
-    regions = RegionsConfig(clip=str(tiny_clip), masks=str(tiny_sam), side=64, more_than=0, longer_side=48, points=2)
+    regions = RegionsConfig(
+        clip=str(tiny_clip), mask_model=str(tiny_sam), image_size=64, min_votes=1, resize_longer=48, points_per_word=2
+    )
     return StuffConfig(names=("other",), regions=regions, shard_size=4)
 
 

@@ -38,7 +38,7 @@ def clip(*, activation: str = "quick_gelu", seed: int = 0) -> CLIPModel:
 @pytest.mark.parametrize("activation", ["quick_gelu", "gelu"])
 def test_tokens_are_those_of_transformers(activation: str) -> None:
     model = clip(activation=activation)
-    network = clip_vit_from(model, resize_positions="size")
+    network = clip_vit_from(model, interpolate_offset=0.0)
     x = torch.randn(2, 3, 40, 40)
     with torch.inference_mode():
         last = model.vision_model(pixel_values=x).last_hidden_state[:, 1:]
@@ -51,7 +51,7 @@ def test_tokens_are_those_of_transformers(activation: str) -> None:
 
 def test_tokens__other_grid_aligned() -> None:
     model = clip()
-    network = clip_vit_from(model, resize_positions="size")
+    network = clip_vit_from(model, interpolate_offset=0.0)
     x = torch.randn(1, 3, 32, 56)
     with torch.inference_mode():
         last = model.vision_model(pixel_values=x, interpolate_pos_encoding=True).last_hidden_state[:, 1:]
@@ -63,7 +63,7 @@ def test_clip_vit_from__vision_model_with_projection() -> None:
     torch.manual_seed(0)
     model = CLIPVisionModelWithProjection(CLIPVisionConfig(**SIZES, projection_dim=12)).eval()
     network = clip_vit_from(model)
-    assert network.config == ClipVitConfig(dim=64, depth=3, heads=4, mlp=96, patch=8, grid=5, joint=12)
+    assert network.config == ClipVitConfig(dim=64, depth=3, heads=4, mlp_dim=96, patch=8, grid=5, joint=12)
     assert torch.equal(network.proj, model.visual_projection.weight.T)
     assert all(parameter.requires_grad for parameter in network.parameters())
 
@@ -89,8 +89,8 @@ def test_clip_vit_from__no_clip() -> None:
 def test_positions__published_are_shifted_at_the_stored_grid() -> None:
     """The published factor moves the samples; aligned ones stay as they are."""
     torch.manual_seed(0)
-    config = ClipVitConfig(dim=8, depth=1, heads=2, mlp=8, patch=4, grid=4, joint=6)
-    shifted, aligned = ClipVit(config), ClipVit(config, resize_positions="size")
+    config = ClipVitConfig(dim=8, depth=1, heads=2, mlp_dim=8, patch=4, grid=4, joint=6)
+    shifted, aligned = ClipVit(config), ClipVit(config, interpolate_offset=0.0)
     aligned.load_state_dict(shifted.state_dict())
     stored = shifted.positional_embedding
     assert torch.equal(aligned._positions(4, 4), stored)
@@ -101,7 +101,7 @@ def test_positions__published_are_shifted_at_the_stored_grid() -> None:
 
 def test_forward__pixels_beyond_the_last_patch_are_unseen() -> None:
     torch.manual_seed(0)
-    network = ClipVit(ClipVitConfig(dim=8, depth=1, heads=2, mlp=8, patch=4, grid=4, joint=6))
+    network = ClipVit(ClipVitConfig(dim=8, depth=1, heads=2, mlp_dim=8, patch=4, grid=4, joint=6))
     x = torch.randn(1, 3, 11, 15)
     changed = x.clone()
     changed[..., 8:, :], changed[..., 12:] = 9, 9
@@ -110,7 +110,7 @@ def test_forward__pixels_beyond_the_last_patch_are_unseen() -> None:
 
 
 def test_sizes_of__round_trip_and_foreign_state() -> None:
-    config = ClipVitConfig(dim=128, depth=2, heads=2, mlp=72, patch=4, grid=3, joint=6)
+    config = ClipVitConfig(dim=128, depth=2, heads=2, mlp_dim=72, patch=4, grid=3, joint=6)
     assert sizes_of(ClipVit(config).state_dict()) == config
     with pytest.raises(WeightsError, match="ZUTIS"):
         sizes_of({"conv1.weight": torch.zeros(1)})

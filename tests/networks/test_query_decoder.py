@@ -6,7 +6,7 @@ from namesake.networks.query_decoder import QueryDecoder
 
 def make(dim: int = 16, layers: int = 2) -> QueryDecoder:
     torch.manual_seed(0)
-    decoder = QueryDecoder(dim, heads=4, mlp=24, layers=layers)
+    decoder = QueryDecoder(dim, heads=4, mlp_dim=24, layers=layers)
     with torch.no_grad():
         for parameter in decoder.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.1)

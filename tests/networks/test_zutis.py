@@ -18,8 +18,8 @@ from namesake.networks.zutis import (
     sine_positions,
 )
 
-VIT = ClipVitConfig(dim=64, depth=2, heads=1, mlp=32, patch=8, grid=4, joint=12)
-TINY = QuerySegmenterConfig(encoder=VIT, queries=5, layers=3, heads=8, mlp=24, hidden=10)
+VIT = ClipVitConfig(dim=64, depth=2, heads=1, mlp_dim=32, patch=8, grid=4, joint=12)
+TINY = QuerySegmenterConfig(encoder=VIT, queries=5, layers=3, heads=8, mlp_dim=24, hidden_dim=10)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from namesake.networks.selfmask import official_state
 from tiny_models import write_clip
 
 BACKBONE = DeepLabConfig(stem=8, hidden_sizes=(8, 16, 16, 32), depths=(1, 2, 1, 1))
-CLIP = ClipVitConfig(dim=64, depth=1, heads=1, mlp=32, patch=8, grid=4, joint=10)
+CLIP = ClipVitConfig(dim=64, depth=1, heads=1, mlp_dim=32, patch=8, grid=4, joint=10)
 
 
 def drawn(network: nn.Module) -> dict[str, Tensor]:
@@ -39,7 +39,7 @@ def namedmask_state(labels: int) -> dict[str, Tensor]:
 def zutis_state(patch: int = 8) -> dict[str, Tensor]:
     torch.manual_seed(0)
     sizes = ClipVitConfig(**{**vars(CLIP), "patch": patch})
-    return drawn(QuerySegmenter(QuerySegmenterConfig(encoder=sizes, queries=7, layers=2, mlp=24, hidden=12)))
+    return drawn(QuerySegmenter(QuerySegmenterConfig(encoder=sizes, queries=7, layers=2, mlp_dim=24, hidden_dim=12)))
 
 
 def selfmask_state(queries: int) -> dict[str, Tensor]:

@@ -25,7 +25,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> FindConfig:
         clip=str(write_clip(home / "clip")), masks=str(write_sam(home / "sam")), side=64, points=2,
         longer_side=48, automatic=AutomaticConfig(points_per_side=2),
     )  # fmt: skip
-    return FindConfig(regions, encoder=str(write_dino(home / "dino", "vit")), side=48)
+    return FindConfig(regions, dense_encoder=str(write_dino(home / "dino", "vit")), side=48)
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ def test_outputs_equal_the_published_class(published: QuerySegmenter, golden: di
     assert found.tokens.shape == (1, 12, 16, 512)
     assert np.abs(found.mask_probs[0].numpy() - golden["mask_proposals_last"]).max() < 1e-4
     assert np.abs(found.tokens[0].numpy() - golden["patch_tokens"]).max() < 1e-4
-    cosines = compare(found.tokens, published.texts, temperature=1.0)[0]
+    cosines = compare(found.tokens, published.texts, logit_scale=1.0)[0]
     assert np.array_equal(decide(cosines, height=100, width=133).labels, golden["semantic"])
 
 
@@ -152,7 +152,7 @@ def test_instances_equal_the_published_ones(misc: dict[str, Any], overlap: float
 
 
 def test_semantic_labels_equal_the_published_ones(misc: dict[str, Any]) -> None:
-    cosines = compare(misc["z_tokens"], misc["z_text"], temperature=1.0)
+    cosines = compare(misc["z_tokens"], misc["z_text"], logit_scale=1.0)
     labels = np.stack([decide(each, height=96, width=128).labels for each in cosines])
     assert np.array_equal(labels, misc["z_semantic_pred"])
 

@@ -28,8 +28,10 @@ class Tiny(NamedTuple):
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     home = tmp_path_factory.mktemp("tiny-models")
     torch.manual_seed(0)
-    encoder = vit_config(dim=16, depth=1, heads=2, mlp=16, patch=8, image_size=48)
-    save_selfmask(SelfMask(SelfMaskConfig(encoder=encoder, queries=4, layers=1, heads=2, mlp=16)), home / "saliency")
+    encoder = vit_config(dim=16, depth=1, heads=2, mlp_dim=16, patch=8, image_size=48)
+    save_selfmask(
+        SelfMask(SelfMaskConfig(encoder=encoder, queries=4, layers=1, heads=2, mlp_dim=16)), home / "saliency"
+    )
     return Tiny(write_clip(home / "clip"), home / "saliency")
 
 

@@ -186,10 +186,10 @@ def test_namedmask__imagenet_s(rehearse: Callable[..., list[Asked]], table: str,
     (one,) = (one for one in rehearse("namedmask", table) if one.label == "NamedMask")
     config = one.config
     assert config.encoder == "openai/clip-vit-large-patch14"
-    assert config.archives.faces
+    assert config.archives.face_detector
     assert config.archives.near_duplicates < 1
     assert (config.experts.groups, config.training.iterations) == (groups, 80_000)
-    assert (config.training.longer_side, config.training.enlarge) == (1024, True)
+    assert (config.training.resize_longer, config.training.enlarge) == (1024, True)
 
 
 def test_namedmask__archives_of_every_size_without_experts(rehearse: Callable[..., list[Asked]]) -> None:
@@ -221,7 +221,7 @@ def test_zutis__imagenet_s_is_shrunk_to_1024(rehearse: Callable[..., list[Asked]
     """Section 4.1, "Inference": 80,000 updates, a longer side of 1024."""
     rows = [one for one in rehearse("zutis", "5") if one.label.startswith("ZUTIS")]
     assert [one.config.training.clip for one in rows] == [f"openai/clip-vit-base-patch{size}" for size in (16, 32)]
-    assert {(one.config.training.iterations, one.config.training.longer_side) for one in rows} == {(80_000, 1024)}
+    assert {(one.config.training.iterations, one.config.training.resize_longer) for one in rows} == {(80_000, 1024)}
 
 
 @pytest.mark.parametrize("table", ["1", "3", "appendix-2"])

@@ -20,7 +20,7 @@ def tables(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Table]:
     """Tables of a paper of our own, whose settings name tiny models."""
     dense = (f"clip={tiny.clip}", "threshold=0.2")
     archives = (
-        f"encoder={tiny.clip}",
+        f"retrieval_clip={tiny.clip}",
         "archives.images_per_name=2",
         f"saliency.network={tiny.saliency}",
         "experts.iterations=0",

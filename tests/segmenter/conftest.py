@@ -58,7 +58,7 @@ def tiny_sam(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 PETS = Names(("dog", "cat"), synonyms=(("red dog",), ()))
-QUERY = QuerySegmenterConfig(queries=6, layers=2, heads=4, mlp=16, hidden=8, resize_positions="size")
+QUERY = QuerySegmenterConfig(queries=6, layers=2, heads=4, mlp_dim=16, hidden_dim=8, interpolate_offset=0.0)
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def query(tiny_clip: Path) -> Segmenter:
         texts=TextSide(str(tiny_clip), prompts="bare", joint=10, device="cpu"),
         preprocessing=IMAGENET,
         device=torch.device("cpu"),
-        certainty=Certainty(temperature=9.0),
+        certainty=Certainty(logit_scale=9.0),
     )
     facts = query_kind.architecture_of(predictor, clip=str(tiny_clip), prompts="bare")
     return Segmenter(predictor, Settings(query_kind.KIND, PETS, architecture=facts, models=(clip.card,)))

@@ -20,7 +20,7 @@ from namesake.segmenter.classify import decide
 from namesake.segmenter.words import TextSide
 
 PETS = Names(("cat", "dog"), synonyms=((), ("red dog",)), background=("park", "bench"))
-GRID = AutomaticConfig(points_per_side=3, predicted_iou=-9, stability=0.01, duplicate_overlap=0.999)
+GRID = AutomaticConfig(points_per_side=3, pred_iou_thresh=-9, stability_score_thresh=0.01, box_nms_thresh=0.999)
 
 
 def build(encoder: Path, clip: Path, *, refine: str = "") -> Segmenter:
@@ -28,10 +28,10 @@ def build(encoder: Path, clip: Path, *, refine: str = "") -> Segmenter:
     loaded = load_patch_encoder(str(encoder), device="cpu")
     module = Alignment(AlignmentConfig(dim=loaded.dim, joint=10)).requires_grad_(False)
     texts = TextSide(str(clip), prompts="photo", joint=10, device="cpu")
-    inference = AlignedInference(side=48, refine=refine, automatic=GRID, temperature=5.0)
+    inference = AlignedInference(image_size=48, refine_with=refine, automatic=GRID, logit_scale=5.0)
     source = load_masks_from(refine, GRID, device="cpu") if refine else None
     predictor = Aligned(loaded, module, PETS, texts=texts, inference=inference, source=source)
-    facts = architecture_of(predictor, encoder=str(encoder), clip=str(clip), sentence="photo")
+    facts = architecture_of(predictor, encoder=str(encoder), clip=str(clip), prompts="photo")
     return Segmenter(predictor, Settings(KIND, PETS, architecture=facts, preprocessing=None, models=(loaded.card,)))
 
 
@@ -83,7 +83,7 @@ def test_refined__masks_take_the_label_of_most_of_their_patches_over_the_base(
 
 def test_refined__no_mask_leaves_the_base(base: Segmenter, refined: Segmenter, image: np.ndarray) -> None:
     source = refined.predictor.source
-    source.config = replace(source.config, predicted_iou=1e9)
+    source.config = replace(source.config, pred_iou_thresh=1e9)
     np.testing.assert_array_equal(refined.segment(image).labels, base.segment(image).labels)
 
 

@@ -68,20 +68,20 @@ def test_decide__words_that_share_a_label() -> None:
 def test_compare_is_the_scaled_cosine() -> None:
     features = functional.normalize(logits(2, 3, 4, 8), dim=-1)
     texts = functional.normalize(logits(5, 8, seed=1), dim=-1)
-    scores = classify.compare(features, texts, temperature=100.0)
+    scores = classify.compare(features, texts, logit_scale=100.0)
     assert scores.shape == (2, 5, 3, 4)
     assert float(scores[1, 2, 0, 3]) == pytest.approx(100 * float(features[1, 0, 3] @ texts[2]), abs=1e-4)
 
 
 def test_name_mask_gives_the_whole_mask_the_nearest_name() -> None:
     mask = np.array([[True, False], [True, True]])
-    found = classify.name_mask(mask, np.array([0.1, 0.3, 0.2], np.float32), temperature=10.0)
+    found = classify.name_mask(mask, np.array([0.1, 0.3, 0.2], np.float32), logit_scale=10.0)
     assert found.labels.tolist() == [[2, 0], [2, 2]]
     probability = np.exp(3) / (np.exp(1) + np.exp(3) + np.exp(2))
     assert np.allclose(found.confidence, [[probability, 1], [probability, probability]], atol=1e-6)
 
 
 def test_name_mask__empty_mask() -> None:
-    found = classify.name_mask(np.zeros((2, 3), bool), np.array([0.5]), temperature=100.0)
+    found = classify.name_mask(np.zeros((2, 3), bool), np.array([0.5]), logit_scale=100.0)
     assert not found.labels.any()
     assert (found.confidence == 1).all()

@@ -108,8 +108,8 @@ def test_find_instances__two_objects() -> None:
     found = find_instances(probs, tokens, AXES, names=PETS, height=4, width=8)
     assert found.names == ("cat", "dog")
     assert found.labels == (2, 1)
-    likeness = 1 / (1 + np.exp(-5))
-    assert np.allclose(found.scores, [0.95 * likeness, 0.9 * likeness], atol=1e-6)
+    score_function = 1 / (1 + np.exp(-5))
+    assert np.allclose(found.scores, [0.95 * score_function, 0.9 * score_function], atol=1e-6)
     expected = interpolate(probs[None, [1, 0]], size=(4, 8), mode="bilinear", align_corners=False)[0] > 0.5
     assert np.array_equal(found.masks, expected.numpy())
     assert found.masks.dtype == bool

@@ -67,12 +67,12 @@ def clip_source(tmp_path_factory: pytest.TempPathFactory) -> str:
 def saliency_source(tmp_path_factory: pytest.TempPathFactory) -> str:
     torch.manual_seed(0)
     sizes = SelfMaskConfig(
-        encoder=vit_config(dim=16, depth=1, heads=2, mlp=32, patch=4, image_size=16),
+        encoder=vit_config(dim=16, depth=1, heads=2, mlp_dim=32, patch=4, image_size=16),
         queries=3,
         layers=1,
         heads=2,
         mlp=32,
-        preprocessing=replace(SelfMaskConfig().preprocessing, shorter_side=16),
+        preprocessing=replace(SelfMaskConfig().preprocessing, resize_shorter=16),
     )
     network = SelfMask(sizes)
     with torch.no_grad():
@@ -87,7 +87,7 @@ def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
 
 
 def test_maskclip__threshold(clip_source: str, tmp_path: Path) -> None:
-    build_maskclip(tmp_path, NAMES, clip=clip_source, threshold=0.8, temperature=20.0, templates=["{}"], device="cpu")
+    build_maskclip(tmp_path, NAMES, clip=clip_source, threshold=0.8, logit_scale=20.0, templates=["{}"], device="cpu")
     segmenter = load_segmenter(tmp_path, device="cpu")
     image = picture(24, 32)
     found = segmenter.segment(image)
@@ -103,7 +103,7 @@ def test_maskclip__threshold(clip_source: str, tmp_path: Path) -> None:
 
 
 def test_maskclip__background_words(clip_source: str, tmp_path: Path) -> None:
-    build_maskclip(tmp_path, NAMES, clip=clip_source, threshold=None, temperature=20.0, templates=["{}"], device="cpu")
+    build_maskclip(tmp_path, NAMES, clip=clip_source, threshold=None, logit_scale=20.0, templates=["{}"], device="cpu")
     image = picture(24, 32)
     found = load_segmenter(tmp_path, device="cpu").segment(image)
     clip = load_clip(clip_source, device="cpu")

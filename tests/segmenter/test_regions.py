@@ -15,9 +15,15 @@ PETS = Names(("cat", "dog"), synonyms=((), ("red dog",)), background=("park", "b
 
 @pytest.fixture
 def config(tiny_clip: Path, tiny_sam: Path) -> RegionsConfig:
-    grid = AutomaticConfig(points_per_side=3, predicted_iou=-9, stability=0.01, duplicate_overlap=0.999)
+    grid = AutomaticConfig(points_per_side=3, pred_iou_thresh=-9, stability_score_thresh=0.01, box_nms_thresh=0.999)
     return RegionsConfig(
-        clip=str(tiny_clip), masks=str(tiny_sam), side=64, more_than=0, longer_side=48, points=2, automatic=grid
+        clip=str(tiny_clip),
+        mask_model=str(tiny_sam),
+        image_size=64,
+        min_votes=1,
+        resize_longer=48,
+        points_per_word=2,
+        automatic=grid,
     )
 
 
@@ -44,7 +50,7 @@ def test_regions__painted_masks_and_not_sure_elsewhere(
 
 
 def test_regions__no_name_is_there(config: RegionsConfig, image: np.ndarray, tmp_path: Path) -> None:
-    build_named_regions(tmp_path, PETS, kind="automatic", config=replace(config, more_than=99), device="cpu")
+    build_named_regions(tmp_path, PETS, kind="automatic", config=replace(config, min_votes=100), device="cpu")
     found = load_segmenter(tmp_path, device="cpu").segment(image)
     assert (found.labels == 255).all()
     assert not found.confidence.any()

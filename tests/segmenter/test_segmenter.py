@@ -60,7 +60,7 @@ def test_segment_many_keeps_the_order_and_equals_one_by_one(segmenter: Segmenter
 
 def test_longer_side__network_sees_a_smaller_image(segmenter: Segmenter, tiny_network: DeepLab) -> None:
     image = picture(40, 80)
-    found = segmenter.segment(image, longer_side=32)
+    found = segmenter.segment(image, resize_longer=32)
     small = resize(image, height=16, width=32)
     with torch.inference_mode():
         coarse = tiny_network.coarse(IMAGENET.normalise([small]))

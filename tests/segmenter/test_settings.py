@@ -24,7 +24,7 @@ SETTINGS = Settings(
     "deeplab",
     Names(("dog", "park bench"), synonyms=(("puppy", "hound"), ()), background=("background", "sky")),
     architecture={"aspp": 8},
-    longer_side=500,
+    resize_longer=500,
     models=(ModelCard("SAM", "facebook/sam-vit-huge", licence="Apache-2.0", tier="M"),),
 )
 
@@ -47,7 +47,7 @@ def test_config_has_labels_preprocessing_models_regime_and_tier(tmp_path: Path) 
     content = json.loads((tmp_path / "config.json").read_text())
     assert content["id2label"] == {"0": "background", "1": "dog", "2": "park bench"}
     assert content["preprocessing"]["mean"] == [0.485, 0.456, 0.406]
-    assert content["preprocessing"]["longer_side_at_most"] == 500
+    assert content["preprocessing"]["resize_longer"] == 500
     assert content["models"][0]["licence"] == "Apache-2.0"
     assert (content["kind"], content["regime"], content["tier"]) == ("deeplab", "name-only", "M")
 
@@ -65,11 +65,11 @@ def changed(folder: Path, **changes) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": 2}, "Upgrade"),
+        ({"format": 3}, "Upgrade"),
         ({"id2label": "gone"}, "id2label"),
         ({"id2label": {"0": "background", "2": "dog"}}, "without gaps"),
         ({"id2label": {"0": "background", "x": "dog"}}, "not a segmenter's configuration"),
-        ({"preprocessing": {}}, "longer_side_at_most"),
+        ({"preprocessing": {}}, "resize_longer"),
         ({"models": [{"colour": "red"}]}, "colour"),
         ({"architecture": None}, "architecture should be a table"),
     ],

@@ -26,18 +26,18 @@ class Tiny:
     def options(self, out: Path) -> list[str]:
         """Arguments of `namesake run namedmask` for a run of seconds."""
         config = {
-            "encoder": self.clip,
+            "retrieval_clip": self.clip,
             "archives.images_per_name": 6,
             "saliency.network": self.saliency,
             "experts.backbone": self.resnet,
             "experts.clip": self.clip,
             "experts.iterations": 4,
             "experts.batch_size": 2,
-            "experts.crop": 32,
+            "experts.crop_size": 32,
             "training.backbone": self.resnet,
             "training.iterations": 30,
             "training.batch_size": 2,
-            "training.crop": 32,
+            "training.crop_size": 32,
             "training.checkpoint_every": 5,
         }
         pairs = [part for path, value in config.items() for part in ("--config", f"{path}={value}")]
@@ -78,5 +78,5 @@ def _write_saliency(folder: Path) -> None:
     from namesake.networks.selfmask import SelfMask, SelfMaskConfig, save_selfmask
 
     torch.manual_seed(0)
-    encoder = vit_config(dim=16, depth=1, heads=2, mlp=16, patch=8, image_size=64)
-    save_selfmask(SelfMask(SelfMaskConfig(encoder=encoder, queries=4, layers=1, heads=2, mlp=16)), folder)
+    encoder = vit_config(dim=16, depth=1, heads=2, mlp_dim=16, patch=8, image_size=64)
+    save_selfmask(SelfMask(SelfMaskConfig(encoder=encoder, queries=4, layers=1, heads=2, mlp_dim=16)), folder)

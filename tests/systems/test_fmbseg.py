@@ -18,12 +18,12 @@ NAMES = "car, tree, mug"
 def run(tiny, out: Path, *more: str) -> dict:
     config = {
         "regions.clip": tiny.clip,
-        "regions.masks": tiny.saliency,
-        "regions.side": 64,
-        "regions.more_than": 0,
-        "alignment.encoder": tiny.dino,
+        "regions.mask_model": tiny.saliency,
+        "regions.image_size": 64,
+        "regions.min_votes": 1,
+        "alignment.dense_encoder": tiny.dino,
         "alignment.clip": tiny.clip,
-        "alignment.side": 64,
+        "alignment.image_size": 64,
         "alignment.iterations": 6,
         "alignment.batch_size": 2,
     }
@@ -60,7 +60,7 @@ def test_run__the_first_stage_alone_is_a_segmenter(tiny, tmp_path: Path, until: 
 
 
 def test_run__refined_labels(tiny, tmp_path: Path) -> None:
-    run(tiny, tmp_path / "run", "--config", f"alignment.inference.refine={tiny.saliency}")
+    run(tiny, tmp_path / "run", "--config", f"alignment.inference.refine_with={tiny.saliency}")
     segmenter = load_segmenter(tmp_path / "run", device="cpu")
     image = next((tiny.scenes / "images").iterdir())
     assert segmenter.predictor.source is not None
@@ -76,10 +76,10 @@ def test_run__names_that_images_are_known_to_show(tiny, tmp_path: Path) -> None:
 
 def test_presets__paper_follows_the_paper() -> None:
     paper = PRESETS["paper"]
-    assert (paper.regions.side, paper.regions.points, paper.regions.more_than) == (1344, 5, 1)
-    assert paper.regions.automatic.predicted_iou == 0.97
+    assert (paper.regions.image_size, paper.regions.points_per_word, paper.regions.min_votes) == (1344, 5, 2)
+    assert paper.regions.automatic.pred_iou_thresh == 0.97
     assert (paper.alignment.batch_size, paper.alignment.epochs, paper.alignment.share) == (5, 10, 0.75)
-    assert (paper.alignment.module, paper.alignment.loss, paper.alignment.optimiser) == ("block", "tsupcon", "sgd")
+    assert (paper.alignment.module, paper.alignment.loss, paper.alignment.optimizer) == ("block", "tsupcon", "sgd")
 
 
 def test_find__models_of_a_preset() -> None:

@@ -19,15 +19,15 @@ def arguments(tiny, out: Path) -> list[str]:
     config = {
         "voting.encoders": f"('{tiny.dino}',)",
         "voting.block": -1,
-        "training.encoder": tiny.dino,
+        "training.backbone": tiny.dino,
         "training.queries": 3,
         "training.layers": 1,
-        "training.size": 32,
-        "training.scale": "(1.0, 1.0)",
+        "training.image_size": 32,
+        "training.resize_range": "(1.0, 1.0)",
         "training.iterations": 60,
         "training.batch_size": 4,
         "training.learning_rate": 1e-3,
-        "training.workers": 0,
+        "training.num_workers": 0,
     }
     pairs = [part for path, value in config.items() for part in ("--config", f"{path}={value}")]
     where = ["--images", str(tiny.images), "--out", str(out), "--preset", "mini", "--device", "cpu", "--json"]

@@ -61,7 +61,7 @@ def test_models__no_option_that_names_one_is_forgotten(system: str, preset: str)
 
 def test_models__of_parts_that_are_off() -> None:
     assert "facebook/dinov2-large" not in asked("fmbseg", "paper", "until=prompted")
-    elsewhere = asked("namedmask", "paper", "encoder=a-folder", "experts.iterations=0")
+    elsewhere = asked("namedmask", "paper", "retrieval_clip=a-folder", "experts.iterations=0")
     assert elsewhere == ["a-folder", "selfmask_nq20.pt", "Ramos-Ramos/dino-resnet-50"]
 
 

@@ -62,18 +62,18 @@ def test_modern__siglip_sam_2_and_dinov2_with_registers_work_together(tiny, tmp_
     clip = write_siglip(tmp_path / "siglip")
     config = {
         "regions.clip": clip,
-        "regions.masks": write_sam2(tmp_path / "sam2"),
-        "regions.side": 64,
-        "regions.more_than": 0,
-        "regions.automatic.predicted_iou": -1e9,
-        "regions.automatic.stability": 0,
+        "regions.mask_model": write_sam2(tmp_path / "sam2"),
+        "regions.image_size": 64,
+        "regions.min_votes": 1,
+        "regions.automatic.pred_iou_thresh": -1e9,
+        "regions.automatic.stability_score_thresh": 0,
         "regions.automatic.points_per_side": 2,
-        "alignment.encoder": write_dino(tmp_path / "dino", "dinov2_with_registers"),
+        "alignment.dense_encoder": write_dino(tmp_path / "dino", "dinov2_with_registers"),
         "alignment.clip": clip,
-        "alignment.side": 64,
+        "alignment.image_size": 64,
         "alignment.iterations": 3,
         "alignment.batch_size": 2,
-        "alignment.workers": 0,
+        "alignment.num_workers": 0,
     }
     pairs = [part for path, value in config.items() for part in ("--config", f"{path}={value}")]
     options = [
@@ -111,7 +111,7 @@ def test_laptop__a_saliency_network_is_not_asked_for_where_patches_vote() -> Non
     assert chosen.saliency.network in models_by_option(namedmask, chosen).values()
     voted = models_by_option(namedmask, configure("namedmask", preset="laptop"))
     assert chosen.saliency.network not in voted.values()
-    assert voted["training.features.encoder"] == "facebook/dinov2-small"
+    assert voted["training.features.dino"] == "facebook/dinov2-small"
 
 
 @pytest.mark.slow

@@ -15,11 +15,11 @@ NAMES = "car, tree, mug"
 
 def run(tiny, out: Path, *more: str) -> dict:
     config = {
-        "encoder": tiny.clip,
+        "retrieval_clip": tiny.clip,
         "archives.images_per_name": 6,
-        "references.encoder": tiny.dino,
+        "references.dino": tiny.dino,
         "references.clip": tiny.clip,
-        "references.side": 64,
+        "references.crop_size": 64,
         "references.contexts": "('tree', 'sky')",
     }
     pairs = [part for path, value in config.items() for part in ("--config", f"{path}={value}")]

@@ -41,17 +41,17 @@ def cli(*arguments: str | Path, killed_at: Path | None = None) -> subprocess.Com
 
 def options(tiny, out: Path) -> list[str]:
     config = {
-        "encoder": tiny.clip,
+        "retrieval_clip": tiny.clip,
         "archives.images_per_name": 6,
         "saliency.network": tiny.saliency,
         "training.clip": tiny.clip,
         "training.iterations": 12,
         "training.batch_size": 2,
-        "training.crop": 32,
-        "training.workers": 0,
+        "training.crop_size": 32,
+        "training.num_workers": 0,
         "training.checkpoint_every": 4,
-        "training.network.heads": 4,
-        "training.network.queries": 5,
+        "training.architecture.heads": 4,
+        "training.architecture.queries": 5,
     }
     pairs = [part for path, value in config.items() for part in ("--config", f"{path}={value}")]
     names = "car, tree, mug"

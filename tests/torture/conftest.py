@@ -90,37 +90,42 @@ def command(tiny) -> Callable[..., list[str]]:
 
 def _config(tiny, system: str) -> dict[str, object]:
     training = {"training.iterations": 9, "training.batch_size": 2, "training.checkpoint_every": 3}
-    archives = {"encoder": tiny.clip, "archives.images_per_name": 6, "saliency.network": tiny.saliency}
-    references = {"references.encoder": tiny.dino, "references.clip": tiny.clip, "references.side": 64}
+    archives = {"retrieval_clip": tiny.clip, "archives.images_per_name": 6, "saliency.network": tiny.saliency}
+    references = {"references.dino": tiny.dino, "references.clip": tiny.clip, "references.crop_size": 64}
     untrained = {
-        "reco": {"encoder": tiny.clip, "archives.images_per_name": 6} | references,
+        "reco": {"retrieval_clip": tiny.clip, "archives.images_per_name": 6} | references,
         "maskclip": {"clip": tiny.clip},
         "saliency+clip": {"clip": tiny.clip, "saliency": tiny.saliency},
     }
     if system in untrained:
         return untrained[system]
     if system == "namedmask":
-        experts = {"backbone": tiny.resnet, "clip": tiny.clip, "iterations": 3, "batch_size": 2, "crop": 32}
+        experts = {"backbone": tiny.resnet, "clip": tiny.clip, "iterations": 3, "batch_size": 2, "crop_size": 32}
         return (
             archives
             | training
             | {f"experts.{key}": value for key, value in experts.items()}
-            | {"training.backbone": tiny.resnet, "training.crop": 32, "experts.workers": 0}
+            | {"training.backbone": tiny.resnet, "training.crop_size": 32, "experts.num_workers": 0}
         )
     if system == "zutis":
-        network = {"training.network.heads": 4, "training.network.queries": 5}
-        return archives | training | network | {"training.clip": tiny.clip, "training.crop": 32, "training.workers": 0}
+        network = {"training.architecture.heads": 4, "training.architecture.queries": 5}
+        return (
+            archives
+            | training
+            | network
+            | {"training.clip": tiny.clip, "training.crop_size": 32, "training.num_workers": 0}
+        )
     if system == "fmbseg":
-        regions = {"clip": tiny.clip, "masks": tiny.saliency, "side": 64, "more_than": 0}
-        alignment = {"encoder": tiny.dino, "clip": tiny.clip, "side": 64, "iterations": 6, "batch_size": 2}
+        regions = {"clip": tiny.clip, "mask_model": tiny.saliency, "image_size": 64, "min_votes": 1}
+        alignment = {"dense_encoder": tiny.dino, "clip": tiny.clip, "image_size": 64, "iterations": 6, "batch_size": 2}
         return (
             {f"regions.{key}": value for key, value in regions.items()}
             | {f"alignment.{key}": value for key, value in alignment.items()}
-            | {"alignment.workers": 0, "alignment.checkpoint_every": 2}
+            | {"alignment.num_workers": 0, "alignment.checkpoint_every": 2}
         )
     voting = {"voting.encoders": f"('{tiny.dino}',)", "voting.block": -1}
-    saliency = {"training.encoder": tiny.dino, "training.queries": 3, "training.layers": 1, "training.size": 32}
-    return voting | training | saliency | {"training.workers": 0}
+    saliency = {"training.backbone": tiny.dino, "training.queries": 3, "training.layers": 1, "training.image_size": 32}
+    return voting | training | saliency | {"training.num_workers": 0}
 
 
 @pytest.fixture(scope="session")

@@ -211,7 +211,13 @@ def test_coco(examples: int, tmp_path: Path, claim):
 
 def test_options(examples: int, claim):
     config = configure("namedmask", preset="mini")
-    some = ["training.iterations", "archives.images_per_name", "encoder", "training.network.atrous_rates", "training"]
+    some = [
+        "training.iterations",
+        "archives.images_per_name",
+        "encoder",
+        "training.architecture.atrous_rates",
+        "training",
+    ]
     assignment = st.tuples(st.sampled_from(some) | st.text(max_size=12), st.text(max_size=12)).map("=".join)
     taken = [fuzz(assignment | st.text(max_size=20), examples, lambda value: override(config, [value]))]
     claim("fuzz, options", say(taken))

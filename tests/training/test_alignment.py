@@ -28,8 +28,8 @@ def encoders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def config(encoders: tuple[Path, Path]) -> AlignmentTrainingConfig:
     dino, clip = (str(folder) for folder in encoders)
     return AlignmentTrainingConfig(
-        encoder=dino, clip=clip, side=32, iterations=60, batch_size=4, optimiser="adamw", learning_rate=5e-3,
-        scale=5.0, share=1.0, workers=0, checkpoint_every=7,
+        dense_encoder=dino, clip=clip, image_size=32, iterations=60, batch_size=4, optimizer="adamw",
+        learning_rate=5e-3, logit_scale=5.0, automatic_fraction=1.0, num_workers=0, checkpoint_every=7,
     )  # fmt: skip
 
 
@@ -64,7 +64,7 @@ def test_train__learns_the_words_of_the_masks(squares, config: AlignmentTraining
 @pytest.mark.parametrize("loss", ["supcon", "prototype"])
 @pytest.mark.parametrize("module", ["linear", "mlp"])
 def test_train__ablations_run(squares, config, loss: str, module: str, tmp_path: Path) -> None:
-    chosen = replace(config, loss=loss, module=module, iterations=2, optimiser="sgd", use="apart")
+    chosen = replace(config, loss=loss, module=module, iterations=2, optimizer="sgd", label_sources="apart")
     made = train_alignment(tmp_path / "out", *squares, NAMES, config=chosen, device="cpu")
     assert made.kind == "aligned"
 
@@ -72,7 +72,7 @@ def test_train__ablations_run(squares, config, loss: str, module: str, tmp_path:
 def test_train__interrupted_training_ends_with_the_same_bytes(
     squares, config: AlignmentTrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    short = replace(config, iterations=12, flip=0.5)
+    short = replace(config, iterations=12, flip_prob=0.5)
     whole = train_alignment(tmp_path / "whole", *squares, NAMES, config=short, device="cpu")
     from namesake.training import alignment
 
@@ -107,7 +107,7 @@ def test_train__the_encoders_stay_frozen(squares, config: AlignmentTrainingConfi
 
 
 @pytest.mark.parametrize(
-    "change", [{"batch_size": 0}, {"side": 0}, {"optimiser": "lion"}, {"loss": "triplet"}, {"flip": 2.0}]
+    "change", [{"batch_size": 0}, {"image_size": 0}, {"optimizer": "lion"}, {"loss": "triplet"}, {"flip_prob": 2.0}]
 )
 def test_train__values_out_of_range(squares, config, change: dict, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=next(iter(change))):

@@ -7,14 +7,14 @@ from torch.nn import functional
 
 from namesake.records import Names
 from namesake.training import certainty
-from namesake.training.certainty import fit_temperature
+from namesake.training.certainty import fit_logit_scale
 
 
 def test_temperature__as_scipy_finds_it() -> None:
     generator = torch.Generator().manual_seed(0)
     cosines = torch.rand(500, 4, generator=generator) * 2 - 1
     labels = torch.distributions.Categorical(logits=12 * cosines).sample()
-    found = fit_temperature(cosines, labels, torch.arange(4))
+    found = fit_logit_scale(cosines, labels, torch.arange(4))
     exact = cosines.double()
     best = minimize_scalar(
         lambda scale: float(functional.cross_entropy(scale * exact, labels)), bounds=(1, 200), method="bounded"
@@ -27,7 +27,7 @@ def test_temperature__synonyms_share_a_label() -> None:
     cosines = torch.rand(500, 3, generator=generator) * 2 - 1
     words = torch.distributions.Categorical(logits=12 * cosines).sample()
     owners = torch.tensor([0, 1, 1])
-    found = fit_temperature(cosines, owners[words], owners)
+    found = fit_logit_scale(cosines, owners[words], owners)
 
     def loss(scale: float) -> float:
         probabilities = (scale * cosines.double()).softmax(1)
@@ -54,11 +54,11 @@ def test_thresholds__leave_out_the_share_of_agreeing_pixels(monkeypatch) -> None
     labels[labels == 3] = 0  # the last name was never seen
     monkeypatch.setattr(certainty, "_look", lambda *_, **__: (cosines, labels))
     predictor = Canned(Names(("dog", "cat", "bird")))
-    found = certainty.find_certainty(predictor, None, unsure=0.1)
-    sure, chosen = (found.temperature * cosines).softmax(1).max(1)
+    found = certainty.find_certainty(predictor, None, unsure_fraction=0.1)
+    sure, chosen = (found.logit_scale * cosines).softmax(1).max(1)
     for label, word in enumerate(("background", "dog", "cat")):
         agreeing = sure[(chosen == labels) & (labels == label)]
         assert abs(float((agreeing < found.least[word]).float().mean()) - 0.1) < 0.01
     assert "bird" not in found.least
     assert found.least_elsewhere == np.median([found.least["dog"], found.least["cat"]])
-    assert not certainty.find_certainty(predictor, None, unsure=0.0).least
+    assert not certainty.find_certainty(predictor, None, unsure_fraction=0.0).least

@@ -9,32 +9,32 @@ from namesake.errors import ConfigError
 from namesake.training.contrast import contrast, log_sum_of_others
 
 
-def others(z: Tensor, i: int, scale: float) -> Tensor:
-    return sum((scale * z[i] @ z[j]).exp() for j in range(len(z)) if j != i) + z.new_zeros(())
+def others(z: Tensor, i: int, logit_scale: float) -> Tensor:
+    return sum((logit_scale * z[i] @ z[j]).exp() for j in range(len(z)) if j != i) + z.new_zeros(())
 
 
-def text_loss(z: Tensor, y: list[int], t: Tensor, i: int, scale: float) -> Tensor:
+def text_loss(z: Tensor, y: list[int], t: Tensor, i: int, logit_scale: float) -> Tensor:
     """Eq. 3."""
-    all_texts = sum((scale * z[i] @ t[k]).exp() for k in range(len(t)))
-    return -scale * z[i] @ t[y[i]] + (all_texts + others(z, i, scale)).log()
+    all_texts = sum((logit_scale * z[i] @ t[k]).exp() for k in range(len(t)))
+    return -logit_scale * z[i] @ t[y[i]] + (all_texts + others(z, i, logit_scale)).log()
 
 
-def image_loss(z: Tensor, y: list[int], i: int, scale: float) -> Tensor:
+def image_loss(z: Tensor, y: list[int], i: int, logit_scale: float) -> Tensor:
     """Eq. 4."""
     same = [m for m in range(len(z)) if y[m] == y[i]]
-    return sum(-scale * z[i] @ z[m] + others(z, i, scale).log() for m in same) / len(same)
+    return sum(-logit_scale * z[i] @ z[m] + others(z, i, logit_scale).log() for m in same) / len(same)
 
 
-def naive(z: Tensor, y: list[int], t: Tensor, kind: str, scale: float) -> Tensor:
+def naive(z: Tensor, y: list[int], t: Tensor, kind: str, logit_scale: float) -> Tensor:
     """Eq. 1 and its ablations."""
-    of_text = [[text_loss(z, y, t, i, scale) for i in range(len(z)) if y[i] == k] for k in range(len(t))]
+    of_text = [[text_loss(z, y, t, i, logit_scale) for i in range(len(z)) if y[i] == k] for k in range(len(t))]
     means = [sum(some) / len(some) for some in of_text if some]  # Eq. 2
     if kind == "prototype":
         return sum(means) / len(means)
     if kind == "supcon":
         every, owner = torch.cat([z, t]), [*y, *range(len(t))]
-        return sum(image_loss(every, owner, i, scale) for i in range(len(every))) / len(every)
-    return (sum(means) + sum(image_loss(z, y, i, scale) for i in range(len(z)))) / (len(z) + len(t))
+        return sum(image_loss(every, owner, i, logit_scale) for i in range(len(every))) / len(every)
+    return (sum(means) + sum(image_loss(z, y, i, logit_scale) for i in range(len(z)))) / (len(z) + len(t))
 
 
 def draw(patches: int = 14, words: int = 4, dim: int = 5, *, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
@@ -45,15 +45,15 @@ def draw(patches: int = 14, words: int = 4, dim: int = 5, *, seed: int = 0) -> t
 
 
 @pytest.mark.parametrize("kind", ["tsupcon", "supcon", "prototype"])
-@pytest.mark.parametrize("scale", [1.0, 10.0])
+@pytest.mark.parametrize("logit_scale", [1.0, 10.0])
 @pytest.mark.parametrize("block", [3, 64])
-def test_contrast__value_and_gradient_of_the_equations(kind: str, scale: float, block: int) -> None:
+def test_contrast__value_and_gradient_of_the_equations(kind: str, logit_scale: float, block: int) -> None:
     z, y, t = draw()
     exact = z.clone().requires_grad_()
-    wanted = naive(exact, y.tolist(), t, kind, scale)
+    wanted = naive(exact, y.tolist(), t, kind, logit_scale)
     wanted.backward()
     found = z.float().requires_grad_()
-    loss = contrast(found, y, t.float(), kind=kind, scale=scale, block=block)["loss"]
+    loss = contrast(found, y, t.float(), kind=kind, logit_scale=logit_scale, block=block)["loss"]
     loss.backward()
     assert loss.item() == pytest.approx(wanted.item(), abs=1e-5)
     torch.testing.assert_close(found.grad.double(), exact.grad, atol=1e-5, rtol=0)

@@ -31,12 +31,12 @@ def tiny(backbone: str, **changes) -> TrainingConfig:
         backbone=backbone,
         iterations=6,
         batch_size=4,
-        crop=24,
-        scale=(0.6, 1.0),
+        crop_size=24,
+        resize_range=(0.6, 1.0),
         learning_rate=3e-2,
-        backbone_factor=0.01,
-        network=DeepLabConfig(low_level=8, aspp=16, atrous_rates=(1, 2), output_stride=4),
-        workers=0,
+        backbone_lr_factor=0.01,
+        architecture=DeepLabConfig(low_level_channels=8, aspp_channels=16, atrous_rates=(1, 2), output_stride=4),
+        num_workers=0,
         checkpoint_every=2,
     )
     return replace(config, **changes)
@@ -44,9 +44,9 @@ def tiny(backbone: str, **changes) -> TrainingConfig:
 
 def test_defaults_are_the_papers() -> None:
     config = TrainingConfig()
-    assert (config.iterations, config.batch_size, config.crop, config.copy_paste_max) == (20_000, 16, 384, 2)
-    assert (config.learning_rate, config.weight_decay, config.power) == (5e-4, 2e-4, 0.9)
-    assert override(config, ["network.aspp=128"]).network.aspp == 128
+    assert (config.iterations, config.batch_size, config.crop_size, config.copy_paste_max) == (20_000, 16, 384, 2)
+    assert (config.learning_rate, config.weight_decay, config.poly_power) == (5e-4, 2e-4, 0.9)
+    assert override(config, ["architecture.aspp_channels=128"]).architecture.aspp_channels == 128
 
 
 def test_train__learns_squares(collection: Collection, backbone: str, tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_start_network__fills_the_backbone_and_draws_the_head_from_the_seed(back
 
 def test_adam__two_rates_and_a_floor(backbone: str) -> None:
     network, _ = start_network(3, tiny(backbone))
-    adam = module._adam(network, replace(tiny(backbone), learning_rate=5e-4, backbone_factor=0.1))
+    adam = module._adam(network, replace(tiny(backbone), learning_rate=5e-4, backbone_lr_factor=0.1))
     assert [group["lr"] for group in adam.param_groups] == [pytest.approx(5e-5), pytest.approx(5e-4)]
     assert sum(len(group["params"]) for group in adam.param_groups) == len(list(network.parameters()))
     assert all(group["weight_decay"] == 2e-4 for group in adam.param_groups)
@@ -163,9 +163,9 @@ def test_normalise_equals_the_segmenters_own() -> None:
         ({"batch_size": 1}, "batch_size"),
         ({"iterations": 0}, "iterations"),
         ({"copy_paste_max": 0}, "copy_paste_max"),
-        ({"scale": (0.0, 1.0)}, "scale"),
-        ({"scale": (1.0, 0.5)}, "scale"),
-        ({"crop": 3}, "crop"),
+        ({"resize_range": (0.0, 1.0)}, "resize_range"),
+        ({"resize_range": (1.0, 0.5)}, "resize_range"),
+        ({"crop_size": 3}, "crop_size"),
     ],
 )
 def test_config__out_of_range(collection: Collection, backbone: str, tmp_path: Path, changes, message) -> None:

@@ -23,12 +23,12 @@ def tiny(backbone: str, **changes) -> ExpertsConfig:
         backbone=backbone,
         iterations=3,
         batch_size=4,
-        crop=24,
-        scale=(0.6, 1.0),
+        crop_size=24,
+        resize_range=(0.6, 1.0),
         learning_rate=3e-2,
-        backbone_factor=0.01,
-        network=DeepLabConfig(low_level=8, aspp=16, atrous_rates=(1, 2), output_stride=4),
-        workers=0,
+        backbone_lr_factor=0.01,
+        architecture=DeepLabConfig(low_level_channels=8, aspp_channels=16, atrous_rates=(1, 2), output_stride=4),
+        num_workers=0,
     )
     return replace(config, **changes)
 

@@ -39,7 +39,7 @@ def train(
     killed_at: int | None = None,
     iterations: int = ITERATIONS,
     width: int = 8,
-    workers: int = 0,
+    num_workers: int = 0,
     dropout: float = 0.1,
 ):
     torch.manual_seed(0)
@@ -53,13 +53,13 @@ def train(
         module,
         Sums(),
         loss=error_of_sum,
-        optimisers=[torch.optim.Adam(module.parameters(), 1e-2)],
+        optimizers=[torch.optim.Adam(module.parameters(), 1e-2)],
         iterations=iterations,
         batch_size=8,
         out=out,
         rate=lambda iteration: 1 - iteration / iterations,
         checkpoint_every=20,
-        workers=workers,
+        num_workers=num_workers,
         after_step=after,
     )
 
@@ -75,7 +75,7 @@ def test_fit__killed_and_resumed_gives_the_same_bytes(tmp_path: Path):
 
 
 def test_fit__worker_processes_change_nothing(tmp_path: Path):
-    here, elsewhere = train(tmp_path / "0", workers=0), train(tmp_path / "2", workers=2)
+    here, elsewhere = train(tmp_path / "0", num_workers=0), train(tmp_path / "2", num_workers=2)
     assert all(torch.equal(a, b) for a, b in zip(here.parameters(), elsewhere.parameters(), strict=True))
 
 
@@ -86,12 +86,12 @@ def test_fit__learns(tmp_path: Path):
         module,
         Sums(),
         loss=error_of_sum,
-        optimisers=[torch.optim.Adam(module.parameters(), 0.05)],
+        optimizers=[torch.optim.Adam(module.parameters(), 0.05)],
         iterations=300,
         batch_size=8,
         out=tmp_path,
         rate=lambda _: 1.0,
-        workers=0,
+        num_workers=0,
     )
     assert torch.allclose(module.weight, torch.ones(1, 4), atol=0.02)
 
@@ -126,12 +126,12 @@ def test_fit__loss_not_finite(tmp_path: Path):
             module,
             Sums(),
             loss=lambda module, batch: {"loss": module(batch["numbers"]).mean() * float("nan")},
-            optimisers=[torch.optim.SGD(module.parameters(), 0.1)],
+            optimizers=[torch.optim.SGD(module.parameters(), 0.1)],
             iterations=40,
             batch_size=2,
             out=tmp_path,
             rate=lambda _: 1.0,
-            workers=0,
+            num_workers=0,
         )
 
 

@@ -36,13 +36,13 @@ def dino(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def tiny(dino: str, **changes) -> FrozenTrainingConfig:
     config = FrozenTrainingConfig(
-        features=FeaturesConfig(encoder=dino, longer_side=64, batch_size=2),
+        features=FeaturesConfig(dino=dino, resize_longer=64, batch_size=2),
         iterations=6,
         batch_size=4,
         window=3,
         learning_rate=1e-2,
-        network=FrozenDecoderConfig(hidden=32, layers=1, dropout=0.0),
-        workers=0,
+        architecture=FrozenDecoderConfig(hidden_dim=32, layers=1, dropout=0.0),
+        num_workers=0,
         checkpoint_every=2,
     )
     return replace(config, **changes)
@@ -123,7 +123,7 @@ def test_samples__patches_take_their_labels_along(collection: Collection, dino: 
     archives, masks = collection
     kept = keep_features(tmp_path / "features", archives, config=tiny(dino).features, device="cpu")
     examples, read = read_examples(archives, masks), feature_reader(kept)
-    samples = FeatureSamples(examples, kept, window=5, copy_paste_max=3, flip=0.5, ignore=255, seed=0)
+    samples = FeatureSamples(examples, kept, window=5, copy_paste_max=3, flip_prob=0.5, ignore=255, seed=0)
     known: dict[bytes, set[bytes]] = {}
     for line in range(len(examples)):
         found = read(examples.images.ids[examples.image[line]])
@@ -149,7 +149,7 @@ def test_samples__patches_take_their_labels_along(collection: Collection, dino: 
                 else:
                     assert np.ascontiguousarray(cells).tobytes() in known[features[row, column].tobytes()]
     assert mixed > 5
-    again = FeatureSamples(examples, kept, window=5, copy_paste_max=3, flip=0.5, ignore=255, seed=0)[7]
+    again = FeatureSamples(examples, kept, window=5, copy_paste_max=3, flip_prob=0.5, ignore=255, seed=0)[7]
     assert torch.equal(samples[7].features, again.features)
 
 
@@ -255,9 +255,9 @@ def test_train__fewer_names_than_labels(collection: Collection, dino: str, tmp_p
 def test_features__missing_encoder_or_images(collection: Collection, dino: str, tmp_path: Path) -> None:
     archives, _ = collection
     with pytest.raises(WeightsError):
-        keep_features(tmp_path / "none", archives, config=FeaturesConfig(encoder=str(tmp_path / "nowhere")))
+        keep_features(tmp_path / "none", archives, config=FeaturesConfig(dino=str(tmp_path / "nowhere")))
     with pytest.raises(ConfigError, match="longer_side"):
-        keep_features(tmp_path / "none", archives, config=FeaturesConfig(encoder=dino, longer_side=3))
+        keep_features(tmp_path / "none", archives, config=FeaturesConfig(dino=dino, resize_longer=3))
     from namesake.errors import ImagesError
 
     gone = replace(archives, images=Images(tmp_path / "gone", archives.images.ids))

@@ -47,8 +47,8 @@ def test_ranking_prefers_the_better_query() -> None:
 
 def test_ranking__published_prefers_the_worse_query() -> None:
     quality, good, bad = torch.tensor([0.1, 0.9]), torch.tensor([0.9, 0.1]), torch.tensor([0.1, 0.9])
-    assert float(losses.ranking(quality, good, published=True)) == pytest.approx(0.8)
-    assert float(losses.ranking(quality, bad, published=True)) == 0
+    assert float(losses.ranking(quality, good, inverted_ranking=True)) == pytest.approx(0.8)
+    assert float(losses.ranking(quality, bad, inverted_ranking=True)) == 0
 
 
 @pytest.mark.parametrize("published", [False, True])
@@ -57,7 +57,7 @@ def test_ranking_is_the_naive_double_sum(published: bool) -> None:
     for row in range(3):
         s = [float(scores[row, q]) for q in np.argsort(quality[row].numpy() * (-1 if published else 1))]
         naive = sum(max(0.0, s[j] - s[i]) for i in range(5) for j in range(i + 1, 5))
-        assert float(losses.ranking(quality, scores, published=published)[row]) == pytest.approx(naive, abs=1e-5)
+        assert float(losses.ranking(quality, scores, inverted_ranking=published)[row]) == pytest.approx(naive, abs=1e-5)
 
 
 def naive_mask_queries(mask_probs: Tensor, objectness: Tensor, targets: Tensor) -> float:

@@ -231,7 +231,7 @@ def test_semantic__labels_with_several_words_have_the_sum_of_their_probabilities
     texts = functional.normalize(torch.randn(4, 6, generator=generator), dim=-1)
     labels = torch.randint(0, 3, (2, 12, 16), generator=generator)
     labels[0, :2] = 255
-    found = semantic_cross_entropy(tokens, texts, labels, owners=(0, 1, 1, 2), temperature=7.0)
+    found = semantic_cross_entropy(tokens, texts, labels, owners=(0, 1, 1, 2), logit_scale=7.0)
     cosines = torch.einsum("brcd,wd->bwrc", tokens, texts)
     words = (7 * functional.interpolate(cosines, size=(12, 16), mode="bilinear", align_corners=False)).softmax(dim=1)
     sums = torch.stack([words[:, 0], words[:, 1] + words[:, 2], words[:, 3]], dim=1)

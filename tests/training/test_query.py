@@ -36,15 +36,17 @@ def tiny(clip: str, **changes) -> QueryTrainingConfig:
         clip=clip,
         iterations=6,
         batch_size=4,
-        crop=24,
-        scale=(0.6, 1.0),
-        colour=0.2,
+        crop_size=24,
+        resize_range=(0.6, 1.0),
+        color_jitter=0.2,
         copy_paste_max=2,
         learning_rate=5e-3,
-        encoder_factor=1.0,
-        temperature=10.0,
-        network=QuerySegmenterConfig(queries=5, layers=2, heads=4, mlp=16, hidden=16, resize_positions="size"),
-        workers=0,
+        backbone_lr_factor=1.0,
+        logit_scale=10.0,
+        architecture=QuerySegmenterConfig(
+            queries=5, layers=2, heads=4, mlp_dim=16, hidden_dim=16, interpolate_offset=0.0
+        ),
+        num_workers=0,
         checkpoint_every=2,
     )
     return replace(config, **changes)
@@ -52,23 +54,29 @@ def tiny(clip: str, **changes) -> QueryTrainingConfig:
 
 def test_defaults_are_the_papers() -> None:
     config = QueryTrainingConfig()
-    assert (config.iterations, config.batch_size, config.crop, config.copy_paste_max) == (20_000, 8, 384, 10)
-    assert (config.learning_rate, config.encoder_factor, config.weight_decay) == (5e-5, 0.1, 0.05)
-    assert (config.same_archive, config.mask_weight, config.temperature, config.prompts) == (0.5, 1.0, 1.0, "bare")
-    assert (config.network.queries, config.network.layers, config.network.stop_gradient) == (100, 6, True)
-    assert (config.inference.nms, config.inference.likeness, config.inference.likeness_temperature) == (
+    assert (config.iterations, config.batch_size, config.crop_size, config.copy_paste_max) == (20_000, 8, 384, 10)
+    assert (config.learning_rate, config.backbone_lr_factor, config.weight_decay) == (5e-5, 0.1, 0.05)
+    assert (config.same_archive, config.mask_weight, config.logit_scale, config.prompts) == (0.5, 1.0, 1.0, "bare")
+    assert (config.architecture.queries, config.architecture.layers, config.architecture.stop_gradient) == (
+        100,
+        6,
+        True,
+    )
+    assert (config.inference.nms, config.inference.score_function, config.inference.likeness_temperature) == (
         0.3,
         "sigmoid",
         5,
     )
-    changed = override(config, ["network.stop_gradient=false", "inference.nms=1", "inference.likeness=softmax"])
-    assert (changed.network.stop_gradient, changed.inference.nms) == (False, 1.0)
+    changed = override(
+        config, ["architecture.stop_gradient=false", "inference.nms=1", "inference.score_function=softmax"]
+    )
+    assert (changed.architecture.stop_gradient, changed.inference.nms) == (False, 1.0)
 
 
 def test_train__learns_squares(collection: Collection, tmp_path: Path) -> None:
     archives, masks = collection
-    config = tiny("embedded:clip", iterations=60, learning_rate=2e-3, first_weights="he")
-    config = replace(config, batch_size=8, encoder_factor=0.3, checkpoint_every=1000)
+    config = tiny("embedded:clip", iterations=60, learning_rate=2e-3, init="he")
+    config = replace(config, batch_size=8, backbone_lr_factor=0.3, checkpoint_every=1000)
     folder = train_query_segmenter(tmp_path / "run", archives, masks, NAMES, config=config, device="cpu")
     segmenter = load_segmenter(tmp_path / "run", device="cpu")
     images, truth = draw(tmp_path, 8)
@@ -93,7 +101,7 @@ def test_train__killed_and_resumed_gives_the_same_bytes(
     collection: Collection, clip: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rounds: int
 ) -> None:
     archives, masks = collection
-    config = tiny(clip, rounds=rounds, unsure=0.1)
+    config = tiny(clip, rounds=rounds, unsure_fraction=0.1)
     train_query_segmenter(tmp_path / "whole", archives, masks, NAMES, config=config, device="cpu")
     calls = 0
     original = module.query_loss
@@ -134,7 +142,7 @@ def test_stop_gradient__the_encoder_learns_from_names_alone(collection: Collecti
     loaded = load_clip(clip, device="cpu")
     for stops in (True, False):
         config = tiny(clip)
-        config = replace(config, network=replace(config.network, stop_gradient=stops))
+        config = replace(config, architecture=replace(config.architecture, stop_gradient=stops))
         network = module.start_network(loaded, config).train()
         batch = module.InstanceBatch(
             torch.randint(0, 255, (2, 3, 24, 24), dtype=torch.uint8),
@@ -153,7 +161,7 @@ def test_stop_gradient__the_encoder_learns_from_names_alone(collection: Collecti
 
 
 def test_adamw__two_rates_and_a_floor(clip: str) -> None:
-    config = tiny(clip, learning_rate=5e-5, encoder_factor=0.1, floor=1e-6)
+    config = tiny(clip, learning_rate=5e-5, backbone_lr_factor=0.1, min_lr=1e-6)
     network = module.start_network(load_clip(clip, device="cpu"), config)
     adam = module._adamw(network, config)
     encoder, others = adam.param_groups
@@ -172,7 +180,7 @@ def test_config_json_says_how_it_names(collection: Collection, clip: str, tmp_pa
     content = json.loads((tmp_path / "run" / "config.json").read_text())
     assert content["kind"] == "query"
     assert content["architecture"]["clip"] == clip
-    assert content["architecture"]["certainty"]["temperature"] >= 1
+    assert content["architecture"]["certainty"]["logit_scale"] >= 1
     assert content["id2label"] == {"0": "background", "1": "red", "2": "blue"}
 
 
@@ -182,7 +190,7 @@ def test_config_json_says_how_it_names(collection: Collection, clip: str, tmp_pa
         "iterations=0",
         "copy_paste_max=13",
         "same_archive=1.5",
-        "unsure=1.0",
+        "unsure_fraction=1.0",
         "targets=boxes",
         "prompts=some",
         "rounds=-1",
@@ -201,4 +209,4 @@ def test_archives__more_labels_than_names(collection: Collection, clip: str, tmp
 
 def test_mini__embedded_and_small() -> None:
     assert MINI_QUERY_TRAINING.clip == "embedded:clip"
-    assert MINI_QUERY_TRAINING.crop == 96
+    assert MINI_QUERY_TRAINING.crop_size == 96

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from namesake.training.schedules import cosine, hold_floor, poly, sawtooth
+from namesake.training.schedules import cosine, hold_min_lr, poly, sawtooth
 
 
 def test_poly_is_the_published_schedule(shared: Path) -> None:
     golden = np.load(shared / "reference/golden/misc.npz")["poly_lr_5e-5_20000_at_0_1_1000_10000_19000_19900_20000"]
     rate = poly(20_000)
     optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=5e-5)
-    hold_floor(optimiser, 1e-6)
+    hold_min_lr(optimiser, 1e-6)
     ours = []
     for iteration in (0, 1, 1000, 10_000, 19_000, 19_900, 20_000):
         optimiser.param_groups[0]["lr"] = 5e-5 * rate(iteration)

@@ -27,7 +27,7 @@ def predictor(tmp_path_factory: pytest.TempPathFactory) -> OpenVocabulary:
     folder = str(write_clip(tmp_path_factory.mktemp("models") / "clip"))
     clip = load_clip(folder, device="cpu")
     torch.manual_seed(9)
-    sizes = QuerySegmenterConfig(queries=40, layers=1, heads=2, mlp=16, hidden=8)
+    sizes = QuerySegmenterConfig(queries=40, layers=1, heads=2, mlp_dim=16, hidden_dim=8)
     texts = TextSide(folder, prompts="bare", joint=10, device="cpu")
     return OpenVocabulary(
         query_segmenter_from(clip.model, config=sizes),
@@ -68,12 +68,12 @@ def test_own_objects__those_nearly_as_sure_as_the_surest(predictor: OpenVocabula
 
 def test_own_objects__large_images_are_shrunk_for_the_network(predictor: OpenVocabulary, tmp_path: Path) -> None:
     """As when the segmenter is used; a picture of 100 megapixels would not fit into memory."""
-    write(tmp_path / "images", "long.png", 20, Settings.longer_side + 700)
+    write(tmp_path / "images", "long.png", 20, Settings.resize_longer + 700)
     seen: list[int] = []
     watched = predictor.network.encoder.conv1.register_forward_hook(
         lambda _, inputs, __: seen.append(inputs[0].shape[3])
     )
     made = find_own_objects(predictor, open_images(tmp_path / "images"), out=tmp_path / "out")
     watched.remove()
-    assert seen == [Settings.longer_side]
-    assert all((row.height, row.width) == (20, Settings.longer_side + 700) for row in read_masks(made))
+    assert seen == [Settings.resize_longer]
+    assert all((row.height, row.width) == (20, Settings.resize_longer + 700) for row in read_masks(made))

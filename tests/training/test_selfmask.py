@@ -45,16 +45,16 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def tiny(encoder: str, **changes) -> SaliencyTrainingConfig:
     config = SaliencyTrainingConfig(
-        encoder=encoder,
+        backbone=encoder,
         queries=3,
         layers=2,
         iterations=6,
         batch_size=4,
-        size=16,
-        shorter_side=16,
-        scale=(0.7, 1.0),
+        image_size=16,
+        resize_shorter=16,
+        resize_range=(0.7, 1.0),
         learning_rate=3e-3,
-        workers=0,
+        num_workers=0,
         checkpoint_every=2,
     )
     return replace(config, **changes)
@@ -62,7 +62,7 @@ def tiny(encoder: str, **changes) -> SaliencyTrainingConfig:
 
 def test_defaults_are_the_papers() -> None:
     config = SaliencyTrainingConfig()
-    assert (config.batch_size, config.size, config.learning_rate, config.weight_decay) == (8, 224, 6e-6, 0.01)
+    assert (config.batch_size, config.image_size, config.learning_rate, config.weight_decay) == (8, 224, 6e-6, 0.01)
     assert config.iterations == 12 * 1320
 
 
@@ -81,7 +81,7 @@ def test_samples__every_image_once_a_pass(
 
 def test_sample__content_in_the_upper_left_corner_and_no_label_outside(collection: Collection, encoder: str) -> None:
     archives, masks = collection
-    samples = SaliencySamples(archives.images, masks, tiny(encoder, scale=(0.5, 0.5)))
+    samples = SaliencySamples(archives.images, masks, tiny(encoder, resize_range=(0.5, 0.5)))
     for index in range(8):
         sample = samples[index]
         assert sample.image.shape == (3, 16, 16)
@@ -110,7 +110,7 @@ def test_samples__no_masks(collection: Collection, encoder: str, tmp_path: Path)
 def test_start__encoder_and_its_preprocessing(encoder: str) -> None:
     network, card = start_saliency(tiny(encoder))
     assert network.config.preprocessing.mean == (0.5, 0.4, 0.3)
-    assert network.config.preprocessing.shorter_side == 16
+    assert network.config.preprocessing.resize_shorter == 16
     assert all(parameter.requires_grad for parameter in network.parameters())
     assert card.source == encoder
     again, _ = start_saliency(tiny(encoder))
@@ -121,7 +121,7 @@ def test_loss__batch_with_and_without_objects(encoder: str) -> None:
     """Samples whose object was cut away do not count; a batch of only such is still a finite loss."""
     network, _ = start_saliency(tiny(encoder))
     network.train()
-    loss = module.query_loss(network.config.preprocessing, published=False)
+    loss = module.query_loss(network.config.preprocessing, inverted_ranking=False)
     images = torch.randint(0, 256, (3, 3, 16, 16), dtype=torch.uint8)
     labels = torch.zeros(3, 16, 16, dtype=torch.uint8)
     labels[:2, 4:9, 4:9] = 1
@@ -152,12 +152,12 @@ class KilledError(Exception):
     pass
 
 
-@pytest.mark.parametrize("published", [False, True])
+@pytest.mark.parametrize("sawtooth_lr", [False, True])
 def test_train__killed_and_resumed_gives_the_same_bytes(
-    collection: Collection, encoder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, published: bool
+    collection: Collection, encoder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sawtooth_lr: bool
 ) -> None:
     archives, masks = collection
-    config = tiny(encoder, published=published)
+    config = tiny(encoder, sawtooth_lr=sawtooth_lr)
     train_saliency(tmp_path / "whole", archives.images, masks, config=config)
     original, calls = module.query_loss, []
 
@@ -191,7 +191,9 @@ def test_train__as_a_stage_is_reused(collection: Collection, encoder: str, tmp_p
     assert again.models[-1].source == encoder
 
 
-@pytest.mark.parametrize("changes", [{"scale": (0.5, 1.5)}, {"queries": 0}, {"iterations": 0}, {"size": 8}])
+@pytest.mark.parametrize(
+    "changes", [{"resize_range": (0.5, 1.5)}, {"queries": 0}, {"iterations": 0}, {"image_size": 8}]
+)
 def test_config__out_of_range(collection: Collection, encoder: str, tmp_path: Path, changes) -> None:
     archives, masks = collection
     with pytest.raises(ConfigError, match=next(iter(changes))):

@@ -32,6 +32,6 @@ def first_of_near_duplicates(embeddings: Float[ndarray, "images dim"], *, thresh
     return kept
 
 
-def large_enough(sizes: Int[ndarray, "images 2"], *, min_side: int) -> Bool[ndarray, " images"]:
-    """True where both height and width are at least `min_side` original pixels."""
-    return np.asarray(sizes.min(axis=1, initial=np.iinfo(np.int64).max) >= min_side)
+def large_enough(sizes: Int[ndarray, "images 2"], *, min_image_size: int) -> Bool[ndarray, " images"]:
+    """True where both height and width are at least `min_image_size` original pixels."""
+    return np.asarray(sizes.min(axis=1, initial=np.iinfo(np.int64).max) >= min_image_size)

@@ -49,10 +49,13 @@ def load_detector(entry: str) -> FaceDetector:
         found = getattr(import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(
-            f"archives.faces: expected package.module:function, found {entry!r} ({error}). For example {CASCADE}."
+            f"archives.face_detector: expected package.module:function, found {entry!r} ({error}). "
+            f"For example {CASCADE}."
         ) from error
     if not callable(found):
-        raise ConfigError(f"archives.faces: {entry} is {type(found).__name__}, expected a function of an image.")
+        raise ConfigError(
+            f"archives.face_detector: {entry} is {type(found).__name__}, expected a function of an image."
+        )
     return found  # type: ignore[no-any-return]
 
 

@@ -31,13 +31,13 @@ class ArchivesConfig:
     """Size of an archive; paper: 500."""
     contested: Contested = "last"
     """Whose label an image in several archives gets: "last" (code), "best" or "drop"; see `contest.settle`."""
-    min_side: int = 0
+    min_image_size: int = 0
     """Leave out images with a side of fewer original pixels; 0 keeps all (paper)."""
     near_duplicates: float = 1.0
     """Leave out images whose cosine with a better one of the same archive is above this; 1 keeps all (paper)."""
-    like_hashes: int = -1
+    max_hash_distance: int = -1
     """Leave out images whose perceptual hash differs from a better one's in so many of 64 bits or fewer; -1: none."""
-    faces: str = ""
+    face_detector: str = ""
     """Leave out images with a face; a detector as `module:function`, such as namesake.archives.looks:cascade_faces.
     NamedMask's archives for ImageNet-S: RetinaFace. "" keeps all."""
     weak_margin: float = 0.05
@@ -137,17 +137,17 @@ def _find(
     taken: Sequence[Archives],
 ) -> Entries:
     """The best images of each name, cleaned, in label order."""
-    looks = config.faces != "" or config.like_hashes >= 0
-    cleaning = looks or config.min_side > 0 or config.near_duplicates < 1 or any(map(len, against))
+    looks = config.face_detector != "" or config.max_hash_distance >= 0
+    cleaning = looks or config.min_image_size > 0 or config.near_duplicates < 1 or any(map(len, against))
     scores, rows = top_k(index, text, config.images_per_name * (4 if taken else 2 if cleaning else 1))
     before = {image_id for archives in taken for image_id in archives.images.ids}
     keep = np.array([image_id not in before for image_id in index.images.ids])[rows]
-    if config.min_side > 0:
-        keep &= large_enough(image_sizes(index)[rows.ravel()], min_side=config.min_side).reshape(rows.shape)
+    if config.min_image_size > 0:
+        keep &= large_enough(image_sizes(index)[rows.ravel()], min_image_size=config.min_image_size).reshape(rows.shape)
     for name, others in enumerate(against):
         if len(others):
             keep[name] &= (read_embeddings(index, rows[name]) @ others.T).max(axis=1) <= scores[name]
-    seen = look_at(index.images, _ids(index, rows[keep]), faces=config.faces) if looks else {}
+    seen = look_at(index.images, _ids(index, rows[keep]), faces=config.face_detector) if looks else {}
     for kept, own in zip(keep, rows, strict=True):
         _clean(kept, own, index, seen, config)
     keep &= np.cumsum(keep, axis=1) <= config.images_per_name
@@ -168,9 +168,9 @@ def _clean(
     if config.near_duplicates < 1:
         embeddings = read_embeddings(index, rows[kept])
         kept[kept] = first_of_near_duplicates(embeddings, threshold=config.near_duplicates)
-    if config.like_hashes >= 0:
+    if config.max_hash_distance >= 0:
         hashes = np.array([seen[image_id].hash for image_id in _ids(index, rows[kept])], dtype=np.uint64)
-        kept[kept] = first_of_like_hashes(hashes, distance=config.like_hashes)
+        kept[kept] = first_of_like_hashes(hashes, distance=config.max_hash_distance)
 
 
 def _ids(index: Index, rows: Int64[ndarray, " images"]) -> list[str]:

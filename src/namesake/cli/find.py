@@ -43,7 +43,7 @@ def find(
     config = find_config(preset)
     shows = open_images([*pictures, *more])
     with collecting() as notices:
-        caution(embedded_notice((config.regions.clip, config.regions.masks, config.encoder)), once=True)
+        caution(embedded_notice((config.regions.clip, config.regions.mask_model, config.dense_encoder)), once=True)
         finder = load_finder(name, [shows.path(each) for each in shows.ids], config=config, device=device)
     least = finder.threshold() if threshold is None else threshold
     matches = list(find_object(finder, folder))

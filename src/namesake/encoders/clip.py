@@ -123,7 +123,7 @@ class Clip:
         return self.patch_features(self.preprocessing.fit_patches(images, patch=self.patch_size, size=size))
 
     @torch.no_grad()
-    def wholes_and_patches(self, x: ImageBatch, *, mlp: bool = False) -> tuple[Embeddings, PatchFeatures]:
+    def wholes_and_patches(self, x: ImageBatch, *, keep_last_mlp: bool = False) -> tuple[Embeddings, PatchFeatures]:
         """Embeddings of whole images and of their patches from one pass through the shared blocks.
 
         The patches keep their own values in the last attention, as in `patch_features`, and by default skip the
@@ -132,7 +132,7 @@ class Clip:
 
         Args:
             x: Normalised images, both sides divisible by the patch.
-            mlp: Keep the last perceptron (MaskCLIP).
+            keep_last_mlp: Keep the last perceptron (MaskCLIP).
 
         Returns:
             [batch, dim] as `embed_images` and [batch, rows, columns, dim], both of length 1, on the device.
@@ -142,7 +142,7 @@ class Clip:
         """
         rows, columns = self._grid(x)
         with arithmetic(self.device, precision=self.precision):
-            whole, patches = self._paths.both(self.model, x.to(self.device), mlp=mlp)
+            whole, patches = self._paths.both(self.model, x.to(self.device), keep_last_mlp=keep_last_mlp)
         patches = normalize(patches.float(), dim=-1).reshape(len(x), rows, columns, self.dim)
         return normalize(whole.float(), dim=-1), patches
 

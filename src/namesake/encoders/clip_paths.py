@@ -21,14 +21,14 @@ Whole = Float[Tensor, "batch dim"]
 def clip_value_path(model: Any, x: ImageBatch) -> Joint:  # noqa: ANN401
     """Patch tokens of CLIP in the joint space, through the values of the last block's attention; not normalised."""
     tokens, last = _before_last_block(model, x)
-    return _clip_values(model, last, tokens, mlp=True)
+    return _clip_values(model, last, tokens, keep_last_mlp=True)
 
 
-def clip_both_paths(model: Any, x: ImageBatch, *, mlp: bool) -> tuple[Whole, Joint]:  # noqa: ANN401
+def clip_both_paths(model: Any, x: ImageBatch, *, keep_last_mlp: bool) -> tuple[Whole, Joint]:  # noqa: ANN401
     """Whole images as CLIP embeds them, and patch tokens as `clip_value_path` has them; not normalised."""
     tokens, last = _before_last_block(model, x)
     whole: Tensor = model.visual_projection(model.vision_model.post_layernorm(last(tokens, attention_mask=None)[:, 0]))
-    return whole, _clip_values(model, last, tokens, mlp=mlp)
+    return whole, _clip_values(model, last, tokens, keep_last_mlp=keep_last_mlp)
 
 
 def _before_last_block(model: Any, x: ImageBatch) -> tuple[Joint, Any]:  # noqa: ANN401
@@ -41,10 +41,10 @@ def _before_last_block(model: Any, x: ImageBatch) -> tuple[Joint, Any]:  # noqa:
     return tokens, last
 
 
-def _clip_values(model: Any, last: Any, tokens: Joint, *, mlp: bool) -> Joint:  # noqa: ANN401
+def _clip_values(model: Any, last: Any, tokens: Joint, *, keep_last_mlp: bool) -> Joint:  # noqa: ANN401
     tokens = tokens[:, 1:]
     tokens = last.self_attn.out_proj(last.self_attn.v_proj(last.layer_norm1(tokens))) + tokens
-    if mlp:
+    if keep_last_mlp:
         tokens = tokens + last.mlp(last.layer_norm2(tokens))
     projected: Tensor = model.visual_projection(model.vision_model.post_layernorm(tokens))
     return projected
@@ -53,20 +53,22 @@ def _clip_values(model: Any, last: Any, tokens: Joint, *, mlp: bool) -> Joint:  
 def siglip_value_path(model: Any, x: ImageBatch) -> Joint:  # noqa: ANN401
     """Patch tokens of SigLIP in the joint space, through the values of the pooling head; not normalised."""
     tokens = model.vision_model(pixel_values=x, interpolate_pos_encoding=True).last_hidden_state
-    return _siglip_values(model.vision_model.head, tokens, mlp=True)
+    return _siglip_values(model.vision_model.head, tokens, keep_last_mlp=True)
 
 
-def siglip_both_paths(model: Any, x: ImageBatch, *, mlp: bool) -> tuple[Whole, Joint]:  # noqa: ANN401
+def siglip_both_paths(model: Any, x: ImageBatch, *, keep_last_mlp: bool) -> tuple[Whole, Joint]:  # noqa: ANN401
     """Whole images as SigLIP embeds them, and patch tokens as `siglip_value_path` has them; not normalised."""
     output = model.vision_model(pixel_values=x, interpolate_pos_encoding=True)
-    return output.pooler_output, _siglip_values(model.vision_model.head, output.last_hidden_state, mlp=mlp)
+    return output.pooler_output, _siglip_values(
+        model.vision_model.head, output.last_hidden_state, keep_last_mlp=keep_last_mlp
+    )
 
 
-def _siglip_values(head: Any, tokens: Joint, *, mlp: bool) -> Joint:  # noqa: ANN401
+def _siglip_values(head: Any, tokens: Joint, *, keep_last_mlp: bool) -> Joint:  # noqa: ANN401
     attention, width = head.attention, head.attention.embed_dim
     values: Tensor = linear(tokens, attention.in_proj_weight[2 * width :], attention.in_proj_bias[2 * width :])
     values = attention.out_proj(values)
-    return values + head.mlp(head.layernorm(values)) if mlp else values
+    return values + head.mlp(head.layernorm(values)) if keep_last_mlp else values
 
 
 def clip_keys(model: Any, x: ImageBatch) -> Float[Tensor, "batch patches width"]:  # noqa: ANN401

@@ -180,7 +180,11 @@ def load_clip_resnet(folder: Path, *, source: str) -> tuple[ClipWithResNet, Prep
         if len(layers) != 4 or image["interpolation"] != "bicubic" or image["resize_mode"] != "shortest":
             raise ValueError(f"layers {layers}, interpolation {image['interpolation']}, {image['resize_mode']} side")
         rule = Preprocessing(
-            mean=tuple(image["mean"]), std=tuple(image["std"]), shorter_side=side, crop=(side, side), method="bicubic"
+            mean=tuple(image["mean"]),
+            std=tuple(image["std"]),
+            resize_shorter=side,
+            crop_size=(side, side),
+            method="bicubic",
         )
         text_config = CLIPTextConfig(
             vocab_size=text["vocab_size"],
@@ -239,7 +243,12 @@ def resnet_values(model: Any, x: ImageBatch) -> Float[Tensor, "batch patches dim
     return values
 
 
-def resnet_both(model: Any, x: ImageBatch, *, mlp: bool) -> tuple[Embeddings, Float[Tensor, "batch patches dim"]]:  # noqa: ANN401, ARG001
+def resnet_both(
+    model: Any,  # noqa: ANN401
+    x: ImageBatch,
+    *,
+    keep_last_mlp: bool,  # noqa: ARG001
+) -> tuple[Embeddings, Float[Tensor, "batch patches dim"]]:
     """Whole images as CLIP embeds them, and features as `resnet_values` has them; there is no perceptron."""
     pool, grid = model.visual.attnpool, model.visual.grid(x)
     return pool(grid), pool.c_proj(pool.v_proj(grid.flatten(1, 2)))

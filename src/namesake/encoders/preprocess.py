@@ -42,39 +42,43 @@ class Preprocessing:
     Attributes:
         mean: Per channel, subtracted after scaling; (0, 0, 0) when the network wants none.
         std: Per channel, divided by; (1, 1, 1) when the network wants none.
-        scale: Factor on pixel values 0 to 255; 1/255 for nearly all networks.
-        shorter_side: Resize so that the shorter side has so many pixels, the longer one in proportion, rounded down.
+        rescale_factor: Factor on pixel values 0 to 255; 1/255 for nearly all networks.
+        resize_shorter: Resize so that the shorter side has so many pixels, the longer one in proportion, rounded down.
         size: Resize to (height, width), whatever the proportions.
-        crop: Then cut (height, width) from the centre, black outside the image.
+        crop_size: Then cut (height, width) from the centre, black outside the image.
         method: Interpolation: "nearest", "bilinear" or "bicubic".
     """
 
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
-    scale: float = 1 / 255
-    shorter_side: int | None = None
+    rescale_factor: float = 1 / 255
+    resize_shorter: int | None = None
     size: tuple[int, int] | None = None
-    crop: tuple[int, int] | None = None
+    crop_size: tuple[int, int] | None = None
     method: Method = "bilinear"
 
     def shape(self, image: ImageArray) -> UInt8[ndarray, "input_height input_width 3"]:
         """Resize and crop one image of any size; still uint8. Of long, thin images only what is kept is resized."""
-        if self.shorter_side is not None and self.crop is not None:
-            height, width = shorter_side(*image.shape[:2], side=self.shorter_side)
-            if max(height, width) > LONG * max(self.crop):
+        if self.resize_shorter is not None and self.crop_size is not None:
+            height, width = shorter_side(*image.shape[:2], side=self.resize_shorter)
+            if max(height, width) > LONG * max(self.crop_size):
                 return self._cut_first(image, height, width)
-        if self.shorter_side is not None:
-            image = resize_shorter_side(image, side=self.shorter_side, method=self.method)
+        if self.resize_shorter is not None:
+            image = resize_shorter_side(image, side=self.resize_shorter, method=self.method)
         elif self.size is not None:
             image = resize(image, height=self.size[0], width=self.size[1], method=self.method)
-        return image if self.crop is None else centre_crop(image, height=self.crop[0], width=self.crop[1])
+        return (
+            image if self.crop_size is None else centre_crop(image, height=self.crop_size[0], width=self.crop_size[1])
+        )
 
     def _cut_first(self, image: ImageArray, height: int, width: int) -> UInt8[ndarray, "input_height input_width 3"]:
         """The centre crop of the image resized to (height, width), of which only the crop is computed."""
-        tall, wide = (min(have, want) for have, want in zip((height, width), self.crop or (height, width), strict=True))
+        tall, wide = (
+            min(have, want) for have, want in zip((height, width), self.crop_size or (height, width), strict=True)
+        )
         box = Box((height - tall) // 2, (width - wide) // 2, tall, wide)
         part = resize_part(image, height=height, width=width, part=box, method=self.method)
-        return part if self.crop is None else centre_crop(part, height=self.crop[0], width=self.crop[1])
+        return part if self.crop_size is None else centre_crop(part, height=self.crop_size[0], width=self.crop_size[1])
 
     def normalise(self, images: Sequence[ImageArray]) -> ImageBatch:
         """Stack images of one size and normalise them, without resizing: float32 [batch, 3, height, width].
@@ -87,7 +91,7 @@ class Preprocessing:
             raise ImagesError(f"expected one or more images of one (height, width), found {sizes or 'no image'}.")
         batch = torch.from_numpy(np.stack(list(images))).permute(0, 3, 1, 2).to(torch.float32)
         mean, std = (torch.tensor(values).view(3, 1, 1) for values in (self.mean, self.std))
-        return (batch.mul_(self.scale) - mean).div_(std).contiguous()
+        return (batch.mul_(self.rescale_factor) - mean).div_(std).contiguous()
 
     def fit_patches(self, images: Sequence[ImageArray], *, patch: int, size: int | None = None) -> ImageBatch:
         """Images of one size, resized to the nearest whole number of patches and normalised.
@@ -185,10 +189,10 @@ def parse(entries: Mapping[str, Any]) -> Preprocessing:
     return Preprocessing(
         mean=three(entries["image_mean"]) if normalises else (0.0, 0.0, 0.0),
         std=three(entries["image_std"]) if normalises else (1.0, 1.0, 1.0),
-        scale=float(entries.get("rescale_factor", 1 / 255)) if entries.get("do_rescale", True) else 1.0,
-        shorter_side=shorter_side,
+        rescale_factor=float(entries.get("rescale_factor", 1 / 255)) if entries.get("do_rescale", True) else 1.0,
+        resize_shorter=shorter_side,
         size=size,
-        crop=crop,
+        crop_size=crop,
         method=METHODS[resample],
     )
 

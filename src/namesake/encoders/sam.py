@@ -33,24 +33,24 @@ class AutomaticConfig:
 
     Attributes:
         points_per_side: The grid has its square of points.
-        points_at_once: Points in the decoder together.
-        predicted_iou: Masks that SAM itself expects to fit no better are dropped; FMbSeg: 0.97.
-        stability: Masks are dropped whose IoU between a stricter and a laxer threshold is no higher.
-        stability_offset: How much stricter and laxer, in logits.
-        duplicate_overlap: Of two masks whose boxes have a higher IoU, the less sure is dropped.
+        points_per_batch: Points in the decoder together.
+        pred_iou_thresh: Masks that SAM itself expects to fit no better are dropped; FMbSeg: 0.97.
+        stability_score_thresh: Masks are dropped whose IoU between a stricter and a laxer threshold is no higher.
+        stability_score_offset: How much stricter and laxer, in logits.
+        box_nms_thresh: Of two masks whose boxes have a higher IoU, the less sure is dropped.
         smallest_share: Masks that cover less of the image are dropped, 0 to 1.
     """
 
     points_per_side: int = 32
-    points_at_once: int = 64
-    predicted_iou: float = 0.88
-    stability: float = 0.95
-    stability_offset: float = 1.0
-    duplicate_overlap: float = 0.7
+    points_per_batch: int = 64
+    pred_iou_thresh: float = 0.88
+    stability_score_thresh: float = 0.95
+    stability_score_offset: float = 1.0
+    box_nms_thresh: float = 0.7
     smallest_share: float = 0.0
 
     def __post_init__(self) -> None:
-        if min(self.points_per_side, self.points_at_once) < 1:
+        if min(self.points_per_side, self.points_per_batch) < 1:
             raise ConfigError(f"expected points_per_side and points_at_once of 1 or more, found {self}.")
 
 
@@ -100,7 +100,7 @@ class Sam:
         return SamView(embedding, self.preprocessing.frame(image.shape[0], image.shape[1]))
 
     def at_points(
-        self, view: SamView, points: Float[ndarray, "prompts points 2"], *, points_at_once: int = 64
+        self, view: SamView, points: Float[ndarray, "prompts points 2"], *, points_per_batch: int = 64
     ) -> Masks:
         """For each prompt, the surest of SAM's three masks.
 
@@ -109,10 +109,10 @@ class Sam:
         Args:
             view: Of the image.
             points: (x, y) in original pixels, from the left and from above; all of a prompt lie on one object.
-            points_at_once: Prompts in the decoder together.
+            points_per_batch: Prompts in the decoder together.
         """
         chosen, scores = [], []
-        for logits, iou in self._answers(view, points, points_at_once):
+        for logits, iou in self._answers(view, points, points_per_batch):
             best = iou.argmax(dim=1)
             rows = torch.arange(len(iou), device=iou.device)
             chosen += [(some > 0).cpu().numpy() for some in self._upsampled(logits[rows, best], view.frame)]
@@ -129,13 +129,13 @@ class Sam:
         frame = view.frame
         places = point_grid(config.points_per_side) * (frame.width, frame.height)
         packed, boxes, scores = [], [], []
-        for logits, iou in self._answers(view, places[:, None], config.points_at_once):
-            sure = iou.flatten() > config.predicted_iou
+        for logits, iou in self._answers(view, places[:, None], config.points_per_batch):
+            sure = iou.flatten() > config.pred_iou_thresh
             remaining = iou.flatten()[sure].cpu().numpy()
             for some in self._upsampled(logits.flatten(0, 1)[sure], frame):
                 count, remaining, score = len(some), remaining[len(some) :], remaining[: len(some)]
                 masks = some > 0
-                kept = stability_scores(some, offset=config.stability_offset) > config.stability
+                kept = stability_scores(some, offset=config.stability_score_offset) > config.stability_score_thresh
                 kept &= masks.float().mean((1, 2)) >= config.smallest_share
                 found = masks[kept].cpu().numpy()
                 packed.append(np.packbits(found.reshape(len(found), frame.height * frame.width), axis=1))
@@ -144,7 +144,7 @@ class Sam:
         if not packed:
             return Masks(np.zeros((0, frame.height, frame.width), dtype=bool), np.zeros(0, np.float32))
         score = np.concatenate(scores)
-        order = suppress_boxes(np.concatenate(boxes), score, overlap=config.duplicate_overlap)
+        order = suppress_boxes(np.concatenate(boxes), score, overlap=config.box_nms_thresh)
         pixels = np.unpackbits(np.concatenate(packed)[order], axis=1, count=frame.height * frame.width)
         return Masks(pixels.view(np.bool_).reshape(len(order), frame.height, frame.width), score[order])
 

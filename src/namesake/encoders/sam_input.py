@@ -90,7 +90,9 @@ def read_sam_preprocessing(folder: Path, *, keeps_proportions: bool) -> SamPrepr
         if (int(canvas["height"]), int(canvas["width"])) != (side, side):
             raise ValueError(f"expected a square of the longer side {side}, found {canvas}")
         scale = float(entries.get("rescale_factor", 1 / 255))
-        colours = Preprocessing(mean=three(entries["image_mean"]), std=three(entries["image_std"]), scale=scale)
+        colours = Preprocessing(
+            mean=three(entries["image_mean"]), std=three(entries["image_std"]), rescale_factor=scale
+        )
         return SamPreprocessing(side, keeps_proportions, colours, METHODS[entries.get("resample", 2)])
     except (KeyError, TypeError, ValueError) as error:
         raise WeightsError(

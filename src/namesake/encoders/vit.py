@@ -41,7 +41,7 @@ def vit_config(
     dim: int = 384,
     depth: int = 12,
     heads: int = 6,
-    mlp: int = 1536,
+    mlp_dim: int = 1536,
     patch: int = 8,
     image_size: int = 224,
     activation: str = "gelu",
@@ -52,7 +52,7 @@ def vit_config(
         dim: Length of a token.
         depth: Number of blocks.
         heads: Attention heads a block.
-        mlp: Width of a block's hidden layer.
+        mlp_dim: Width of a block's hidden layer.
         patch: Side of a patch in pixels.
         image_size: Side in pixels of the images whose position embeddings are stored.
         activation: transformers' name of the activation between the two layers of a block.
@@ -62,7 +62,7 @@ def vit_config(
         "hidden_size": dim,
         "num_hidden_layers": depth,
         "num_attention_heads": heads,
-        "intermediate_size": mlp,
+        "intermediate_size": mlp_dim,
         "patch_size": patch,
         "image_size": image_size,
         "hidden_act": activation,
@@ -157,7 +157,7 @@ def vit_from_official(state: Mapping[str, Tensor]) -> nn.Module:
     extra = 2 if "dist_token" in body else 1
     depth = len({key.split(".")[1] for key in body if key.startswith("blocks.")})
     side = patch * round((places - extra) ** 0.5)
-    config = vit_config(dim=dim, depth=depth, heads=max(1, dim // 64), mlp=mlp, patch=patch, image_size=side)
+    config = vit_config(dim=dim, depth=depth, heads=max(1, dim // 64), mlp_dim=mlp, patch=patch, image_size=side)
     vit = build_vit(config | {"model_type": "deit" if extra == 2 else "vit"})
     fill(vit, from_official(body), what="the checkpoint")
     return vit.eval()

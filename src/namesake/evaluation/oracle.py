@@ -59,18 +59,18 @@ class TruthSamples(Dataset[Sample]):
         count = int(rng.integers(1, config.copy_paste_max, endpoint=True))
         drawn = rng.integers(len(self.benchmark.images), size=count)
         crops = [self._crop(self.benchmark.images.ids[place], rng) for place in drawn]
-        return paste_crops(crops, rng, ignore=self.ignore, published=config.published)
+        return paste_crops(crops, rng, ignore=self.ignore, crop_paste_box=config.crop_paste_box)
 
     def _crop(self, image_id: str, rng: Generator) -> tuple[ImageArray, LabelArray]:
         return augment(
             self._read(self.benchmark.images.path(image_id)),
             self._truth(image_id),
             rng,
-            crop=self.config.crop,
-            scale=self.config.scale,
+            crop_size=self.config.crop_size,
+            resize_range=self.config.resize_range,
             pad_label=self.ignore,
-            colour=self.config.colour,
-            published=self.config.published,
+            color_jitter=self.config.color_jitter,
+            uneven_padding=self.config.uneven_padding,
         )
 
     def _known(self, image_id: str) -> LabelArray:

@@ -14,12 +14,12 @@ from torch.nn.functional import interpolate, normalize
 
 from namesake.tensors import PatchFeatures
 
-LANGUAGE_TEMPERATURE = 10.0
+LANGUAGE_LOGIT_SCALE = 10.0
 """Scale of the cosine with the name's text; the published code's value."""
 
 
 def find_seeds(
-    features: PatchFeatures, weights: Float[Tensor, "batch rows columns"], *, published: bool = True
+    features: PatchFeatures, weights: Float[Tensor, "batch rows columns"], *, wide_seed_columns: bool = True
 ) -> Int[Tensor, "batch"]:
     """For each image the patch that has the best counterparts in all the images, as row * columns + column.
 
@@ -29,8 +29,8 @@ def find_seeds(
     Args:
         features: Of the images of one name, of any length.
         weights: How much each patch counts as a counterpart, 0 to 1.
-        published: Take the support in image i (counted from 0) as the best of images i to 2i, as far as there are so
-            many. The released code's column range does so, and the published references embody it.
+        wide_seed_columns: Take the support in image i (counted from 0) as the best of images i to 2i, as far as there
+            are so many. The released code's column range does so, and the published references embody it.
 
     Returns:
         One index an image; the first of several best ones. Memory is that of one image's patches times all patches.
@@ -41,23 +41,23 @@ def find_seeds(
     seeds = []
     for image in unit:
         support = (image @ counterparts.T).view(patches, images, patches).amax(dim=2)
-        if published:
+        if wide_seed_columns:
             support = torch.stack([support[:, i : 2 * i + 1].amax(dim=1) for i in range(images)], dim=1)
         seeds.append(support.mean(dim=1).argmax())
     return torch.stack(seeds)
 
 
 def reference_embedding(
-    features: PatchFeatures, weights: Float[Tensor, "batch rows columns"], *, published: bool = True
+    features: PatchFeatures, weights: Float[Tensor, "batch rows columns"], *, wide_seed_columns: bool = True
 ) -> Float[Tensor, "dim"]:
     """The vector of what the images share: the mean of their seeds' features as they are, then of length 1.
 
     Args:
         features: Of the images of one name, of any length.
         weights: As `find_seeds` takes them.
-        published: As `find_seeds` takes it.
+        wide_seed_columns: As `find_seeds` takes it.
     """
-    seeds = find_seeds(features, weights, published=published)
+    seeds = find_seeds(features, weights, wide_seed_columns=wide_seed_columns)
     chosen = features.flatten(1, 2).float()[torch.arange(len(seeds), device=seeds.device), seeds]
     return normalize(chosen.mean(dim=0), dim=0)
 
@@ -68,22 +68,22 @@ def language_attention(
     *,
     rows: int,
     columns: int,
-    temperature: float = LANGUAGE_TEMPERATURE,
+    logit_scale: float = LANGUAGE_LOGIT_SCALE,
 ) -> Float[Tensor, "batch rows columns"]:
-    """How far CLIP takes each patch for the name: sigmoid(temperature * cosine), resized bilinearly.
+    """How far CLIP takes each patch for the name: sigmoid(logit_scale * cosine), resized bilinearly.
 
     Args:
         dense: CLIP's patch features in the joint space, of any length.
         text: The name's text embedding, of any length.
         rows: Of the patch grid that the weights are for.
         columns: Likewise.
-        temperature: Scale of the cosine.
+        logit_scale: Scale of the cosine.
 
     Returns:
         Weights from 0 to 1 on the grid rows x columns.
     """
     cosines = normalize(dense.float(), dim=-1) @ normalize(text.float(), dim=0)
-    attention = torch.sigmoid(temperature * cosines)
+    attention = torch.sigmoid(logit_scale * cosines)
     return interpolate(attention[:, None], size=(rows, columns), mode="bilinear", align_corners=False)[:, 0]
 
 
@@ -106,14 +106,14 @@ def eliminate_contexts(
 
 
 def context_references(
-    archives: Iterable[tuple[PatchFeatures, Float[Tensor, "batch rows columns"]]], *, published: bool = True
+    archives: Iterable[tuple[PatchFeatures, Float[Tensor, "batch rows columns"]]], *, wide_seed_columns: bool = True
 ) -> Float[Tensor, "contexts dim"]:
     """References of the contexts, each co-segmented while those before it are eliminated; so their order matters.
 
     Args:
         archives: Features and weights (`language_attention`, or ones) of each context's images; taken one at a time.
             The published order is tree, sky, building, road, person.
-        published: As `find_seeds` takes it.
+        wide_seed_columns: As `find_seeds` takes it.
 
     Returns:
         One vector a context; [0, 0] for no context.
@@ -122,5 +122,5 @@ def context_references(
     for features, weights in archives:
         done = torch.stack(found) if found else features.new_zeros((0, features.shape[-1]))
         remaining = weights * eliminate_contexts(features, done)
-        found.append(reference_embedding(features, remaining, published=published))
+        found.append(reference_embedding(features, remaining, wide_seed_columns=wide_seed_columns))
     return torch.stack(found) if found else torch.zeros(0, 0)

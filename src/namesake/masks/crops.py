@@ -31,7 +31,7 @@ class CropFeatures(NamedTuple):
 
 
 def crop_features(
-    clip: Clip, image: ImageArray, *, side: int, mlp: bool = False, overview: bool = False
+    clip: Clip, image: ImageArray, *, side: int, keep_last_mlp: bool = False, overview: bool = False
 ) -> CropFeatures:
     """Enlarge an image to a square, and embed its crops.
 
@@ -39,7 +39,7 @@ def crop_features(
         clip: The encoder; a crop is as large as the images that it was trained on.
         image: Of any size; proportions are not kept.
         side: Of the square in pixels, a multiple of the crop's; FMbSeg: 1344, four crops of 336 each way.
-        mlp: Keep the perceptron behind the last attention; see `Clip.wholes_and_patches`.
+        keep_last_mlp: Keep the perceptron behind the last attention; see `Clip.wholes_and_patches`.
         overview: Add the class token of the whole image, shrunk to one crop, as a last one.
 
     Raises:
@@ -53,7 +53,7 @@ def crop_features(
     method, each = clip.preprocessing.method, side // crop
     large = clip.preprocessing.normalise([resize(image, height=side, width=side, method=method)])
     x = large[0].reshape(3, each, crop, each, crop).permute(1, 3, 0, 2, 4).flatten(0, 1)
-    parts = [clip.wholes_and_patches(some, mlp=mlp) for some in torch.split(x, CROPS_AT_ONCE)]
+    parts = [clip.wholes_and_patches(some, keep_last_mlp=keep_last_mlp) for some in torch.split(x, CROPS_AT_ONCE)]
     tokens, patches = torch.cat([whole for whole, _ in parts]), torch.cat([patch for _, patch in parts])
     if overview:
         small = clip.preprocessing.normalise([resize(image, height=crop, width=crop, method=method)])
@@ -66,5 +66,5 @@ def crop_features(
 def input_side(clip: Clip) -> int:
     """Side in pixels of the square that an encoder was trained on, down to a multiple of its patch."""
     rule = clip.preprocessing
-    side = (rule.crop or rule.size or (rule.shorter_side or 224,))[0]
+    side = (rule.crop_size or rule.size or (rule.resize_shorter or 224,))[0]
     return side // clip.patch_size * clip.patch_size

@@ -36,7 +36,7 @@ class GuideConfig:
     """CLIP of the dense scores; "" leaves all masks as they are (paper)."""
     size: int | None = None
     """Shorter side that images are brought to; None keeps theirs."""
-    share: float = 0.4
+    min_fraction: float = 0.4
     """Another word takes part only where it is the likeliest one on so large a share of the mask."""
     keep: float = 0.05
     """A mask of which less than this share would remain is left whole."""
@@ -71,8 +71,10 @@ def keep_named(
         ConfigError: A share is outside 0 to 1.
         WeightsError: The CLIP is missing.
     """
-    if not (0 <= config.share <= 1 and 0 <= config.keep <= 1):
-        raise ConfigError(f"guide: expected share and keep of 0 to 1, found {config.share} and {config.keep}.")
+    if not (0 <= config.min_fraction <= 1 and 0 <= config.keep <= 1):
+        raise ConfigError(
+            f"guide: expected min_fraction and keep of 0 to 1, found {config.min_fraction} and {config.keep}."
+        )
     ids, arguments = list(unique_images(archives)), {"masks": masks, "archives": archives, "config": config}
     whole, size = arguments | {"device": device}, config.shard_size
     draw_masks([out], ids, _open_drawer, whole, shard_size=size, what="guiding", engine=engine)
@@ -85,7 +87,7 @@ def explained(
     cosines: Float[Tensor, "words rows columns"],
     own: Bool[Tensor, "words"],
     *,
-    share: float,
+    min_fraction: float,
     keep: float,
 ) -> Bool[Tensor, "height width"]:
     """The part of a mask on which the name's words are likelier than those of anything else that is there.
@@ -94,13 +96,13 @@ def explained(
         mask: Of the salient object.
         cosines: Of patches with words, at any resolution.
         own: Which words stand for the name.
-        share: Another word is taken to be there when it is the likeliest of all on so large a share of the mask.
+        min_fraction: Another word is taken to be there when it is the likeliest of all on so large a share of the mask.
         keep: If less than this share of the mask would remain, all of it does.
     """
     fine = interpolate(cosines[None].float(), size=mask.shape, mode="bilinear", align_corners=False)[0]
     best = fine[:, mask].argmax(dim=0)
     shares = torch.bincount(best, minlength=len(own)) / max(1, int(mask.sum()))
-    there = (shares >= share) & ~own
+    there = (shares >= min_fraction) & ~own
     if not there.any():
         return mask
     remaining = mask & (fine[own].amax(dim=0) >= fine[there].amax(dim=0))
@@ -120,7 +122,7 @@ def _open_drawer(*, masks: PseudoMasks, archives: Archives, config: GuideConfig,
         # patches [rows, columns, dim] with words [words, dim] -> [words, rows, columns]
         cosines = torch.einsum("rcd,wd->wrc", clip.dense([image], config.size)[0], texts[rows])
         mask = torch.from_numpy(rle.decode(found.rle, found.height, found.width)).to(clip.device)
-        remaining = explained(mask, cosines, own, share=config.share, keep=config.keep)
+        remaining = explained(mask, cosines, own, min_fraction=config.min_fraction, keep=config.keep)
         return replace(found, rle=rle.encode(remaining.cpu().numpy()))
 
     def draw(ids: Sequence[str]) -> Iterator[tuple[str, tuple[Outcome]]]:

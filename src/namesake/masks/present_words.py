@@ -13,17 +13,17 @@ from namesake.errors import ConfigError
 
 
 def present_words(
-    tokens: Float[Tensor, "crops dim"], texts: Float[Tensor, "words dim"], *, more_than: int = 1
+    tokens: Float[Tensor, "crops dim"], texts: Float[Tensor, "words dim"], *, min_votes: int = 2
 ) -> Int[Tensor, "present"]:
     """Words that are the nearest one of more than so many crops (or patches), in their own order; may be none.
 
     Args:
         tokens: Of the crops or patches, of length 1.
         texts: Of the words, of length 1.
-        more_than: FMbSeg's threshold T; published: 1.
+        min_votes: One more than FMbSeg's threshold T; published: 2.
     """
     votes = torch.bincount((tokens @ texts.T).argmax(dim=1), minlength=len(texts))
-    return torch.nonzero(votes > more_than).flatten()
+    return torch.nonzero(votes >= min_votes).flatten()
 
 
 def query_points(

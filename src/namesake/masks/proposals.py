@@ -76,7 +76,7 @@ class SamProposals:
 
     def at_points(self, points: Float[ndarray, "prompts points 2"]) -> Masks:
         """The surest of SAM's three masks for each prompt."""
-        return self.sam.at_points(self.view, points, points_at_once=self.config.points_at_once)
+        return self.sam.at_points(self.view, points, points_per_batch=self.config.points_per_batch)
 
     def all(self) -> Masks:
         """Masks from a grid of points."""
@@ -90,7 +90,7 @@ class SaliencySource:
     Args:
         network: In evaluation mode.
         card: What it is.
-        config: Its `duplicate_overlap` (here of the masks themselves) and `smallest_share` are heeded.
+        config: Its `box_nms_thresh` (here of the masks themselves) and `smallest_share` are heeded.
     """
 
     def __init__(self, network: SelfMask, card: ModelCard, config: AutomaticConfig) -> None:
@@ -139,7 +139,7 @@ class SaliencyProposals:
         areas = masks.sum(axis=(1, 2))
         for i in np.flatnonzero((masks.mean(axis=(1, 2)) >= self.config.smallest_share) & (areas > 0)):
             common = (masks[kept] & masks[i]).sum(axis=(1, 2))
-            if (common <= self.config.duplicate_overlap * (areas[kept] + areas[i] - common)).all():
+            if (common <= self.config.box_nms_thresh * (areas[kept] + areas[i] - common)).all():
                 kept.append(int(i))
         return Masks(masks[kept], self.objectness[order][kept].astype(np.float32))
 
@@ -199,7 +199,7 @@ class ClusterProposals:
         shares = self.masks.mean(axis=(1, 2))
         for i in np.argsort(-self.scores, kind="stable"):
             large = shares[i] > 0 and shares[i] >= self.config.smallest_share
-            if large and (self.overlap[i, kept] <= self.config.duplicate_overlap).all():
+            if large and (self.overlap[i, kept] <= self.config.box_nms_thresh).all():
                 kept.append(int(i))
         return Masks(self.masks[kept], self.scores[kept])
 

@@ -42,7 +42,7 @@ class ReferencesConfig:
     given as `encoder`, and CLIP RN50x16. Both are on no hub in a form that is read here.
     """
 
-    encoder: str = "facebook/dino-vits16"
+    dino: str = "facebook/dino-vits16"
     """Image encoder whose patches are compared."""
     block: int | None = None
     """Take the patches from this block, counted from 0; None for the last."""
@@ -52,9 +52,9 @@ class ReferencesConfig:
     """Names whose references are kept out of all others; none leaves context elimination out."""
     language: bool = True
     """Weigh patches by how far CLIP takes them for the name."""
-    published: bool = True
+    wide_seed_columns: bool = True
     """Search seeds as the released code does; False repairs its column range (see `cosegment.find_seeds`)."""
-    side: int = 224
+    crop_size: int = 224
     """Images are brought to this shorter side and cropped to a square."""
 
 
@@ -134,15 +134,15 @@ def co_segment(
         WeightsError: An encoder is missing.
     """
     finder = _Finder(archives, config, device=device)
-    contexts = context_references(map(finder.look, config.contexts), published=config.published)
+    contexts = context_references(map(finder.look, config.contexts), wide_seed_columns=config.wide_seed_columns)
     found = np.stack(
         [finder.reference(name, contexts).cpu().numpy() for name in track(names.names, what="co-segmenting")]
     )
     with write_atomically(out / VECTORS) as unfinished, unfinished.open("wb") as file:
         np.save(file, found, allow_pickle=False)
-    write_json(out / DESCRIPTION, {"names": names.names, "encoder": config.encoder, "block": config.block})
+    write_json(out / DESCRIPTION, {"names": names.names, "encoder": config.dino, "block": config.block})
     counts = {"names": len(names), "images": finder.read}
-    return References(out, counts, finder.cards, names, config.encoder, config.block, found)
+    return References(out, counts, finder.cards, names, config.dino, config.block, found)
 
 
 @final
@@ -155,7 +155,7 @@ class _Finder:
         self.ids: dict[str, list[str]] = {name: [] for name in archives.names.names}
         for name, image_id in zip(table["name"], table["image_id"], strict=True):
             self.ids[name].append(image_id)
-        self.encoder: Dino = load_dino(config.encoder, device=device)
+        self.encoder: Dino = load_dino(config.dino, device=device)
         self.clip: Clip | None = load_clip(config.clip, device=device) if config.language else None
         self.texts = None if self.clip is None else torch.from_numpy(embed(archives.names, self.clip))
         synonyms = archives.names.synonyms or ((),) * len(archives.names)
@@ -175,7 +175,7 @@ class _Finder:
                 return found
         features, weights = self.look(name)
         weights = weights * eliminate_contexts(features, contexts.to(features))
-        return reference_embedding(features, weights, published=self.config.published)
+        return reference_embedding(features, weights, wide_seed_columns=self.config.wide_seed_columns)
 
     @torch.inference_mode()
     def look(self, name: str) -> tuple[PatchFeatures, Float[Tensor, "batch rows columns"]]:
@@ -195,8 +195,8 @@ class _Finder:
 
     def _images(self, name: str) -> list[ImageArray]:
         def read(image_id: str) -> ImageArray:
-            image = resize_shorter_side(read_image(self.archives.images.path(image_id)), side=self.config.side)
-            return centre_crop(image, height=self.config.side, width=self.config.side)
+            image = resize_shorter_side(read_image(self.archives.images.path(image_id)), side=self.config.crop_size)
+            return centre_crop(image, height=self.config.crop_size, width=self.config.crop_size)
 
         images = [image for _, image in work_ahead(read, self.ids[name]) if not isinstance(image, ImagesError)]
         if not images:

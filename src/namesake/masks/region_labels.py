@@ -69,7 +69,7 @@ def open_region_labels(folder: Path) -> RegionLabels:
         raise DataError(f"{folder} holds no named masks ({error}). Run the mask stage first.") from error
 
 
-@stage("masks/regions", opens=open_region_labels, models=lambda config: (config.clip, config.masks), shared=True)
+@stage("masks/regions", opens=open_region_labels, models=lambda config: (config.clip, config.mask_model), shared=True)
 def label_regions(
     out: Path,
     images: Images,
@@ -117,7 +117,7 @@ def label_regions(
     counts = _count(out, len(images))
     if counts["unreadable"] == len(images):
         raise ImagesError(f"none of the {len(images)} images in {images.folder} can be read.")
-    return RegionLabels(out, counts, tuple(map(card_of, (config.clip, config.masks))), words, labels, config.clip)
+    return RegionLabels(out, counts, tuple(map(card_of, (config.clip, config.mask_model))), words, labels, config.clip)
 
 
 def read_shown(path: Path) -> dict[str, tuple[str, ...]]:

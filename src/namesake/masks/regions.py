@@ -21,7 +21,7 @@ from namesake.masks.crops import CropFeatures, crop_features
 from namesake.masks.present_words import present_words, query_points
 from namesake.masks.proposals import MaskSource, Proposals, load_masks_from
 from namesake.names.doubts import doubt
-from namesake.names.words import SENTENCES, Sentences
+from namesake.names.words import SENTENCES, Prompts
 from namesake.shapes import ImageArray
 
 
@@ -31,45 +31,45 @@ class RegionsConfig:
 
     clip: str = "openai/clip-vit-large-patch14-336"
     """Encoder of crops, patches and words; paper: CLIP ViT-L/14 at 336 pixels."""
-    masks: str = "facebook/sam-vit-huge"
+    mask_model: str = "facebook/sam-vit-huge"
     """Who draws masks: SAM, SAM 2, or a saliency network (tier S); paper: SAM, which one is not said."""
-    sentence: Sentences = "photo"
+    prompts: Prompts = "photo"
     """What a word is put into: "bare", "photo" (paper: one sentence) or "templates" (85)."""
-    side: int = 1344
+    image_size: int = 1344
     """Side in pixels that images are enlarged to for CLIP; paper: 1344."""
-    mlp: bool = False
+    keep_last_mlp: bool = False
     """Keep the perceptron behind CLIP's last attention; paper: left out."""
-    voters: Literal["crops", "patches"] = "crops"
+    present_from: Literal["crops", "patches"] = "crops"
     """Who votes on which words are there; paper: the class tokens of crops. An encoder that knows whole scenes only, as
     the embedded one does, says more through its patches."""
     overview: bool = False
     """Let the whole image vote beside its crops on which words are there; paper: crops alone."""
-    more_than: int = 1
+    min_votes: int = 2
     """Votes that have to be exceeded for a word to be there; paper: 1."""
-    points: int = 5
+    points_per_word: int = 5
     """Points a word; paper: 5."""
-    longer_side: int = 518
+    resize_longer: int = 518
     """Images are shrunk to it for the masks; paper: 518, the alignment's input."""
-    automatic: AutomaticConfig = field(default_factory=lambda: AutomaticConfig(predicted_iou=0.97))
+    automatic: AutomaticConfig = field(default_factory=lambda: AutomaticConfig(pred_iou_thresh=0.97))
     """Stage 1.2's masks; paper: predicted IoU 0.97."""
 
 
 MINI_REGIONS = RegionsConfig(
     clip="embedded:clip",
-    masks="embedded:sam",
-    sentence="templates",
-    side=96,
-    mlp=True,
-    voters="patches",
-    more_than=4,
-    longer_side=96,
-    automatic=AutomaticConfig(points_per_side=8, predicted_iou=0.4, stability=0.0),
+    mask_model="embedded:sam",
+    prompts="templates",
+    image_size=96,
+    keep_last_mlp=True,
+    present_from="patches",
+    min_votes=5,
+    resize_longer=96,
+    automatic=AutomaticConfig(points_per_side=8, pred_iou_thresh=0.4, stability_score_thresh=0.0),
 )
 """For the embedded world's small images. The embedded SAM expects less of its masks of things than the published one
 does, and blurs them: at 0.75 and a stability of 0.7, one thing in twenty keeps a mask (dev/LOG.md)."""
 
 LAPTOP_REGIONS = RegionsConfig(
-    clip="openai/clip-vit-base-patch16", masks="facebook/dino-vits16", side=672, overview=True
+    clip="openai/clip-vit-base-patch16", mask_model="facebook/dino-vits16", image_size=672, overview=True
 )
 """For two CPU cores: nine crops of CLIP's 224 pixels and the whole image vote; masks are clusters of DINO's patches,
 which cover things and stuff, instead of SAM's (tier S)."""
@@ -102,20 +102,22 @@ class RegionNamer:
 
     def __init__(self, clip: Clip, source: MaskSource, words: tuple[str, ...], config: RegionsConfig) -> None:
         self.clip, self.source, self.words, self.config = clip, source, words, config
-        self.texts = torch.from_numpy(clip.embed_names(words, SENTENCES[config.sentence])).to(clip.device)
+        self.texts = torch.from_numpy(clip.embed_names(words, SENTENCES[config.prompts])).to(clip.device)
 
     def doubt(self, labels: Sequence[int], *, encoder: str) -> None:
         """Say which of the words the encoder cannot tell apart or does not know; `labels` are those of the words."""
-        texts, sentences = self.texts.cpu().numpy(), SENTENCES[self.config.sentence]
+        texts, sentences = self.texts.cpu().numpy(), SENTENCES[self.config.prompts]
         doubt(self.words, texts, self.clip, encoder=encoder, templates=sentences, labels=labels)
 
     def look(self, image: ImageArray) -> "NamedView":
         """Embed an image once for everything that may be asked about it."""
         small = image
-        if max(image.shape[:2]) > self.config.longer_side:
-            small = resize_longer_side(image, side=self.config.longer_side)
+        if max(image.shape[:2]) > self.config.resize_longer:
+            small = resize_longer_side(image, side=self.config.resize_longer)
         config = self.config
-        features = crop_features(self.clip, image, side=config.side, mlp=config.mlp, overview=config.overview)
+        features = crop_features(
+            self.clip, image, side=config.image_size, keep_last_mlp=config.keep_last_mlp, overview=config.overview
+        )
         return NamedView(features, self.source.look(small), self.texts, small.shape[0], small.shape[1], config)
 
 
@@ -131,14 +133,14 @@ class NamedView(NamedTuple):
 
     def present(self) -> Int[Tensor, "present"]:
         """The words that are there; see `present_words`."""
-        crops = self.config.voters == "crops"
-        voters = self.features.tokens if crops else self.features.patches.flatten(0, 1)
-        return present_words(voters, self.texts, more_than=self.config.more_than)
+        crops = self.config.present_from == "crops"
+        present_from = self.features.tokens if crops else self.features.patches.flatten(0, 1)
+        return present_words(present_from, self.texts, min_votes=self.config.min_votes)
 
     def prompted(self, present: Int[Tensor, "present"]) -> Regions:
         """A mask for each word that is there: stage 1.1."""
         likeness = torch.einsum("rcd,wd->wrc", self.features.patches, self.texts[present])
-        points = query_points(likeness, count=self.config.points, height=self.height, width=self.width)
+        points = query_points(likeness, count=self.config.points_per_word, height=self.height, width=self.width)
         return without_empty(Regions(*_with_words(self.proposals.at_points(points), present)))
 
     def automatic(self, present: Int[Tensor, "present"]) -> Regions:
@@ -158,7 +160,7 @@ def load_region_namer(words: tuple[str, ...], config: RegionsConfig, *, device: 
     Raises:
         WeightsError: One is missing or damaged.
     """
-    source = load_masks_from(config.masks, config.automatic, device=device)
+    source = load_masks_from(config.mask_model, config.automatic, device=device)
     return RegionNamer(load_clip(config.clip, device=device), source, words, config)
 
 

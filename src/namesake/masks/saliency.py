@@ -36,14 +36,14 @@ class SaliencyConfig:
         network: Source of the saliency network.
         bilateral_solver: Draw the masks to the images' edges.
         batch_size: Images a step of the network.
-        workers: Threads that read images, and as many that solve.
+        num_workers: Threads that read images, and as many that solve.
         shard_size: Images a shard of the result.
     """
 
     network: str = "selfmask_nq20.pt"
     bilateral_solver: bool = True
     batch_size: int = 8
-    workers: int = 2
+    num_workers: int = 2
     shard_size: int = 1000
 
 
@@ -80,8 +80,8 @@ def saliency_masks(
         WeightsError: The network is missing or does not fit.
         ConfigError: A size below 1.
     """
-    if min(config.batch_size, config.workers, config.shard_size) < 1:
-        raise ConfigError(f"saliency: expected batch_size, workers and shard_size of 1 or more, found {config}.")
+    if min(config.batch_size, config.num_workers, config.shard_size) < 1:
+        raise ConfigError(f"saliency: expected batch_size, num_workers and shard_size of 1 or more, found {config}.")
     labels = unique_images(archives)
     arguments = {"images": archives.images, "labels": labels, "config": config, "device": device}
     size, what = config.shard_size, "saliency masks"
@@ -102,9 +102,9 @@ def _open_drawer(*, images: Images, labels: Mapping[str, int], config: SaliencyC
         return _Read(shrink(image, side=side), image.shape[0], image.shape[1])
 
     def draw(ids: Sequence[str]) -> Iterator[tuple[str, tuple[Outcome]]]:
-        results = work_ahead(read, ids, workers=config.workers, ahead=WINDOW)
+        results = work_ahead(read, ids, workers=config.num_workers, ahead=WINDOW)
         waiting: deque[list[tuple[str, Future[PseudoMask] | ImagesError]]] = deque()
-        with ThreadPoolExecutor(config.workers, thread_name_prefix="solve") as pool:
+        with ThreadPoolExecutor(config.num_workers, thread_name_prefix="solve") as pool:
             while window := list(islice(results, WINDOW)):
                 waiting.append(_submit(network, window, labels, pool, config))
                 if len(waiting) > 1:

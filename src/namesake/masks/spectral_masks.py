@@ -50,7 +50,7 @@ class VotingConfig:
         upsample: Factor on the patch grid before clustering.
         temperature: 0 for the published affinity (cosines scaled to 0..1), else exp((cosine - 1) / temperature).
         block: Features of this block, counted from 0 (negative: from the end).
-        longer_side: Larger images are shrunk to this many pixels, and their masks brought back by nearest neighbour.
+        resize_longer: Larger images are shrunk to this many pixels, and their masks brought back by nearest neighbour.
         bilateral_solver: Draw the masks to the images' edges; SelfMask: no.
         batch_size: Images at once.
         shard_size: Images a shard of the result.
@@ -62,7 +62,7 @@ class VotingConfig:
     upsample: int = 2
     temperature: float = 0.0
     block: int = -1
-    longer_side: int = 512
+    resize_longer: int = 512
     bilateral_solver: bool = False
     batch_size: int = 16
     shard_size: int = 1000
@@ -121,7 +121,9 @@ def _open_drawer(*, images: Images, labels: Mapping[str, int], config: VotingCon
 
     def read(image_id: str) -> _Read:
         image = read_image(images.path(image_id))
-        small = resize_longer_side(image, side=config.longer_side) if max(image.shape) > config.longer_side else image
+        small = (
+            resize_longer_side(image, side=config.resize_longer) if max(image.shape) > config.resize_longer else image
+        )
         return _Read(small, image.shape[0], image.shape[1])
 
     def draw(ids: Sequence[str]) -> Iterator[tuple[str, tuple[Outcome]]]:
@@ -205,5 +207,5 @@ def _at_once(size: tuple[int, ...], encoders: Sequence[SelfSupervised], config: 
 def _check(config: VotingConfig) -> None:
     if not config.encoders or not config.clusters or min(config.clusters) < 2:
         raise ConfigError(f"voting: expected an encoder and numbers of clusters of 2 or more, found {config}.")
-    if min(config.upsample, config.batch_size, config.shard_size, config.longer_side) < 1 or config.temperature < 0:
+    if min(config.upsample, config.batch_size, config.shard_size, config.resize_longer) < 1 or config.temperature < 0:
         raise ConfigError(f"voting: expected sizes of 1 or more and a temperature of 0 or more, found {config}.")

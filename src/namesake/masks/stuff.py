@@ -54,7 +54,9 @@ def stuff_among(config: StuffConfig, names: Names) -> StuffConfig:
     return replace(config, names=tuple(name for name in config.names if name in names.names))
 
 
-@stage("masks/stuff", opens=open_masks, models=lambda config: (config.regions.clip, config.regions.masks), shared=True)
+@stage(
+    "masks/stuff", opens=open_masks, models=lambda config: (config.regions.clip, config.regions.mask_model), shared=True
+)
 def redraw_stuff(
     out: Path,
     masks: PseudoMasks,
@@ -86,7 +88,7 @@ def redraw_stuff(
     ids, arguments = list(unique_images(archives)), {"masks": masks, "archives": archives, "config": config}
     whole, size = arguments | {"device": device}, config.shard_size
     draw_masks([out], ids, _open_drawer, whole, shard_size=size, what="stuff", engine=engine)
-    cards = map(card_of, (config.regions.clip, config.regions.masks))
+    cards = map(card_of, (config.regions.clip, config.regions.mask_model))
     return PseudoMasks(out, counts=count_masks(out), models=tuple(dict.fromkeys((*masks.models, *cards))))
 
 

@@ -9,10 +9,10 @@ from namesake.errors import NamesError
 from namesake.names.prompts import TEMPLATES
 from namesake.records import Names
 
-Sentences = Literal["bare", "photo", "templates"]
+Prompts = Literal["bare", "photo", "templates"]
 """What a word is put into before it is encoded."""
 
-SENTENCES: Mapping[Sentences, Sequence[str]] = MappingProxyType(
+SENTENCES: Mapping[Prompts, Sequence[str]] = MappingProxyType(
     {"bare": ("{}",), "photo": ('a photo of a "{}"',), "templates": TEMPLATES}
 )
 """Nothing; FMbSeg's one sentence; the 85 templates."""

@@ -23,14 +23,14 @@ class AlignmentConfig:
     Attributes:
         module: "linear", "mlp" (two layers with GELU) or "block" (self-attention and perceptron, then a linear layer).
         heads: Attention heads of the block; 0 for one per 64 channels. Not published.
-        widening: Width of the hidden layer as a multiple of the features'; not published.
+        mlp_ratio: Width of the hidden layer as a multiple of the features'; not published.
         dim: Of the features that come in.
         joint: Of those that go out.
     """
 
     module: Module = "block"
     heads: int = 0
-    widening: int = 4
+    mlp_ratio: int = 4
     dim: int = 1024
     joint: int = 768
 
@@ -58,10 +58,10 @@ class Alignment(nn.Module):
         if config.module == "block":
             self.qkv, self.mixed = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
             self.inner_norm = nn.LayerNorm(dim)
-            self.hidden, self.back = nn.Linear(dim, config.widening * dim), nn.Linear(config.widening * dim, dim)
+            self.hidden, self.back = nn.Linear(dim, config.mlp_ratio * dim), nn.Linear(config.mlp_ratio * dim, dim)
             self.outer_norm = nn.LayerNorm(dim)
         elif config.module == "mlp":
-            self.hidden, self.back = nn.Linear(dim, config.widening * dim), nn.Linear(config.widening * dim, dim)
+            self.hidden, self.back = nn.Linear(dim, config.mlp_ratio * dim), nn.Linear(config.mlp_ratio * dim, dim)
         self.project = nn.Linear(dim, config.joint)
 
     def forward(self, features: Float[Tensor, "batch patches dim"]) -> Float[Tensor, "batch patches joint"]:

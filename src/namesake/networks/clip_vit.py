@@ -19,6 +19,8 @@ from namesake.encoders.weights import fill
 from namesake.errors import WeightsError
 from namesake.tensors import ImageBatch, PatchFeatures
 
+INTERPOLATE_OFFSET = 0.1
+"""What the published code, as DINO's, adds to the new side of a grid of position embeddings when it resizes them."""
 HEAD_DIM = 64
 """Channels of an attention head in every CLIP of the published code."""
 
@@ -50,7 +52,7 @@ class ClipVitConfig:
         dim: Length of a token.
         depth: Number of blocks.
         heads: Attention heads a block.
-        mlp: Width of a block's hidden layer.
+        mlp_dim: Width of a block's hidden layer.
         patch: Side of a patch in pixels.
         grid: Side, in patches, of the square grid that the stored position embeddings are for.
         joint: Length of an embedding in the joint space of image and text.
@@ -61,7 +63,7 @@ class ClipVitConfig:
     dim: int = 768
     depth: int = 12
     heads: int = 12
-    mlp: int = 3072
+    mlp_dim: int = 3072
     patch: int = 16
     grid: int = 14
     joint: int = 512
@@ -77,14 +79,14 @@ class ClipVit(nn.Module):
 
     Args:
         config: Sizes.
-        resize_positions: How position embeddings are brought to another grid, bicubically. "published" gives the
-            resampling a factor of (side + 0.1) / grid, which shifts them slightly, at the stored grid too, and is what
-            the published weights were trained with; "size" aligns the grids, and leaves the stored one as it is.
+        interpolate_offset: Position embeddings are brought to another grid bicubically, by a factor of
+            (side + offset) / grid. The published weights were trained with 0.1, which shifts them slightly, at the
+            stored grid too; 0 aligns the grids, and leaves the stored one as it is.
     """
 
-    def __init__(self, config: ClipVitConfig, *, resize_positions: Literal["published", "size"] = "published") -> None:
+    def __init__(self, config: ClipVitConfig, *, interpolate_offset: float = INTERPOLATE_OFFSET) -> None:
         super().__init__()
-        self.config, self.resize_positions = config, resize_positions
+        self.config, self.interpolate_offset = config, interpolate_offset
         scale = config.dim**-0.5
         self.class_embedding = nn.Parameter(scale * torch.randn(config.dim))
         self.positional_embedding = nn.Parameter(scale * torch.randn(config.grid**2 + 1, config.dim))
@@ -107,7 +109,7 @@ class ClipVit(nn.Module):
     def _positions(self, rows: int, columns: int) -> Float[Tensor, "tokens dim"]:
         """Position embeddings of the class token and of a grid of rows x columns."""
         side, first, stored = self.config.grid, self.positional_embedding[:1], self.positional_embedding[1:]
-        extra = 0.1 if self.resize_positions == "published" else 0.0
+        extra = self.interpolate_offset
         down, along = (
             cubic_resampling(side, count, extra=extra, device=stored.device).to(stored) for count in (rows, columns)
         )
@@ -151,7 +153,7 @@ class _Block(nn.Module):
         self.attn = _Attention(config.dim, config.heads)
         self.ln_1 = nn.LayerNorm(config.dim, eps=config.eps)
         self.mlp = nn.ModuleDict(
-            {"c_fc": nn.Linear(config.dim, config.mlp), "c_proj": nn.Linear(config.mlp, config.dim)}
+            {"c_fc": nn.Linear(config.dim, config.mlp_dim), "c_proj": nn.Linear(config.mlp_dim, config.dim)}
         )
         self.ln_2 = nn.LayerNorm(config.dim, eps=config.eps)
         self.quick = config.activation == "quick_gelu"
@@ -195,7 +197,7 @@ def sizes_of(state: Mapping[str, Tensor]) -> ClipVitConfig:
             dim=dim,
             depth=len({key.split(".")[2] for key in state if key.startswith("transformer.resblocks.")}),
             heads=max(1, dim // HEAD_DIM),
-            mlp=len(state["transformer.resblocks.0.mlp.c_fc.weight"]),
+            mlp_dim=len(state["transformer.resblocks.0.mlp.c_fc.weight"]),
             patch=state["conv1.weight"].shape[-1],
             grid=round((len(state["positional_embedding"]) - 1) ** 0.5),
             joint=joint,
@@ -234,12 +236,12 @@ def from_transformers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return renamed
 
 
-def clip_vit_from(model: nn.Module, *, resize_positions: Literal["published", "size"] = "published") -> ClipVit:
+def clip_vit_from(model: nn.Module, *, interpolate_offset: float = INTERPOLATE_OFFSET) -> ClipVit:
     """A trainable copy, in float32 on the CPU, of the image side of a transformers CLIP.
 
     Args:
         model: `CLIPModel` (a `Clip` has it as `.model`) or `CLIPVisionModelWithProjection`.
-        resize_positions: As `ClipVit` takes it.
+        interpolate_offset: As `ClipVit` takes it.
 
     Raises:
         WeightsError: It is of another kind (SigLIP, a ResNet), or has an activation that CLIP has not.
@@ -255,7 +257,7 @@ def clip_vit_from(model: nn.Module, *, resize_positions: Literal["published", "s
         dim=vision.hidden_size,
         depth=vision.num_hidden_layers,
         heads=vision.num_attention_heads,
-        mlp=vision.intermediate_size,
+        mlp_dim=vision.intermediate_size,
         patch=vision.patch_size,
         grid=vision.image_size // vision.patch_size,
         joint=state["proj"].shape[1],
@@ -263,7 +265,7 @@ def clip_vit_from(model: nn.Module, *, resize_positions: Literal["published", "s
         eps=vision.layer_norm_eps,
     )
     with torch.device("meta"):
-        network = ClipVit(sizes, resize_positions=resize_positions)
+        network = ClipVit(sizes, interpolate_offset=interpolate_offset)
     network = network.to_empty(device="cpu")
     fill(network, state, what="the CLIP")
     return network

@@ -32,22 +32,23 @@ class DeepLabConfig:
         hidden_sizes: Output channels of the backbone's four stages; paper: 256, 512, 1024, 2048.
         depths: Blocks of the four stages; paper: 3, 4, 6, 3.
         output_stride: Pixels a step of the last feature map; paper: 8.
-        low_level: Channels that the first stage's output is projected to; paper: 48.
-        aspp: Channels of the atrous spatial pyramid and of the decoder; paper: 256.
+        low_level_channels: Channels that the first stage's output is projected to; paper: 48.
+        aspp_channels: Channels of the atrous spatial pyramid and of the decoder; paper: 256.
         atrous_rates: Dilations of the pyramid's three 3x3 branches; paper: 12, 24, 36.
         dropout: After the pyramid, in training; paper: 0.1.
-        backbone_momentum: Of the backbone's batch normalisation; code: 0.01, which wants hundreds of updates to settle.
+        backbone_bn_momentum: Momentum of the backbone's batch normalisation; code: 0.01, which takes hundreds of
+            updates to settle.
     """
 
     stem: int = 64
     hidden_sizes: tuple[int, ...] = (256, 512, 1024, 2048)
     depths: tuple[int, ...] = (3, 4, 6, 3)
     output_stride: int = 8
-    low_level: int = 48
-    aspp: int = 256
+    low_level_channels: int = 48
+    aspp_channels: int = 256
     atrous_rates: tuple[int, ...] = (12, 24, 36)
     dropout: float = 0.1
-    backbone_momentum: float = 0.01
+    backbone_bn_momentum: float = 0.01
 
 
 @final
@@ -62,7 +63,7 @@ class DeepLab(nn.Module):
             hidden_sizes=config.hidden_sizes,
             depths=config.depths,
             output_stride=config.output_stride,
-            momentum=config.backbone_momentum,
+            momentum=config.backbone_bn_momentum,
         )
         self.classifier = _Head(labels, config)
 
@@ -81,11 +82,11 @@ class DeepLab(nn.Module):
 class _Head(nn.Module):
     def __init__(self, labels: int, config: DeepLabConfig) -> None:
         super().__init__()
-        wide = config.aspp
-        self.project = _convolution(config.hidden_sizes[0], config.low_level)
+        wide = config.aspp_channels
+        self.project = _convolution(config.hidden_sizes[0], config.low_level_channels)
         self.aspp = _Pyramid(config.hidden_sizes[-1], wide, config.atrous_rates, config.dropout)
         self.classifier = nn.Sequential(
-            _Separable(config.low_level + wide, wide, dilation=1),
+            _Separable(config.low_level_channels + wide, wide, dilation=1),
             nn.BatchNorm2d(wide),
             nn.ReLU(inplace=True),
             nn.Conv2d(wide, labels, 1),

@@ -25,12 +25,12 @@ class FrozenDecoderConfig:
     """Sizes of the decoder of a frozen encoder.
 
     Attributes:
-        hidden: Channels that the features are projected to; half as many on the fine grid.
+        hidden_dim: Channels that the features are projected to; half as many on the fine grid.
         layers: 3x3 convolutions on the patch grid, each added to what it saw.
         dropout: Share of the projected channels that are left out in training.
     """
 
-    hidden: int = 96
+    hidden_dim: int = 96
     layers: int = 2
     dropout: float = 0.1
 
@@ -48,13 +48,13 @@ class FrozenDecoder(nn.Module):
     def __init__(self, labels: int, *, dim: int, config: FrozenDecoderConfig = FrozenDecoderConfig()) -> None:
         super().__init__()
         self.config = config
-        self.norm, self.project = nn.LayerNorm(dim), nn.Linear(dim, config.hidden)
+        self.norm, self.project = nn.LayerNorm(dim), nn.Linear(dim, config.hidden_dim)
         self.drop = nn.Dropout2d(config.dropout)
         self.layers = nn.ModuleList(
-            [nn.Conv2d(config.hidden, config.hidden, 3, padding=1) for _ in range(config.layers)]
+            [nn.Conv2d(config.hidden_dim, config.hidden_dim, 3, padding=1) for _ in range(config.layers)]
         )
-        self.fine = nn.Conv2d(config.hidden, config.hidden // 2, 3, padding=1)
-        self.classify = nn.Conv2d(config.hidden // 2, labels, 1)
+        self.fine = nn.Conv2d(config.hidden_dim, config.hidden_dim // 2, 3, padding=1)
+        self.classify = nn.Conv2d(config.hidden_dim // 2, labels, 1)
 
     def forward(self, features: PatchFeatures) -> Float[Tensor, "batch labels fine_rows fine_columns"]:
         """Logits of a grid with two rows and columns a patch."""

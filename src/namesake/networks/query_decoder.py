@@ -22,13 +22,13 @@ class QueryDecoder(nn.Module):
     Args:
         dim: Length of a query and of a feature.
         heads: Attention heads.
-        mlp: Width of a layer's hidden layer.
+        mlp_dim: Width of a layer's hidden layer.
         layers: How many; published: 6.
     """
 
-    def __init__(self, dim: int, *, heads: int, mlp: int, layers: int = 6) -> None:
+    def __init__(self, dim: int, *, heads: int, mlp_dim: int, layers: int = 6) -> None:
         super().__init__()
-        self.layers = nn.ModuleList([_Layer(dim, heads=heads, mlp=mlp) for _ in range(layers)])
+        self.layers = nn.ModuleList([_Layer(dim, heads=heads, mlp_dim=mlp_dim) for _ in range(layers)])
         self.norm = nn.LayerNorm(dim)
 
     def forward(
@@ -55,12 +55,12 @@ class QueryDecoder(nn.Module):
 
 
 class _Layer(nn.Module):
-    def __init__(self, dim: int, *, heads: int, mlp: int) -> None:
+    def __init__(self, dim: int, *, heads: int, mlp_dim: int) -> None:
         super().__init__()
         self.self_attn = nn.MultiheadAttention(dim, heads, batch_first=True)
         self.multihead_attn = nn.MultiheadAttention(dim, heads, batch_first=True)
-        self.linear1 = nn.Linear(dim, mlp)
-        self.linear2 = nn.Linear(mlp, dim)
+        self.linear1 = nn.Linear(dim, mlp_dim)
+        self.linear2 = nn.Linear(mlp_dim, dim)
         self.norm1 = nn.LayerNorm(dim)
         self.norm2 = nn.LayerNorm(dim)
         self.norm3 = nn.LayerNorm(dim)

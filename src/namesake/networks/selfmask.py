@@ -33,7 +33,9 @@ FOLDER = "saliency"
 """Where a run keeps its saliency network."""
 MODEL_TYPE = "selfmask"
 ENCODER = "encoder."
-PREPROCESSING = Preprocessing(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), shorter_side=512)
+EARLIER = {"mlp": "mlp_dim", "scale": "rescale_factor", "shorter_side": "resize_shorter", "crop": "crop_size"}
+"""Words of the `config.json` of networks saved before -> those of now."""
+PREPROCESSING = Preprocessing(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), resize_shorter=512)
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class SelfMaskConfig:
         queries: Masks proposed for an image; published: 10 or 20.
         layers: Of the decoder.
         heads: Attention heads of a decoder layer.
-        mlp: Width of a decoder layer's hidden layer.
+        mlp_dim: Width of a decoder layer's hidden layer.
         preprocessing: Mean, standard deviation, and the shorter side in pixels that images are resized to.
     """
 
@@ -53,7 +55,7 @@ class SelfMaskConfig:
     queries: int = 20
     layers: int = 6
     heads: int = 6
-    mlp: int = 1536
+    mlp_dim: int = 1536
     preprocessing: Preprocessing = PREPROCESSING
 
 
@@ -92,7 +94,7 @@ class SelfMask(nn.Module):
         self.encoder = build_vit(config.encoder) if encoder is None else encoder
         dim = int(config.encoder["hidden_size"])
         self.query_embed = nn.Parameter(torch.randn(config.queries, dim))
-        self.decoder = QueryDecoder(dim, heads=config.heads, mlp=config.mlp, layers=config.layers)
+        self.decoder = QueryDecoder(dim, heads=config.heads, mlp_dim=config.mlp_dim, layers=config.layers)
         self.ffn = _Mlp(dim)
 
     def forward(self, x: ImageBatch) -> Salient:
@@ -214,8 +216,9 @@ def _read_folder(folder: Path) -> SelfMask:
     try:
         if entries.pop("model_type") != MODEL_TYPE:
             raise ValueError(f"model_type is not {MODEL_TYPE!r}")
-        preprocessing = Preprocessing(**{name: _tuple(value) for name, value in entries.pop("preprocessing").items()})
-        config = SelfMaskConfig(**entries, preprocessing=preprocessing)
+        rule = {EARLIER.get(name, name): _tuple(value) for name, value in entries.pop("preprocessing").items()}
+        sizes = {EARLIER.get(name, name): value for name, value in entries.items()}
+        config = SelfMaskConfig(**sizes, preprocessing=Preprocessing(**rule))
         state = load_file(folder / WEIGHTS)
     except (KeyError, TypeError, ValueError, OSError, SafetensorError) as error:
         raise WeightsError(f"{folder} is no saliency network ({error}). Save or fetch it again.") from error

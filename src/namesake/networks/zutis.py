@@ -2,13 +2,13 @@
 
 ZUTIS, https://arxiv.org/abs/2304.14376, section 3.3 and Figure 2, in the form and state-dict layout of the published
 weights: a CLIP vision transformer, tokens upsampled twofold, and a decoder with learned queries that the encoder gets
-no gradient from. The tokens are compared with text embeddings by `classify.compare`, without temperature.
+no gradient from. The tokens are compared with text embeddings by `classify.compare`, unscaled.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, NamedTuple, final
+from typing import NamedTuple, final
 
 import torch
 from jaxtyping import Float
@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from namesake.encoders.weights import fill, read_state
 from namesake.errors import ConfigError, WeightsError
-from namesake.networks.clip_vit import ClipVit, ClipVitConfig, clip_vit_from, sizes_of
+from namesake.networks.clip_vit import INTERPOLATE_OFFSET, ClipVit, ClipVitConfig, clip_vit_from, sizes_of
 from namesake.networks.query_decoder import QueryDecoder
 from namesake.tensors import ImageBatch, PatchFeatures
 
@@ -31,9 +31,9 @@ class QuerySegmenterConfig:
         queries: Mask proposals an image; code: 100.
         layers: Of the decoder; paper: 6.
         heads: Attention heads of a decoder layer; code: 8.
-        mlp: Width of a decoder layer's hidden layer; code: 2048.
-        hidden: Width of the hidden layers before and after the decoder; code: 256.
-        resize_positions: How position embeddings are brought to another grid; see `ClipVit`.
+        mlp_dim: Width of a decoder layer's hidden layer; code: 2048.
+        hidden_dim: Width of the hidden layers before and after the decoder; code: 256.
+        interpolate_offset: Added to the new side of the grid when position embeddings are resized; see `ClipVit`.
         stop_gradient: The encoder learns from the naming of pixels alone, not from the decoder's masks; paper: yes.
         stem: Channels of the image stem, which lets masks follow the picture's own edges on a grid twice as fine as
             that of the tokens; paper: none (0).
@@ -43,9 +43,9 @@ class QuerySegmenterConfig:
     queries: int = 100
     layers: int = 6
     heads: int = 8
-    mlp: int = 2048
-    hidden: int = 256
-    resize_positions: Literal["published", "size"] = "published"
+    mlp_dim: int = 2048
+    hidden_dim: int = 256
+    interpolate_offset: float = INTERPOLATE_OFFSET
     stop_gradient: bool = True
     stem: int = 0
 
@@ -101,10 +101,10 @@ class QuerySegmenter(nn.Module):
                 "heads and 4. Choose another number of heads, or another CLIP."
             )
         self.query_embed = nn.Parameter(torch.randn(config.queries, dim))
-        self.encoder = ClipVit(config.encoder, resize_positions=config.resize_positions)
-        self.ffn1 = _Mlp(dim, config.hidden)
-        self.ffn2 = _Mlp(dim, config.hidden)
-        self.decoder = QueryDecoder(dim, heads=config.heads, mlp=config.mlp, layers=config.layers)
+        self.encoder = ClipVit(config.encoder, interpolate_offset=config.interpolate_offset)
+        self.ffn1 = _Mlp(dim, config.hidden_dim)
+        self.ffn2 = _Mlp(dim, config.hidden_dim)
+        self.decoder = QueryDecoder(dim, heads=config.heads, mlp_dim=config.mlp_dim, layers=config.layers)
         self.stem = _ImageStem(dim, config.stem, patch=config.encoder.patch) if config.stem else None
         self.texts: Float[Tensor, "words joint"]
         self.register_buffer("texts", torch.zeros(0, config.encoder.joint), persistent=False)
@@ -258,7 +258,7 @@ def query_segmenter_from(clip: nn.Module, *, config: QuerySegmenterConfig = Quer
         WeightsError: It has no vision transformer of CLIP's kind.
         ConfigError: Its tokens cannot be shared out among the decoder's heads.
     """
-    encoder = clip_vit_from(clip, resize_positions=config.resize_positions)
+    encoder = clip_vit_from(clip, interpolate_offset=config.interpolate_offset)
     network = QuerySegmenter(replace(config, encoder=encoder.config))
     network.encoder = encoder
     return network
@@ -290,8 +290,8 @@ def load_official_zutis(
             encoder=sizes,
             queries=len(state["query_embed"]),
             layers=len({key.split(".")[2] for key in state if key.startswith("decoder.layers.")}),
-            mlp=len(state["decoder.layers.0.linear1.weight"]),
-            hidden=len(state["ffn1.layers.0.weight"]),
+            mlp_dim=len(state["decoder.layers.0.linear1.weight"]),
+            hidden_dim=len(state["ffn1.layers.0.weight"]),
         )
     except (KeyError, IndexError, TypeError) as error:
         raise WeightsError(

@@ -34,9 +34,9 @@ class FindConfig:
 
     regions: RegionsConfig = field(default_factory=RegionsConfig)
     """How the object is segmented by its name."""
-    encoder: str = "facebook/dinov2-large"
+    dense_encoder: str = "facebook/dinov2-large"
     """Whose features are compared; paper: DINOv2 ViT-L/14."""
-    side: int = 518
+    image_size: int = 518
     """Side in pixels of its input; paper: 518."""
 
 
@@ -121,8 +121,8 @@ def load_finder(
     config = config or FindConfig()
     namer = load_region_namer((name,), config.regions, device=device)
     namer.doubt([1], encoder=config.regions.clip)
-    encoder = load_patch_encoder(config.encoder, device=device)
-    return Finder(namer, encoder, config.side, [read_image(path) for path in pictures])
+    encoder = load_patch_encoder(config.dense_encoder, device=device)
+    return Finder(namer, encoder, config.image_size, [read_image(path) for path in pictures])
 
 
 def find_object(finder: Finder, images: Images, *, workers: int = 2) -> Iterator[Match]:

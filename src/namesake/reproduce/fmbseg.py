@@ -137,9 +137,9 @@ TABLES: dict[str, Table] = {
             )
             for percent, config, values in (
                 (75, (), (67.73, 85.65, 42.72, 57.63, 29.88, 28.37, 16.25)),
-                (0, ("alignment.use=prompted",), (65.83, 85.41, 41.34, 57.56, 28.02, 22.15, 15.40)),
-                (33, ("alignment.share=0.33",), (67.89, 84.92, 43.06, 57.19, 28.85, 26.71, 16.11)),
-                (100, ("alignment.share=1.0",), (63.58, 83.90, 38.69, 54.99, 27.55, 28.45, 14.99)),
+                (0, ("alignment.label_sources=prompted",), (65.83, 85.41, 41.34, 57.56, 28.02, 22.15, 15.40)),
+                (33, ("alignment.automatic_fraction=0.33",), (67.89, 84.92, 43.06, 57.19, 28.85, 26.71, 16.11)),
+                (100, ("alignment.automatic_fraction=1.0",), (63.58, 83.90, 38.69, 54.99, 27.55, 28.45, 14.99)),
             )
         ),
         topics,
@@ -161,8 +161,8 @@ TABLES: dict[str, Table] = {
         "Beyond the paper: other encoders, and masks without SAM",
         (
             Setting("CLIP, SAM (as preset)", "fmbseg", names="topics"),
-            Setting("DINO, SAM", "fmbseg", mini=("alignment.encoder=embedded:dino",), names="topics"),
-            Setting("CLIP, SelfMask (no human mask)", "fmbseg", mini=("regions.masks=embedded:saliency",),
+            Setting("DINO, SAM", "fmbseg", mini=("alignment.dense_encoder=embedded:dino",), names="topics"),
+            Setting("CLIP, SelfMask (no human mask)", "fmbseg", mini=("regions.mask_model=embedded:saliency",),
                     names="topics"),
         ),
         topics,

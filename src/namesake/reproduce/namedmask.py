@@ -9,12 +9,12 @@ NO_EXPERTS = ("experts.iterations=0",)
 KEEP = "experts.keep=True"
 """Experts stay as segmenters, so that they can draw on images that are in no archive."""
 IMAGENET_S = (
-    "experts.iterations=10000", "experts.batch_size=16", "training.iterations=80000", "training.longer_side=1024",
+    "experts.iterations=10000", "experts.batch_size=16", "training.iterations=80000", "training.resize_longer=1024",
     "training.enlarge=True",
 )  # fmt: skip
 S300 = ("experts.iterations=10000", "experts.batch_size=16")
 LAION = (
-    "encoder=openai/clip-vit-large-patch14", "archives.faces=namesake.archives.looks:cascade_faces",
+    "retrieval_clip=openai/clip-vit-large-patch14", "archives.face_detector=namesake.archives.looks:cascade_faces",
     "archives.near_duplicates=0.98",
 )  # fmt: skip
 """How archives of LAION-5B are made (section 4.1): ViT-L/14, without faces and near duplicates."""
@@ -27,14 +27,14 @@ ONE_WORLD = (
 )
 RECO_DIFFERS = (
     "ReCo has DINO ViT-S/16's features instead of the DeiT-S/16 of Stylised ImageNet (no file of it is on a hub; "
-    "`references.encoder` takes one), and no CRF."
+    "`references.dino` takes one), and no CRF."
 )
 VALIDATION = (
     "Ours is on the validation split ({} images), the paper's on the test split, whose truth stays with its server: "
     "`namesake evaluate --submission` writes what it takes. Faces are found by a frontal cascade instead of RetinaFace "
-    "(`archives.faces` takes any detector), near duplicates by cosine above 0.98; LAION's own page hides unsafe images "
-    "and duplicates before anything is fetched. The paper's Table 4 names ImageNet as what NamedMask is trained on, "
-    "its section 4.1 LAION-5B for this benchmark; here it is LAION-5B. "
+    "(`archives.face_detector` takes any detector), near duplicates by cosine above 0.98; LAION's own page hides "
+    "unsafe images and duplicates before anything is fetched. The paper's Table 4 names ImageNet as what NamedMask is trained "
+    "on, its section 4.1 LAION-5B for this benchmark; here it is LAION-5B. "
 )
 VOC_NAMES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "dining table", "dog",
@@ -130,7 +130,7 @@ TABLES: dict[str, Table] = {
         benchmarks={"avg. IoU": "imagenet-s300"},
         collection="laion",
         differs="Of 16 names instead of 300, in 1, 2, 4 and 8 groups, on scenes of one to six objects.",
-        real_differs="Faces are found by a frontal cascade instead of RetinaFace (`archives.faces` takes any "
+        real_differs="Faces are found by a frontal cascade instead of RetinaFace (`archives.face_detector` takes any "
         "detector), near duplicates by cosine above 0.98.",
     ),
     "3": Table(

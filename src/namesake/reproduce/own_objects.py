@@ -21,7 +21,7 @@ def find_own_objects(trial: Trial) -> Values:
     Half of the other pictures show another object of the same family: telling my cup from a cup.
     """
     config = find_config(trial.place.preset)
-    encoder = load_patch_encoder(config.encoder, device=trial.place.device)
+    encoder = load_patch_encoder(config.dense_encoder, device=trial.place.device)
     precision, recall = [], []
     for number, name in enumerate(track(SEEN_NAMES[:OBJECTS], what="finding very objects", total=OBJECTS)):
         namer = load_region_namer((name,), config.regions, device=trial.place.device)
@@ -32,7 +32,7 @@ def find_own_objects(trial: Trial) -> Values:
         strange = [
             _view(SEEN_NAMES[(number + 1 + other) % len(SEEN_NAMES)], 0, other, seed) for other in range(OTHERS // 2)
         ]
-        finder = Finder(namer, encoder, config.side, given)
+        finder = Finder(namer, encoder, config.image_size, given)
         matches = [Match(str(place), finder.score(image)) for place, image in enumerate([*own, *family, *strange])]
         found = quality(matches, {str(place) for place in range(VIEWS)}, threshold=finder.threshold())
         precision.append(np.nan if found.precision is None else found.precision)

@@ -16,13 +16,13 @@ from namesake.shapes import ImageArray
 
 AP = ("AP", "AP50", "AP75")
 AGNOSTIC = tuple(f"agnostic {column}" for column in AP)
-NO_STOP = ("training.network.stop_gradient=False",)
+NO_STOP = ("training.architecture.stop_gradient=False",)
 LONGER = ("training.iterations=1200",)
 LONG = ("training.iterations=80000",)
-UP_TO_1024 = ("training.longer_side=1024",)
+UP_TO_1024 = ("training.resize_longer=1024",)
 """Section 4.1, "Inference": larger images of ImageNet-S are shrunk to a longer side of 1024."""
 B32 = "openai/clip-vit-base-patch32"
-PUBLISHED_BALANCE = ("training.temperature=1.0", "training.mask_weight=6.6")
+PUBLISHED_BALANCE = ("training.logit_scale=1.0", "training.mask_weight=6.6")
 """The published weight of the mask loss beside naming: cosines are not scaled, and 6 layers with 10 objects a sample
 make 6.6 times the terms of the mini preset's 2 with 4."""
 COCO_UNSEEN = (
@@ -49,7 +49,7 @@ def by_softmax(segmenter: Segmenter) -> Segmenter:
     """The same segmenter with the paper's words for how sure an object's name is."""
     predictor = segmenter.predictor
     assert isinstance(predictor, OpenVocabulary)
-    other = predictor.with_inference(replace(predictor.inference, likeness="softmax"))
+    other = predictor.with_inference(replace(predictor.inference, score_function="softmax"))
     return Segmenter(other, segmenter.settings, device=segmenter.device)
 
 
@@ -91,7 +91,7 @@ def at_side(side: int) -> Callable[[Segmenter], Segmenter]:
     """Reads a segmenter with images shrunk to this side for the network."""
 
     def read(segmenter: Segmenter) -> Segmenter:
-        settings = replace(segmenter.settings, longer_side=side)
+        settings = replace(segmenter.settings, resize_longer=side)
         return Segmenter(segmenter.predictor, settings, device=segmenter.device)
 
     return read
@@ -286,8 +286,8 @@ TABLES: dict[str, Table] = {
             Setting("as released", "zutis"),
             Setting("85 sentences a name", "zutis", ("training.prompts=templates",)),
             Setting("softmax over names", "zutis", read=by_softmax),
-            Setting("cosines scaled by 100", "zutis", ("training.temperature=100.0",), scale="paper"),
-            Setting("no temperature", "zutis", ("training.temperature=1.0",), scale="mini"),
+            Setting("cosines scaled by 100", "zutis", ("training.logit_scale=100.0",), scale="paper"),
+            Setting("no temperature", "zutis", ("training.logit_scale=1.0",), scale="mini"),
         ),
         objects,
         columns=(*AP, "mIoU"),

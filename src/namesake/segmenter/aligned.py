@@ -24,7 +24,7 @@ from namesake.errors import WeightsError
 from namesake.images.geometry import resize_labels, resize_longer_side
 from namesake.masks.proposals import MaskSource, load_masks_from
 from namesake.masks.regions import Regions, paint, patch_coverage
-from namesake.names.words import Sentences, words_of
+from namesake.names.words import Prompts, words_of
 from namesake.networks.alignment import Alignment, AlignmentConfig
 from namesake.records import Names, Prediction
 from namesake.segmenter.classify import compare, decide
@@ -42,13 +42,13 @@ TEXTS = "texts"
 class AlignedInference:
     """How labels are read off; the defaults are FMbSeg's, base."""
 
-    side: int = 518
+    image_size: int = 518
     """Side in pixels that images are resized to for the encoder; paper: 518."""
-    refine: str = ""
+    refine_with: str = ""
     """Who draws the masks that refine the labels (SAM, SAM 2, a saliency network); "" for none (base)."""
-    automatic: AutomaticConfig = field(default_factory=lambda: AutomaticConfig(predicted_iou=0.97))
+    automatic: AutomaticConfig = field(default_factory=lambda: AutomaticConfig(pred_iou_thresh=0.97))
     """How all masks of an image are found."""
-    temperature: float = 1.0
+    logit_scale: float = 1.0
     """Scale of the cosines in the softmax that gives the confidence; it changes no label. Paper: 1, as in training."""
 
 
@@ -105,7 +105,7 @@ class Aligned:
         Raises:
             WeightsError: It is missing or damaged.
         """
-        inference = replace(self.inference, refine=source)
+        inference = replace(self.inference, refine_with=source)
         drawn = load_masks_from(source, inference.automatic, device=str(self.encoder.device))
         return Aligned(
             self.encoder, self.alignment, self.names, texts=self.text_side, inference=inference, source=drawn
@@ -124,8 +124,8 @@ class Aligned:
 
     @torch.inference_mode()
     def logits(self, images: Sequence[ImageArray], *, scale: float = 1.0) -> Float[Tensor, "batch words rows columns"]:
-        """Similarities of patches and words, times the temperature; the encoder sees `scale` times its side."""
-        return compare(self.features(images, scale=scale), self.texts, temperature=self.inference.temperature)
+        """Similarities of patches and words, times the logit scale; the encoder sees `scale` times its side."""
+        return compare(self.features(images, scale=scale), self.texts, logit_scale=self.inference.logit_scale)
 
     def read(
         self, image: ImageArray, logits: Float[Tensor, "words rows columns"], *, height: int, width: int
@@ -149,7 +149,7 @@ class Aligned:
 
     def features(self, images: Sequence[ImageArray], *, scale: float = 1.0) -> PatchFeatures:
         """Aligned features of every patch, of length 1."""
-        side = round(scale * self.inference.side)
+        side = round(scale * self.inference.image_size)
         raw = self.encoder.patch_features(squares(self.encoder, images, side=side))
         aligned: Tensor = self.alignment(raw.flatten(1, 2))
         return aligned.reshape(*raw.shape[:3], -1)
@@ -157,8 +157,8 @@ class Aligned:
     def _refined(self, image: ImageArray, voters: Int[Tensor, "rows columns"], base: Prediction) -> Prediction:
         assert self.source is not None  # noqa: S101
         small = image
-        if max(image.shape[:2]) > self.inference.side:
-            small = resize_longer_side(image, side=self.inference.side)
+        if max(image.shape[:2]) > self.inference.image_size:
+            small = resize_longer_side(image, side=self.inference.image_size)
         masks = self.source.look(small).all()
         chosen, share = majority_label(masks.masks, voters)
         height, width = base.labels.shape
@@ -196,13 +196,13 @@ def majority_label(
     return best.cpu().numpy(), share.cpu().numpy()
 
 
-def architecture_of(predictor: Aligned, *, encoder: str, clip: str, sentence: Sentences) -> dict[str, Any]:
+def architecture_of(predictor: Aligned, *, encoder: str, clip: str, prompts: Prompts) -> dict[str, Any]:
     """What `config.json` says of the module, its encoders, and how labels are read off."""
     return {
-        "encoder": encoder,
+        "dense_encoder": encoder,
         "alignment": asdict(predictor.alignment.config),
         "clip": clip,
-        "sentence": sentence,
+        "prompts": prompts,
         "inference": asdict(predictor.inference),
     }
 
@@ -219,7 +219,7 @@ def open_aligned(settings: Settings, folder: Path, device: torch.device) -> Alig
         inference = AlignedInference(
             **(facts["inference"] | {"automatic": AutomaticConfig(**facts["inference"]["automatic"])})
         )
-        source, clip, sentence = str(facts["encoder"]), str(facts["clip"]), facts["sentence"]
+        source, clip, prompts = str(facts["dense_encoder"]), str(facts["clip"]), facts["prompts"]
     except (KeyError, TypeError) as error:
         raise WeightsError(f"{folder / CONFIG} describes no aligned encoder ({error}). Make it again.") from error
     texts = weights.pop(TEXTS, torch.zeros(0, 0))
@@ -234,7 +234,11 @@ def open_aligned(settings: Settings, folder: Path, device: torch.device) -> Alig
     alignment = Alignment(config)
     fill(alignment, weights, what=str(folder / WEIGHTS))
     side = TextSide(
-        clip, prompts=sentence, joint=config.joint, device=str(device), known=dict(zip(words, texts, strict=True))
+        clip, prompts=prompts, joint=config.joint, device=str(device), known=dict(zip(words, texts, strict=True))
     )
-    refine = load_masks_from(inference.refine, inference.automatic, device=str(device)) if inference.refine else None
+    refine = (
+        load_masks_from(inference.refine_with, inference.automatic, device=str(device))
+        if inference.refine_with
+        else None
+    )
     return Aligned(encoder, alignment, settings.names, texts=side, inference=inference, source=refine)

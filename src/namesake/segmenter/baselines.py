@@ -46,10 +46,10 @@ def build_maskclip(
     *,
     clip: str,
     threshold: float | None = 0.25,
-    temperature: float = 100.0,
-    size: int | None = None,
-    denoise: float = 0.0,
-    smooth: float = 0.0,
+    logit_scale: float = 100.0,
+    resize_shorter: int | None = None,
+    prompt_denoising: float = 0.0,
+    key_smoothing: float = 0.0,
     templates: Sequence[str] = TEMPLATES,
     device: str = "auto",
 ) -> SegmenterFolder:
@@ -61,10 +61,10 @@ def build_maskclip(
         clip: Source of the encoder.
         threshold: Pixels whose highest probability is lower become background (NamedMask's comparison, tuned there on
             VOC2012's training set); None to give them to the names' background words instead (ZUTIS's comparison).
-        temperature: Scale of the cosines in the softmax; the published CLIPs' is 100.
-        size: Shorter side that images are resized to; None keeps theirs.
-        denoise: Leave out words that are nowhere in the image surer than this (prompt denoising); 0 leaves none out.
-        smooth: Let patches that are no surer than this take over what like patches say (key smoothing); 0: none.
+        logit_scale: Scale of the cosines in the softmax; the published CLIPs' is 100.
+        resize_shorter: Shorter side that images are resized to; None keeps theirs.
+        prompt_denoising: Leave out words that are nowhere in the image surer than this; 0 leaves none out.
+        key_smoothing: Let patches that are no surer than this take over what like patches say; 0: none.
         templates: Prompts that a name's text embedding is averaged over.
         device: "auto", "cpu" or "cuda".
 
@@ -80,8 +80,14 @@ def build_maskclip(
     if threshold is None:
         texts = np.concatenate([encoder.embed_names(names.background, templates), texts])
         labels = [0] * len(names.background) + labels
-    facts = {"clip": clip, "labels": labels, "temperature": temperature, "threshold": threshold, "size": size}
-    facts |= {"denoise": denoise, "smooth": smooth}
+    facts = {
+        "clip": clip,
+        "labels": labels,
+        "logit_scale": logit_scale,
+        "threshold": threshold,
+        "resize_shorter": resize_shorter,
+    }
+    facts |= {"prompt_denoising": prompt_denoising, "key_smoothing": key_smoothing}
     return _write(MASKCLIP, names, texts, facts, models=(encoder.card,), out=out)
 
 
@@ -93,7 +99,7 @@ def build_saliency_clip(
     clip: str,
     saliency: str,
     bilateral_solver: bool = True,
-    temperature: float = 100.0,
+    logit_scale: float = 100.0,
     templates: Sequence[str] = TEMPLATES,
     device: str = "auto",
 ) -> SegmenterFolder:
@@ -105,7 +111,7 @@ def build_saliency_clip(
         clip: Source of the encoder.
         saliency: Source of the saliency network.
         bilateral_solver: Draw the masks to the image's edges.
-        temperature: Scale of the cosines in the softmax that gives the confidence.
+        logit_scale: Scale of the cosines in the softmax that gives the confidence.
         templates: Prompts that a name's text embedding is averaged over.
         device: "auto", "cpu" or "cuda".
 
@@ -121,7 +127,7 @@ def build_saliency_clip(
         "clip": clip,
         "saliency": saliency,
         "bilateral_solver": bilateral_solver,
-        "temperature": temperature,
+        "logit_scale": logit_scale,
     }
     models, texts = (encoder.card, read_saliency_card(saliency)), embed(names, encoder, templates)
     doubt(names.names, texts, encoder, encoder=clip, templates=templates)
@@ -164,8 +170,8 @@ def build_reference_maps(
     *,
     clip: str,
     threshold: float | None = 0.9,
-    temperature: float = 100.0,
-    size: int | None = None,
+    logit_scale: float = 100.0,
+    resize_shorter: int | None = None,
     language: bool = True,
     device: str = "auto",
 ) -> SegmenterFolder:
@@ -177,8 +183,8 @@ def build_reference_maps(
         names: The same names.
         clip: Source of the CLIP that attends to the names.
         threshold: Pixels whose highest probability is lower become background; None for no background.
-        temperature: Scale of the scores in the softmax that gives the probability.
-        size: Shorter side that images are resized to; None keeps theirs.
+        logit_scale: Scale of the scores in the softmax that gives the probability.
+        resize_shorter: Shorter side that images are resized to; None keeps theirs.
         language: Multiply the maps by how far CLIP takes each pixel for the name.
         device: "auto", "cpu" or "cuda".
 
@@ -187,12 +193,12 @@ def build_reference_maps(
     """
     encoder = load_clip(clip, device=device)
     facts = {
-        "encoder": references.encoder,
+        "dino": references.encoder,
         "block": references.block,
         "clip": clip if language else "",
         "threshold": threshold,
-        "temperature": temperature,
-        "size": size,
+        "logit_scale": logit_scale,
+        "resize_shorter": resize_shorter,
     }
     models = tuple(dict.fromkeys((*references.models, encoder.card)))
     weights = {VECTORS: torch.from_numpy(references.vectors)}

@@ -181,7 +181,7 @@ class Careful:
         if config.window_weight:
             said += config.window_weight * (self.scale * self._windows(images, rows, columns)).log_softmax(dim=1)
         if config.patch_weight:
-            patches = compare(self.clip.dense(images), self.texts, temperature=self.scale).log_softmax(dim=1)
+            patches = compare(self.clip.dense(images), self.texts, logit_scale=self.scale).log_softmax(dim=1)
             said += config.patch_weight * functional.interpolate(patches, size=(rows, columns), mode="bilinear")
         return said
 

@@ -22,18 +22,18 @@ BAND_BYTES = 32 * 2**20
 
 
 def compare(
-    features: PatchFeatures, texts: Float[Tensor, "words dim"], *, temperature: float
+    features: PatchFeatures, texts: Float[Tensor, "words dim"], *, logit_scale: float
 ) -> Float[Tensor, "batch words rows columns"]:
-    """Logits of every patch for every word: `temperature` times the cosine.
+    """Logits of every patch for every word: `logit_scale` times the cosine.
 
     MaskCLIP, https://arxiv.org/abs/2112.01071, section 3.2.
 
     Args:
         features: L2-normalised.
         texts: L2-normalised.
-        temperature: CLIP's logit scale; 100 for the published CLIPs.
+        logit_scale: CLIP's logit scale; 100 for the published CLIPs.
     """
-    return temperature * torch.einsum("brcd,wd->bwrc", features, texts)
+    return logit_scale * torch.einsum("brcd,wd->bwrc", features, texts)
 
 
 def decide(
@@ -119,18 +119,18 @@ def _upsample_rows(
     return x
 
 
-def name_mask(mask: MaskArray, similarities: Float[ndarray, "names"], *, temperature: float) -> Prediction:
+def name_mask(mask: MaskArray, similarities: Float[ndarray, "names"], *, logit_scale: float) -> Prediction:
     """Give a whole mask the name that the image resembles most.
 
     Args:
         mask: Of the salient object, original pixels.
         similarities: Cosine of the image's embedding with each name's.
-        temperature: Scale of the cosines in the softmax that gives the name's probability.
+        logit_scale: Scale of the cosines in the softmax that gives the name's probability.
 
     Returns:
         The mask with that label on background; the confidence is the name's probability inside, 1 outside.
     """
-    scaled = temperature * np.asarray(similarities, dtype=np.float64)
+    scaled = logit_scale * np.asarray(similarities, dtype=np.float64)
     probabilities = np.exp(scaled - scaled.max())
     best = int(probabilities.argmax())
     labels: LabelArray = np.where(mask, best + 1, 0).astype(np.uint8 if len(scaled) < IGNORE else np.int32)

@@ -15,10 +15,10 @@ from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
 from namesake.records import Instances, Names
 
-TEMPERATURE = 5.0
+NAME_LOGIT_SCALE = 5.0
 """Scale of the cosine in a name's probability, sigmoid(5 cos): the published code's; the paper writes a softmax."""
 
-Likeness = Literal["sigmoid", "softmax"]
+ScoreFunction = Literal["sigmoid", "softmax"]
 """How a cosine becomes the probability of a word: of each alone (published code), or among all words (paper)."""
 
 CHUNK_BYTES = 16 * 2**20
@@ -38,8 +38,8 @@ def find_instances(
     width: int,
     labels: Sequence[int] | None = None,
     overlap: float | None = 0.3,
-    likeness: Likeness = "sigmoid",
-    temperature: float = TEMPERATURE,
+    score_function: ScoreFunction = "sigmoid",
+    logit_scale: float = NAME_LOGIT_SCALE,
 ) -> Instances:
     """Name the proposals, drop those of background, bring the others to the image's size and suppress duplicates.
 
@@ -52,13 +52,13 @@ def find_instances(
         width: Of the original image.
         labels: Label of each row of `texts` (background words: 0); 0, 1, 2, ... if None.
         overlap: IoU above which the less sure of two proposals with one label is dropped; None keeps all.
-        likeness: How a cosine becomes a word's probability.
-        temperature: Scale of the cosines in it.
+        score_function: How a cosine becomes a word's probability.
+        logit_scale: Scale of the cosines in it.
 
     Returns:
         Objects from the surest to the least sure; none is empty at the image's size.
     """
-    rows, sure = name_proposals(mask_probs, tokens, texts, likeness=likeness, temperature=temperature)
+    rows, sure = name_proposals(mask_probs, tokens, texts, score_function=score_function, logit_scale=logit_scale)
     owner = np.arange(len(texts)) if labels is None else np.asarray(labels)
     label, score = owner[rows.cpu().numpy()], sure.cpu().numpy().astype(np.float64)
     order = np.argsort(-score, kind="stable")
@@ -80,8 +80,8 @@ def name_proposals(
     tokens: Float[Tensor, "rows columns dim"],
     texts: Float[Tensor, "words dim"],
     *,
-    likeness: Likeness = "sigmoid",
-    temperature: float = TEMPERATURE,
+    score_function: ScoreFunction = "sigmoid",
+    logit_scale: float = NAME_LOGIT_SCALE,
 ) -> tuple[Int[Tensor, "queries"], Float[Tensor, "queries"]]:
     """The word that each proposal's mean token is nearest to, and how sure proposal and word are together.
 
@@ -89,8 +89,8 @@ def name_proposals(
         mask_probs: Probabilities; a proposal covers where they exceed 0.5.
         tokens: L2-normalised; on the grid of the proposals, or on a coarser one, where each counts by its share.
         texts: L2-normalised, background first.
-        likeness: How a cosine becomes a word's probability.
-        temperature: Scale of the cosines in it.
+        score_function: How a cosine becomes a word's probability.
+        logit_scale: Scale of the cosines in it.
 
     Returns:
         Row of `texts` (0 for a proposal that covers nothing), and the mean probability over the covered pixels times
@@ -106,8 +106,8 @@ def name_proposals(
         shares = adaptive_avg_pool2d(covered[None], (tokens.shape[0], tokens.shape[1]))[0]
         mean = torch.einsum("qrc,rcd->qd", shares, tokens.float())
     mean = mean / (mean.norm(dim=1, keepdim=True) + 1e-7)
-    scaled = temperature * mean @ texts.float().T
-    probability, word = (scaled.sigmoid() if likeness == "sigmoid" else scaled.softmax(dim=1)).max(dim=1)
+    scaled = logit_scale * mean @ texts.float().T
+    probability, word = (scaled.sigmoid() if score_function == "sigmoid" else scaled.softmax(dim=1)).max(dim=1)
     return torch.where(area < 1, 0, word), certainty * probability
 
 

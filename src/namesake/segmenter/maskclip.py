@@ -35,11 +35,11 @@ class MaskClip:
         clip: The encoder.
         texts: L2-normalised.
         labels: Label of each text; background words have 0.
-        temperature: Scale of the cosines in the softmax.
+        logit_scale: Scale of the cosines in the softmax.
         threshold: Pixels whose highest probability is lower become background; None for no threshold.
-        size: Shorter side that images are resized to; None keeps theirs.
-        denoise: Words whose highest probability in the image is lower are left out; 0 leaves none out.
-        smooth: Patches whose highest probability is lower take over what like patches say; 0 leaves all as they are.
+        resize_shorter: Shorter side that images are resized to; None keeps theirs.
+        prompt_denoising: Words whose highest probability in the image is lower are left out; 0 leaves none out.
+        key_smoothing: Patches whose highest probability is lower take over what like patches say; 0 changes none.
     """
 
     def __init__(
@@ -48,15 +48,15 @@ class MaskClip:
         texts: Float[Tensor, "words dim"],
         *,
         labels: Sequence[int],
-        temperature: float,
+        logit_scale: float,
         threshold: float | None,
-        size: int | None,
-        denoise: float = 0.0,
-        smooth: float = 0.0,
+        resize_shorter: int | None,
+        prompt_denoising: float = 0.0,
+        key_smoothing: float = 0.0,
     ) -> None:
         self.clip, self.texts, self.labels = clip, texts.to(clip.device), tuple(labels)
-        self.temperature, self.threshold, self.size = temperature, threshold, size
-        self.denoise, self.smooth = denoise, smooth
+        self.logit_scale, self.threshold, self.resize_shorter = logit_scale, threshold, resize_shorter
+        self.prompt_denoising, self.key_smoothing = prompt_denoising, key_smoothing
 
     @torch.inference_mode()
     def predict(self, images: Sequence[ImageArray], *, height: int, width: int) -> list[Prediction]:
@@ -68,14 +68,14 @@ class MaskClip:
 
     def _logits(self, images: Sequence[ImageArray]) -> Float[Tensor, "batch words rows columns"]:
         """Logits of patches, refined where that is wanted."""
-        if self.smooth:
-            patches, keys = self.clip.patches_and_keys(images, self.size)
+        if self.key_smoothing:
+            patches, keys = self.clip.patches_and_keys(images, self.resize_shorter)
         else:
-            patches = self.clip.dense(images, self.size)
-        logits = compare(patches, self.texts, temperature=self.temperature)
-        if self.denoise:
-            logits = drop_absent(logits, threshold=self.denoise)
-        return smooth_unsure(logits, keys, threshold=self.smooth) if self.smooth else logits
+            patches = self.clip.dense(images, self.resize_shorter)
+        logits = compare(patches, self.texts, logit_scale=self.logit_scale)
+        if self.prompt_denoising:
+            logits = drop_absent(logits, threshold=self.prompt_denoising)
+        return smooth_unsure(logits, keys, threshold=self.key_smoothing) if self.key_smoothing else logits
 
     def weights(self) -> dict[str, Tensor]:
         """The text embeddings."""
@@ -94,11 +94,11 @@ def open_maskclip(settings: Settings, folder: Path, device: torch.device) -> Mas
         clip,
         texts,
         labels=facts["labels"],
-        temperature=facts["temperature"],
+        logit_scale=facts["logit_scale"],
         threshold=facts["threshold"],
-        size=facts["size"],
-        denoise=facts.get("denoise", 0.0),
-        smooth=facts.get("smooth", 0.0),
+        resize_shorter=facts["resize_shorter"],
+        prompt_denoising=facts["prompt_denoising"],
+        key_smoothing=facts["key_smoothing"],
     )
 
 

@@ -18,14 +18,14 @@ from namesake.encoders.preprocess import IMAGENET
 from namesake.encoders.weights import fill
 from namesake.errors import ConfigError, WeightsError
 from namesake.images.geometry import enlarge, resize
-from namesake.names.words import with_background, words_of
+from namesake.names.words import Prompts, with_background, words_of
 from namesake.networks.clip_vit import ClipVitConfig
 from namesake.networks.zutis import Proposals, QuerySegmenter, QuerySegmenterConfig
 from namesake.records import Names, Prediction
 from namesake.segmenter.classify import compare, decide
-from namesake.segmenter.instances import TEMPERATURE, Likeness, find_instances
+from namesake.segmenter.instances import NAME_LOGIT_SCALE, ScoreFunction, find_instances
 from namesake.segmenter.settings import CONFIG, WEIGHTS, Settings, read_weights
-from namesake.segmenter.words import Prompts, TextSide, Words
+from namesake.segmenter.words import TextSide, Words
 from namesake.shapes import ImageArray
 
 KIND = "query"
@@ -40,11 +40,11 @@ class QueryInference:
 
     nms: float = 0.3
     """IoU above which the less sure of two objects of one name is dropped; 1 keeps all; code: 0.3."""
-    likeness: Likeness = "sigmoid"
+    score_function: ScoreFunction = "sigmoid"
     """Probability of an object's name: "sigmoid" of each cosine alone (code), or "softmax" over all names (paper)."""
-    likeness_temperature: float = TEMPERATURE
+    likeness_temperature: float = NAME_LOGIT_SCALE
     """Scale of the cosines in it; code: 5."""
-    fit: Literal["published", "patches"] = "published"
+    patch_fit: Literal["crop", "resize"] = "crop"
     """Sides that are no multiple of the patch: the rest is unseen and the map stretched over it (code), or the image is
     resized to the nearest multiple ("patches")."""
     mark_unsure: bool = False
@@ -56,12 +56,12 @@ class Certainty:
     """What turns cosines into confidence, and which confidence is too low to name a pixel; found on pseudo-labels.
 
     Attributes:
-        temperature: Scale of the cosines in the softmax.
+        logit_scale: Scale of the cosines in the softmax.
         least: Confidence below which a pixel of a word's label is "not sure", by word; that of 0 is background's.
         least_elsewhere: The same for words without one.
     """
 
-    temperature: float = 1.0
+    logit_scale: float = 1.0
     least: Mapping[str, float] = field(default_factory=dict)
     least_elsewhere: float = 0.0
 
@@ -142,7 +142,7 @@ class OpenVocabulary:
     @torch.inference_mode()
     def predict(self, images: Sequence[ImageArray], *, height: int, width: int) -> list[Prediction]:
         """Labels, confidence and objects of height x width, from one forward pass."""
-        found: Proposals = self.network(self.input(images, to_patches=self.inference.fit == "patches"))
+        found: Proposals = self.network(self.input(images, to_patches=self.inference.patch_fit == "resize"))
         with torch.autocast(self.device.type, enabled=False):
             cosines = self.compare(found)
             return [
@@ -158,7 +158,7 @@ class OpenVocabulary:
     @torch.inference_mode()
     def logits(self, images: Sequence[ImageArray], *, scale: float = 1.0) -> Float[Tensor, "batch words rows columns"]:
         """Calibrated logits of images of one size, seen `scale` times as large."""
-        shown = self.input(enlarge(images, scale), to_patches=self.inference.fit == "patches")
+        shown = self.input(enlarge(images, scale), to_patches=self.inference.patch_fit == "resize")
         found: Proposals = self.network(shown)
         with torch.autocast(self.device.type, enabled=False):
             return self.compare(found)
@@ -188,8 +188,8 @@ class OpenVocabulary:
         return self.preprocessing.normalise(images).to(self.device)
 
     def compare(self, found: Proposals) -> Float[Tensor, "batch words rows columns"]:
-        """Cosines of all tokens with all words, times the temperature that makes them calibrated logits."""
-        return compare(found.tokens.float(), self.texts, temperature=self.certainty.temperature)
+        """Cosines of all tokens with all words, times the scale that makes them calibrated logits."""
+        return compare(found.tokens.float(), self.texts, logit_scale=self.certainty.logit_scale)
 
     def decide(self, logits: Float[Tensor, "words rows columns"], *, height: int, width: int) -> Prediction:
         """Labels and confidence from logits of any resolution."""
@@ -213,8 +213,8 @@ class OpenVocabulary:
             width=width,
             labels=self.words.labels,
             overlap=None if self.inference.nms >= 1 else self.inference.nms,
-            likeness=self.inference.likeness,
-            temperature=self.inference.likeness_temperature,
+            score_function=self.inference.score_function,
+            logit_scale=self.inference.likeness_temperature,
         )
         return replace(self.decide(logits, height=height, width=width), instances=objects)
 

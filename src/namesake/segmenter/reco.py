@@ -14,7 +14,7 @@ from torch import Tensor
 
 from namesake.encoders import Clip, Dino, load_clip, load_dino
 from namesake.errors import WeightsError
-from namesake.masks.cosegment import LANGUAGE_TEMPERATURE
+from namesake.masks.cosegment import LANGUAGE_LOGIT_SCALE
 from namesake.records import Prediction
 from namesake.segmenter.classify import compare, decide
 from namesake.segmenter.settings import CONFIG, WEIGHTS, Settings, read_weights
@@ -35,9 +35,9 @@ class ReferenceMaps:
         block: Block of the encoder; None for the last.
         clip: Attends to the names; None leaves language out.
         texts: One a name, L2-normalised.
-        temperature: Scale of the products in the softmax that gives the probability.
+        logit_scale: Scale of the products in the softmax that gives the probability.
         threshold: Pixels whose highest probability is lower become background; None for no threshold.
-        size: Shorter side that images are resized to; None keeps theirs.
+        resize_shorter: Shorter side that images are resized to; None keeps theirs.
     """
 
     def __init__(
@@ -48,27 +48,29 @@ class ReferenceMaps:
         block: int | None,
         clip: Clip | None,
         texts: Float[Tensor, "names joint"],
-        temperature: float,
+        logit_scale: float,
         threshold: float | None,
-        size: int | None,
+        resize_shorter: int | None,
     ) -> None:
         self.encoder, self.references, self.block = encoder, references, block
         self.clip, self.texts = clip, texts
-        self.temperature, self.threshold, self.size = temperature, threshold, size
+        self.logit_scale, self.threshold, self.resize_shorter = logit_scale, threshold, resize_shorter
 
     @torch.inference_mode()
     def predict(self, images: Sequence[ImageArray], *, height: int, width: int) -> list[Prediction]:
         """Label maps of height x width; both maps are brought to that size before they are multiplied."""
-        features = torch.nn.functional.normalize(self.encoder.dense(images, self.size, block=self.block), dim=-1)
-        maps = torch.sigmoid(compare(features, self.references.to(features), temperature=1))
+        features = torch.nn.functional.normalize(
+            self.encoder.dense(images, self.resize_shorter, block=self.block), dim=-1
+        )
+        maps = torch.sigmoid(compare(features, self.references.to(features), logit_scale=1))
         attention: Sequence[Tensor | None] = [None] * len(images)
         if self.clip is not None:
-            dense = self.clip.dense(images, self.size)
-            attention = list(compare(dense, self.texts.to(dense), temperature=LANGUAGE_TEMPERATURE).sigmoid())
+            dense = self.clip.dense(images, self.resize_shorter)
+            attention = list(compare(dense, self.texts.to(dense), logit_scale=LANGUAGE_LOGIT_SCALE).sigmoid())
         labels = range(1, len(self.references) + 1)
         return [
             decide(
-                self.temperature * own,
+                self.logit_scale * own,
                 height=height,
                 width=width,
                 labels=labels,
@@ -93,10 +95,10 @@ def open_reference_maps(settings: Settings, folder: Path, device: torch.device) 
     missing = {VECTORS, TEXTS} - weights.keys()
     if missing:
         raise WeightsError(f"{folder / WEIGHTS} holds no {' and no '.join(sorted(missing))}. Make the segmenter again.")
-    encoder = load_dino(str(facts["encoder"]), device=str(device))
+    encoder = load_dino(str(facts["dino"]), device=str(device))
     clip = load_clip(str(facts["clip"]), device=str(device)) if facts["clip"] else None
     for source, dim, found in (
-        (facts["encoder"], encoder.dim, weights[VECTORS].shape[1]),
+        (facts["dino"], encoder.dim, weights[VECTORS].shape[1]),
         (facts["clip"], None if clip is None else clip.dim, weights[TEXTS].shape[1]),
     ):
         if dim not in (None, found):
@@ -104,5 +106,5 @@ def open_reference_maps(settings: Settings, folder: Path, device: torch.device) 
                 f"{source} makes vectors of {dim} values, the segmenter's have {found}: it was made with another "
                 f"encoder. Make it again, or correct the source in its {CONFIG}."
             )
-    options = {key: facts[key] for key in ("block", "temperature", "threshold", "size")}
+    options = {key: facts[key] for key in ("block", "logit_scale", "threshold", "resize_shorter")}
     return ReferenceMaps(encoder, weights[VECTORS], clip=clip, texts=weights[TEXTS], **options)

@@ -34,7 +34,7 @@ class SaliencyClip:
         network: Finds the object, in evaluation mode.
         texts: One a name, L2-normalised.
         solver: Draws the masks to the image's edges; None leaves them as the network has them.
-        temperature: Scale of the cosines in the softmax that gives the confidence.
+        logit_scale: Scale of the cosines in the softmax that gives the confidence.
     """
 
     def __init__(
@@ -44,17 +44,17 @@ class SaliencyClip:
         texts: Float[Tensor, "names dim"],
         *,
         solver: BilateralSolver | None,
-        temperature: float,
+        logit_scale: float,
     ) -> None:
         self.clip, self.network, self.texts = clip, network, texts
-        self.solver, self.temperature = solver, temperature
+        self.solver, self.logit_scale = solver, logit_scale
 
     def predict(self, images: Sequence[ImageArray], *, height: int, width: int) -> list[Prediction]:
         """Saliency masks with one name each, resized to height x width by nearest neighbour."""
         similarities = self.clip.embed_images(images) @ self.texts.numpy().T
         found = detect(self.network, images, solver=self.solver)
         return [
-            name_mask(resize_labels(each.mask, height=height, width=width), row, temperature=self.temperature)
+            name_mask(resize_labels(each.mask, height=height, width=width), row, logit_scale=self.logit_scale)
             for each, row in zip(found, similarities, strict=True)
         ]
 
@@ -76,5 +76,5 @@ def open_saliency_clip(settings: Settings, folder: Path, device: torch.device) -
         network,
         texts,
         solver=PUBLISHED if facts["bilateral_solver"] else None,
-        temperature=facts["temperature"],
+        logit_scale=facts["logit_scale"],
     )

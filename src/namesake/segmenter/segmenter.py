@@ -123,7 +123,7 @@ class Segmenter:
         if self.predictor.certainty.by_label(self.predictor.words) is None:
             raise ConfigError(
                 "this segmenter has no limits of confidence: a published checkpoint has none, nor has one that was "
-                "trained with unsure=0 or hardly at all. Train one, or look at the confidence itself."
+                "trained with unsure_fraction=0 or hardly at all. Train one, or look at the confidence itself."
             )
         inference = replace(self.predictor.inference, mark_unsure=True)
         return self._with(self.predictor.with_inference(inference), self.settings)
@@ -176,34 +176,34 @@ class Segmenter:
         image: Picture,
         *,
         names: Names | str | Path | Sequence[str] | None = None,
-        longer_side: int | None = None,
+        resize_longer: int | None = None,
     ) -> Prediction:
         """Labels, confidence and, where its kind finds them, objects of one image, at its original size.
 
         Args:
             image: A file, its content, a PIL image, or an array [height, width] or [height, width, 3]; see `as_image`.
             names: Segment these instead of its own; see `with_names`.
-            longer_side: Shrink larger images to this side for the network; its own limit if None.
+            resize_longer: Shrink larger images to this side for the network; its own limit if None.
 
         Raises:
             ImagesError: It is none of these, or cannot be read.
         """
         chosen = self if names is None else self.with_names(names)
-        return chosen.segment_many([image], longer_side=longer_side)[0]
+        return chosen.segment_many([image], resize_longer=resize_longer)[0]
 
     def segment_many(
         self,
         images: Sequence[Picture],
         *,
         batch_size: int = 8,
-        longer_side: int | None = None,
+        resize_longer: int | None = None,
     ) -> list[Prediction]:
         """Segment several images, those of one size together; the order is kept.
 
         Args:
             images: As in `segment`; all are in memory at once, so give a large collection in parts.
             batch_size: Images at once in the network.
-            longer_side: As in `segment`.
+            resize_longer: As in `segment`.
 
         Raises:
             ImagesError: One of them cannot be read.
@@ -216,18 +216,18 @@ class Segmenter:
         for members in by_size.values():
             for start in range(0, len(members), batch_size):
                 some = members[start : start + batch_size]
-                found |= zip(some, self._predict([arrays[index] for index in some], longer_side), strict=True)
+                found |= zip(some, self._predict([arrays[index] for index in some], resize_longer), strict=True)
         return [found[index] for index in range(len(arrays))]
 
-    def _predict(self, images: Sequence[ImageArray], longer_side: int | None) -> list[Prediction]:
+    def _predict(self, images: Sequence[ImageArray], resize_longer: int | None) -> list[Prediction]:
         """Predictions for images of one size."""
         height, width = images[0].shape[:2]
-        tiled = self.tile is not None and max(height, width) > self.tile and longer_side is None
+        tiled = self.tile is not None and max(height, width) > self.tile and resize_longer is None
         with arithmetic(self.device, precision=self.precision):
             if tiled and isinstance(self.predictor, TILED):
                 return [predict_tiled(self.predictor, image, tile=self.tile or 0) for image in images]
-            fit = resize_longer_side if self.settings.enlarge and longer_side is None else limit_longer_side
-            fitted = [fit(image, side=longer_side or self.settings.longer_side) for image in images]
+            fit = resize_longer_side if self.settings.enlarge and resize_longer is None else limit_longer_side
+            fitted = [fit(image, side=resize_longer or self.settings.resize_longer) for image in images]
             if self.careful is not None and isinstance(self.predictor, GivesLogits):
                 return self.careful.predict(self.predictor, fitted, height=height, width=width)
             return self.predictor.predict(fitted, height=height, width=width)

@@ -18,6 +18,7 @@ from namesake.encoders.preprocess import IMAGENET, Preprocessing
 from namesake.errors import WeightsError
 from namesake.networks.selfmask import MODEL_TYPE, read_saliency_card
 from namesake.records import Artifact, ModelCard, Names, Regime
+from namesake.segmenter.format1 import upgrade
 from namesake.tensors import ImageBatch
 from namesake.workspace import read_manifest, write_atomically, write_json
 
@@ -26,7 +27,7 @@ CONFIG = "config.json"
 SALIENCY, OBJECT = "saliency", "salient object"
 """The kind of a saliency network's folder read as a segmenter, and the one name that it has."""
 WEIGHTS = "model.safetensors"
-FORMAT = 1
+FORMAT = 2
 
 EARLIER_REGIME = "name-only transfer"
 """How `Regime.NAME_ONLY` was written before."""
@@ -41,7 +42,7 @@ class Settings:
         names: What it segments; the label of the i-th name is i, counted from 1.
         architecture: The kind's own values, as JSON has them.
         preprocessing: Mean and standard deviation of its input; None where an encoder brings its own.
-        longer_side: Images with a longer side than this are shrunk to it, and the result brought back to their size.
+        resize_longer: Images with a longer side than this are shrunk to it, and the result brought back to their size.
         enlarge: Images with a shorter one are enlarged to it too.
         models: What it was made from.
         regime: What was known of the task when it was made.
@@ -51,7 +52,7 @@ class Settings:
     names: Names
     architecture: Mapping[str, Any] = field(default_factory=dict)
     preprocessing: Preprocessing | None = IMAGENET
-    longer_side: int = 2048
+    resize_longer: int = 2048
     enlarge: bool = False
     models: tuple[ModelCard, ...] = ()
     regime: str = Regime.NAME_ONLY
@@ -67,12 +68,12 @@ def normalise(images: UInt8[Tensor, "batch 3 height width"], preprocessing: Prep
     mean, std = (
         torch.tensor(values, device=images.device).view(3, 1, 1) for values in (preprocessing.mean, preprocessing.std)
     )
-    return (images.float() * preprocessing.scale - mean) / std
+    return (images.float() * preprocessing.rescale_factor - mean) / std
 
 
 def write_settings(settings: Settings, folder: Path) -> None:
     """Write `config.json`."""
-    rule = {"longer_side_at_most": settings.longer_side} | ({"enlarge": True} if settings.enlarge else {})
+    rule = {"resize_longer": settings.resize_longer} | ({"enlarge": True} if settings.enlarge else {})
     if settings.preprocessing is not None:
         rule |= {"mean": list(settings.preprocessing.mean), "std": list(settings.preprocessing.std)}  # type: ignore[dict-item]
     names = settings.names
@@ -106,7 +107,7 @@ def read_settings(folder: Path) -> Settings:
             return _of_saliency(folder)
         if content["format"] > FORMAT:
             raise WeightsError(f"{path} has format {content['format']}, this version reads {FORMAT}. Upgrade namesake.")
-        return _settings(content)
+        return _settings(content if content["format"] == FORMAT else upgrade(content))
     except FileNotFoundError as error:
         raise WeightsError(f"expected a segmenter in {folder}, found no {CONFIG} there. Check the path.") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -140,7 +141,7 @@ def _settings(content: Mapping[str, Any]) -> Settings:
         ),
         architecture=content["architecture"],
         preprocessing=Preprocessing(mean=tuple(rule["mean"]), std=tuple(rule["std"])) if normalises else None,
-        longer_side=int(rule["longer_side_at_most"]),
+        resize_longer=int(rule["resize_longer"]),
         enlarge=bool(rule.get("enlarge", False)),
         models=tuple(ModelCard(**card) for card in content.get("models", ())),
         regime=str(content.get("regime", EARLIER_REGIME)).replace(EARLIER_REGIME, Regime.NAME_ONLY),

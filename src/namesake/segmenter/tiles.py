@@ -68,7 +68,7 @@ def _aligned_tiled(predictor: Aligned, image: ImageArray, *, tile: int) -> Predi
     """
     height, width = image.shape[:2]
     patch = predictor.encoder.patch_size
-    size = max(1, round(predictor.inference.side / patch))
+    size = max(1, round(predictor.inference.image_size / patch))
     rows, columns = (max(size, round(side * size / tile)) for side in (height, width))
     fitted = resize(image, height=rows * patch, width=columns * patch)
     total, weights = torch.zeros(len(predictor.texts), rows, columns), torch.zeros(rows, columns)
@@ -157,8 +157,8 @@ def _parts(predictor: OpenVocabulary, found: Proposals, box: Box) -> list[Part]:
         found.mask_probs[0],
         found.tokens[0],
         predictor.texts,
-        likeness=inference.likeness,
-        temperature=inference.likeness_temperature,
+        score_function=inference.score_function,
+        logit_scale=inference.likeness_temperature,
     )
     labels, scores = np.asarray(predictor.words.labels)[words.cpu().numpy()], sure.double().cpu().numpy()
     named = np.flatnonzero(labels > 0)

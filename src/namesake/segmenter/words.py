@@ -10,10 +10,8 @@ from torch import Tensor
 
 from namesake.encoders import Clip, load_clip
 from namesake.errors import WeightsError
-from namesake.names.words import SENTENCES, Sentences, words_of
+from namesake.names.words import SENTENCES, Prompts, words_of
 from namesake.records import Names
-
-Prompts = Sentences
 
 
 class Words(NamedTuple):

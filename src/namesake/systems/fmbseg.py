@@ -22,7 +22,7 @@ No code was published, and the paper leaves values open; the options that say so
   to 75. So CLIP's are aligned there; "paper" keeps DINOv2.
 - Weight of the texts' term (Eq. 2) beside the patches' (Eq. 4): it has 27 summands against 1,100. Published, 1: in 600
   updates nothing is learned (1 and 2); 50: it is. "paper" keeps 1, for 240,000 updates.
-- Scale of similarities (inverse temperature): stuff 75 with 4, 71 with 10, 68 with 20, things the same.
+- Scale of similarities: stuff 75 with 4, 71 with 10, 68 with 20, things the same.
 - Who says which names are there: an encoder that knows whole scenes says nothing of crops, so patches vote.
 - Masks of both stages label patches together (docs/results/fmbseg.md: share of stage 1.2, modules, losses).
 """
@@ -44,7 +44,7 @@ from namesake.workspace import Step, run_now
 
 @dataclass(frozen=True)
 class Config:
-    """FMbSeg's settings; `alignment.inference.refine` names SAM for refined labels."""
+    """FMbSeg's settings; `alignment.inference.refine_with` names SAM for refined labels."""
 
     regions: RegionsConfig = field(default_factory=RegionsConfig)
     """Step 1."""
@@ -52,7 +52,7 @@ class Config:
     """Steps 2 and 3."""
     until: Literal["aligned", "prompted", "automatic"] = "aligned"
     """All steps; or stage 1.1 ("prompted") or 1.2 ("automatic") alone, which is a segmenter without training."""
-    shown: str = ""
+    image_labels: str = ""
     """JSON table of image ids with the names that each is known to show (semi-supervised); "" for none."""
     device: str = "auto"
 
@@ -61,8 +61,8 @@ PRESETS: dict[str, Config] = {
     "paper": Config(),
     # SigLIP's patches are in its joint space only behind the perceptron of its pooling head
     "modern": Config(
-        regions=RegionsConfig(clip=MODERN.clip, masks=MODERN.sam, side=1536, mlp=True),
-        alignment=AlignmentTrainingConfig(encoder=MODERN.dino, clip=MODERN.clip),
+        regions=RegionsConfig(clip=MODERN.clip, mask_model=MODERN.sam, image_size=1536, keep_last_mlp=True),
+        alignment=AlignmentTrainingConfig(dense_encoder=MODERN.dino, clip=MODERN.clip),
     ),
     "laptop": Config(regions=LAPTOP_REGIONS, alignment=LAPTOP_ALIGNMENT),
     "mini": Config(regions=MINI_REGIONS, alignment=MINI_ALIGNMENT),
@@ -78,13 +78,15 @@ def find_config(preset: str) -> FindConfig:
     if preset not in PRESETS:
         raise ConfigError(unknown("preset", preset, PRESETS))
     chosen = PRESETS[preset]
-    return FindConfig(chosen.regions, encoder=chosen.alignment.encoder, side=chosen.alignment.side)
+    return FindConfig(
+        chosen.regions, dense_encoder=chosen.alignment.dense_encoder, image_size=chosen.alignment.image_size
+    )
 
 
 def fmbseg(names: Names, images: Images, *, config: Config = Config(), step: Step = run_now) -> SegmenterFolder:
     """Names and unlabelled images to a segmenter; the steps are those of the module's docstring."""
     if config.until != "aligned":
         return step(build_named_regions, names, kind=config.until, config=config.regions, device=config.device)
-    shown = read_shown(Path(config.shown)) if config.shown else None
+    shown = read_shown(Path(config.image_labels)) if config.image_labels else None
     labels = step(label_regions, images, names, config=config.regions, shown=shown, device=config.device)
     return step(train_alignment, images, labels, names, config=config.alignment, device=config.device)

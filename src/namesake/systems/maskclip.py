@@ -32,13 +32,13 @@ class Config:
     """CLIP of dense features."""
     threshold: float | None = 0.25
     """Pixels whose highest probability is lower are background; none: the background words decide."""
-    temperature: float = 100.0
+    logit_scale: float = 100.0
     """Scale of the cosines in the softmax."""
-    size: int | None = None
+    resize_shorter: int | None = None
     """Shorter side that images are brought to; none keeps theirs."""
-    denoise: float = 0.0
+    prompt_denoising: float = 0.0
     """Leave out words that are nowhere surer than this; 0: none. MaskCLIP: 0.5."""
-    smooth: float = 0.0
+    key_smoothing: float = 0.0
     """Smooth patches that are no surer than this; 0: none, above 1: all. MaskCLIP: all."""
     device: str = "auto"
 
@@ -47,10 +47,10 @@ PRESETS: dict[str, Config] = {
     "paper": Config(),
     "resnet": Config(clip="timm/resnet50_clip.openai"),
     # at the size of an image of 640 x 480, a fourth as many patches take a sixth of the time
-    "laptop": Config(clip=LAPTOP.clip_dense, size=320),
+    "laptop": Config(clip=LAPTOP.clip_dense, resize_shorter=320),
     "modern": Config(clip=MODERN.clip_dense),
     # the embedded CLIP's own scale; the threshold that was best on 40 scenes of another seed
-    "mini": Config(clip="embedded:clip", temperature=14.7, threshold=0.5),
+    "mini": Config(clip="embedded:clip", logit_scale=14.7, threshold=0.5),
 }
 
 
@@ -61,9 +61,9 @@ def maskclip(names: Names, _images: Images, *, config: Config = Config(), step: 
         names,
         clip=config.clip,
         threshold=config.threshold,
-        temperature=config.temperature,
-        size=config.size,
-        denoise=config.denoise,
-        smooth=config.smooth,
+        logit_scale=config.logit_scale,
+        resize_shorter=config.resize_shorter,
+        prompt_denoising=config.prompt_denoising,
+        key_smoothing=config.key_smoothing,
         device=config.device,
     )

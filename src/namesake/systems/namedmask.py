@@ -47,7 +47,7 @@ from namesake.workspace import Step, run_now
 class Config:
     """NamedMask's settings for VOC2012, COCO, CoCA and Cityscapes."""
 
-    encoder: str = "openai/clip-vit-large-patch14-336"
+    retrieval_clip: str = "openai/clip-vit-large-patch14-336"
     """CLIP of steps 1 and 2."""
     archives: ArchivesConfig = field(default_factory=ArchivesConfig)
     """Step 2: 500 images a name."""
@@ -58,7 +58,7 @@ class Config:
     training: TrainingConfig | FrozenTrainingConfig = field(default_factory=TrainingConfig)
     """Step 5: 20,000 updates of 16 images; or a light decoder on the features of a frozen encoder."""
     embeddings: str = ""
-    """Folder of embeddings that clip-retrieval made of the images with `encoder`, instead of step 1 (LAION route)."""
+    """Folder of embeddings that clip-retrieval made of the images with `retrieval_clip`, in place of step 1 (LAION)."""
     voting: VotingConfig = field(default_factory=lambda: VotingConfig(encoders=()))
     """Step 3 with masks voted from these encoders' features instead of a saliency network's; none: SelfMask (paper)."""
     guide: GuideConfig = field(default_factory=GuideConfig)
@@ -73,20 +73,20 @@ PRESETS: dict[str, Config] = {
     # for its 919 names; 30 groups for 300 (section 4.2, Table 2)
     "imagenet-s": Config(
         experts=ExpertsConfig(iterations=10_000, batch_size=16, groups=90),
-        training=TrainingConfig(iterations=80_000, longer_side=1024, enlarge=True),
+        training=TrainingConfig(iterations=80_000, resize_longer=1024, enlarge=True),
     ),
     # `saliency.network` may be a run of selfmask with the same preset, which starts from DINOv2
-    "modern": Config(encoder=MODERN.clip, experts=ExpertsConfig(clip=MODERN.clip)),
+    "modern": Config(retrieval_clip=MODERN.clip, experts=ExpertsConfig(clip=MODERN.clip)),
     # no GPU: a training of experts and a ResNet would take weeks
     "laptop": Config(
-        encoder=LAPTOP.clip,
+        retrieval_clip=LAPTOP.clip,
         archives=ArchivesConfig(images_per_name=50),
         voting=VotingConfig(bilateral_solver=True),
         experts=ExpertsConfig(iterations=0),
         training=FrozenTrainingConfig(),
     ),
     "mini": Config(
-        encoder="embedded:clip",
+        retrieval_clip="embedded:clip",
         archives=ArchivesConfig(images_per_name=50),
         saliency=SaliencyConfig(network="embedded:saliency"),
         stuff=StuffConfig(regions=MINI_REGIONS),
@@ -111,9 +111,9 @@ def namedmask(
     whole = join_names([names, *(more for more, _ in added)]) if added else names
     check_stuff(config.stuff, whole)
     if config.embeddings:
-        index = step(adopt_embeddings, images, embeddings=config.embeddings, encoder=config.encoder)
+        index = step(adopt_embeddings, images, embeddings=config.embeddings, encoder=config.retrieval_clip)
     else:
-        index = step(build_index, images, encoder=config.encoder, device=config.device)
+        index = step(build_index, images, encoder=config.retrieval_clip, device=config.device)
     archives, masks = label_parts(partial(_label, index, config=config), names, step=step, added=added)
     return train_closed_set(archives, masks, whole, config=config.training, step=step, device=config.device)
 

@@ -35,7 +35,7 @@ from namesake.workspace import Step, run_now
 class Config:
     """ReCo's settings, with NamedMask's threshold."""
 
-    encoder: str = "openai/clip-vit-large-patch14-336"
+    retrieval_clip: str = "openai/clip-vit-large-patch14-336"
     """CLIP of step 1."""
     archives: ArchivesConfig = field(default_factory=lambda: ArchivesConfig(images_per_name=50))
     """Step 1: 50 images a name."""
@@ -43,9 +43,9 @@ class Config:
     """Step 2, and the encoders of step 3."""
     threshold: float | None = 0.9
     """Pixels whose highest probability is lower are background; none: there is no background."""
-    temperature: float = 100.0
+    logit_scale: float = 100.0
     """Scale of the scores in the softmax that gives the probability."""
-    size: int | None = None
+    resize_shorter: int | None = None
     """Shorter side that images are brought to in step 3; none keeps theirs. Cityscapes and COCO-Stuff: 320."""
     language: bool = True
     """Multiply by CLIP's opinion in step 3."""
@@ -54,12 +54,14 @@ class Config:
 
 PRESETS: dict[str, Config] = {
     "paper": Config(),
-    "modern": Config(encoder=MODERN.clip, references=ReferencesConfig(encoder=MODERN.backbone, clip=MODERN.clip_dense)),
+    "modern": Config(
+        retrieval_clip=MODERN.clip, references=ReferencesConfig(dino=MODERN.backbone, clip=MODERN.clip_dense)
+    ),
     "mini": Config(
-        encoder="embedded:clip",
-        references=ReferencesConfig(encoder="embedded:dino", clip="embedded:clip", side=96),
+        retrieval_clip="embedded:clip",
+        references=ReferencesConfig(dino="embedded:dino", clip="embedded:clip", crop_size=96),
         # the pair that was best on 30 scenes of another seed
-        temperature=30.0,
+        logit_scale=30.0,
         threshold=0.7,
     ),
 }
@@ -67,7 +69,7 @@ PRESETS: dict[str, Config] = {
 
 def reco(names: Names, images: Images, *, config: Config = Config(), step: Step = run_now) -> SegmenterFolder:
     """Names and unlabelled images to a segmenter; the steps are those of the module's docstring."""
-    index = step(build_index, images, encoder=config.encoder, device=config.device)
+    index = step(build_index, images, encoder=config.retrieval_clip, device=config.device)
     wanted = with_contexts(names, config.references.contexts)
     archives = step(retrieve, index, wanted, config=config.archives, device=config.device)
     references = step(co_segment, archives, names, config=config.references, device=config.device)
@@ -77,8 +79,8 @@ def reco(names: Names, images: Images, *, config: Config = Config(), step: Step 
         names,
         clip=config.references.clip,
         threshold=config.threshold,
-        temperature=config.temperature,
-        size=config.size,
+        logit_scale=config.logit_scale,
+        resize_shorter=config.resize_shorter,
         language=config.language,
         device=config.device,
     )

@@ -34,7 +34,7 @@ class Config:
 PRESETS: dict[str, Config] = {
     "paper": Config(),
     "modern": Config(
-        voting=VotingConfig(encoders=(MODERN.backbone,)), training=SaliencyTrainingConfig(encoder=MODERN.backbone)
+        voting=VotingConfig(encoders=(MODERN.backbone,)), training=SaliencyTrainingConfig(backbone=MODERN.backbone)
     ),
     "mini": Config(voting=VotingConfig(encoders=("embedded:dino",), temperature=1.0, block=2), training=MINI_SALIENCY),
 }

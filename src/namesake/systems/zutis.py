@@ -14,7 +14,7 @@ which takes any names when it is used.
 Published: mean IoU COCO 32.8, CoCA 32.7 (Table 4), ImageNet-S 919 37.4 (Table 5); mask AP COCO-20K 5.7, AP50 11.0,
 AP75 5.4 (Table 3), VOC2012 13.7 / 30.9 / 11.1, without suppression 4.4, without stop-gradient 0.3 (Table 1), unseen
 names of COCO-20K 3.3 (Table 7); all ViT-B/16. Where paper and released code differ, the code's values are the defaults:
-bare names, no temperature, sigmoid(5 cosine) as an object's name probability.
+bare names, unscaled cosines, sigmoid(5 cosine) as an object's name probability.
 
 Names that join a run later get their own steps 2 and 3; only step 4 sees all names again.
 """
@@ -40,7 +40,7 @@ from namesake.workspace import Step, run_now
 class Config:
     """ZUTIS's settings for COCO, CoCA and VOC2012."""
 
-    encoder: str = "openai/clip-vit-large-patch14-336"
+    retrieval_clip: str = "openai/clip-vit-large-patch14-336"
     """CLIP of steps 1 and 2."""
     archives: ArchivesConfig = field(default_factory=ArchivesConfig)
     """Step 2: 500 images a name."""
@@ -60,15 +60,15 @@ PRESETS: dict[str, Config] = {
     # for its 919 names (section 4.1)
     "imagenet-s": Config(training=QueryTrainingConfig(iterations=80_000)),
     # the network itself starts from CLIP, whose form it has
-    "modern": Config(encoder=MODERN.clip),
+    "modern": Config(retrieval_clip=MODERN.clip),
     "laptop": Config(
-        encoder=LAPTOP.clip,
+        retrieval_clip=LAPTOP.clip,
         archives=ArchivesConfig(images_per_name=50),
         voting=VotingConfig(bilateral_solver=True),
         training=LAPTOP_QUERY_TRAINING,
     ),
     "mini": Config(
-        encoder="embedded:clip",
+        retrieval_clip="embedded:clip",
         archives=ArchivesConfig(images_per_name=50),
         saliency=SaliencyConfig(network="embedded:saliency"),
         stuff=StuffConfig(regions=MINI_REGIONS),
@@ -86,7 +86,7 @@ def zutis(
     """
     whole = join_names([names, *(more for more, _ in added)]) if added else names
     check_stuff(config.stuff, whole)
-    index = step(build_index, images, encoder=config.encoder, device=config.device)
+    index = step(build_index, images, encoder=config.retrieval_clip, device=config.device)
     archives, masks = label_parts(partial(_label, index, config=config), names, step=step, added=added)
     return step(train_query_segmenter, archives, masks, whole, config=config.training, device=config.device)
 

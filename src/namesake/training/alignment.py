@@ -17,7 +17,7 @@ from namesake.encoders import AutomaticConfig, load_clip
 from namesake.encoders.patches import PatchEncoder, load_patch_encoder
 from namesake.masks.proposals import load_masks_from
 from namesake.masks.region_labels import RegionLabels
-from namesake.names.words import Sentences
+from namesake.names.words import Prompts
 from namesake.networks.alignment import Alignment, AlignmentConfig, Module
 from namesake.records import Images, ModelCard, Names
 from namesake.segmenter import Segmenter, SegmenterFolder, Settings, open_segmenter
@@ -26,7 +26,7 @@ from namesake.segmenter.words import TextSide
 from namesake.training.contrast import Kind as Loss
 from namesake.training.contrast import contrast
 from namesake.training.fit import fit, forget
-from namesake.training.samples.regions import RegionSample, RegionSamples, Use
+from namesake.training.samples.regions import LabelSources, RegionSample, RegionSamples
 from namesake.training.schedules import cosine
 from namesake.workspace import stage
 
@@ -35,11 +35,11 @@ from namesake.workspace import stage
 class AlignmentTrainingConfig:
     """How an encoder is aligned; the defaults are FMbSeg's, and say where the paper is silent."""
 
-    encoder: str = "facebook/dinov2-large"
+    dense_encoder: str = "facebook/dinov2-large"
     """Frozen dense encoder: DINO, DINOv2, CLIP or SigLIP 2; paper: DINOv2 ViT-L/14."""
     clip: str = "openai/clip-vit-large-patch14-336"
     """Whose text side the patches are aligned with; paper: CLIP ViT-L/14."""
-    sentence: Sentences = "photo"
+    prompts: Prompts = "photo"
     """What a word is put into: "bare", "photo" (paper: one sentence) or "templates" (85)."""
     module: Module = "block"
     """"linear", "mlp" or "block"; paper: a transformer block."""
@@ -49,16 +49,16 @@ class AlignmentTrainingConfig:
     """Of the hidden layer. Not in the paper."""
     loss: Loss = "tsupcon"
     """"tsupcon" (paper), "supcon" or "prototype"."""
-    scale: float = 1.0
+    logit_scale: float = 1.0
     """Factor on similarities in the loss; paper: 1."""
     text_weight: float = 1.0
     """Factor on the patch-text term of the loss; paper: 1."""
-    use: Use = "both"
+    label_sources: LabelSources = "both"
     """Masks that label patches: "both" kinds over each other, "apart", "prompted" or "automatic". Paper: both,
     how is not said."""
-    share: float = 0.75
+    automatic_fraction: float = 0.75
     """Random part of the masks of stage 1.2; paper: 0.75."""
-    side: int = 518
+    image_size: int = 518
     """Of the encoder's input in pixels; paper: 518."""
     epochs: int = 10
     """Paper: 10, over COCO's 118,000 images."""
@@ -66,7 +66,7 @@ class AlignmentTrainingConfig:
     """Updates; 0 for as many as the epochs hold."""
     batch_size: int = 5
     """Images an update; paper: 5."""
-    optimiser: Literal["sgd", "adamw"] = "sgd"
+    optimizer: Literal["sgd", "adamw"] = "sgd"
     """Paper: SGD."""
     learning_rate: float = 0.05
     """Not in the paper."""
@@ -74,7 +74,7 @@ class AlignmentTrainingConfig:
     """Of SGD. Not in the paper."""
     weight_decay: float = 1e-4
     """Not in the paper."""
-    flip: float = 0.0
+    flip_prob: float = 0.0
     """Chance that an image is mirrored. Not in the paper."""
     inference: AlignedInference = field(default_factory=AlignedInference)
     """How labels are read off; `side` here is the one above."""
@@ -82,28 +82,30 @@ class AlignmentTrainingConfig:
     """Of the samples and the module's first weights."""
     precision: Literal["no", "bf16"] = "no"
     """Arithmetic of encoder and module; the loss is computed in float32."""
-    workers: int = 4
+    num_workers: int = 4
     """Processes that make samples."""
     checkpoint_every: int = 500
     """Updates between two checkpoints."""
 
 
 MINI_ALIGNMENT = AlignmentTrainingConfig(
-    encoder="embedded:clip",
+    dense_encoder="embedded:clip",
     clip="embedded:clip",
-    sentence="templates",
+    prompts="templates",
     text_weight=50.0,
-    side=96,
+    image_size=96,
     batch_size=8,
     iterations=600,
-    optimiser="adamw",
+    optimizer="adamw",
     learning_rate=1e-3,
-    flip=0.5,
-    scale=4.0,
+    flip_prob=0.5,
+    logit_scale=4.0,
     inference=AlignedInference(
-        side=96, temperature=4.0, automatic=AutomaticConfig(points_per_side=8, predicted_iou=0.4, stability=0.0)
+        image_size=96,
+        logit_scale=4.0,
+        automatic=AutomaticConfig(points_per_side=8, pred_iou_thresh=0.4, stability_score_thresh=0.0),
     ),
-    workers=1,
+    num_workers=1,
     checkpoint_every=100,
 )
 """For the embedded world's small images, on scenes of another seed than any that is reported: the embedded DINO's
@@ -112,17 +114,17 @@ and 600 updates instead of 240,000 learn the words only if the patch-text term, 
 (things 1, stuff 2 at weight 1)."""
 
 LAPTOP_ALIGNMENT = AlignmentTrainingConfig(
-    encoder="facebook/dinov2-small",
+    dense_encoder="facebook/dinov2-small",
     clip="openai/clip-vit-base-patch16",
     text_weight=50.0,
-    side=392,
+    image_size=392,
     iterations=400,
-    optimiser="adamw",
+    optimizer="adamw",
     learning_rate=1e-3,
-    flip=0.5,
-    scale=4.0,
-    inference=AlignedInference(side=392),
-    workers=1,
+    flip_prob=0.5,
+    logit_scale=4.0,
+    inference=AlignedInference(image_size=392),
+    num_workers=1,
     checkpoint_every=50,
 )
 """For two CPU cores, chosen by time, not by accuracy: DINOv2's smallest network at 28 x 28 patches, and the weights,
@@ -164,25 +166,27 @@ def train_alignment(
     """
     config = config or AlignmentTrainingConfig()
     _check(config)
-    encoder = load_patch_encoder(config.encoder, device=device, precision=config.precision)
+    encoder = load_patch_encoder(config.dense_encoder, device=device, precision=config.precision)
     clip = load_clip(config.clip, device=device)
-    grid = max(1, round(config.side / encoder.patch_size))
+    grid = max(1, round(config.image_size / encoder.patch_size))
     samples = RegionSamples(
         images,
         labels,
         side=grid * encoder.patch_size,
         grid=grid,
         method=encoder.preprocessing.method,
-        use=config.use,
-        share=config.share,
-        flip=config.flip,
+        label_sources=config.label_sources,
+        automatic_fraction=config.automatic_fraction,
+        flip_prob=config.flip_prob,
         seed=config.seed,
     )
     iterations = config.iterations or -(-len(samples) * config.epochs // config.batch_size)
-    side = TextSide(config.clip, prompts=config.sentence, joint=clip.dim, device=device, clip=clip)
+    side = TextSide(config.clip, prompts=config.prompts, joint=clip.dim, device=device, clip=clip)
     module = _train(samples, encoder, side.texts_of(labels.words), config, iterations, out=out, device=device)
-    inference = replace(config.inference, side=config.side)
-    refine = load_masks_from(inference.refine, inference.automatic, device=device) if inference.refine else None
+    inference = replace(config.inference, image_size=config.image_size)
+    refine = (
+        load_masks_from(inference.refine_with, inference.automatic, device=device) if inference.refine_with else None
+    )
     predictor = Aligned(encoder, module, names, texts=side, inference=inference, source=refine)
     saved = _save(predictor, (*labels.models, clip.card, encoder.card), config, out=out)
     forget(out)
@@ -207,14 +211,14 @@ def _train(
         module,
         samples,
         loss=_loss(encoder, texts, config),
-        optimisers=[_optimiser(module, config)],
+        optimizers=[_optimiser(module, config)],
         iterations=iterations,
         batch_size=config.batch_size,
         out=out,
         rate=cosine(iterations),
         seed=config.seed,
         precision=config.precision,
-        workers=config.workers,
+        num_workers=config.num_workers,
         checkpoint_every=config.checkpoint_every,
         device=device,
         what="aligning the encoder",
@@ -232,7 +236,7 @@ def _loss(
 
     def loss(module: nn.Module, batch: RegionSample) -> dict[str, Tensor]:
         with torch.no_grad():
-            x = (batch.image.to(encoder.device).float() * rule.scale - mean) / std
+            x = (batch.image.to(encoder.device).float() * rule.rescale_factor - mean) / std
             raw = encoder.patch_features(x).flatten(1, 2)
         found = module(raw).flatten(0, 1)
         return contrast(
@@ -240,7 +244,7 @@ def _loss(
             batch.words.flatten(),
             prototypes,
             kind=config.loss,
-            scale=config.scale,
+            logit_scale=config.logit_scale,
             text_weight=config.text_weight,
         )
 
@@ -249,7 +253,7 @@ def _loss(
 
 def _optimiser(module: nn.Module, config: AlignmentTrainingConfig) -> Optimizer:
     rate, decay = config.learning_rate, config.weight_decay
-    if config.optimiser == "adamw":
+    if config.optimizer == "adamw":
         return AdamW(module.parameters(), lr=rate, weight_decay=decay)
     return SGD(module.parameters(), lr=rate, momentum=config.momentum, weight_decay=decay)
 
@@ -259,7 +263,7 @@ def _save(
 ) -> SegmenterFolder:
     if predictor.source is not None:
         cards = (*cards, predictor.source.card)
-    facts = architecture_of(predictor, encoder=config.encoder, clip=config.clip, sentence=config.sentence)
+    facts = architecture_of(predictor, encoder=config.dense_encoder, clip=config.clip, prompts=config.prompts)
     models = tuple(dict.fromkeys(cards))
     settings = Settings(KIND, predictor.names, architecture=facts, preprocessing=None, models=models)
     return Segmenter(predictor, settings, device=predictor.encoder.device).save(out)
@@ -273,12 +277,12 @@ def _check(config: AlignmentTrainingConfig) -> None:
     """
     limits = {
         "batch_size": (config.batch_size >= 1, "1 or more"),
-        "side": (config.side >= 1, "1 or more"),
+        "image_size": (config.image_size >= 1, "1 or more"),
         "iterations": (config.iterations >= 0, "0 (as many as the epochs hold) or more"),
         "epochs": (config.epochs >= 1 or config.iterations >= 1, "1 or more"),
-        "optimiser": (config.optimiser in ("sgd", "adamw"), "sgd or adamw"),
+        "optimizer": (config.optimizer in ("sgd", "adamw"), "sgd or adamw"),
         "loss": (config.loss in ("tsupcon", "supcon", "prototype"), "tsupcon, supcon or prototype"),
         "text_weight": (config.text_weight > 0, "above 0"),
-        "flip": (0 <= config.flip <= 1, "0 to 1"),
+        "flip_prob": (0 <= config.flip_prob <= 1, "0 to 1"),
     }
     check_limits(config, limits, what="alignment")

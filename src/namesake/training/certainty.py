@@ -26,16 +26,18 @@ CELLS = 4_000_000
 """Cosines in memory, over all images."""
 FEWEST = 50
 """Agreeing pixels that a name needs for a threshold of its own; else it gets the median of the others."""
-TEMPERATURES = (1.0, 200.0)
+LOGIT_SCALES = (1.0, 200.0)
 
 
-def find_certainty(predictor: OpenVocabulary, examples: Examples, *, unsure: float, seed: int = 0) -> Certainty:
+def find_certainty(
+    predictor: OpenVocabulary, examples: Examples, *, unsure_fraction: float, seed: int = 0
+) -> Certainty:
     """Temperature and least confidence by name, from the pseudo-labels that the segmenter was trained on.
 
     Args:
         predictor: The trained network with its names; its own certainty is not looked at.
         examples: Archives with their masks.
-        unsure: Share of the agreeing pixels of a name that may become "not sure"; 0 for no thresholds.
+        unsure_fraction: Share of the agreeing pixels of a name that may become "not sure"; 0 for no thresholds.
         seed: Of the pixels that are looked at.
 
     Returns:
@@ -43,23 +45,23 @@ def find_certainty(predictor: OpenVocabulary, examples: Examples, *, unsure: flo
     """
     cosines, labels = _look(predictor, examples, seed=seed)
     owners = torch.tensor(predictor.words.labels)
-    temperature = fit_temperature(cosines, labels, owners)
-    if not unsure:
-        return Certainty(temperature=temperature)
+    logit_scale = fit_logit_scale(cosines, labels, owners)
+    if not unsure_fraction:
+        return Certainty(logit_scale=logit_scale)
     first = {label: word for word, label in reversed(list(zip(*predictor.words[:2], strict=True)))}
-    probabilities = _by_label((temperature * cosines).softmax(dim=1), owners)
+    probabilities = _by_label((logit_scale * cosines).softmax(dim=1), owners)
     sure, chosen = probabilities.max(dim=1)
     agreeing = chosen == labels
     least = {
-        first[label]: round(float(torch.quantile(own, unsure)), 4)
+        first[label]: round(float(torch.quantile(own, unsure_fraction)), 4)
         for label in range(probabilities.shape[1])
         if len(own := sure[agreeing & (labels == label)]) >= FEWEST
     }
     named = [value for word, value in least.items() if word != first[0]]
-    return Certainty(temperature, least, least_elsewhere=float(np.median(named)) if named else 0.0)
+    return Certainty(logit_scale, least, least_elsewhere=float(np.median(named)) if named else 0.0)
 
 
-def fit_temperature(
+def fit_logit_scale(
     cosines: Float[Tensor, "cells words"], labels: Int[Tensor, "cells"], owners: Int[Tensor, "words"]
 ) -> float:
     """The scale of the cosines with the least cross-entropy, to 3 digits; golden-section search over its logarithm."""
@@ -71,7 +73,7 @@ def fit_temperature(
         right = scaled.masked_fill(~own, -torch.inf).logsumexp(dim=1)
         return float((scaled.logsumexp(dim=1) - right).mean())
 
-    low, high = np.log(TEMPERATURES)
+    low, high = np.log(LOGIT_SCALES)
     golden = (5**0.5 - 1) / 2
     while high - low > 1e-5:
         left, right = high - golden * (high - low), low + golden * (high - low)
@@ -109,7 +111,7 @@ def _grids(
 ) -> Iterator[tuple[Float[Tensor, "words rows columns"], Int[ndarray, "rows columns"]]]:
     for line in lines:
         image, mask = read_line(examples, line, read_image)
-        small = limit_longer_side(image, side=Settings.longer_side)
+        small = limit_longer_side(image, side=Settings.resize_longer)
         tokens = predictor.network(predictor.input([small], to_patches=False)).tokens[0].float()
         cosines = torch.einsum("rcd,wd->wrc", tokens, predictor.texts).cpu()
         grid = resize_labels(mask, height=cosines.shape[1], width=cosines.shape[2])

@@ -26,7 +26,7 @@ def contrast(
     texts: Float[Tensor, "words dim"],
     *,
     kind: Kind = "tsupcon",
-    scale: float = 1.0,
+    logit_scale: float = 1.0,
     text_weight: float = 1.0,
     block: int = BLOCK,
 ) -> dict[str, Float[Tensor, ""]]:
@@ -44,7 +44,7 @@ def contrast(
         labels: Row of `texts`; patches with a negative label are left out altogether.
         texts: Of length 1; not differentiated.
         kind: Which loss.
-        scale: Factor on all similarities, an inverse temperature; published: 1.
+        logit_scale: Factor on all similarities; published: 1.
         text_weight: Factor on the sum over k in Eq. 1, which has K terms beside n; published: 1.
         block: Patches a block.
 
@@ -60,39 +60,43 @@ def contrast(
         return {"loss": features.sum() * 0.0}
     if kind == "supcon":
         every, owner = torch.cat([z, t]), torch.cat([y, torch.arange(len(t), device=y.device)])
-        return {"loss": _among_patches(every, owner, log_sum_of_others(every, scale, block), len(t), scale).mean()}
-    others = log_sum_of_others(z, scale, block)
+        return {
+            "loss": _among_patches(
+                every, owner, log_sum_of_others(every, logit_scale, block), len(t), logit_scale
+            ).mean()
+        }
+    others = log_sum_of_others(z, logit_scale, block)
     count = torch.bincount(y, minlength=len(t))
-    to_text = scale * (z @ t.T)
+    to_text = logit_scale * (z @ t.T)
     per_patch = torch.logaddexp(to_text.logsumexp(dim=1), others) - to_text.gather(1, y[:, None])[:, 0]
     text = (per_patch / count[y]).sum()
     if kind == "prototype":
         return {"loss": text / (count > 0).sum()}
     if kind != "tsupcon":
         raise ConfigError(f"loss is {kind!r}, expected tsupcon, supcon or prototype.")
-    image = _among_patches(z, y, others, len(t), scale).sum()
+    image = _among_patches(z, y, others, len(t), logit_scale).sum()
     total = len(y) + len(t)
     return {"loss": (text_weight * text + image) / total, "text": text / (count > 0).sum(), "image": image / len(y)}
 
 
 def _among_patches(
-    z: Float[Tensor, "n dim"], y: Int[Tensor, "n"], others: Float[Tensor, "n"], labels: int, scale: float
+    z: Float[Tensor, "n dim"], y: Int[Tensor, "n"], others: Float[Tensor, "n"], labels: int, logit_scale: float
 ) -> Float[Tensor, "n"]:
     """Eq. 4 of each feature; the mean similarity with its own label is that with the label's mean feature."""
     count = torch.bincount(y, minlength=labels).clamp(min=1)
     mean = z.new_zeros((labels, z.shape[1])).index_add(0, y, z) / count[:, None]
-    return torch.where(others.isinf(), 0.0, others) - scale * (z * mean[y]).sum(dim=1)
+    return torch.where(others.isinf(), 0.0, others) - logit_scale * (z * mean[y]).sum(dim=1)
 
 
-def log_sum_of_others(z: Float[Tensor, "n dim"], scale: float = 1.0, block: int = BLOCK) -> Float[Tensor, "n"]:
+def log_sum_of_others(z: Float[Tensor, "n dim"], logit_scale: float = 1.0, block: int = BLOCK) -> Float[Tensor, "n"]:
     """For each i the logarithm of sum_{j != i} exp(scale z_i z_j), in blocks; -inf for a lone feature.
 
     Args:
         z: Features.
-        scale: Factor on the similarities.
+        logit_scale: Factor on the similarities.
         block: Rows and columns of similarities at once.
     """
-    found: Tensor = _LogSumOfOthers.apply(z, float(scale), int(block))  # type: ignore[no-untyped-call]
+    found: Tensor = _LogSumOfOthers.apply(z, float(logit_scale), int(block))  # type: ignore[no-untyped-call]
     return found
 
 
@@ -100,33 +104,33 @@ class _LogSumOfOthers(Function):
     """Similarities are symmetric, so each pair of blocks is computed once and serves the sums of both."""
 
     @staticmethod
-    def forward(context: Any, z: Tensor, scale: float, block: int) -> Tensor:  # noqa: ANN401
+    def forward(context: Any, z: Tensor, logit_scale: float, block: int) -> Tensor:  # noqa: ANN401
         with torch.autocast(z.device.type, enabled=False):
             sums = torch.full((len(z),), -torch.inf, dtype=z.dtype, device=z.device)
             for rows, columns in _pairs(len(z), block):
-                similar = _similarities(z, rows, columns, scale)
+                similar = _similarities(z, rows, columns, logit_scale)
                 sums[rows] = torch.logaddexp(sums[rows], similar.logsumexp(dim=1))
                 if rows != columns:
                     sums[columns] = torch.logaddexp(sums[columns], similar.logsumexp(dim=0))
         context.save_for_backward(z, sums)
-        context.scale, context.block = scale, block
+        context.logit_scale, context.block = logit_scale, block
         return sums
 
     @staticmethod
     def backward(context: Any, upstream: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401
         z, sums = context.saved_tensors
-        scale = context.scale
+        logit_scale = context.logit_scale
         gradient = torch.zeros_like(z)
         with torch.autocast(z.device.type, enabled=False):
             for rows, columns in _pairs(len(z), context.block):
-                similar = _similarities(z, rows, columns, scale)
+                similar = _similarities(z, rows, columns, logit_scale)
                 # d sums_i / d similar_ij = exp(similar_ij - sums_i); similar_ij is a term of sums_i and of sums_j
                 weight = (similar - sums[rows, None]).exp().nan_to_num_() * upstream[rows, None]
                 weight += (similar - sums[columns]).exp_().nan_to_num_() * upstream[columns]
                 gradient[rows] += weight @ z[columns]
                 if rows != columns:
                     gradient[columns] += weight.T @ z[rows]
-        return gradient.mul_(scale), None, None
+        return gradient.mul_(logit_scale), None, None
 
 
 def _pairs(count: int, block: int) -> list[tuple[slice, slice]]:
@@ -135,9 +139,9 @@ def _pairs(count: int, block: int) -> list[tuple[slice, slice]]:
     return [(rows, columns) for i, rows in enumerate(blocks) for columns in blocks[i:]]
 
 
-def _similarities(z: Tensor, rows: slice, columns: slice, scale: float) -> Tensor:
+def _similarities(z: Tensor, rows: slice, columns: slice, logit_scale: float) -> Tensor:
     """Scaled similarities of two blocks; -inf of a feature with itself."""
-    similar = (z[rows] @ z[columns].T).mul_(scale)
+    similar = (z[rows] @ z[columns].T).mul_(logit_scale)
     if rows == columns:
         similar.fill_diagonal_(-torch.inf)
     return similar

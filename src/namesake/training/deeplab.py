@@ -27,7 +27,7 @@ from namesake.shapes import not_sure
 from namesake.training.fit import finish, fit
 from namesake.training.losses import cross_entropy
 from namesake.training.samples.archives import ArchiveSamples, Examples, Sample, read_examples
-from namesake.training.schedules import hold_floor, poly
+from namesake.training.schedules import hold_min_lr, poly
 from namesake.workspace import stage
 
 
@@ -41,38 +41,39 @@ class TrainingConfig:
     """Updates; paper: 20,000 (80,000 for ImageNet-S)."""
     batch_size: int = 16
     """Samples an update, 2 or more; code: 16."""
-    crop: int = 384
+    crop_size: int = 384
     """Side of a sample in pixels; code: 384."""
-    scale: tuple[float, float] = (0.1, 1.0)
+    resize_range: tuple[float, float] = (0.1, 1.0)
     """Range of the factor on an image's sides; code: 0.1 to 1."""
-    colour: float = 1.0
+    color_jitter: float = 1.0
     """Strength of the changes of colours, greys and blur; code: 1."""
     copy_paste_max: int = 2
     """Most images a sample, 1 for no copy-paste; paper: 2."""
-    longer_side: int = 2048
+    resize_longer: int = 2048
     """Larger images are shrunk to this side when the segmenter is used; paper: none, and 1024 for ImageNet-S."""
     enlarge: bool = False
     """Smaller images are enlarged to this side too; paper: for ImageNet-S."""
     learning_rate: float = 5e-4
     """Of the head; paper: 5e-4."""
-    backbone_factor: float = 0.1
+    backbone_lr_factor: float = 0.1
     """On the backbone's learning rate; code: 0.1."""
     weight_decay: float = 2e-4
     """L2 penalty in Adam; paper: 2e-4."""
-    power: float = 0.9
+    poly_power: float = 0.9
     """Of the polynomial decay; paper: 0.9."""
-    floor: float = 1e-6
+    min_lr: float = 1e-6
     """Lowest learning rate; code: 1e-6."""
-    network: DeepLabConfig = field(default_factory=DeepLabConfig)
+    architecture: DeepLabConfig = field(default_factory=DeepLabConfig)
     """Sizes of the network; those of its backbone are read from the backbone's weights."""
-    published: bool = False
-    """Keep the published augmentation's flaws: uneven corners of padding, pasted objects without their last row and
-    column."""
+    uneven_padding: bool = False
+    """Keep the published augmentation's padding, whose four corners are not equally frequent."""
+    crop_paste_box: bool = False
+    """Keep the published copy-paste's bounding box, which leaves out an object's last row and column."""
     seed: int = 0
     """Of the samples and everything random in the network."""
     precision: Literal["no", "bf16"] = "no"
     """Arithmetic of the forward pass; code: float32 ("no")."""
-    workers: int = 4
+    num_workers: int = 4
     """Processes that make samples; code: 8."""
     threads: int = 0
     """Cores that share an operation on the CPU, 0 for all."""
@@ -84,14 +85,16 @@ MINI_TRAINING = TrainingConfig(
     backbone="embedded:resnet",
     iterations=320,
     batch_size=24,
-    crop=80,
-    scale=(0.5, 1.0),
-    colour=0.3,
+    crop_size=80,
+    resize_range=(0.5, 1.0),
+    color_jitter=0.3,
     copy_paste_max=6,
     learning_rate=1e-2,
-    backbone_factor=0.2,
-    network=DeepLabConfig(output_stride=16, low_level=32, aspp=96, atrous_rates=(1, 2), backbone_momentum=0.1),
-    workers=1,
+    backbone_lr_factor=0.2,
+    architecture=DeepLabConfig(
+        output_stride=16, low_level_channels=32, aspp_channels=96, atrous_rates=(1, 2), backbone_bn_momentum=0.1
+    ),
+    num_workers=1,
     threads=1,
     checkpoint_every=100,
 )
@@ -136,7 +139,7 @@ def train_segmenter(
         kind=KIND,
         names=names,
         architecture=architecture_of(network),
-        longer_side=config.longer_side,
+        resize_longer=config.resize_longer,
         enlarge=config.enlarge,
         models=tuple(dict.fromkeys((*archives.models, *masks.models, card))),
     )
@@ -167,13 +170,14 @@ def train_network(
     """
     samples = ArchiveSamples(
         examples,
-        crop=config.crop,
+        crop_size=config.crop_size,
         copy_paste_max=config.copy_paste_max,
         seed=config.seed,
-        scale=config.scale,
-        colour=config.colour,
+        resize_range=config.resize_range,
+        color_jitter=config.color_jitter,
         ignore=not_sure(labels - 1),
-        published=config.published,
+        uneven_padding=config.uneven_padding,
+        crop_paste_box=config.crop_paste_box,
     )
     return train_on(samples, labels=labels, config=config, out=out, device=device, what=what)
 
@@ -188,14 +192,14 @@ def train_on(
         network,
         samples,
         loss=pixel_loss(not_sure(labels - 1)),
-        optimisers=[_adam(network, config)],
+        optimizers=[_adam(network, config)],
         iterations=config.iterations,
         batch_size=config.batch_size,
         out=out,
-        rate=poly(config.iterations, power=config.power),
+        rate=poly(config.iterations, power=config.poly_power),
         seed=config.seed,
         precision=config.precision,
-        workers=config.workers,
+        num_workers=config.num_workers,
         threads=config.threads,
         checkpoint_every=config.checkpoint_every,
         device=device,
@@ -209,7 +213,7 @@ def start_network(labels: int, config: TrainingConfig) -> tuple[DeepLab, ModelCa
     backbone, card = read_backbone(config.backbone)
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(config.seed)
-        network = DeepLab(labels, config=with_backbone(config.network, backbone))
+        network = DeepLab(labels, config=with_backbone(config.architecture, backbone))
     fill(network.backbone, backbone, what=f"the backbone {config.backbone}")
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network, card
@@ -228,11 +232,11 @@ def pixel_loss(ignore: int) -> Callable[[nn.Module, Sample], dict[str, Tensor]]:
 def _adam(network: DeepLab, config: TrainingConfig) -> Adam:
     """Adam with an L2 penalty, a lower rate for the backbone, and a floor under both rates."""
     groups = [
-        {"params": network.backbone.parameters(), "lr": config.learning_rate * config.backbone_factor},
+        {"params": network.backbone.parameters(), "lr": config.learning_rate * config.backbone_lr_factor},
         {"params": network.classifier.parameters(), "lr": config.learning_rate},
     ]
     adam = Adam(groups, weight_decay=config.weight_decay, fused=True)
-    hold_floor(adam, config.floor)
+    hold_min_lr(adam, config.min_lr)
     return adam
 
 
@@ -242,13 +246,13 @@ def _check(config: TrainingConfig) -> None:
     Raises:
         ConfigError: A value is out of range.
     """
-    low, high = config.scale
+    low, high = config.resize_range
     limits = {
         "iterations": (config.iterations >= 1, "1 or more"),
         "batch_size": (config.batch_size >= 2, "2 or more, because the network normalises over the batch"),
-        "crop": (config.crop >= 16, "16 pixels or more"),
-        "longer_side": (config.longer_side >= 16, "16 pixels or more"),
+        "crop_size": (config.crop_size >= 16, "16 pixels or more"),
+        "longer_side": (config.resize_longer >= 16, "16 pixels or more"),
         "copy_paste_max": (config.copy_paste_max >= 1, "1 (no copy-paste) or more"),
-        "scale": (0 < low <= high, "two numbers above 0, the lower one first"),
+        "resize_range": (0 < low <= high, "two numbers above 0, the lower one first"),
     }
     check_limits(config, limits, what="training")

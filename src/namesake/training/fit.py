@@ -38,14 +38,14 @@ def fit(
     samples: Dataset[Any],
     *,
     loss: Loss,
-    optimisers: Sequence[Optimizer],
+    optimizers: Sequence[Optimizer],
     iterations: int,
     batch_size: int,
     out: Path,
     rate: Callable[[int], float],
     seed: int = 0,
     precision: Literal["no", "bf16"] = "no",
-    workers: int = 1,
+    num_workers: int = 1,
     threads: int = 0,
     checkpoint_every: int = 500,
     device: str = "auto",
@@ -59,14 +59,14 @@ def fit(
         module: What is trained and checkpointed. A teacher that follows it by averaging belongs inside it.
         samples: `samples[i]` for i in 0 .. iterations * batch_size - 1 is the i-th sample and depends on i alone.
         loss: `loss(module, batch)` gives named scalars; "loss" is minimised, the others are logged.
-        optimisers: All are stepped in order; each group's initial `lr` is what `rate` scales.
+        optimizers: All are stepped in order; each group's initial `lr` is what `rate` scales.
         iterations: Number of updates.
         batch_size: Samples an update, over all processes together.
         out: Folder of the checkpoint and of `metrics.jsonl`.
         rate: Factor on every learning rate, by iteration (0-based).
         seed: Of everything random inside the module (dropout, ...).
         precision: "bf16" runs the loss under autocast; weights stay float32.
-        workers: Processes that prepare samples; 0 prepares them in this one.
+        num_workers: Processes that prepare samples; 0 prepares them in this one.
         threads: Cores that share an operation on the CPU, 0 for all; a small network is faster with one.
         checkpoint_every: Updates between two checkpoints.
         device: "auto", "cpu" or "cuda". Processes started by `accelerate launch` or torchrun take equal parts of each
@@ -92,32 +92,32 @@ def fit(
     if count > 1 and place.type == "cuda":
         module = nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
     module.to(place).train()
-    start = _resume(module, optimisers, out)
+    start = _resume(module, optimizers, out)
     base_rates = [
-        [group.setdefault("initial_lr", group["lr"]) for group in optimiser.param_groups] for optimiser in optimisers
+        [group.setdefault("initial_lr", group["lr"]) for group in optimizer.param_groups] for optimizer in optimizers
     ]
     order = _part(range(start * batch_size, iterations * batch_size), batch_size, number, count)
-    loader = _loader(samples, order, batch_size // count, workers=workers, collate=collate)
+    loader = _loader(samples, order, batch_size // count, num_workers=num_workers, collate=collate)
     with _threads(threads), Meter(what, total=iterations, done=start) as meter, _Metrics(out, keep=start) as metrics:
         for iteration, batch in zip(range(start, iterations), loader, strict=False):
             torch.manual_seed(seed * 1_000_003 + iteration + (number << 40))
-            for optimiser, rates in zip(optimisers, base_rates, strict=True):
-                for group, base in zip(optimiser.param_groups, rates, strict=True):
+            for optimizer, rates in zip(optimizers, base_rates, strict=True):
+                for group, base in zip(optimizer.param_groups, rates, strict=True):
                     group["lr"] = base * rate(iteration)
             with torch.autocast(place.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
                 parts = loss(module, send_to_device(batch, place))
             torch.autograd.backward(parts["loss"])
             _average([weight.grad for weight in module.parameters() if weight.grad is not None], count)
-            for optimiser in optimisers:
-                optimiser.step()
-                optimiser.zero_grad(set_to_none=True)
+            for optimizer in optimizers:
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
             if after_step is not None:
                 after_step(iteration)
             done = iteration + 1
             if done % LOG_EVERY == 0 or done == iterations:
                 meter.detail = metrics.write(done, parts, count)
             if number == 0 and (done == iterations or done % checkpoint_every == 0):
-                _save(module, optimisers, done, out)
+                _save(module, optimizers, done, out)
             meter.advance()
     leave()
     return module
@@ -177,32 +177,37 @@ def _threads(count: int) -> Iterator[None]:
 
 
 def _loader(
-    samples: Dataset[Any], order: Sequence[int], batch_size: int, *, workers: int, collate: Callable[..., Any] | None
+    samples: Dataset[Any],
+    order: Sequence[int],
+    batch_size: int,
+    *,
+    num_workers: int,
+    collate: Callable[..., Any] | None,
 ) -> DataLoader[Any]:
     """Batches of the samples that `order` lists, in that order."""
     return DataLoader(
         samples,
         batch_size=batch_size,
         sampler=order,
-        num_workers=workers,
+        num_workers=num_workers,
         collate_fn=collate,
         drop_last=True,
-        multiprocessing_context="fork" if workers else None,
-        prefetch_factor=4 if workers else None,
+        multiprocessing_context="fork" if num_workers else None,
+        prefetch_factor=4 if num_workers else None,
     )
 
 
-def _save(module: nn.Module, optimisers: Sequence[Optimizer], iteration: int, out: Path) -> None:
+def _save(module: nn.Module, optimizers: Sequence[Optimizer], iteration: int, out: Path) -> None:
     state = {
         "iteration": iteration,
         "module": module.state_dict(),
-        "optimisers": [optimiser.state_dict() for optimiser in optimisers],
+        "optimisers": [optimizer.state_dict() for optimizer in optimizers],
     }
     with write_atomically(out / CHECKPOINT) as unfinished, unfinished.open("wb") as file:
         torch.save(state, file)
 
 
-def _resume(module: nn.Module, optimisers: Sequence[Optimizer], out: Path) -> int:
+def _resume(module: nn.Module, optimizers: Sequence[Optimizer], out: Path) -> int:
     """Load the checkpoint, if there is one; returns how many updates it holds."""
     path = out / CHECKPOINT
     if not path.is_file():
@@ -210,8 +215,8 @@ def _resume(module: nn.Module, optimisers: Sequence[Optimizer], out: Path) -> in
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         module.load_state_dict(state["module"])
-        for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
-            optimiser.load_state_dict(saved)
+        for optimizer, saved in zip(optimizers, state["optimisers"], strict=True):
+            optimizer.load_state_dict(saved)
         return int(state["iteration"])
     except Exception as error:  # torch raises a different one for each kind of damage
         raise WeightsError(

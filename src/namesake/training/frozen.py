@@ -44,19 +44,19 @@ class FrozenTrainingConfig:
     """Side of a sample in patches."""
     copy_paste_max: int = 2
     """Most images a sample, 1 for no copy-paste."""
-    flip: float = 0.5
+    flip_prob: float = 0.5
     """Chance that an image is mirrored."""
     learning_rate: float = 1e-3
     """Of AdamW."""
     weight_decay: float = 0.01
     """In AdamW."""
-    power: float = 0.9
+    poly_power: float = 0.9
     """Of the polynomial decay."""
-    network: FrozenDecoderConfig = field(default_factory=FrozenDecoderConfig)
+    architecture: FrozenDecoderConfig = field(default_factory=FrozenDecoderConfig)
     """Sizes of the decoder."""
     seed: int = 0
     """Of the samples and the decoder's first weights."""
-    workers: int = 1
+    num_workers: int = 1
     """Processes that make samples."""
     threads: int = 0
     """Cores that share an operation on the CPU, 0 for all."""
@@ -64,7 +64,7 @@ class FrozenTrainingConfig:
     """Updates between two checkpoints."""
 
 
-@stage("segmenter", opens=open_segmenter, together=True, models=lambda config: (config.features.encoder,))
+@stage("segmenter", opens=open_segmenter, together=True, models=lambda config: (config.features.dino,))
 def train_on_features(
     out: Path,
     archives: Archives,
@@ -104,30 +104,30 @@ def train_on_features(
         kept,
         window=config.window,
         copy_paste_max=config.copy_paste_max,
-        flip=config.flip,
+        flip=config.flip_prob,
         ignore=not_sure(len(names)),
         seed=config.seed,
     )
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(config.seed)
-        decoder = FrozenDecoder(len(names) + 1, dim=encoder.dim, config=config.network)
+        decoder = FrozenDecoder(len(names) + 1, dim=encoder.dim, config=config.architecture)
     fit(
         decoder,
         samples,
         loss=cell_loss(not_sure(len(names))),
-        optimisers=[AdamW(decoder.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)],
+        optimizers=[AdamW(decoder.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)],
         iterations=config.iterations,
         batch_size=config.batch_size,
         out=out,
-        rate=poly(config.iterations, power=config.power),
+        rate=poly(config.iterations, power=config.poly_power),
         seed=config.seed,
-        workers=config.workers,
+        num_workers=config.num_workers,
         threads=config.threads,
         checkpoint_every=config.checkpoint_every,
         device=device,
         what="training the decoder",
     )
-    network = FrozenSegmenter(len(names) + 1, encoder=config_of(encoder.vit), decoder=config.network)
+    network = FrozenSegmenter(len(names) + 1, encoder=config_of(encoder.vit), decoder=config.architecture)
     network.encoder.load_state_dict(encoder.vit.state_dict())
     network.decoder.load_state_dict(decoder.state_dict())
     rule = Preprocessing(encoder.preprocessing.mean, encoder.preprocessing.std)
@@ -136,7 +136,7 @@ def train_on_features(
         names=names,
         architecture=architecture_of(network),
         preprocessing=rule,
-        longer_side=kept.longer_side,
+        resize_longer=kept.longer_side,
         models=tuple(dict.fromkeys((*archives.models, *masks.models, encoder.card))),
     )
     where = next(decoder.parameters()).device
@@ -166,6 +166,6 @@ def _check(config: FrozenTrainingConfig) -> None:
         "batch_size": (config.batch_size >= 1, "1 or more"),
         "window": (config.window >= 1, "1 patch or more"),
         "copy_paste_max": (config.copy_paste_max >= 1, "1 (no copy-paste) or more"),
-        "flip": (0 <= config.flip <= 1, "0 to 1"),
+        "flip_prob": (0 <= config.flip_prob <= 1, "0 to 1"),
     }
     check_limits(config, limits, what="training")

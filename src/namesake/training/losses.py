@@ -38,7 +38,7 @@ def dice(
 
 
 def ranking(
-    losses: Float[Tensor, "*batch queries"], scores: Float[Tensor, "*batch queries"], *, published: bool = False
+    losses: Float[Tensor, "*batch queries"], scores: Float[Tensor, "*batch queries"], *, inverted_ranking: bool = False
 ) -> Float[Tensor, "*batch"]:
     """Penalty on every pair of queries of which the one with the higher loss has the higher score.
 
@@ -48,9 +48,9 @@ def ranking(
     Args:
         losses: How bad each query's mask is; not differentiated.
         scores: Objectness, 0 to 1.
-        published: Sort from the highest loss to the lowest, as the released code does, which turns the aim around.
+        inverted_ranking: Sort from the highest loss to the lowest, as the released code does: it turns the aim around.
     """
-    order = losses.detach().argsort(dim=-1, descending=published, stable=True)
+    order = losses.detach().argsort(dim=-1, descending=inverted_ranking, stable=True)
     sorted_scores = scores.gather(-1, order)
     excess = (sorted_scores[..., None, :] - sorted_scores[..., :, None]).relu()  # [..., i, j] = max(0, s_j - s_i)
     return excess.triu(diagonal=1).sum(dim=(-2, -1))
@@ -61,7 +61,7 @@ def mask_queries(
     objectness: Float[Tensor, "batch layers queries"],
     targets: Int[Tensor, "batch height width"],
     *,
-    published: bool = False,
+    inverted_ranking: bool = False,
 ) -> dict[str, Float[Tensor, ""]]:
     """SelfMask's loss: every query of every decoder layer is drawn to the one mask, and ranked by how near it comes.
 
@@ -73,7 +73,7 @@ def mask_queries(
         mask_probs: Probabilities, at any resolution.
         objectness: Logits.
         targets: 1 where the object is, else 0.
-        published: The released code's inverted ranking.
+        inverted_ranking: The released code's inverted ranking.
 
     Returns:
         "loss", and its parts "dice" and "ranking".
@@ -84,7 +84,7 @@ def mask_queries(
     with torch.autocast(mask_probs.device.type, enabled=False):  # sums over pixels want float32
         common, predicted = torch.einsum("blqhw,bnhw->nblq", mask_probs.float(), weights)
     losses = 1 - (2 * common + 1) / (predicted + wanted.sum(dim=(1, 2, 3))[:, None, None] + 1)
-    ranked = ranking(losses, objectness.float().sigmoid(), published=published)
+    ranked = ranking(losses, objectness.float().sigmoid(), inverted_ranking=inverted_ranking)
     parts = {"dice": losses.sum(dim=(1, 2)).mean(), "ranking": ranked.sum(dim=1).mean()}
     return {"loss": parts["dice"] + parts["ranking"]} | parts
 

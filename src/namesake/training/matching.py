@@ -37,7 +37,7 @@ def matched_queries(
     labels: LabelBatch,
     targets: Sequence[Objects],
     owners: Sequence[int] | None = None,
-    temperature: float = 1.0,
+    logit_scale: float = 1.0,
     mask_weight: float = 1.0,
     ignore: int = IGNORE,
 ) -> dict[str, Float[Tensor, ""]]:
@@ -50,14 +50,14 @@ def matched_queries(
         labels: Label of each pixel, or `ignore`.
         targets: Objects of each image, at the size of `labels`.
         owners: Label of each row of `texts`, several of which may share one; 0, 1, 2, ... if None.
-        temperature: Scale of the cosines; code: 1.
+        logit_scale: Scale of the cosines; code: 1.
         mask_weight: Lambda of ZUTIS, section 4.1.
         ignore: Label of pixels that do not count; they belong to no object.
 
     Returns:
         "loss", and its parts "semantic" and "mask".
     """
-    semantic = semantic_cross_entropy(tokens, texts, labels, owners=owners, temperature=temperature, ignore=ignore)
+    semantic = semantic_cross_entropy(tokens, texts, labels, owners=owners, logit_scale=logit_scale, ignore=ignore)
     mask = mask_loss(mask_probs, targets)
     return {"loss": semantic + mask_weight * mask, "semantic": semantic, "mask": mask}
 
@@ -68,7 +68,7 @@ def semantic_cross_entropy(
     labels: LabelBatch,
     *,
     owners: Sequence[int] | None = None,
-    temperature: float = 1.0,
+    logit_scale: float = 1.0,
     ignore: int = IGNORE,
 ) -> Float[Tensor, ""]:
     """Cross-entropy of scaled cosines, upsampled bilinearly to the pixels of `labels`.
@@ -77,7 +77,7 @@ def semantic_cross_entropy(
     The probability of a label with several words is the sum of theirs.
     """
     with torch.autocast(tokens.device.type, enabled=False):
-        logits = _upsample(compare(tokens.float(), texts.float(), temperature=temperature), like=labels)
+        logits = _upsample(compare(tokens.float(), texts.float(), logit_scale=logit_scale), like=labels)
         if owners is not None and len(set(owners)) < len(owners):
             logits = _log_sum_by_owner(logits, owners)
         return cross_entropy(logits, labels, ignore=ignore)

@@ -17,21 +17,21 @@ from namesake.config import check_limits
 from namesake.encoders import Clip, Preprocessing, load_clip
 from namesake.encoders.preprocess import IMAGENET
 from namesake.errors import DataError
-from namesake.names.words import with_background
+from namesake.names.words import Prompts, with_background
 from namesake.networks.zutis import QuerySegmenter, QuerySegmenterConfig, query_segmenter_from
 from namesake.processes import refuse_sharing
 from namesake.records import Archives, Names, PseudoMasks
 from namesake.segmenter import Segmenter, SegmenterFolder, Settings, open_segmenter
 from namesake.segmenter.query import KIND, OpenVocabulary, QueryInference, architecture_of
 from namesake.segmenter.settings import normalise
-from namesake.segmenter.words import Prompts, TextSide
+from namesake.segmenter.words import TextSide
 from namesake.shapes import not_sure
 from namesake.training.certainty import find_certainty
 from namesake.training.fit import finish, fit, forget
 from namesake.training.matching import instance_targets, matched_queries
 from namesake.training.samples.archives import Examples, read_examples
 from namesake.training.samples.instances import TARGETS, InstanceBatch, InstanceSamples, Targets, collate, own_objects
-from namesake.training.schedules import hold_floor, poly
+from namesake.training.schedules import hold_min_lr, poly
 from namesake.training.self_training import find_own_objects
 from namesake.workspace import stage
 
@@ -44,17 +44,17 @@ class QueryTrainingConfig:
     """CLIP whose image side is trained and whose text side names; paper: ViT-B/16 or B/32."""
     prompts: Prompts = "bare"
     """What a name is put into before it is encoded: "bare" (code) or "templates" (paper: 85)."""
-    normalise: Literal["imagenet", "clip"] = "imagenet"
+    normalization: Literal["imagenet", "clip"] = "imagenet"
     """Mean and standard deviation of the input; code: ImageNet's."""
     iterations: int = 20_000
     """Updates; paper: 20,000 (80,000 for ImageNet-S)."""
     batch_size: int = 8
     """Samples an update; code: 8."""
-    crop: int = 384
+    crop_size: int = 384
     """Side of a sample in pixels; code: 384."""
-    scale: tuple[float, float] = (0.1, 1.0)
+    resize_range: tuple[float, float] = (0.1, 1.0)
     """Range of the factor on an image's sides; code: 0.1 to 1."""
-    colour: float = 1.0
+    color_jitter: float = 1.0
     """Strength of the changes of colours, greys and blur; code: 1."""
     copy_paste_max: int = 10
     """Most images a sample, 1 for no copy-paste; paper: 10."""
@@ -62,41 +62,42 @@ class QueryTrainingConfig:
     """Chance that all images of a sample are of one archive; paper: 0.5."""
     learning_rate: float = 5e-5
     """Of the decoder; paper: 5e-5."""
-    encoder_factor: float = 0.1
+    backbone_lr_factor: float = 0.1
     """On the encoder's learning rate; paper: 5e-6."""
     weight_decay: float = 0.05
     """In AdamW; paper: 0.05."""
-    power: float = 0.9
+    poly_power: float = 0.9
     """Of the polynomial decay; code: 0.9."""
-    floor: float = 1e-6
+    min_lr: float = 1e-6
     """Lowest learning rate; code: 1e-6."""
     mask_weight: float = 1.0
     """Of the masks' loss beside the naming of pixels; paper: 1."""
-    temperature: float = 1.0
+    logit_scale: float = 1.0
     """Scale of the cosines in the naming of pixels; code: 1."""
     targets: Literal["saliency", "components"] = "saliency"
     """What counts as an object: a whole pseudo-mask (paper), or each connected piece of it."""
     rounds: int = 0
     """Rounds of training before the last one, each of which teaches the next the objects that it found; paper: 0."""
-    longer_side: int = 2048
+    resize_longer: int = 2048
     """Larger images are shrunk to this side when the segmenter is used; paper: none, and 1024 for ImageNet-S."""
-    unsure: float = 0.02
+    unsure_fraction: float = 0.02
     """Share of the pixels agreeing with their pseudo-label, of each name, that lie below its least confidence."""
-    first_weights: Literal["published", "he"] = "published"
+    init: Literal["torch", "he"] = "torch"
     """Of the layers before and after the decoder: torch's own (code), or He et al.'s, 2.4 times as wide, with which a
     short training gets to masks sooner."""
-    network: QuerySegmenterConfig = field(default_factory=QuerySegmenterConfig)
+    architecture: QuerySegmenterConfig = field(default_factory=QuerySegmenterConfig)
     """Sizes of the decoder, and the stop of gradients; those of the encoder are the CLIP's."""
     inference: QueryInference = field(default_factory=QueryInference)
     """How objects are read off."""
-    published: bool = False
-    """Keep the published augmentation's flaws: uneven corners of padding, pasted objects without their last row and
-    column."""
+    uneven_padding: bool = False
+    """Keep the published augmentation's padding, whose four corners are not equally frequent."""
+    crop_paste_box: bool = False
+    """Keep the published copy-paste's bounding box, which leaves out an object's last row and column."""
     seed: int = 0
     """Of the samples and of the decoder's first weights."""
     precision: Literal["no", "bf16"] = "no"
     """Arithmetic of the forward pass; code: float32 ("no")."""
-    workers: int = 4
+    num_workers: int = 4
     """Processes that make samples; code: 8."""
     threads: int = 0
     """Cores that share an operation on the CPU, 0 for all."""
@@ -106,39 +107,41 @@ class QueryTrainingConfig:
 
 MINI_QUERY_TRAINING = QueryTrainingConfig(
     clip="embedded:clip",
-    normalise="clip",
+    normalization="clip",
     iterations=400,
     batch_size=8,
-    crop=96,
-    scale=(0.4, 1.0),
-    colour=0.3,
+    crop_size=96,
+    resize_range=(0.4, 1.0),
+    color_jitter=0.3,
     copy_paste_max=4,
     learning_rate=2e-3,
-    encoder_factor=0.25,
-    temperature=15.0,
-    first_weights="he",
-    network=QuerySegmenterConfig(queries=16, layers=2, heads=4, mlp=256, hidden=128, resize_positions="size", stem=32),
-    inference=QueryInference(fit="patches"),
-    workers=1,
+    backbone_lr_factor=0.25,
+    logit_scale=15.0,
+    init="he",
+    architecture=QuerySegmenterConfig(
+        queries=16, layers=2, heads=4, mlp_dim=256, hidden_dim=128, interpolate_offset=0.0, stem=32
+    ),
+    inference=QueryInference(patch_fit="resize"),
+    num_workers=1,
     threads=1,
     checkpoint_every=100,
 )
 """For the embedded world's small images, on one CPU core in two to three minutes."""
 
 LAPTOP_QUERY_TRAINING = QueryTrainingConfig(
-    normalise="clip",
+    normalization="clip",
     iterations=300,
     batch_size=4,
-    crop=224,
-    scale=(0.3, 1.0),
+    crop_size=224,
+    resize_range=(0.3, 1.0),
     copy_paste_max=4,
     learning_rate=5e-4,
-    encoder_factor=0.02,
-    temperature=15.0,
-    first_weights="he",
-    network=QuerySegmenterConfig(queries=30, layers=3, mlp=1024, resize_positions="size"),
-    inference=QueryInference(fit="patches"),
-    workers=1,
+    backbone_lr_factor=0.02,
+    logit_scale=15.0,
+    init="he",
+    architecture=QuerySegmenterConfig(queries=30, layers=3, mlp_dim=1024, interpolate_offset=0.0),
+    inference=QueryInference(patch_fit="resize"),
+    num_workers=1,
     checkpoint_every=50,
 )
 """For two CPU cores, chosen by time and by what a short training needs, not by accuracy. Crops of the size that CLIP
@@ -190,13 +193,15 @@ def train_query_segmenter(
         targets = own_objects(examples, find_own_objects(taught, examples.images, out=place / "objects"))
         forget(place)
     trained = _train(examples, targets, names, clip, texts, config=config, out=out, device=device)
-    trained = trained.with_certainty(find_certainty(trained, examples, unsure=config.unsure, seed=config.seed))
+    trained = trained.with_certainty(
+        find_certainty(trained, examples, unsure_fraction=config.unsure_fraction, seed=config.seed)
+    )
     settings = Settings(
         kind=KIND,
         names=names,
         architecture=architecture_of(trained, clip=config.clip, prompts=config.prompts),
         preprocessing=trained.preprocessing,
-        longer_side=config.longer_side,
+        resize_longer=config.resize_longer,
         models=tuple(dict.fromkeys((*archives.models, *masks.models, clip.card))),
     )
     return finish(Segmenter(trained, settings), out, images=len(examples.images), iterations=config.iterations)
@@ -221,26 +226,27 @@ def _train(
         examples,
         targets=targets,
         names=len(names),
-        crop=config.crop,
+        crop_size=config.crop_size,
         copy_paste_max=config.copy_paste_max,
         same_archive=config.same_archive,
         seed=config.seed,
-        scale=config.scale,
-        colour=config.colour,
-        published=config.published,
+        resize_range=config.resize_range,
+        color_jitter=config.color_jitter,
+        uneven_padding=config.uneven_padding,
+        crop_paste_box=config.crop_paste_box,
     )
     fit(
         network,
         samples,
         loss=query_loss(words.texts, words.labels, preprocessing, config=config, ignore=not_sure(len(names))),
-        optimisers=[_adamw(network, config)],
+        optimizers=[_adamw(network, config)],
         iterations=config.iterations,
         batch_size=config.batch_size,
         out=out,
-        rate=poly(config.iterations, power=config.power),
+        rate=poly(config.iterations, power=config.poly_power),
         seed=config.seed,
         precision=config.precision,
-        workers=config.workers,
+        num_workers=config.num_workers,
         threads=config.threads,
         checkpoint_every=config.checkpoint_every,
         device=device,
@@ -257,8 +263,8 @@ def start_network(clip: Clip, config: QueryTrainingConfig) -> QuerySegmenter:
     """The CLIP's image side, and a decoder drawn from the seed."""
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(config.seed)
-        network = query_segmenter_from(clip.model, config=config.network).requires_grad_(True)
-    if config.first_weights == "he":
+        network = query_segmenter_from(clip.model, config=config.architecture).requires_grad_(True)
+    if config.init == "he":
         with torch.no_grad():  # torch draws from +-1 / sqrt(inputs); a ReLU keeps variance at sqrt(6) times that
             for layer in (*network.ffn1.layers, *network.ffn2.layers):
                 layer.weight.mul_(6**0.5)
@@ -274,7 +280,7 @@ def query_loss(
         texts: [words, joint], L2-normalised; not trained.
         owners: Label of each word.
         preprocessing: How the input is normalised.
-        config: Weight and temperature.
+        config: Weight and scale of the cosines.
         ignore: Label of pixels that do not count.
     """
 
@@ -287,7 +293,7 @@ def query_loss(
             labels=batch.labels,
             targets=instance_targets(batch.owners, batch.counts),
             owners=owners,
-            temperature=config.temperature,
+            logit_scale=config.logit_scale,
             mask_weight=config.mask_weight,
             ignore=ignore,
         )
@@ -297,7 +303,11 @@ def query_loss(
 
 def _preprocessing(clip: Clip, config: QueryTrainingConfig) -> Preprocessing:
     own = clip.preprocessing
-    return IMAGENET if config.normalise == "imagenet" else Preprocessing(own.mean, own.std, scale=own.scale)
+    return (
+        IMAGENET
+        if config.normalization == "imagenet"
+        else Preprocessing(own.mean, own.std, rescale_factor=own.rescale_factor)
+    )
 
 
 def _adamw(network: QuerySegmenter, config: QueryTrainingConfig) -> AdamW:
@@ -306,11 +316,11 @@ def _adamw(network: QuerySegmenter, config: QueryTrainingConfig) -> AdamW:
     inside = {id(weight) for weight in encoder}
     others = [weight for weight in network.parameters() if id(weight) not in inside]
     groups = [
-        {"params": encoder, "lr": config.learning_rate * config.encoder_factor},
+        {"params": encoder, "lr": config.learning_rate * config.backbone_lr_factor},
         {"params": others, "lr": config.learning_rate},
     ]
     adam = AdamW(groups, weight_decay=config.weight_decay)
-    hold_floor(adam, config.floor)
+    hold_min_lr(adam, config.min_lr)
     return adam
 
 
@@ -320,20 +330,20 @@ def _check(config: QueryTrainingConfig) -> None:
     Raises:
         ConfigError: A value is out of range.
     """
-    low, high = config.scale
+    low, high = config.resize_range
     limits = {
         "iterations": (config.iterations >= 1, "1 or more"),
         "batch_size": (config.batch_size >= 1, "1 or more"),
-        "crop": (config.crop >= 16, "16 pixels or more"),
+        "crop_size": (config.crop_size >= 16, "16 pixels or more"),
         "copy_paste_max": (1 <= config.copy_paste_max <= 12, "1 (no copy-paste) to 12"),
-        "scale": (0 < low <= high, "two numbers above 0, the lower one first"),
+        "resize_range": (0 < low <= high, "two numbers above 0, the lower one first"),
         "same_archive": (0 <= config.same_archive <= 1, "from 0 to 1"),
-        "longer_side": (config.longer_side >= 16, "16 pixels or more"),
-        "unsure": (0 <= config.unsure < 1, "from 0 to below 1"),
+        "resize_longer": (config.resize_longer >= 16, "16 pixels or more"),
+        "unsure_fraction": (0 <= config.unsure_fraction < 1, "from 0 to below 1"),
         "rounds": (config.rounds >= 0, "0 or more"),
         "targets": (config.targets in TARGETS, f"one of {', '.join(TARGETS)}"),
         "prompts": (config.prompts in {"bare", "templates"}, "bare or templates"),
-        "first_weights": (config.first_weights in {"published", "he"}, "published or he"),
-        "normalise": (config.normalise in {"imagenet", "clip"}, "imagenet or clip"),
+        "init": (config.init in {"torch", "he"}, "torch or he"),
+        "normalization": (config.normalization in {"imagenet", "clip"}, "imagenet or clip"),
     }
     check_limits(config, limits, what="training")

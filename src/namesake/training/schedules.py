@@ -33,11 +33,11 @@ def cosine(iterations: int) -> Callable[[int], float]:
     return lambda iteration: (1 + cos(pi * iteration / iterations)) / 2
 
 
-def hold_floor(optimiser: Optimizer, floor: float) -> None:
+def hold_min_lr(optimizer: Optimizer, floor: float) -> None:
     """Keep every learning rate of an optimiser at `floor` or above, whatever factor `fit` puts on it."""
 
     def hold(stepped: Optimizer, *_: Any) -> None:  # noqa: ANN401
         for group in stepped.param_groups:
             group["lr"] = max(group["lr"], floor)
 
-    optimiser.register_step_pre_hook(hold)
+    optimizer.register_step_pre_hook(hold)

@@ -42,7 +42,7 @@ def find_own_objects(
         for image_id, image in track(read_ahead(images, images.ids), what="own objects", total=len(images)):
             if isinstance(image, ImagesError):
                 continue
-            small = limit_longer_side(image, side=Settings.longer_side)
+            small = limit_longer_side(image, side=Settings.resize_longer)
             (prediction,) = predictor.predict([small], height=image.shape[0], width=image.shape[1])
             if prediction.instances is None:
                 continue

@@ -38,54 +38,56 @@ from namesake.workspace import read_facts, stage
 class SaliencyTrainingConfig:
     """How a saliency network is trained; the defaults are SelfMask's."""
 
-    encoder: str = "facebook/dino-vits8"
+    backbone: str = "facebook/dino-vits8"
     """Vision transformer to start from; paper: DINO ViT-S/8."""
     queries: int = 20
     """Masks proposed for an image; paper: 20."""
     layers: int = 6
     """Of the decoder; paper: 6."""
-    shorter_side: int = 512
+    resize_shorter: int = 512
     """To which the trained network resizes images; as NamedMask uses it."""
     iterations: int = 15_840
     """Updates; code: 12 epochs of 10,553 images."""
     batch_size: int = 8
     """Samples an update; code: 8."""
-    size: int = 224
+    image_size: int = 224
     """Side of a sample in pixels; code: 224."""
-    scale: tuple[float, float] = (0.1, 1.0)
+    resize_range: tuple[float, float] = (0.1, 1.0)
     """Range of the factor on a sample's content; code: 0.1 to 1."""
     learning_rate: float = 6e-6
     """Code: 6e-6."""
-    encoder_factor: float = 1.0
+    backbone_lr_factor: float = 1.0
     """On the encoder's learning rate; code: 1."""
     weight_decay: float = 0.01
     """Of AdamW; code: 0.01."""
-    power: float = 0.9
+    poly_power: float = 0.9
     """Of the polynomial decay; paper: 0.9."""
-    published: bool = False
-    """Keep the published code's learning rate, which swings instead of falling, and its inverted ranking of queries."""
+    sawtooth_lr: bool = False
+    """Keep the published code's learning rate, which swings twice an epoch instead of falling."""
+    inverted_ranking: bool = False
+    """Keep the published code's ranking of queries, which rewards the higher loss."""
     seed: int = 0
     """Of the samples and everything random in the network."""
     precision: Literal["no", "bf16"] = "no"
     """Arithmetic of the forward pass; code: float32 ("no")."""
-    workers: int = 4
+    num_workers: int = 4
     """Processes that make samples."""
     checkpoint_every: int = 500
     """Updates between two checkpoints."""
 
 
 MINI_SALIENCY = SaliencyTrainingConfig(
-    encoder="embedded:dino",
+    backbone="embedded:dino",
     queries=10,
     layers=3,
-    shorter_side=96,
+    resize_shorter=96,
     iterations=900,
     batch_size=16,
-    size=96,
-    scale=(0.3, 1.0),
+    image_size=96,
+    resize_range=(0.3, 1.0),
     learning_rate=5e-4,
-    encoder_factor=0.5,
-    workers=1,
+    backbone_lr_factor=0.5,
+    num_workers=1,
 )
 """For the embedded world's small images, on two CPU cores in minutes."""
 
@@ -131,23 +133,23 @@ def train_saliency(
     samples = SaliencySamples(images, masks, config)
     network, card = start_saliency(config)
     groups: list[dict[str, Any]] = [
-        {"params": network.encoder.parameters(), "lr": config.learning_rate * config.encoder_factor},
+        {"params": network.encoder.parameters(), "lr": config.learning_rate * config.backbone_lr_factor},
         {"params": [value for name, value in network.named_parameters() if not name.startswith("encoder.")]},
     ]
     per_epoch = ceil(len(samples.ids) / config.batch_size)
-    decay = sawtooth(config.iterations, per_epoch=per_epoch, power=config.power)
+    decay = sawtooth(config.iterations, per_epoch=per_epoch, power=config.poly_power)
     fit(
         network,
         samples,
-        loss=query_loss(network.config.preprocessing, published=config.published),
-        optimisers=[AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)],
+        loss=query_loss(network.config.preprocessing, inverted_ranking=config.inverted_ranking),
+        optimizers=[AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)],
         iterations=config.iterations,
         batch_size=config.batch_size,
         out=out,
-        rate=decay if config.published else poly(config.iterations, power=config.power),
+        rate=decay if config.sawtooth_lr else poly(config.iterations, power=config.poly_power),
         seed=config.seed,
         precision=config.precision,
-        workers=config.workers,
+        num_workers=config.num_workers,
         checkpoint_every=config.checkpoint_every,
         device=device,
         what="training the saliency network",
@@ -164,15 +166,15 @@ def start_saliency(config: SaliencyTrainingConfig) -> tuple[SelfMask, ModelCard]
     Raises:
         WeightsError: The encoder is missing or no vision transformer.
     """
-    dino = load_dino(config.encoder, device="cpu")
+    dino = load_dino(config.backbone, device="cpu")
     sizes = SelfMaskConfig(
         encoder=config_of(dino.vit),
         queries=config.queries,
         layers=config.layers,
         heads=int(dino.vit.config.num_attention_heads),
-        mlp=int(dino.vit.config.intermediate_size),
+        mlp_dim=int(dino.vit.config.intermediate_size),
         preprocessing=Preprocessing(
-            mean=dino.preprocessing.mean, std=dino.preprocessing.std, shorter_side=config.shorter_side
+            mean=dino.preprocessing.mean, std=dino.preprocessing.std, resize_shorter=config.resize_shorter
         ),
     )
     with torch.random.fork_rng(devices=()):
@@ -181,7 +183,9 @@ def start_saliency(config: SaliencyTrainingConfig) -> tuple[SelfMask, ModelCard]
     return network, dino.card
 
 
-def query_loss(preprocessing: Preprocessing, *, published: bool) -> Callable[[nn.Module, Sample], dict[str, Tensor]]:
+def query_loss(
+    preprocessing: Preprocessing, *, inverted_ranking: bool
+) -> Callable[[nn.Module, Sample], dict[str, Tensor]]:
     """The loss that `fit` minimises, over the samples of a batch that show an object."""
 
     def loss(network: nn.Module, batch: Sample) -> dict[str, Tensor]:
@@ -190,7 +194,9 @@ def query_loss(preprocessing: Preprocessing, *, published: bool) -> Callable[[nn
         found = network(normalise(batch.image[shown], preprocessing))
         with torch.autocast(batch.image.device.type, enabled=False):
             probabilities = found.layer_mask_logits.float().sigmoid()
-            return mask_queries(probabilities, found.layer_objectness_logits, batch.labels[shown], published=published)
+            return mask_queries(
+                probabilities, found.layer_objectness_logits, batch.labels[shown], inverted_ranking=inverted_ranking
+            )
 
     return loss
 
@@ -227,15 +233,15 @@ class SaliencySamples(Dataset[Sample]):
             self._pass, self._order = number, order
         image_id = self.ids[self._order[place]]
         rng = np.random.default_rng((self.config.seed, 0, index))
-        size = self.config.size
-        side = max(1, int(size * rng.uniform(*self.config.scale)))
+        size = self.config.image_size
+        side = max(1, int(size * rng.uniform(*self.config.resize_range)))
         image = resize(self._read(self.images.path(image_id)), height=size, width=size)
         mask = self.codes[self.codes.places[image_id]]
         image, labels = pad_and_crop(
             resize(image, height=side, width=side),
             resize_labels(mask, height=side, width=side),
             rng,
-            crop=size,
+            crop_size=size,
             pad_label=0,
             corners=RIGHT_BOTTOM,
         )
@@ -245,13 +251,13 @@ class SaliencySamples(Dataset[Sample]):
 
 
 def _check(config: SaliencyTrainingConfig) -> None:
-    low, high = config.scale
+    low, high = config.resize_range
     limits = {
         "iterations": (config.iterations >= 1, "1 or more"),
         "batch_size": (config.batch_size >= 1, "1 or more"),
-        "size": (config.size >= 16, "16 pixels or more"),
+        "image_size": (config.image_size >= 16, "16 pixels or more"),
         "queries": (config.queries >= 1, "1 or more"),
         "layers": (config.layers >= 1, "1 or more"),
-        "scale": (0 < low <= high <= 1, "two numbers above 0 and up to 1, the lower one first"),
+        "resize_range": (0 < low <= high <= 1, "two numbers above 0 and up to 1, the lower one first"),
     }
     check_limits(config, limits, what="training")

@@ -75,7 +75,9 @@ def test_open_vocabulary__other_names_are_an_input(query: Segmenter, tmp_path: P
 
 @pytest.mark.parametrize(("form", "precision", "share"), [("onnx", "int8", 0.4), ("torch", "float16", 0.75)])
 def test_precision__smaller_and_its_loss_is_measured(tmp_path: Path, form: str, precision: str, share: float) -> None:
-    sizes = DeepLabConfig(stem=8, hidden_sizes=(8, 16, 16, 512), depths=(1, 1, 1, 1), low_level=8, aspp=256)
+    sizes = DeepLabConfig(
+        stem=8, hidden_sizes=(8, 16, 16, 512), depths=(1, 1, 1, 1), low_level_channels=8, aspp_channels=256
+    )
     torch.manual_seed(0)
     network = DeepLab(3, config=sizes).eval()
     wide = ClosedSet(network, preprocessing=IMAGENET, device=torch.device("cpu"))

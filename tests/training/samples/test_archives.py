@@ -21,7 +21,7 @@ Collection = tuple[Archives, PseudoMasks]
 
 
 def samples(collection: Collection, **options) -> ArchiveSamples:
-    settings = {"crop": 24, "copy_paste_max": 3, "seed": 5} | options
+    settings = {"crop_size": 24, "copy_paste_max": 3, "seed": 5} | options
     return ArchiveSamples(read_examples(*collection), **settings)
 
 
@@ -75,7 +75,7 @@ def test_sample_is_the_composition_of_its_parts(collection: Collection) -> None:
         for line in lines:
             image = read_image(examples.images.path(examples.images.ids[examples.image[line]]))
             labels = examples.codes[examples.mask[line]] * np.uint8(examples.label[line])
-            crops.append(augment(image, labels, rng, crop=24))
+            crops.append(augment(image, labels, rng, crop_size=24))
         image, labels, _ = copy_paste([a for a, _ in crops], [b for _, b in crops], rng)
         sample = data[index]
         assert np.array_equal(sample.image.permute(1, 2, 0), image)
@@ -120,7 +120,7 @@ def test_many_names__labels_above_255_survive(collection: Collection) -> None:
     examples = examples.where(np.ones(9, bool), label=900)
     assert not_sure(254) == 255
     assert not_sure(255) == 65535
-    data = ArchiveSamples(examples, crop=24, copy_paste_max=2, seed=0, ignore=not_sure(919))
+    data = ArchiveSamples(examples, crop_size=24, copy_paste_max=2, seed=0, ignore=not_sure(919))
     found = {value for index in range(10) for value in np.unique(data[index].labels).tolist()}
     assert found == {0, 900, 65535}
 

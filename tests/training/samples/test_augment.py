@@ -38,7 +38,7 @@ class Fixed:
 
 def test_random_scale_rounds_down_and_is_pillow() -> None:
     image, labels = picture(31, 47)
-    small, small_labels = aug.random_scale(image, labels, Fixed(0.5), scale=(0.1, 0.9))
+    small, small_labels = aug.random_scale(image, labels, Fixed(0.5), resize_range=(0.1, 0.9))
     assert small.shape == (15, 23, 3)
     assert np.array_equal(small, np.asarray(Image.fromarray(image).resize((23, 15), Image.Resampling.BILINEAR)))
     assert np.array_equal(small_labels, np.asarray(Image.fromarray(labels).resize((23, 15), Image.Resampling.NEAREST)))
@@ -51,16 +51,16 @@ def test_random_scale__one_pixel_image() -> None:
     assert small_labels.shape == (1, 1)
 
 
-def naive_pad_and_crop(image, labels, *, left, top, offset, crop, pad_label):
+def naive_pad_and_crop(image, labels, *, left, top, offset, crop_size, pad_label):
     """Pad on the given sides, then cut at `offset` (fractions of the room there is), pixel by pixel."""
     height, width = labels.shape
-    tall, wide = max(height, crop), max(width, crop)
-    y0, x0 = int(offset[0] * (tall - crop + 1)), int(offset[1] * (wide - crop + 1))
+    tall, wide = max(height, crop_size), max(width, crop_size)
+    y0, x0 = int(offset[0] * (tall - crop_size + 1)), int(offset[1] * (wide - crop_size + 1))
     shift_y, shift_x = (tall - height if top else 0), (wide - width if left else 0)
     mean = [int(image[..., channel].mean()) for channel in range(3)]
-    cut, cut_labels = np.zeros((crop, crop, 3), np.uint8), np.zeros((crop, crop), labels.dtype)
-    for y in range(crop):
-        for x in range(crop):
+    cut, cut_labels = np.zeros((crop_size, crop_size, 3), np.uint8), np.zeros((crop_size, crop_size), labels.dtype)
+    for y in range(crop_size):
+        for x in range(crop_size):
             source = (y + y0 - shift_y, x + x0 - shift_x)
             inside = 0 <= source[0] < height and 0 <= source[1] < width
             cut[y, x] = image[source] if inside else mean
@@ -74,9 +74,9 @@ def naive_pad_and_crop(image, labels, *, left, top, offset, crop, pad_label):
 )
 def test_pad_and_crop_is_the_naive_loop(shape, number, corner) -> None:
     image, labels = picture(*shape)
-    ours = aug.pad_and_crop(image, labels, Fixed(number, 0.6, 0.3), crop=12)
+    ours = aug.pad_and_crop(image, labels, Fixed(number, 0.6, 0.3), crop_size=12)
     left, top = corner
-    naive = naive_pad_and_crop(image, labels, left=left, top=top, offset=(0.6, 0.3), crop=12, pad_label=255)
+    naive = naive_pad_and_crop(image, labels, left=left, top=top, offset=(0.6, 0.3), crop_size=12, pad_label=255)
     assert np.array_equal(ours[0], naive[0])
     assert np.array_equal(ours[1], naive[1])
 
@@ -94,7 +94,7 @@ def test_corners_are_even_by_default_and_biased_as_published() -> None:
     ):
         corners = np.zeros(4)
         for _ in range(4000):
-            _, cut = aug.pad_and_crop(image, labels, rng, crop=2, corners=chances)
+            _, cut = aug.pad_and_crop(image, labels, rng, crop_size=2, corners=chances)
             y, x = np.argwhere(cut == 1)[0]
             corners[aug.CORNERS.index((x == 1, y == 1))] += 1
         assert np.allclose(corners / 4000, expected, atol=0.03)
@@ -125,8 +125,8 @@ def test_gaussian_blur_is_a_mirrored_convolution(size, length) -> None:
 def test_blur_length_is_the_published_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     lengths = []
     monkeypatch.setattr(aug, "gaussian_blur", lambda x, *, length, sigma: lengths.append((length, sigma)) or x)
-    for crop in (384, 224, 96):
-        aug.photometric(np.zeros((crop, 2, 3), np.uint8), Fixed(0.9, 0.9, 0.1, 0.5))
+    for crop_size in (384, 224, 96):
+        aug.photometric(np.zeros((crop_size, 2, 3), np.uint8), Fixed(0.9, 0.9, 0.1, 0.5))
     assert [length for length, _ in lengths] == [39, 23, 9]
 
 
@@ -178,9 +178,9 @@ def test_photometric_probabilities() -> None:
 
 def test_augment_depends_on_the_generator_alone() -> None:
     image, labels = picture(40, 30)
-    first = aug.augment(image, labels, np.random.default_rng((3, 7)), crop=24)
-    second = aug.augment(image, labels, np.random.default_rng((3, 7)), crop=24)
-    other = aug.augment(image, labels, np.random.default_rng((3, 8)), crop=24)
+    first = aug.augment(image, labels, np.random.default_rng((3, 7)), crop_size=24)
+    second = aug.augment(image, labels, np.random.default_rng((3, 7)), crop_size=24)
+    other = aug.augment(image, labels, np.random.default_rng((3, 8)), crop_size=24)
     assert first[0].shape == (24, 24, 3)
     assert first[1].shape == (24, 24)
     assert np.array_equal(first[0], second[0])
@@ -191,5 +191,5 @@ def test_augment_depends_on_the_generator_alone() -> None:
 def test_augment__labels_above_255() -> None:
     image, _ = picture(20, 20)
     labels = np.full((20, 20), 900, np.int32)
-    _, cut = aug.augment(image, labels, np.random.default_rng(0), crop=24, pad_label=65535)
+    _, cut = aug.augment(image, labels, np.random.default_rng(0), crop_size=24, pad_label=65535)
     assert set(np.unique(cut)) == {900, 65535}

@@ -48,7 +48,7 @@ def naive(images, labels, rng, *, ignore=255, published=False):
 def test_copy_paste_is_the_naive_loop(count: int, published: bool) -> None:
     images, labels = crops(count)
     for seed in range(5):
-        ours = copy_paste(images, labels, np.random.default_rng(seed), published=published)
+        ours = copy_paste(images, labels, np.random.default_rng(seed), crop_paste_box=published)
         theirs = naive(images, labels, np.random.default_rng(seed), published=published)
         for mine, expected in zip(ours, theirs, strict=True):
             assert np.array_equal(mine, expected)
@@ -84,7 +84,7 @@ def test_copy_paste__one_pixel_object_vanishes_as_published() -> None:
     labels[1][:] = 0
     labels[1][4, 4] = 2
     assert (copy_paste(images, labels, np.random.default_rng(0))[1] == 2).sum() == 1
-    assert (copy_paste(images, labels, np.random.default_rng(0), published=True)[1] == 2).sum() == 0
+    assert (copy_paste(images, labels, np.random.default_rng(0), crop_paste_box=True)[1] == 2).sum() == 0
 
 
 def test_copy_paste__label_above_ignore_is_not_pasted() -> None:

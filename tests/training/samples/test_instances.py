@@ -31,7 +31,14 @@ def examples(collection: Collection) -> Examples:
 
 
 def samples_of(examples: Examples, **changes) -> InstanceSamples:
-    options = {"names": 2, "crop": 24, "copy_paste_max": 4, "same_archive": 0.5, "seed": 0, "scale": (0.6, 1.0)}
+    options = {
+        "names": 2,
+        "crop_size": 24,
+        "copy_paste_max": 4,
+        "same_archive": 0.5,
+        "seed": 0,
+        "resize_range": (0.6, 1.0),
+    }
     return InstanceSamples(examples, **({"targets": whole_masks(examples)} | options | changes))
 
 

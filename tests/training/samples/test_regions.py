@@ -46,7 +46,7 @@ def labels(tmp_path: Path) -> RegionLabels:
 
 
 def samples(images: Images, labels: RegionLabels, **options) -> RegionSamples:
-    return RegionSamples(images, labels, **({"side": 16, "grid": 4, "share": 1.0} | options))
+    return RegionSamples(images, labels, **({"side": 16, "grid": 4, "automatic_fraction": 1.0} | options))
 
 
 def shades(found: RegionSamples, epoch: int = 0) -> dict[int, list[np.ndarray]]:
@@ -67,23 +67,26 @@ def test_both__prompted_masks_lie_on_those_of_all_regions(images: Images, labels
 
 
 def test_apart__each_kind_is_a_sample_of_its_own(images: Images, labels: RegionLabels) -> None:
-    found = shades(samples(images, labels, use="apart"))
+    found = shades(samples(images, labels, label_sources="apart"))
     assert {image: len(some) for image, some in found.items()} == {0: 2, 1: 1, 2: 1}
     kinds = {tuple(words[0]) for words in found[0]}
     assert kinds == {(1, 1, -1, -1), (0, 0, 2, 2)}
 
 
-@pytest.mark.parametrize(("use", "wanted"), [("prompted", {0, 2}), ("automatic", {0, 1})])
-def test_one_kind_alone(images: Images, labels: RegionLabels, use: str, wanted: set[int]) -> None:
-    assert set(shades(samples(images, labels, use=use))) == wanted
+@pytest.mark.parametrize(("label_sources", "wanted"), [("prompted", {0, 2}), ("automatic", {0, 1})])
+def test_one_kind_alone(images: Images, labels: RegionLabels, label_sources: str, wanted: set[int]) -> None:
+    assert set(shades(samples(images, labels, label_sources=label_sources))) == wanted
 
 
 def test_share__none_of_the_automatic_masks(images: Images, labels: RegionLabels) -> None:
-    assert set(shades(samples(images, labels, share=0.0))) == {0, 2}
+    assert set(shades(samples(images, labels, automatic_fraction=0.0))) == {0, 2}
 
 
 def test_share__the_same_random_masks_in_every_epoch(images: Images, labels: RegionLabels) -> None:
-    drawn = {seed: samples(images, labels, use="automatic", share=0.5, seed=seed) for seed in range(12)}
+    drawn = {
+        seed: samples(images, labels, label_sources="automatic", automatic_fraction=0.5, seed=seed)
+        for seed in range(12)
+    }
     first = {seed: str(sorted(shades(some).items())) for seed, some in drawn.items()}
     assert len(set(first.values())) > 3
     for seed, some in drawn.items():
@@ -91,7 +94,7 @@ def test_share__the_same_random_masks_in_every_epoch(images: Images, labels: Reg
 
 
 def test_sample__depends_on_its_number_alone(images: Images, labels: RegionLabels) -> None:
-    one, other = (samples(images, labels, flip=0.5, seed=3) for _ in range(2))
+    one, other = (samples(images, labels, flip_prob=0.5, seed=3) for _ in range(2))
     other[11]
     for i in (7, 0, 5):
         torch.testing.assert_close(one[i].image, other[i].image)
@@ -99,16 +102,16 @@ def test_sample__depends_on_its_number_alone(images: Images, labels: RegionLabel
 
 
 def test_flip__image_and_words_together(images: Images, labels: RegionLabels) -> None:
-    found = shades(samples(images, labels, flip=1.0))
+    found = shades(samples(images, labels, flip_prob=1.0))
     np.testing.assert_array_equal(found[1][0], [[2, 2, 0, 0]] * 4)
 
 
 def test_no_image_has_a_mask(images: Images, labels: RegionLabels) -> None:
     with pytest.raises(DataError, match="no image has a mask"):
-        samples(images, labels, use="automatic", share=0.0)
+        samples(images, labels, label_sources="automatic", automatic_fraction=0.0)
 
 
-@pytest.mark.parametrize("options", [{"share": 1.5}, {"use": "none"}])
+@pytest.mark.parametrize("options", [{"automatic_fraction": 1.5}, {"label_sources": "none"}])
 def test_options_out_of_range(images: Images, labels: RegionLabels, options: dict) -> None:
-    with pytest.raises(ConfigError, match="share of 0 to 1"):
+    with pytest.raises(ConfigError, match="automatic_fraction of 0 to 1"):
         samples(images, labels, **options)

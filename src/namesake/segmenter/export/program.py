@@ -82,16 +82,16 @@ def program_of(segmenter: Segmenter, *, precision: Precision = "float32") -> Pro
             "with it; expected one of the kinds deeplab and frozen (namedmask) and query (zutis)."
         )
     patch = predictor.network.config.encoder.patch
-    temperature = predictor.certainty.temperature
+    logit_scale = predictor.certainty.logit_scale
     return Program(
-        QueryProgram(reduced(predictor.network, precision), predictor.preprocessing, precision, temperature),
+        QueryProgram(reduced(predictor.network, precision), predictor.preprocessing, precision, logit_scale),
         ("image", "texts"),
         ("logits", "labels", "mask_probs", "tokens"),
         predictor.texts.detach().cpu(),
         predictor.words.labels,
         predictor.words.words,
         FEWEST_PATCHES * patch,
-        patch if predictor.inference.fit == "patches" else 1,
+        patch if predictor.inference.patch_fit == "resize" else 1,
     )
 
 
@@ -130,7 +130,7 @@ class QueryProgram(nn.Module):
         """Maps have two rows and columns a patch, masks four with an image stem; texts are L2-normalised here."""
         found = self.network(self.pixels(image))
         tokens = found.tokens.float()
-        logits = compare(tokens, functional.normalize(texts, dim=1), temperature=self.scale)
+        logits = compare(tokens, functional.normalize(texts, dim=1), logit_scale=self.scale)
         return logits, _label(logits, image), found.mask_probs.float(), tokens
 
 
@@ -144,7 +144,7 @@ class _Pixels(nn.Module):
         self.std: Tensor
         self.register_buffer("mean", torch.tensor(preprocessing.mean).view(3, 1, 1))
         self.register_buffer("std", torch.tensor(preprocessing.std).view(3, 1, 1))
-        self.scale = preprocessing.scale
+        self.scale = preprocessing.rescale_factor
         self.dtype = torch.float16 if precision == "float16" else torch.float32
 
     def forward(self, image: Image) -> Float[Tensor, "1 3 height width"]:

@@ -89,7 +89,7 @@ def sample_of(image: ImageArray, labels: LabelArray) -> Sample:
 
 
 def paste_crops(
-    crops: Sequence[tuple[ImageArray, LabelArray]], rng: Generator, *, ignore: int, published: bool
+    crops: Sequence[tuple[ImageArray, LabelArray]], rng: Generator, *, ignore: int, crop_paste_box: bool
 ) -> Sample:
     """One sample of augmented images and labels, the objects of the others pasted onto the first.
 
@@ -97,11 +97,11 @@ def paste_crops(
         crops: All of one size.
         rng: Of the pasting.
         ignore: Label that does not count.
-        published: Keep the flaws of the published pasting.
+        crop_paste_box: Keep the published pasting's bounding box, which leaves out an object's last row and column.
     """
     images, labels = zip(*crops, strict=True)
     image, joined, _ = copy_paste(
-        list(images), list(labels), rng, ignore=IGNORE if published else ignore, published=published
+        list(images), list(labels), rng, ignore=IGNORE if crop_paste_box else ignore, crop_paste_box=crop_paste_box
     )
     return sample_of(image, joined)
 
@@ -172,13 +172,14 @@ class ArchiveSamples(Dataset[Sample]):
 
     Args:
         examples: The concatenated archives and their masks.
-        crop: Side of a sample in pixels.
+        crop_size: Side of a sample in pixels.
         copy_paste_max: Images of a sample: uniform from 1 to this.
         seed: Sample i is a function of (seed, i).
-        scale: Range of the factor on an image's sides.
-        colour: Strength of the changes of colours.
+        resize_range: Range of the factor on an image's sides.
+        color_jitter: Strength of the changes of colours.
         ignore: Label that does not count; that of padding.
-        published: Keep the flaws of the published augmentation.
+        uneven_padding: As `augment` takes it.
+        crop_paste_box: As `copy_paste` takes it.
         cache_bytes: Decoded images that each process keeps.
     """
 
@@ -186,20 +187,27 @@ class ArchiveSamples(Dataset[Sample]):
         self,
         examples: Examples,
         *,
-        crop: int,
+        crop_size: int,
         copy_paste_max: int,
         seed: int,
-        scale: tuple[float, float] = (0.1, 1.0),
-        colour: float = 1.0,
+        resize_range: tuple[float, float] = (0.1, 1.0),
+        color_jitter: float = 1.0,
         ignore: int = IGNORE,
-        published: bool = False,
+        uneven_padding: bool = False,
+        crop_paste_box: bool = False,
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
         if not len(examples):
             raise DataError("there is nothing to train on: no image of the archives has a mask. Check the mask stage.")
         self.examples = examples
-        self.crop, self.copy_paste_max, self.seed, self.scale = crop, copy_paste_max, seed, scale
-        self.colour, self.ignore, self.published = colour, ignore, published
+        self.crop_size, self.copy_paste_max, self.seed, self.resize_range = (
+            crop_size,
+            copy_paste_max,
+            seed,
+            resize_range,
+        )
+        self.color_jitter, self.ignore = color_jitter, ignore
+        self.uneven_padding, self.crop_paste_box = uneven_padding, crop_paste_box
         self._read = ArrayCache(read_image, cache_bytes)
 
     def __getitem__(self, index: int) -> Sample:
@@ -208,7 +216,7 @@ class ArchiveSamples(Dataset[Sample]):
         count = int(rng.integers(1, self.copy_paste_max, endpoint=True))
         drawn = rng.integers(len(self.examples), size=count)
         crops = [self._crop(int(line), rng) for line in drawn]
-        return paste_crops(crops, rng, ignore=self.ignore, published=self.published)
+        return paste_crops(crops, rng, ignore=self.ignore, crop_paste_box=self.crop_paste_box)
 
     def _crop(self, line: int, rng: Generator) -> tuple[ImageArray, LabelArray]:
         examples = self.examples
@@ -218,11 +226,11 @@ class ArchiveSamples(Dataset[Sample]):
             image,
             labels * labels.dtype.type(examples.label[line]),
             rng,
-            crop=self.crop,
-            scale=self.scale,
+            crop_size=self.crop_size,
+            resize_range=self.resize_range,
             pad_label=self.ignore,
-            colour=self.colour,
-            published=self.published,
+            color_jitter=self.color_jitter,
+            uneven_padding=self.uneven_padding,
         )
 
 

@@ -3,7 +3,7 @@
 The augmentation that NamedMask and ZUTIS share: scale, pad in a corner, crop, flip, then colours and blur. Every
 function draws from the generator that it is given, in an order that its inputs fix. Images are uint8
 [height, width, 3]; label maps are integer [height, width], 0 = background. Where the published code has a flaw that its
-published numbers embody, `published=True` keeps it.
+published numbers embody, an option of its own keeps it.
 """
 
 from collections.abc import Callable
@@ -36,11 +36,11 @@ def augment(
     labels: LabelArray,
     rng: Generator,
     *,
-    crop: int,
-    scale: tuple[float, float] = (0.1, 1.0),
+    crop_size: int,
+    resize_range: tuple[float, float] = (0.1, 1.0),
     pad_label: int = IGNORE,
-    colour: float = 1.0,
-    published: bool = False,
+    color_jitter: float = 1.0,
+    uneven_padding: bool = False,
 ) -> tuple[UInt8[ndarray, "crop crop 3"], LabelArray]:
     """The whole chain, for one image.
 
@@ -48,27 +48,27 @@ def augment(
         image: RGB.
         labels: At the image's size.
         rng: Source of everything random.
-        crop: Side of the result in pixels.
-        scale: Range of the factor on the image's sides.
+        crop_size: Side of the result in pixels.
+        resize_range: Range of the factor on the image's sides.
         pad_label: Label of padding; the published training ignores it.
-        colour: Strength of `photometric`.
-        published: Keep the published bias of the padded corner.
+        color_jitter: Strength of `photometric`.
+        uneven_padding: Keep the published bias of the padded corner.
 
     Returns:
         Image [crop, crop, 3] and labels [crop, crop].
     """
-    image, labels = random_scale(image, labels, rng, scale=scale)
-    corners = PUBLISHED_CORNERS if published else EVEN_CORNERS
-    image, labels = pad_and_crop(image, labels, rng, crop=crop, pad_label=pad_label, corners=corners)
+    image, labels = random_scale(image, labels, rng, resize_range=resize_range)
+    corners = PUBLISHED_CORNERS if uneven_padding else EVEN_CORNERS
+    image, labels = pad_and_crop(image, labels, rng, crop_size=crop_size, pad_label=pad_label, corners=corners)
     image, labels = random_flip(image, labels, rng)
-    return photometric(image, rng, strength=colour), labels
+    return photometric(image, rng, strength=color_jitter), labels
 
 
 def random_scale(
-    image: ImageArray, labels: LabelArray, rng: Generator, *, scale: tuple[float, float] = (0.1, 1.0)
+    image: ImageArray, labels: LabelArray, rng: Generator, *, resize_range: tuple[float, float] = (0.1, 1.0)
 ) -> tuple[ImageArray, LabelArray]:
-    """Resize by a factor drawn uniformly from `scale`, sides rounded down: bilinearly, the labels to the nearest."""
-    factor = rng.uniform(*scale)
+    """Resize by a factor drawn uniformly from `resize_range`, sides rounded down; bilinear, labels nearest."""
+    factor = rng.uniform(*resize_range)
     height, width = (max(1, int(side * factor)) for side in labels.shape)
     return resize(image, height=height, width=width), resize_labels(labels, height=height, width=width)
 
@@ -78,29 +78,29 @@ def pad_and_crop(
     labels: LabelArray,
     rng: Generator,
     *,
-    crop: int,
+    crop_size: int,
     pad_label: int = IGNORE,
     corners: tuple[float, float, float] = EVEN_CORNERS,
 ) -> tuple[UInt8[ndarray, "crop crop 3"], LabelArray]:
-    """Pad to at least `crop` on both sides in one random corner, then cut a random square.
+    """Pad to at least `crop_size` on both sides in one random corner, then cut a random square.
 
     Padding is the image's mean colour, rounded down, and `pad_label`; `corners` says how often it is where.
     """
     height, width = labels.shape
     on_left, on_top = CORNERS[int(np.searchsorted(corners, rng.random(), side="right"))]
-    tall, wide = max(height, crop), max(width, crop)
-    top, left = int(rng.integers(tall - crop + 1)), int(rng.integers(wide - crop + 1))
+    tall, wide = max(height, crop_size), max(width, crop_size)
+    top, left = int(rng.integers(tall - crop_size + 1)), int(rng.integers(wide - crop_size + 1))
     # Crop's corner in the image's own pixels; negative where it begins in the padding.
     top -= tall - height if on_top else 0
     left -= wide - width if on_left else 0
-    rows, columns = slice(max(top, 0), min(top + crop, height)), slice(max(left, 0), min(left + crop, width))
+    rows, columns = slice(max(top, 0), min(top + crop_size, height)), slice(max(left, 0), min(left + crop_size, width))
     inside = (slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left))
-    cut = np.empty((crop, crop, 3), dtype=np.uint8)
-    if height < crop or width < crop:
+    cut = np.empty((crop_size, crop_size, 3), dtype=np.uint8)
+    if height < crop_size or width < crop_size:
         cut[0] = _mean_colour(image)
         cut[1:] = cut[0]
     cut[inside] = image[rows, columns]
-    cut_labels = np.full((crop, crop), pad_label, dtype=labels.dtype)
+    cut_labels = np.full((crop_size, crop_size), pad_label, dtype=labels.dtype)
     cut_labels[inside] = labels[rows, columns]
     return cut, cut_labels
 

@@ -19,7 +19,7 @@ def copy_paste(
     rng: Generator,
     *,
     ignore: int = IGNORE,
-    published: bool = False,
+    crop_paste_box: bool = False,
 ) -> tuple[ImageArray, LabelArray, UInt8[ndarray, "height width"]]:
     """Paste the objects of all images but the first onto the first, each at a random place, later ones on top.
 
@@ -31,7 +31,7 @@ def copy_paste(
         labels: One map an image.
         rng: Draws the places.
         ignore: Label of pixels that do not count; they are never pasted, but are pasted over.
-        published: The published code's bounding box, which leaves out an object's last row and column.
+        crop_paste_box: Keep the published code's bounding box, which leaves out an object's last row and column.
 
     Returns:
         Image, labels, and for each pixel the number of the image whose object is visible there (0: none, 1: canvas).
@@ -44,7 +44,7 @@ def copy_paste(
         rows, columns = np.flatnonzero(present.any(axis=1)), np.flatnonzero(present.any(axis=0))
         if not rows.size:
             continue
-        box = (slice(rows[0], rows[-1] + (not published)), slice(columns[0], columns[-1] + (not published)))
+        box = (slice(rows[0], rows[-1] + (not crop_paste_box)), slice(columns[0], columns[-1] + (not crop_paste_box)))
         region = present[box]
         top = int(rng.integers(height - region.shape[0] + 1))
         left = int(rng.integers(width - region.shape[1] + 1))

@@ -50,13 +50,13 @@ class FeaturesConfig:
     """Whose features are kept.
 
     Attributes:
-        encoder: Source of a DINO or DINOv2; it stays as it is.
-        longer_side: Larger images are shrunk to this side, in training and in use.
+        dino: Source of a DINO or DINOv2; it stays as it is.
+        resize_longer: Larger images are shrunk to this side, in training and in use.
         batch_size: Images at once.
     """
 
-    encoder: str = "facebook/dinov2-small"
-    longer_side: int = 518
+    dino: str = "facebook/dinov2-small"
+    resize_longer: int = 518
     batch_size: int = 8
 
 
@@ -117,7 +117,7 @@ def feature_reader(kept: KeptFeatures) -> Callable[[str], Features]:
     return read
 
 
-@stage("features", opens=open_features, grows=True, models=lambda config: (config.encoder,))
+@stage("features", opens=open_features, grows=True, models=lambda config: (config.dino,))
 def keep_features(
     out: Path, archives: Archives, *, config: FeaturesConfig = FeaturesConfig(), device: str = "auto"
 ) -> KeptFeatures:
@@ -138,16 +138,16 @@ def keep_features(
         ConfigError: A value is out of range.
     """
     limits = {
-        "longer_side": (config.longer_side >= 16, "16 pixels or more"),
+        "longer_side": (config.resize_longer >= 16, "16 pixels or more"),
         "batch_size": (config.batch_size >= 1, "1 or more"),
     }
     check_limits(config, limits, what="keeping features")
-    facts = {"encoder": config.encoder, "longer_side": config.longer_side}
+    facts = {"encoder": config.dino, "longer_side": config.resize_longer}
     if not _belongs(out, facts):
         for path in out.glob("features*"):
             path.unlink()
     write_json(out / FACTS, facts)
-    encoder = load_dino(config.encoder, device=device)
+    encoder = load_dino(config.dino, device=device)
     listed, ids = _listed(out), tuple(unique_images(archives))
     done = {image_id for shard in listed for image_id in shard}
     todo = [image_id for image_id in ids if image_id not in done]
@@ -189,7 +189,7 @@ def _encoded(
     rule = Preprocessing(encoder.preprocessing.mean, encoder.preprocessing.std)
 
     def read(image_id: str) -> ImageArray:
-        return limit_longer_side(read_image(images.path(image_id)), side=config.longer_side)
+        return limit_longer_side(read_image(images.path(image_id)), side=config.resize_longer)
 
     results = work_ahead(read, ids, ahead=IMAGES_A_SHARD)
     while window := list(islice(results, IMAGES_A_SHARD)):

@@ -96,13 +96,14 @@ class InstanceSamples(Dataset[InstanceSample]):
         examples: The concatenated archives and their masks.
         targets: The objects of a line.
         names: How many; decides which label does not count.
-        crop: Side of a sample in pixels.
+        crop_size: Side of a sample in pixels.
         copy_paste_max: Images of a sample: uniform from 1 to this; at most 12.
         same_archive: Chance that all images of a sample are of one archive.
         seed: Sample i is a function of (seed, i).
-        scale: Range of the factor on an image's sides.
-        colour: Strength of the changes of colours.
-        published: Keep the flaws of the published augmentation.
+        resize_range: Range of the factor on an image's sides.
+        color_jitter: Strength of the changes of colours.
+        uneven_padding: As `augment` takes it.
+        crop_paste_box: As `copy_paste` takes it.
         cache_bytes: Decoded images that each process keeps.
 
     Raises:
@@ -115,20 +116,22 @@ class InstanceSamples(Dataset[InstanceSample]):
         *,
         targets: Targets,
         names: int,
-        crop: int,
+        crop_size: int,
         copy_paste_max: int,
         same_archive: float,
         seed: int,
-        scale: tuple[float, float] = (0.1, 1.0),
-        colour: float = 1.0,
-        published: bool = False,
+        resize_range: tuple[float, float] = (0.1, 1.0),
+        color_jitter: float = 1.0,
+        uneven_padding: bool = False,
+        crop_paste_box: bool = False,
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
         if not len(examples):
             raise DataError("there is nothing to train on: no image of the archives has a mask. Check the mask stage.")
         self.examples, self.targets, self.ignore = examples, targets, not_sure(names)
-        self.crop, self.copy_paste_max, self.same_archive = crop, copy_paste_max, same_archive
-        self.seed, self.scale, self.colour, self.published = seed, scale, colour, published
+        self.crop_size, self.copy_paste_max, self.same_archive = crop_size, copy_paste_max, same_archive
+        self.seed, self.resize_range, self.color_jitter = seed, resize_range, color_jitter
+        self.uneven_padding, self.crop_paste_box = uneven_padding, crop_paste_box
         self._by_archive = [np.flatnonzero(examples.archive == label) for label in np.unique(examples.archive)]
         self._read = ArrayCache(read_image, cache_bytes)
 
@@ -143,7 +146,7 @@ class InstanceSamples(Dataset[InstanceSample]):
             images.append(image)
             numbers.append(own)
             labels += found
-        image, seen, _ = copy_paste(images, numbers, rng, published=self.published)
+        image, seen, _ = copy_paste(images, numbers, rng, crop_paste_box=self.crop_paste_box)
         table = np.full(IGNORE + 1, self.ignore, dtype=np.uint8 if self.ignore == IGNORE else np.int32)
         table[: len(labels)] = labels
         return InstanceSample(
@@ -168,10 +171,10 @@ class InstanceSamples(Dataset[InstanceSample]):
             image,
             objects.numbers,
             rng,
-            crop=self.crop,
-            scale=self.scale,
-            colour=self.colour,
-            published=self.published,
+            crop_size=self.crop_size,
+            resize_range=self.resize_range,
+            color_jitter=self.color_jitter,
+            uneven_padding=self.uneven_padding,
         )
         return cut, np.array(numbers, dtype=np.uint8), objects.labels
 

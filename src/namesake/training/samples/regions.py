@@ -21,7 +21,7 @@ from namesake.masks.region_labels import Kind, RegionLabels, label_map
 from namesake.masks.store import MaskLookup
 from namesake.records import Images, PseudoMask
 
-Use = Literal["both", "apart", "prompted", "automatic"]
+LabelSources = Literal["both", "apart", "prompted", "automatic"]
 """Which masks label a patch: those of all regions and on them those that words asked for ("both"); the two kinds in
 samples of their own ("apart"); or one kind alone."""
 
@@ -50,9 +50,9 @@ class RegionSamples(Dataset[RegionSample]):
         side: Of the samples in pixels.
         grid: Patches each way.
         method: Of resizing.
-        use: Which masks count.
-        share: Random part of the masks of all regions that counts; FMbSeg: 0.75.
-        flip: Chance that a sample is mirrored.
+        label_sources: Which masks count.
+        automatic_fraction: Random part of the masks of all regions that counts; FMbSeg: 0.75.
+        flip_prob: Chance that a sample is mirrored.
         seed: Of everything random.
 
     Raises:
@@ -68,18 +68,24 @@ class RegionSamples(Dataset[RegionSample]):
         side: int,
         grid: int,
         method: Method = "bicubic",
-        use: Use = "both",
-        share: float = 0.75,
-        flip: float = 0.0,
+        label_sources: LabelSources = "both",
+        automatic_fraction: float = 0.75,
+        flip_prob: float = 0.0,
         seed: int = 0,
     ) -> None:
-        if not 0 <= share <= 1 or use not in ("both", "apart", "prompted", "automatic"):
+        if not 0 <= automatic_fraction <= 1 or label_sources not in ("both", "apart", "prompted", "automatic"):
             raise ConfigError(
-                f"expected a share of 0 to 1 and use of both, apart, prompted or automatic, found {share}, {use}."
+                f"expected automatic_fraction of 0 to 1 and label_sources of both, apart, prompted or automatic, found "
+                f"{automatic_fraction}, {label_sources}."
             )
         self.images, self.side, self.grid, self.method = images, side, grid, method
-        self.use, self.share, self.flip, self.seed = use, share, flip, seed
-        self._tables = {kind: _table(labels, kind) for kind in _kinds(use, share)}
+        self.label_sources, self.automatic_fraction, self.flip_prob, self.seed = (
+            label_sources,
+            automatic_fraction,
+            flip_prob,
+            seed,
+        )
+        self._tables = {kind: _table(labels, kind) for kind in _kinds(label_sources, automatic_fraction)}
         self.lines = sorted(self._lines())
         if not self.lines:
             raise DataError(f"no image has a mask that counts ({use}). Look at the counts of the mask stage.")
@@ -98,7 +104,7 @@ class RegionSamples(Dataset[RegionSample]):
         rng = np.random.default_rng((self.seed, epoch, line))
         image = resize(read_image(self.images.path(image_id)), height=self.side, width=self.side, method=self.method)
         words = self._words(image_id, kinds)
-        if rng.random() < self.flip:
+        if rng.random() < self.flip_prob:
             image, words = np.ascontiguousarray(image[:, ::-1]), np.ascontiguousarray(words[:, ::-1])
         return RegionSample(torch.from_numpy(image).permute(2, 0, 1), torch.from_numpy(words))
 
@@ -125,24 +131,26 @@ class RegionSamples(Dataset[RegionSample]):
         if image_id not in table:
             return []
         masks = table.several(image_id)
-        if kind == "prompted" or self.share >= 1:
+        if kind == "prompted" or self.automatic_fraction >= 1:
             return masks
         rng = np.random.default_rng((self.seed, crc32(image_id.encode()), 1))
-        return [mask for mask, drawn in zip(masks, rng.random(len(masks)), strict=True) if drawn < self.share]
+        return [
+            mask for mask, drawn in zip(masks, rng.random(len(masks)), strict=True) if drawn < self.automatic_fraction
+        ]
 
     def _lines(self) -> set[tuple[str, tuple[Kind, ...]]]:
         """What an epoch consists of: an image, and the kinds of masks that label it."""
         kinds = tuple(self._tables)
-        if self.use == "apart":
+        if self.label_sources == "apart":
             return {(image_id, (kind,)) for kind in kinds for image_id in self._tables[kind]}
         return {(image_id, kinds) for kind in kinds for image_id in self._tables[kind]}
 
 
-def _kinds(use: Use, share: float) -> tuple[Kind, ...]:
-    kinds: tuple[Kind, ...] = ("automatic",) if use == "automatic" else ("prompted",)
-    if use in ("both", "apart"):
+def _kinds(label_sources: LabelSources, automatic_fraction: float) -> tuple[Kind, ...]:
+    kinds: tuple[Kind, ...] = ("automatic",) if label_sources == "automatic" else ("prompted",)
+    if label_sources in ("both", "apart"):
         kinds = ("prompted", "automatic")
-    return tuple(kind for kind in kinds if kind == "prompted" or share > 0)
+    return tuple(kind for kind in kinds if kind == "prompted" or automatic_fraction > 0)
 
 
 def _table(labels: RegionLabels, kind: Kind) -> MaskLookup:
