@@ -1,0 +1,102 @@
+"""Segmenters saved in format 1 open: their words and values are those of now."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from namesake.encoders import AutomaticConfig
+from namesake.masks.regions import RegionsConfig
+from namesake.networks.alignment import AlignmentConfig
+from namesake.networks.deeplab import DeepLabConfig
+from namesake.networks.zutis import QuerySegmenterConfig
+from namesake.segmenter.aligned import AlignedInference
+from namesake.segmenter.query import Certainty, QueryInference
+from namesake.segmenter.settings import read_settings
+
+SAM = {
+    "points_per_side": 32, "points_at_once": 64, "predicted_iou": 0.97, "stability": 0.95, "stability_offset": 1.0,
+    "duplicate_overlap": 0.7, "smallest_share": 0.0,
+}  # fmt: skip
+VIT = {
+    "dim": 768, "depth": 12, "heads": 12, "mlp": 3072, "patch": 16, "grid": 14, "joint": 512,
+    "activation": "quick_gelu", "eps": 1e-05,
+}  # fmt: skip
+OLD = {
+    "deeplab": {
+        "stem": 64, "hidden_sizes": [256, 512, 1024, 2048], "depths": [3, 4, 6, 3], "output_stride": 8,
+        "low_level": 48, "aspp": 256, "atrous_rates": [12, 24, 36], "dropout": 0.1, "backbone_momentum": 0.01,
+    },
+    "query": {
+        "network": {
+            "encoder": VIT, "queries": 100, "layers": 6, "heads": 8, "mlp": 2048, "hidden": 256,
+            "resize_positions": "published", "stop_gradient": True,
+        },
+        "inference": {
+            "nms": 0.3, "likeness": "sigmoid", "likeness_temperature": 5.0, "fit": "published", "mark_unsure": False,
+        },
+        "certainty": {"temperature": 2.5, "least": {"fit": 0.5}, "least_elsewhere": 0.25},
+    },
+    "aligned": {
+        "encoder": "embedded:dino", "sentence": "photo",
+        "alignment": {"module": "block", "heads": 0, "widening": 4, "dim": 1024, "joint": 768},
+        "inference": {"side": 518, "refine": "", "automatic": SAM, "temperature": 1.0},
+    },
+    "regions": {
+        "kind": "prompted", "clip": "openai/clip-vit-large-patch14-336", "masks": "facebook/sam-vit-huge",
+        "sentence": "photo", "side": 1344, "mlp": False, "voters": "crops", "overview": False, "more_than": 1,
+        "points": 5, "longer_side": 518, "automatic": SAM,
+    },
+    "maskclip": {"clip": "a", "labels": [1], "temperature": 100.0, "threshold": None, "size": 320},
+    "references": {"encoder": "a", "block": None, "clip": "", "threshold": 0.9, "temperature": 30.0, "size": None},
+    "saliency+clip": {"clip": "a", "saliency": "b", "bilateral_solver": True, "temperature": 100.0},
+}  # fmt: skip
+"""What `config.json` held of segmenters with the papers' options."""
+NEW = {
+    "deeplab": asdict(DeepLabConfig()),
+    "query": {
+        "network": asdict(QuerySegmenterConfig()),
+        "inference": asdict(QueryInference()),
+        "certainty": asdict(Certainty(2.5, {"fit": 0.5}, 0.25)),
+    },
+    "aligned": {
+        "dense_encoder": "embedded:dino", "prompts": "photo", "alignment": asdict(AlignmentConfig()),
+        "inference": asdict(AlignedInference()),
+    },
+    "regions": {"kind": "prompted", **asdict(RegionsConfig())},
+    "maskclip": {
+        "clip": "a", "labels": [1], "logit_scale": 100.0, "threshold": None, "resize_shorter": 320,
+        "prompt_denoising": 0.0, "key_smoothing": 0.0,
+    },
+    "references": {
+        "dino": "a", "block": None, "clip": "", "threshold": 0.9, "logit_scale": 30.0, "resize_shorter": None,
+    },
+    "saliency+clip": {"clip": "a", "saliency": "b", "bilateral_solver": True, "logit_scale": 100.0},
+}  # fmt: skip
+
+
+def written(folder: Path, kind: str) -> Path:
+    content = {
+        "format": 1,
+        "kind": kind,
+        "id2label": {"0": "background", "1": "fit"},
+        "architecture": OLD[kind],
+        "preprocessing": {"longer_side_at_most": 500},
+    }
+    (folder / "config.json").write_text(json.dumps(content), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("kind", OLD)
+def test_words_and_values_are_those_of_now(kind: str, tmp_path: Path) -> None:
+    settings = read_settings(written(tmp_path, kind))
+    wanted = json.loads(json.dumps(NEW[kind]))
+    if kind == "query":  # a network of before had no image stem
+        assert wanted["network"].pop("stem") == 0
+    assert settings.architecture == wanted
+    assert settings.resize_longer == 500
+
+
+def test_automatic_masks__no_word_is_lost() -> None:
+    assert len(SAM) == len(asdict(AutomaticConfig()))
