@@ -244,7 +244,7 @@ def main() -> None:
         loss=Objective(
             tokenizer, guide, seed=options.seed, text_from=options.words, large_from=options.iterations - options.large
         ),
-        optimisers=muon_and_adamw(learner, blocks=("vision_model.encoder",), muon_rate=0.02, adamw_rate=1e-3),
+        optimizers=muon_and_adamw(learner, blocks=("vision_model.encoder",), muon_rate=0.02, adamw_rate=1e-3),
         iterations=options.iterations,
         batch_size=32,
         out=options.work / "clip",

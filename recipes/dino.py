@@ -190,7 +190,7 @@ def main() -> None:
         learner,
         Drawn(options.work, "unlabelled", seed, count),
         loss=Objective(seed=options.seed, batch_size=batch_size, large_from=options.iterations - options.large),
-        optimisers=muon_and_adamw(learner, blocks=("vit.layers",), muon_rate=0.01, adamw_rate=1e-3),
+        optimizers=muon_and_adamw(learner, blocks=("vit.layers",), muon_rate=0.01, adamw_rate=1e-3),
         iterations=options.iterations,
         batch_size=batch_size,
         out=options.work / "dino",

@@ -104,7 +104,7 @@ def main() -> None:
         guide,
         Drawn(options.work, "captioned", seed, count, first=7000),
         loss=Objective(seed=options.seed, batch_size=32),
-        optimisers=muon_and_adamw(guide, blocks=("stages",), muon_rate=0.02, adamw_rate=2e-3),
+        optimizers=muon_and_adamw(guide, blocks=("stages",), muon_rate=0.02, adamw_rate=2e-3),
         iterations=options.iterations,
         batch_size=32,
         out=options.work / "guide",

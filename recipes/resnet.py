@@ -142,7 +142,7 @@ def main() -> None:
         learner,
         Crops(images, teach(images), options.seed),
         loss=imitation,
-        optimisers=[AdamW([{"params": decayed}, {"params": others, "weight_decay": 0.0}], lr=3e-3, weight_decay=0.05)],
+        optimizers=[AdamW([{"params": decayed}, {"params": others, "weight_decay": 0.0}], lr=3e-3, weight_decay=0.05)],
         iterations=options.iterations,
         batch_size=32,
         out=options.work / "resnet",

@@ -324,7 +324,7 @@ def main() -> None:
         learner,
         Prompts(options.work, options.seed),
         loss=Objective(options.seed),
-        optimisers=[AdamW(groups, weight_decay=0.01, betas=(0.9, 0.98))],
+        optimizers=[AdamW(groups, weight_decay=0.01, betas=(0.9, 0.98))],
         iterations=options.iterations,
         batch_size=BATCH,
         out=options.work / "sam",

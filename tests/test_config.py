@@ -79,8 +79,8 @@ def test_override__none_where_the_field_allows_it():
     from namesake.systems import configure
 
     assert configure("maskclip", preset="mini", config=("threshold=none",)).threshold is None
-    with pytest.raises(ConfigError, match="temperature"):
-        configure("maskclip", preset="mini", config=("temperature=none",))
+    with pytest.raises(ConfigError, match="logit_scale"):
+        configure("maskclip", preset="mini", config=("logit_scale=none",))
 
 
 def test_limits__the_first_that_does_not_hold_is_named():

@@ -79,19 +79,19 @@ def clusters() -> ClusterProposals:
     masks = np.zeros((23, 4, 24), dtype=bool)
     for mask, (first, last) in zip(masks, [one for cut in stripes for one in cut], strict=True):
         mask[:, first:last] = True
-    return ClusterProposals(masks, AutomaticConfig(duplicate_overlap=0.9))
+    return ClusterProposals(masks, AutomaticConfig(box_nms_thresh=0.9))
 
 
 def test_clusters__cover_the_picture_each_once_and_small_ones_are_left_out(clusters: ClusterProposals) -> None:
     found = clusters.all()
     assert len({mask.tobytes() for mask in found.masks}) == len(found.masks) == 23
     assert (np.diff(found.scores) <= 0).all()
-    large = ClusterProposals(clusters.masks, AutomaticConfig(duplicate_overlap=0.9, smallest_share=0.3)).all()
+    large = ClusterProposals(clusters.masks, AutomaticConfig(box_nms_thresh=0.9, smallest_share=0.3)).all()
     assert sorted(mask.mean() for mask in large.masks) == pytest.approx([1 / 3] * 3 + [1 / 2] * 2)
 
 
 def test_clusters__equal_masks_are_taken_once(clusters: ClusterProposals) -> None:
-    doubled = ClusterProposals(clusters.masks[[0, 1] * 11 + [0]], AutomaticConfig(duplicate_overlap=0.9)).all()
+    doubled = ClusterProposals(clusters.masks[[0, 1] * 11 + [0]], AutomaticConfig(box_nms_thresh=0.9)).all()
     assert len(doubled.masks) == 2
 
 

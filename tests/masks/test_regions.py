@@ -55,7 +55,7 @@ def test_without_empty() -> None:
     assert found.words.tolist() == [4]
 
 
-@pytest.mark.parametrize(("voters", "wanted"), [("crops", [1]), ("patches", [0])])
+@pytest.mark.parametrize(("present_from", "wanted"), [("crops", [1]), ("patches", [0])])
 def test_present__crops_or_patches_vote(present_from: str, wanted: list[int]) -> None:
     patches = torch.eye(3)[torch.zeros(2, 2, dtype=torch.long)]
     features = CropFeatures(torch.eye(3)[[1, 1, 2]], patches)

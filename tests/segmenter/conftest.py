@@ -89,7 +89,7 @@ def frozen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         frozen_kind.KIND,
         names,
         architecture=frozen_kind.architecture_of(network),
-        longer_side=64,
+        resize_longer=64,
         models=(encoder.card,),
     )
     predictor = frozen_kind.FrozenClosedSet(network, preprocessing=IMAGENET, device=torch.device("cpu"))

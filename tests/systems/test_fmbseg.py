@@ -70,7 +70,7 @@ def test_run__refined_labels(tiny, tmp_path: Path) -> None:
 def test_run__names_that_images_are_known_to_show(tiny, tmp_path: Path) -> None:
     ids = sorted(path.name for path in tiny.images.iterdir())
     (tmp_path / "shown.json").write_text(json.dumps({ids[0]: ["car"], ids[1]: ["tree", "mug"]}))
-    told = run(tiny, tmp_path / "run", "--config", f"shown={tmp_path / 'shown.json'}")
+    told = run(tiny, tmp_path / "run", "--config", f"image_labels={tmp_path / 'shown.json'}")
     assert told["stages"][0]["counts"]["without_a_name"] == len(ids) - 2
 
 
@@ -78,11 +78,11 @@ def test_presets__paper_follows_the_paper() -> None:
     paper = PRESETS["paper"]
     assert (paper.regions.image_size, paper.regions.points_per_word, paper.regions.min_votes) == (1344, 5, 2)
     assert paper.regions.automatic.pred_iou_thresh == 0.97
-    assert (paper.alignment.batch_size, paper.alignment.epochs, paper.alignment.share) == (5, 10, 0.75)
+    assert (paper.alignment.batch_size, paper.alignment.epochs, paper.alignment.automatic_fraction) == (5, 10, 0.75)
     assert (paper.alignment.module, paper.alignment.loss, paper.alignment.optimizer) == ("block", "tsupcon", "sgd")
 
 
 def test_find__models_of_a_preset() -> None:
-    assert find_config("paper").encoder == "facebook/dinov2-large"
+    assert find_config("paper").dense_encoder == "facebook/dinov2-large"
     with pytest.raises(ConfigError, match="no preset"):
         find_config("none")

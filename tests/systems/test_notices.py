@@ -85,7 +85,7 @@ def test_missing__all_are_named_before_anything_is_computed(cache: Path, tmp_pat
         "Ramos-Ramos/dino-resnet-50 (DINO ResNet-50): unavailable, 94.3 MB",
         "HF_HUB_OFFLINE is set",
         "hf download Ramos-Ramos/dino-resnet-50 config.json preprocessor_config.json pytorch_model.bin --local-dir",
-        "--config encoder=PATH --config saliency.network=PATH --config experts.backbone=PATH",
+        "--config retrieval_clip=PATH --config saliency.network=PATH --config experts.backbone=PATH",
     ):
         assert part in said, part
     assert not (tmp_path / "run").exists()

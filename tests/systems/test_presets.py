@@ -25,18 +25,18 @@ SMALL: dict[str, dict[str, object]] = {
     "zutis": {
         "archives.images_per_name": 6,
         "training.iterations": 2,
-        "training.crop": 32,
-        "training.network.queries": 4,
-        "training.network.heads": 4,
+        "training.crop_size": 32,
+        "training.architecture.queries": 4,
+        "training.architecture.heads": 4,
     },
     "fmbseg": {
-        "regions.side": 32,
-        "regions.more_than": 0,
-        "alignment.side": 32,
+        "regions.image_size": 32,
+        "regions.min_votes": 1,
+        "alignment.image_size": 32,
         "alignment.iterations": 2,
-        "alignment.inference.side": 32,
+        "alignment.inference.image_size": 32,
     },
-    "maskclip": {"size": 32},
+    "maskclip": {"resize_shorter": 32},
 }
 """What makes the preset run in seconds."""
 MODERN_MODELS = {MODERN.clip, MODERN.clip_dense, MODERN.backbone, MODERN.sam, MODERN.dino}

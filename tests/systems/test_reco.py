@@ -51,4 +51,8 @@ def test_paper__published_values() -> None:
     config = configure("reco", preset="paper")
     assert (config.archives.images_per_name, config.threshold) == (50, 0.9)
     assert config.references.contexts == ("tree", "sky", "building", "road", "person")
-    assert (config.references.published, config.references.language, config.references.side) == (True, True, 224)
+    assert (config.references.wide_seed_columns, config.references.language, config.references.crop_size) == (
+        True,
+        True,
+        224,
+    )

@@ -96,7 +96,7 @@ def test_features__of_another_size_are_computed_anew(collection: Collection, din
     archives, _ = collection
     config = tiny(dino).features
     keep_features(tmp_path / "features", archives, config=config, device="cpu")
-    other = keep_features(tmp_path / "features", archives, config=replace(config, longer_side=16), device="cpu")
+    other = keep_features(tmp_path / "features", archives, config=replace(config, resize_longer=16), device="cpu")
     assert other.longer_side == 16
     assert {place[2:] for place in other.places.values()} == {(2, 2)}
 
@@ -123,7 +123,7 @@ def test_samples__patches_take_their_labels_along(collection: Collection, dino: 
     archives, masks = collection
     kept = keep_features(tmp_path / "features", archives, config=tiny(dino).features, device="cpu")
     examples, read = read_examples(archives, masks), feature_reader(kept)
-    samples = FeatureSamples(examples, kept, window=5, copy_paste_max=3, flip_prob=0.5, ignore=255, seed=0)
+    samples = FeatureSamples(examples, kept, window=5, copy_paste_max=3, flip=0.5, ignore=255, seed=0)
     known: dict[bytes, set[bytes]] = {}
     for line in range(len(examples)):
         found = read(examples.images.ids[examples.image[line]])
@@ -149,7 +149,7 @@ def test_samples__patches_take_their_labels_along(collection: Collection, dino: 
                 else:
                     assert np.ascontiguousarray(cells).tobytes() in known[features[row, column].tobytes()]
     assert mixed > 5
-    again = FeatureSamples(examples, kept, window=5, copy_paste_max=3, flip_prob=0.5, ignore=255, seed=0)[7]
+    again = FeatureSamples(examples, kept, window=5, copy_paste_max=3, flip=0.5, ignore=255, seed=0)[7]
     assert torch.equal(samples[7].features, again.features)
 
 
@@ -217,7 +217,7 @@ def test_train__as_stages_are_reused(collection: Collection, dino: str, tmp_path
     assert made.kind == "frozen"
     content = json.loads((tmp_path / "run" / "segmenter" / "config.json").read_text())
     assert content["models"][-1]["source"] == dino
-    assert content["preprocessing"]["longer_side_at_most"] == 64
+    assert content["preprocessing"]["resize_longer"] == 64
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_train__as_stages_are_reused(collection: Collection, dino: str, tmp_path
         ({"batch_size": 0}, "batch_size"),
         ({"window": 0}, "window"),
         ({"copy_paste_max": 0}, "copy_paste_max"),
-        ({"flip": 1.5}, "flip"),
+        ({"flip_prob": 1.5}, "flip_prob"),
     ],
 )
 def test_config__out_of_range(collection: Collection, dino: str, tmp_path: Path, changes, message) -> None:
@@ -256,7 +256,7 @@ def test_features__missing_encoder_or_images(collection: Collection, dino: str, 
     archives, _ = collection
     with pytest.raises(WeightsError):
         keep_features(tmp_path / "none", archives, config=FeaturesConfig(dino=str(tmp_path / "nowhere")))
-    with pytest.raises(ConfigError, match="longer_side"):
+    with pytest.raises(ConfigError, match="resize_longer"):
         keep_features(tmp_path / "none", archives, config=FeaturesConfig(dino=dino, resize_longer=3))
     from namesake.errors import ImagesError
 

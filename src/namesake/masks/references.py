@@ -109,7 +109,7 @@ def open_references(folder: Path) -> References:
 @stage(
     "masks/references",
     opens=open_references,
-    models=lambda config: (config.encoder, config.clip if config.language else ""),
+    models=lambda config: (config.dino, config.clip if config.language else ""),
 )
 def co_segment(
     out: Path, archives: Archives, names: Names, *, config: ReferencesConfig = ReferencesConfig(), device: str = "auto"

@@ -33,8 +33,8 @@ VALIDATION = (
     "Ours is on the validation split ({} images), the paper's on the test split, whose truth stays with its server: "
     "`namesake evaluate --submission` writes what it takes. Faces are found by a frontal cascade instead of RetinaFace "
     "(`archives.face_detector` takes any detector), near duplicates by cosine above 0.98; LAION's own page hides "
-    "unsafe images and duplicates before anything is fetched. The paper's Table 4 names ImageNet as what NamedMask is trained "
-    "on, its section 4.1 LAION-5B for this benchmark; here it is LAION-5B. "
+    "unsafe images and duplicates before anything is fetched. The paper's Table 4 names ImageNet as what NamedMask is "
+    "trained on, its section 4.1 LAION-5B for this benchmark; here it is LAION-5B. "
 )
 VOC_NAMES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "dining table", "dog",

@@ -134,7 +134,7 @@ def build_saliency_clip(
     return _write(SALIENCY_CLIP, names, texts, facts, models=models, out=out)
 
 
-@stage("segmenter", opens=open_segmenter, assembles=True, models=lambda config: (config.clip, config.masks))
+@stage("segmenter", opens=open_segmenter, assembles=True, models=lambda config: (config.clip, config.mask_model))
 def build_named_regions(
     out: Path, names: Names, *, kind: Kind, config: RegionsConfig = PUBLISHED, device: str = "auto"
 ) -> SegmenterFolder:

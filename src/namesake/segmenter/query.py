@@ -46,7 +46,7 @@ class QueryInference:
     """Scale of the cosines in it; code: 5."""
     patch_fit: Literal["crop", "resize"] = "crop"
     """Sides that are no multiple of the patch: the rest is unseen and the map stretched over it (code), or the image is
-    resized to the nearest multiple ("patches")."""
+    resized to the nearest multiple ("resize")."""
     mark_unsure: bool = False
     """Pixels below their name's least confidence are "not sure"; code: no."""
 

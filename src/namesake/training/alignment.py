@@ -135,7 +135,7 @@ scale and optimiser with which a short training learns the words of the embedded
     "segmenter",
     opens=open_segmenter,
     together=True,
-    models=lambda config: (config.encoder, config.clip, config.inference.refine),
+    models=lambda config: (config.dense_encoder, config.clip, config.inference.refine_with),
 )
 def train_alignment(
     out: Path,

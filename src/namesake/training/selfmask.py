@@ -103,7 +103,7 @@ def open_saliency(folder: Path) -> SaliencyModel:
     return SaliencyModel(folder, counts=counts, models=models or (read_saliency_card(folder),))
 
 
-@stage("saliency", opens=open_saliency, together=True, models=lambda config: (config.encoder,))
+@stage("saliency", opens=open_saliency, together=True, models=lambda config: (config.backbone,))
 def train_saliency(
     out: Path,
     images: Images,

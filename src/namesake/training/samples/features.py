@@ -138,7 +138,7 @@ def keep_features(
         ConfigError: A value is out of range.
     """
     limits = {
-        "longer_side": (config.resize_longer >= 16, "16 pixels or more"),
+        "resize_longer": (config.resize_longer >= 16, "16 pixels or more"),
         "batch_size": (config.batch_size >= 1, "1 or more"),
     }
     check_limits(config, limits, what="keeping features")
