@@ -40,7 +40,7 @@ class Config:
         ("stuff=(sky,)", "stuff", ("sky",)),
         ("sources=hub/dino,~/swav.pth", "sources", ("hub/dino", "~/swav.pth")),
         ("training.published=true", "training.published", True),
-        ("retrieval_clip=12", "encoder", "12"),
+        ("encoder=12", "encoder", "12"),
         ("longest=640", "longest", 640),
         ("longest=none", "longest", None),
     ],

@@ -27,30 +27,30 @@ MASK[1:3] = True
 
 
 def test_explained__what_another_word_explains_goes() -> None:
-    found = explained(MASK, halves(0.3, 0.1, 0.1, 0.2), OWN, share=0.4, keep=0.25)
+    found = explained(MASK, halves(0.3, 0.1, 0.1, 0.2), OWN, min_fraction=0.4, keep=0.25)
     expected = MASK.clone()
     expected[:, 4:] = False
     assert torch.equal(found, expected)
 
 
 def test_explained__another_word_on_too_small_a_share_is_not_there() -> None:
-    assert torch.equal(explained(MASK, halves(0.3, 0.1, 0.1, 0.2), OWN, share=0.6, keep=0.25), MASK)
+    assert torch.equal(explained(MASK, halves(0.3, 0.1, 0.1, 0.2), OWN, min_fraction=0.6, keep=0.25), MASK)
 
 
 def test_explained__too_little_would_remain() -> None:
-    assert torch.equal(explained(MASK, halves(0.3, 0.1, 0.1, 0.2), OWN, share=0.4, keep=0.6), MASK)
-    assert torch.equal(explained(MASK, halves(0.1, 0.1, 0.2, 0.2), OWN, share=0.4, keep=0.1), MASK)
+    assert torch.equal(explained(MASK, halves(0.3, 0.1, 0.1, 0.2), OWN, min_fraction=0.4, keep=0.6), MASK)
+    assert torch.equal(explained(MASK, halves(0.1, 0.1, 0.2, 0.2), OWN, min_fraction=0.4, keep=0.1), MASK)
 
 
 def test_explained__best_of_the_names_own_words_counts() -> None:
     cosines = torch.cat([halves(0.3, 0.1, 0.1, 0.2), torch.full((1, 4, 8), 0.25)])
-    assert torch.equal(explained(MASK, cosines, torch.tensor([True, False, True]), share=0.1, keep=0.1), MASK)
+    assert torch.equal(explained(MASK, cosines, torch.tensor([True, False, True]), min_fraction=0.1, keep=0.1), MASK)
 
 
 def test_explained__empty_mask_and_no_other_word() -> None:
     empty = torch.zeros(4, 8, dtype=torch.bool)
-    assert torch.equal(explained(empty, halves(0.3, 0.1, 0.1, 0.2), OWN, share=0.1, keep=0.1), empty)
-    assert torch.equal(explained(MASK, halves(0.3, 0.1, 0, 0)[:1], OWN[:1], share=0.1, keep=0.1), MASK)
+    assert torch.equal(explained(empty, halves(0.3, 0.1, 0.1, 0.2), OWN, min_fraction=0.1, keep=0.1), empty)
+    assert torch.equal(explained(MASK, halves(0.3, 0.1, 0, 0)[:1], OWN[:1], min_fraction=0.1, keep=0.1), MASK)
 
 
 def whole_masks(archives: Archives, out: Path) -> PseudoMasks:
@@ -73,7 +73,7 @@ def test_keep_named__each_image_against_all_words(archives: Archives, tiny_clip:
     from namesake.images import read_image
 
     masks = whole_masks(archives, tmp_path / "before")
-    config = GuideConfig(clip=str(tiny_clip), share=0.1, keep=0.05)
+    config = GuideConfig(clip=str(tiny_clip), min_fraction=0.1, keep=0.05)
     made = keep_named(tmp_path / "after", masks, archives, config=config, device="cpu")
     assert (made.counts["masks"], made.counts["skipped"]) == (9, 1)
     clip, found = load_clip(str(tiny_clip), device="cpu"), MaskLookup(made)
@@ -83,10 +83,10 @@ def test_keep_named__each_image_against_all_words(archives: Archives, tiny_clip:
         cosines = torch.einsum("rcd,wd->wrc", clip.dense([image])[0], texts)
         own = torch.tensor([False, row.label == 1, row.label == 2])
         whole = torch.ones(image.shape[:2], dtype=torch.bool)
-        expected = explained(whole, cosines, own, share=0.1, keep=0.05).numpy()
+        expected = explained(whole, cosines, own, min_fraction=0.1, keep=0.05).numpy()
         assert np.array_equal(rle.decode(row.rle, row.height, row.width), expected)
 
 
 def test_keep_named__share_out_of_range(archives: Archives, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="share"):
-        keep_named(tmp_path / "out", PseudoMasks(tmp_path), archives, config=GuideConfig(share=2.0))
+    with pytest.raises(ConfigError, match="min_fraction"):
+        keep_named(tmp_path / "out", PseudoMasks(tmp_path), archives, config=GuideConfig(min_fraction=2.0))

@@ -71,7 +71,7 @@ def test_killed_and_resumed_gives_the_same_bytes(pictures: Images, config: Votin
 def test_larger_images_are_shrunk_and_their_masks_brought_back(
     pictures: Images, config: VotingConfig, tmp_path: Path
 ) -> None:
-    made = voted_masks(tmp_path / "masks", pictures, config=replace(config, longer_side=32), device="cpu")
+    made = voted_masks(tmp_path / "masks", pictures, config=replace(config, resize_longer=32), device="cpu")
     sizes = {(row.height, row.width) for row in read_masks(made)}
     assert sizes == {(40, 40), (40, 56), (64, 48)}
 
