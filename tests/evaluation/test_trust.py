@@ -103,3 +103,14 @@ def test_run__written_with_pictures_and_ranks(scenes, colour_segmenter, tmp_path
     without, none = trust_run(segmenter, benchmark.images, out=tmp_path / "unlabelled")
     assert none is None
     assert without.names == trust.names
+
+
+def test_run__names_of_one_system_alone_are_said_and_recorded(scenes, colour_segmenter, tmp_path, capsys):
+    first = colour_segmenter(Names(("Red", "green")), {1: 1, 2: 2})
+    second = colour_segmenter(Names(("red\u200b", "blue sky")), {1: 1, 2: 3})
+    trust_run(first, open_benchmark("folder", scenes).images, out=tmp_path, other=second, against="the other run")
+    record = json.loads((tmp_path / "trust.json").read_text(encoding="utf-8"))
+    assert record["names_of_one_alone"] == {"run": ["green"], "other": ["blue sky"]}
+    said = " ".join(capsys.readouterr().err.split())
+    assert "names that the run has alone: green" in said
+    assert "names that the other run has alone: blue sky" in said
