@@ -9,6 +9,7 @@ from transformers import BitImageProcessorPil, CLIPImageProcessorPil, SiglipImag
 
 from namesake.encoders.preprocess import Preprocessing, centre_crop, read_preprocessing
 from namesake.errors import ImagesError, WeightsError
+from namesake.images.geometry import resize_shorter_side
 from namesake.shapes import ImageArray
 
 ODD = {
@@ -134,3 +135,15 @@ def test_centre_crop__larger_than_the_image_pads_black() -> None:
     image = np.full((2, 3, 3), 7, dtype=np.uint8)
     cut = centre_crop(image, height=4, width=3)
     np.testing.assert_array_equal(cut[:, 0, 0], [0, 7, 7, 0])
+
+
+@pytest.mark.parametrize("size", [(1, 65_000), (65_000, 1), (20, 20_000), (2, 2), (9, 450)])
+def test_crop__long_images_are_cut_first(size: tuple[int, int]):
+    """Of 1 x 65000 pixels at a shorter side of 224, the whole would be 10 GB."""
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    way = Preprocessing(mean=(0, 0, 0), std=(1, 1, 1), shorter_side=224, crop=(224, 224), method="bicubic")
+    found = way.shape(image)
+    assert found.shape == (224, 224, 3)
+    if size == (9, 450):
+        whole = resize_shorter_side(image, side=224, method="bicubic")
+        assert np.abs(centre_crop(whole, height=224, width=224).astype(int) - found).max() <= 1

@@ -6,10 +6,13 @@ from PIL import Image
 
 from namesake.errors import ConfigError
 from namesake.images.geometry import (
+    Box,
+    crop,
     longer_side,
     resize,
     resize_labels,
     resize_longer_side,
+    resize_part,
     resize_shorter_side,
     shorter_side,
 )
@@ -98,3 +101,20 @@ def test_sides__as_torchvision_rounds(height: int, width: int, side: int):
 def test_resize_sides(photo: np.ndarray):
     assert resize_shorter_side(photo, side=12).shape == (12, 18, 3)
     assert resize_longer_side(photo, side=12).shape == (8, 12, 3)
+
+
+@pytest.mark.parametrize("size", [(1, 65_000), (65_000, 1), (3, 20_000), (40, 30)])
+@pytest.mark.parametrize("method", ["bilinear", "bicubic"])
+def test_resize_part__as_the_part_of_the_whole(size: tuple[int, int], method: str):
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    height, width = (max(1, side // 3) for side in size)
+    part = Box(height // 3, width // 4, max(1, height // 5), max(1, width // 6))
+    whole = crop(resize(image, height=height, width=width, method=method), part)
+    found = resize_part(image, height=height, width=width, part=part, method=method)
+    assert np.abs(whole.astype(int) - found).max() <= 1
+
+
+@pytest.mark.parametrize("size", [(1, 65_000), (65_000, 1), (2, 400)])
+def test_resize_shorter_side__bounded_for_lines(size: tuple[int, int]):
+    found = resize_shorter_side(np.zeros((*size, 3), np.uint8), side=224)
+    assert found.shape[0] * found.shape[1] <= max(size[0] * size[1], 64 * 224 * 224)
