@@ -47,7 +47,7 @@ def run_demo(out: Path, *, seed: int = 0) -> tuple[dict[str, Any], str]:
 
     Args:
         out: Folder of everything: `world/`, one run folder a system, `metrics.json`.
-        seed: Of the images, the scenes and every training.
+        seed: Seed of the images, the scenes and every training.
 
     Returns:
         The content of `metrics.json` (mean IoU over dataset of each system in percent, seconds, peak resident memory

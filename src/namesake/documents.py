@@ -82,7 +82,7 @@ def read_json(file: Path, *, error: type[NamesakeError] = DataError, unique_keys
 
     Args:
         file: In UTF-8, UTF-16 or UTF-32.
-        error: What to raise.
+        error: Error to raise.
         unique_keys: Refuse a key that is there twice, of which JSON keeps the last one only.
 
     Raises:

@@ -52,7 +52,7 @@ def spread(
             or "ray:N" (N workers). An address in RAY_ADDRESS is joined, else a cluster is started on this machine.
         open_worker: Called in every process with `arguments`; a function of a module, not a lambda.
         arguments: Records and settings by keyword, `device` among them; they are copied to every process.
-        parts: What is missing.
+        parts: Parts that are missing.
         what: Words for the progress bar.
         total: Number of ids with those of the parts that are done already; those of `parts` if None.
 

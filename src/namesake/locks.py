@@ -1,4 +1,4 @@
-"""A file in; its lock, which one process at a time can hold, out. It knows nothing of what the lock guards."""
+"""A lock on a file, which one process at a time can hold."""
 
 import fcntl
 import os

@@ -28,10 +28,10 @@ def sharing() -> tuple[int, int]:
 
 
 def leave() -> None:
-    """End the part of a process that only joined in.
+    """In a helper process, stop here: the first process does the rest.
 
     Raises:
-        LeftError: This is one; the first process does what is left.
+        LeftError: This is a helper process.
     """
     if _state["joins"]:
         raise LeftError
@@ -41,7 +41,7 @@ def refuse_sharing(what: str) -> None:
     """Say that something is done by one process only.
 
     Raises:
-        ConfigError: Several are at it.
+        ConfigError: Several processes were launched.
     """
     if sharing()[1] > 1:
         raise ConfigError(f"{what} is done by one process, found {sharing()[1]}. Start it without a launcher.")

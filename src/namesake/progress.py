@@ -74,9 +74,9 @@ def track(items: Iterable[Item], *, what: str, total: int | None = None, done: i
 
     Args:
         items: Anything iterable.
-        what: What is being done, in two or three words.
+        what: Two or three words for what is being done.
         total: Number of items, `done` included; taken from `len(items)` when it has one.
-        done: How many were done before (a resumed stage).
+        done: Number of items that a resumed stage had done before.
 
     Yields:
         The items, unchanged.
@@ -94,9 +94,9 @@ class Meter:
     """A progress display that is advanced by hand; `detail` shows figures such as the loss beside the bar.
 
     Args:
-        what: What is being done, in two or three words.
+        what: Two or three words for what is being done.
         total: Number of items, `done` included.
-        done: How many were done before.
+        done: Number of items done before.
         unit: "B" where the items are bytes.
     """
 

@@ -190,7 +190,7 @@ class InstanceScores:
         ap: COCO's mask average precision over IoU 0.50 to 0.95, mean over names.
         ap50: At IoU 0.50.
         ap75: At IoU 0.75.
-        ap_small: Of objects of fewer than 32 x 32 pixels of mask.
+        ap_small: AP small of objects of fewer than 32 x 32 pixels of mask.
         ap_medium: From there to 96 x 96.
         ap_large: From there on.
         class_agnostic_ap: As `ap`, whatever the names.

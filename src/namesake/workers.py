@@ -1,4 +1,4 @@
-"""Processes of this one's own: they end when it does, even when it is killed."""
+"""Worker processes that exit with their parent, even if it is killed."""
 
 import os
 from concurrent.futures import ProcessPoolExecutor
@@ -14,10 +14,10 @@ START: Start = "fork" if "fork" in get_all_start_methods() else "spawn"
 
 
 def worker_pool(count: int, *, start: Start = START) -> ProcessPoolExecutor:
-    """A pool of processes that none outlives: what they were at is lost, and done again by who comes next.
+    """A process pool whose workers exit with this process. Unfinished work is lost; the next run repeats it.
 
     Args:
-        count: Of processes.
+        count: Number of processes.
         start: "spawn" for work that uses torch, whose threads a forked process does not have.
     """
     return ProcessPoolExecutor(count, mp_context=get_context(start), initializer=_end_with_parent)

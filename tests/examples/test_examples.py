@@ -27,11 +27,6 @@ def run(monkeypatch: pytest.MonkeyPatch, script: str, *arguments: str | Path) ->
     runpy.run_path(str(EXAMPLES / script), run_name="__main__")
 
 
-@pytest.mark.parametrize("script", sorted(EXAMPLES.glob("*.py")), ids=lambda script: script.stem)
-def test_example__fits_on_a_screen(script: Path):
-    assert len(script.read_text(encoding="utf-8").splitlines()) <= 40
-
-
 @pytest.mark.slow
 def test_segment_folder(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
     namesake.run("saliency+clip", names="car, tree", images=images, out=tmp_path / "run", preset="mini")

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from namesake.cli import app
 from namesake.errors import ConfigError
 from namesake.segmenter import load_segmenter
-from namesake.systems.fmbseg import PRESETS, find_config
+from namesake.systems.fmbseg import find_config
 
 NAMES = "car, tree, mug"
 
@@ -72,14 +72,6 @@ def test_run__names_that_images_are_known_to_show(tiny, tmp_path: Path) -> None:
     (tmp_path / "shown.json").write_text(json.dumps({ids[0]: ["car"], ids[1]: ["tree", "mug"]}))
     told = run(tiny, tmp_path / "run", "--config", f"image_labels={tmp_path / 'shown.json'}")
     assert told["stages"][0]["counts"]["without_a_name"] == len(ids) - 2
-
-
-def test_presets__paper_follows_the_paper() -> None:
-    paper = PRESETS["paper"]
-    assert (paper.regions.image_size, paper.regions.points_per_word, paper.regions.min_votes) == (1344, 5, 2)
-    assert paper.regions.automatic.pred_iou_thresh == 0.97
-    assert (paper.alignment.batch_size, paper.alignment.epochs, paper.alignment.automatic_fraction) == (5, 10, 0.75)
-    assert (paper.alignment.module, paper.alignment.loss, paper.alignment.optimizer) == ("block", "tsupcon", "sgd")
 
 
 def test_find__models_of_a_preset() -> None:

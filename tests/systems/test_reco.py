@@ -8,7 +8,6 @@ from typer.testing import CliRunner
 
 from namesake.cli import app
 from namesake.segmenter import load_segmenter
-from namesake.systems import configure
 
 NAMES = "car, tree, mug"
 
@@ -45,14 +44,3 @@ def test_run__scored(tiny, tmp_path: Path) -> None:
     assert 0 <= json.loads(result.stdout)["mean_iou_over_dataset"] <= 100
     found = load_segmenter(tmp_path / "run", device="cpu").segment(next((tiny.scenes / "images").iterdir()))
     assert set(np.unique(found.labels)) <= {1, 2, 3}  # without a threshold there is no background
-
-
-def test_paper__published_values() -> None:
-    config = configure("reco", preset="paper")
-    assert (config.archives.images_per_name, config.threshold) == (50, 0.9)
-    assert config.references.contexts == ("tree", "sky", "building", "road", "person")
-    assert (config.references.wide_seed_columns, config.references.language, config.references.crop_size) == (
-        True,
-        True,
-        224,
-    )

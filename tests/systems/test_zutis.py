@@ -13,7 +13,6 @@ from PIL import Image
 
 import namesake
 from namesake.prediction import open_predictions
-from namesake.systems import configure
 
 pytestmark = pytest.mark.slow
 
@@ -66,12 +65,6 @@ def whole(tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
     stages = [stage["name"] for stage in json.loads(result.stdout)["stages"]]
     assert stages == ["index", "archives", "masks/saliency", "segmenter"]
     return folder
-
-
-def test_paper__published_values() -> None:
-    config = configure("zutis", preset="paper")
-    assert (config.training.iterations, config.training.clip) == (20_000, "openai/clip-vit-base-patch16")
-    assert (config.archives.images_per_name, config.saliency.bilateral_solver) == (500, True)
 
 
 def test_run__killed_in_training_ends_with_the_same_bytes(tiny, whole: Path, tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 import namesake.training.deeplab as module
-from namesake.config import override
 from namesake.encoders.preprocess import IMAGENET
 from namesake.errors import ConfigError, DataError, WeightsError
 from namesake.networks import DeepLabConfig
@@ -40,13 +39,6 @@ def tiny(backbone: str, **changes) -> TrainingConfig:
         checkpoint_every=2,
     )
     return replace(config, **changes)
-
-
-def test_defaults_are_the_papers() -> None:
-    config = TrainingConfig()
-    assert (config.iterations, config.batch_size, config.crop_size, config.copy_paste_max) == (20_000, 16, 384, 2)
-    assert (config.learning_rate, config.weight_decay, config.poly_power) == (5e-4, 2e-4, 0.9)
-    assert override(config, ["architecture.aspp_channels=128"]).architecture.aspp_channels == 128
 
 
 def test_train__learns_squares(collection: Collection, backbone: str, tmp_path: Path) -> None:

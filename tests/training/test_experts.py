@@ -33,11 +33,6 @@ def tiny(backbone: str, **changes) -> ExpertsConfig:
     return replace(config, **changes)
 
 
-def test_defaults_are_the_papers() -> None:
-    config = ExpertsConfig()
-    assert (config.iterations, config.batch_size, config.copy_paste_max, config.groups) == (5_000, 8, 1, 0)
-
-
 def test_experts_redraw_every_image_once(collection: Collection, backbone: str, tmp_path: Path) -> None:
     archives, masks = collection
     redrawn = relabel_with_experts(tmp_path / "out", masks, archives, config=tiny(backbone))

@@ -52,27 +52,6 @@ def tiny(clip: str, **changes) -> QueryTrainingConfig:
     return replace(config, **changes)
 
 
-def test_defaults_are_the_papers() -> None:
-    config = QueryTrainingConfig()
-    assert (config.iterations, config.batch_size, config.crop_size, config.copy_paste_max) == (20_000, 8, 384, 10)
-    assert (config.learning_rate, config.backbone_lr_factor, config.weight_decay) == (5e-5, 0.1, 0.05)
-    assert (config.same_archive, config.mask_weight, config.logit_scale, config.prompts) == (0.5, 1.0, 1.0, "bare")
-    assert (config.architecture.queries, config.architecture.layers, config.architecture.stop_gradient) == (
-        100,
-        6,
-        True,
-    )
-    assert (config.inference.nms, config.inference.score_function, config.inference.likeness_temperature) == (
-        0.3,
-        "sigmoid",
-        5,
-    )
-    changed = override(
-        config, ["architecture.stop_gradient=false", "inference.nms=1", "inference.score_function=softmax"]
-    )
-    assert (changed.architecture.stop_gradient, changed.inference.nms) == (False, 1.0)
-
-
 def test_train__learns_squares(collection: Collection, tmp_path: Path) -> None:
     archives, masks = collection
     config = tiny("embedded:clip", iterations=60, learning_rate=2e-3, init="he")

@@ -60,12 +60,6 @@ def tiny(encoder: str, **changes) -> SaliencyTrainingConfig:
     return replace(config, **changes)
 
 
-def test_defaults_are_the_papers() -> None:
-    config = SaliencyTrainingConfig()
-    assert (config.batch_size, config.image_size, config.learning_rate, config.weight_decay) == (8, 224, 6e-6, 0.01)
-    assert config.iterations == 12 * 1320
-
-
 def test_samples__every_image_once_a_pass(
     collection: Collection, encoder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

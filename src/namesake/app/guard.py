@@ -43,7 +43,7 @@ class Guard:
     Args:
         app: The application.
         files: The only folder whose files may be fetched; holds uploads and files for download.
-        upload_bytes: Of one uploaded file.
+        upload_bytes: Most bytes of one uploaded file.
     """
 
     def __init__(self, app: ASGIApp, *, files: Path, upload_bytes: int) -> None:

@@ -160,7 +160,7 @@ def files(found: Found, *, name: str, folder: Path) -> tuple[Path, Path]:
 
     Args:
         found: What to write.
-        name: Of the picture; only what is safe of it goes into file names.
+        name: Name of the picture; only what is safe of it goes into file names.
         folder: Where the new folder is made.
 
     Returns:

@@ -36,8 +36,8 @@ class Limits:
     """What visitors may send, and where it is kept.
 
     Attributes:
-        pixels: Of a picture.
-        folder: Of uploads and files for download.
+        pixels: Pixels of a picture.
+        folder: Folder of uploads and files for download.
     """
 
     pixels: int

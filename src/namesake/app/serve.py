@@ -48,7 +48,7 @@ def serve(runs: Sequence[Path], *, config: ServeConfig = ServeConfig(), ready: C
 
     Args:
         runs: One or two run folders.
-        config: How.
+        config: Settings of the stage.
         ready: Called with the address once visitors may come.
 
     Raises:

@@ -1,4 +1,4 @@
-"""One archive's images in, which of them to keep out: too small and nearly equal ones go. Knows no names."""
+"""Choose which images of one archive to keep out: those that are too small, and near duplicates."""
 
 import numpy as np
 from jaxtyping import Bool, Float, Int

@@ -1,4 +1,4 @@
-"""Archives that share images in, archives with one label an image out. Knows no images, only rows and scores."""
+"""Give each image that several archives share to one of them, or to none."""
 
 from typing import Literal, get_args
 

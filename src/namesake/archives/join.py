@@ -1,4 +1,4 @@
-"""Archives of some names and archives of further names in, archives of all out. It opens no image."""
+"""Join the archives of some names with those of names that were added later."""
 
 from collections.abc import Sequence
 from itertools import accumulate

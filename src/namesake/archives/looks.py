@@ -1,4 +1,4 @@
-"""Images in, what their pixels say about keeping them out: whether a face is seen, and a hash of how they look.
+"""What the pixels of an image say about keeping it out: whether a face is seen, and a hash of its looks.
 
 The face filter of NamedMask (https://arxiv.org/abs/2209.11228, section 4.1; RetinaFace there); the detector is any
 function from an image to faces. Knows no names and no embeddings.

@@ -1,4 +1,4 @@
-"""Archives in, what to distrust about them out: weak names, short archives, names that share images. Opens no image."""
+"""Find what to distrust about archives: weak names, short archives, names that share images."""
 
 from dataclasses import dataclass
 from pathlib import Path

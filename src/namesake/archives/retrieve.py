@@ -1,4 +1,4 @@
-"""An index and names in, an archive of the most similar images for each name out. It knows no masks and no labels."""
+"""For each name, retrieve the archive of images whose embeddings are most similar to the name's."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

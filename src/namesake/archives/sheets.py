@@ -1,4 +1,4 @@
-"""Archives in, one contact sheet a name out: its best images with their scores. An unreadable image is a grey tile."""
+"""Draw one contact sheet a name: its best images with their scores. An unreadable image is a grey tile."""
 
 import re
 from pathlib import Path

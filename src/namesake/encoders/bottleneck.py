@@ -62,7 +62,7 @@ class ResNet(nn.Module):
         hidden_sizes: Output channels of the four stages.
         depths: Blocks of the four stages.
         output_stride: Pixels a step of the last feature map; 4, 8, 16 or 32.
-        momentum: Of every batch normalisation.
+        momentum: Momentum of every batch normalisation.
     """
 
     def __init__(

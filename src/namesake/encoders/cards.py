@@ -1,4 +1,4 @@
-"""A source and its folder in, what the model is and what may be done with it out."""
+"""What a model is, and what may be done with it: its name, licence and tier."""
 
 import re
 from pathlib import Path

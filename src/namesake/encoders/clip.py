@@ -1,4 +1,4 @@
-"""Images and words in, vectors of one joint space out (CLIP, SigLIP 2): whole images, texts, and one vector a patch.
+"""CLIP and SigLIP 2: embed whole images, texts and patches in one joint space.
 
 Knows nothing of where the images come from or what the names are for.
 """
@@ -42,8 +42,8 @@ class Clip:
             (`model.requires_grad_(True)` gives them back).
         dim: Length of an embedding.
         patch_size: Side of a patch in pixels.
-        preprocessing: As the weights' folder has it.
-        card: What it is and what may be done with it.
+        preprocessing: Preprocessing that the weights' folder states.
+        card: Name, source, licence and tier.
         device: Where it computes.
     """
 
@@ -127,7 +127,7 @@ class Clip:
         """Embeddings of whole images and of their patches from one pass through the shared blocks.
 
         The patches keep their own values in the last attention, as in `patch_features`, and by default skip the
-        multi-layer perceptron behind it, which turns their likeness to texts around: FMbSeg (Seifi et al. 2024),
+        multi-layer perceptron behind it, which inverts their similarity to texts: FMbSeg (Seifi et al. 2024),
         appendix 1.1.1.
 
         Args:

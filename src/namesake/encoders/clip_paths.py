@@ -1,4 +1,4 @@
-"""Normalised images in; their patches, and whole images, in the joint space of a CLIP out, for each form of CLIP.
+"""Read patches and whole images in the joint space of a CLIP, for each form that CLIP models have.
 
 In the last attention before the joint space each patch keeps its own value: MaskCLIP, https://arxiv.org/abs/2112.01071,
 section 3.2.

@@ -1,4 +1,4 @@
-"""A CLIP whose image side is a ResNet: its folder in, a network that `Clip` uses like those of transformers out.
+"""Load a CLIP whose image side is a ResNet, for `Clip` to use like those of transformers.
 
 Learning Transferable Visual Models, https://arxiv.org/abs/2103.00020, section 2.4: a ResNet with a stem of three
 convolutions, average pooling before every stride, and attention in place of the last pooling. transformers has no class
@@ -44,7 +44,7 @@ class ClipResNet(nn.Module):
     Args:
         width: Channels behind the stem.
         layers: Blocks of the four stages.
-        side: Of the images that it was trained on, in pixels.
+        side: Side of the images that it was trained on, in pixels.
         joint: Length of an embedding.
     """
 
@@ -164,7 +164,7 @@ def load_clip_resnet(folder: Path, *, source: str) -> tuple[ClipWithResNet, Prep
 
     Args:
         folder: Holds `open_clip_config.json` and `open_clip_model.safetensors`.
-        source: As the user named it, for messages.
+        source: Source in the user's words, for messages.
 
     Raises:
         WeightsError: The files are damaged, do not fit each other, or are of another network.

@@ -1,4 +1,4 @@
-"""A ResNet's source in, an encoder with one feature a step of 8 pixels out: MoCo-v2, SwAV or DINO, as SelfMask votes.
+"""Dense features of self-supervised ResNets (MoCo-v2, SwAV, DINO), one every 8 pixels, as SelfMask votes with.
 
 SelfMask, https://arxiv.org/abs/2203.12614, section 4.1: the strides of the last two stages are traded for dilation.
 """
@@ -47,7 +47,7 @@ class DenseResNet:
         patch_size: 8.
         dim: Channels of the last stage.
         preprocessing: ImageNet's.
-        card: What it is.
+        card: Name, source, licence and tier.
         device: Where it computes.
     """
 
@@ -87,7 +87,7 @@ def load_dense_resnet(source: str, *, device: str = "auto", precision: Precision
     """Load a ResNet for dense features.
 
     Args:
-        source: As `read_backbone` takes it.
+        source: See `read_backbone`.
         device: "auto", "cpu" or "cuda".
         precision: "no" for float32, or autocast to "bf16" or "fp16".
 

@@ -1,4 +1,4 @@
-"""A device string in, a torch device and an arithmetic precision out; knows no model."""
+"""Choose a torch device and the arithmetic precision."""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal

@@ -1,4 +1,4 @@
-"""Images in, one self-supervised vector a patch out (DINO, DINOv2, with or without registers); knows no names."""
+"""DINO and DINOv2, with or without registers: one self-supervised feature a patch."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,8 +36,8 @@ class Dino:
             (`vit.requires_grad_(True)` gives them back).
         patch_size: Side of a patch in pixels.
         dim: Length of a feature vector.
-        preprocessing: As the weights' folder has it.
-        card: What it is and what may be done with it.
+        preprocessing: Preprocessing that the weights' folder states.
+        card: Name, source, licence and tier.
         device: Where it computes.
     """
 
@@ -72,7 +72,7 @@ class Dino:
         Args:
             images: RGB images that all have one size.
             size: As `Clip.dense` takes it.
-            block: As `patch_features` takes it.
+            block: See `patch_features`.
 
         Raises:
             ImagesError: There is no image, or they differ in size.

@@ -41,7 +41,7 @@ def download(
         what: What it is, for the bar and for messages.
         size: In bytes, as published, to 5 percent; None where unknown.
         sha256: Of its content; "" where unknown.
-        headers: Of every request.
+        headers: Headers of every request.
 
     Raises:
         WeightsError: The server refuses, does not answer, or sends something else than was published.

@@ -1,4 +1,4 @@
-"""A kind of model and a folder in, the files that it needs and lacks out; knows neither the network nor the weights."""
+"""Which files a kind of model needs, and which of them a folder lacks."""
 
 import json
 import re

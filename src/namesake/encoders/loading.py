@@ -1,4 +1,4 @@
-"""A folder of a transformers model in, the network in float32 with every weight in place out; knows no images."""
+"""Load a transformers model from a folder in float32, with every weight in place."""
 
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -37,7 +37,7 @@ def load_network(network: Any, folder: Path, *, source: str, options: Mapping[st
     Args:
         network: A transformers model class.
         folder: Its folder: config.json and weights.
-        source: As the user named it, for messages.
+        source: Source in the user's words, for messages.
         options: Keyword arguments of the class itself, such as `add_pooling_layer`.
 
     Raises:

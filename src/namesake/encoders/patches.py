@@ -1,4 +1,4 @@
-"""A source in, an encoder that makes one feature a patch out, of whichever family: DINO, DINOv2, CLIP, SigLIP 2."""
+"""Load any encoder that makes one feature a patch: DINO, DINOv2, CLIP or SigLIP 2."""
 
 from collections.abc import Sequence
 from typing import Protocol

@@ -218,7 +218,7 @@ def embedded_notice(sources: Iterable[str]) -> str:
     """What must be said before embedded models see images that the package may not have rendered; "" if none is used.
 
     Args:
-        sources: Of the models that a run uses.
+        sources: Sources of the models that a run uses.
     """
     used = sorted({source for source in sources if source.startswith(EMBEDDED)})
     if not used:

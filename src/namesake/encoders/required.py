@@ -1,4 +1,4 @@
-"""The models that a run will use in; what each takes and whether it can be had, or all of them on this machine, out.
+"""Check that every model a run needs can be had, and fetch those that are not on this machine.
 
 It loads none.
 """
@@ -35,7 +35,7 @@ class Needed:
     Attributes:
         source: As the configuration has it.
         status: "present"; "to fetch", where the network gives it; "unavailable"; or "missing", where nobody was asked.
-        bytes: Of all its files; None where unknown.
+        bytes: Size of all its files; None where unknown.
         path: Its folder or file; None when there is none yet.
         url: Where it is published; "" where unknown.
         licence: SPDX id, or "unknown".
@@ -91,7 +91,7 @@ def look_at_all(sources: Mapping[str, str], *, ask: bool = True) -> list[Needed]
 
     Args:
         sources: By the dotted path of the option that names them.
-        ask: As `look` takes it.
+        ask: See `look`.
     """
     options: dict[str, list[str]] = {}
     for option, source in sources.items():

@@ -1,4 +1,4 @@
-"""A source in, a ResNet to start a segmenter from out; knows nothing of dilation, heads or labels."""
+"""Load a ResNet that a closed-set segmenter starts from."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Images and points in, class-agnostic masks with SAM's own estimate of their quality out (SAM, SAM 2); knows no names.
+"""SAM and SAM 2: draw class-agnostic masks at points, or all masks of an image, with SAM's estimate of their quality.
 
 An image is embedded once and then asked any number of times: at points, or at a grid of points for all its masks.
 """
@@ -74,7 +74,7 @@ class Sam:
 
     Attributes:
         model: transformers' SamModel or Sam2Model, in evaluation mode, without gradients.
-        preprocessing: As the weights' folder has it.
+        preprocessing: Preprocessing that the weights' folder states.
         card: What it is and what may be done with it; its tier is M.
         device: Where it computes.
     """
@@ -107,7 +107,7 @@ class Sam:
         Segment Anything, https://arxiv.org/abs/2304.02643, section 3: three masks answer an ambiguous prompt.
 
         Args:
-            view: Of the image.
+            view: View of the image.
             points: (x, y) in original pixels, from the left and from above; all of a prompt lie on one object.
             points_per_batch: Prompts in the decoder together.
         """

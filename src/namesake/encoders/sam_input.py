@@ -1,4 +1,4 @@
-"""A SAM folder's preprocessing in; images, points and mask logits moved between original pixels and SAM's input out.
+"""Move images, points and mask logits between original pixels and SAM's input.
 
 SAM keeps proportions and pads below and on the right; SAM 2 makes a square whatever the proportions. Knows no network.
 """

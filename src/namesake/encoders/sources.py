@@ -1,4 +1,4 @@
-"""A model's source in, a local folder with all its files out, or an error that says what to fetch and where to put it.
+"""Find a model's files on this machine or fetch them; say what to fetch and where to put it if neither works.
 
 A source is a hub id (`org/name`), a local folder or file, or `embedded:NAME`. Files that are already there are never
 looked up on the network; nothing is ever replaced by something else. Knows nothing of networks or tensors.
@@ -62,7 +62,8 @@ def fetch(source: str, *, kind: Kind) -> Path:
     """Folder with everything that the model needs, or for a saliency network a file; downloads what is missing.
 
     Raises:
-        WeightsError: Files are missing and cannot be fetched; says which, how large, from where and whereto.
+        WeightsError: Files are missing and cannot be fetched. The message lists them, their sizes, the download address
+            and the target folder.
     """
     found = find(source, kind=kind)
     known = known_model(source)

@@ -1,4 +1,4 @@
-"""A CLIP folder's tokenizer in, token ids that its text encoder reads rightly out; knows no embeddings."""
+"""Tokenise texts as a CLIP's text encoder was trained to read them."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Ground truth meets predictions, here and nowhere else: benchmarks in, scores and the report out.
+"""Score predictions against ground truth, which is opened here and nowhere else.
 
 `evaluate` streams a benchmark past a segmenter; `evaluate_run` does so for a run folder; `train_oracle` trains the same
 network on ground truth, as the ceiling; `report.write_report` shows a run to a person.

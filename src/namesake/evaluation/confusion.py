@@ -1,4 +1,4 @@
-"""True and predicted label maps in, counts of every pair of labels out; it knows neither names nor images.
+"""Count how often each true label is predicted as each label.
 
 Label maps are made of areas, so most pixels repeat the pair of labels of the pixel before. Only the ends of such runs
 are looked at one by one, and each adds its length; where a map is so noisy that runs are short, pixels are counted

@@ -1,4 +1,4 @@
-"""A segmenter or saved predictions, and a benchmark, in; semantic scores out, and a record of them for the report.
+"""Score a segmenter or saved predictions on a benchmark, and write a record for the report.
 
 Images stream by; what is kept is one table of counts.
 """
@@ -164,11 +164,11 @@ def evaluate_run(
         names: Score these only.
         ask: Ask an open-vocabulary segmenter for these names instead of its own.
         predictions: Score these instead of predicting; see `read_predictions`.
-        measures: As in `evaluate`.
+        measures: See `evaluate`.
         out: Where the record goes instead of the run.
         read: Read the images with care; None for one pass.
         device: "auto", "cpu" or "cuda".
-        count_crowds: As in `evaluate`.
+        count_crowds: See `evaluate`.
 
     Returns:
         The scores, in percent.

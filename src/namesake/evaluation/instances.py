@@ -1,4 +1,4 @@
-"""Predicted objects and true ones in; average precision of masks as COCO measures it, in percent (0 to 100), out.
+"""Average precision of object masks as COCO measures it, in percent (0 to 100).
 
 Lin et al., Microsoft COCO, https://arxiv.org/abs/1405.0312, as pycocotools computes it. The size of a true object is
 the `area` of its annotation, as published; that of a predicted one is the number of its mask's pixels, not its box.

@@ -1,4 +1,4 @@
-"""A benchmark with ground truth in, a segmenter trained on that truth out: the ceiling for those trained without.
+"""Train a segmenter on a benchmark's ground truth: the ceiling for those trained without.
 
 It is the same network, trained by the same loop on as many updates; only the label maps are the true ones.
 """
@@ -34,7 +34,7 @@ class TruthSamples(Dataset[Sample]):
 
     Args:
         benchmark: Images and truth; ids that `names` does not have are background.
-        names: What is learned.
+        names: Names to learn.
         config: Crop, scale, copy-paste and seed.
     """
 
@@ -94,7 +94,7 @@ def train_oracle(
         out: Folder of the segmenter; an interrupted training in it is continued.
         benchmark: Images to train on, other ones than it will be scored on.
         names: What to segment; every other id of the benchmark is background.
-        config: How; the same as that of the segmenter it is compared with.
+        config: Settings; the same as that of the segmenter it is compared with.
         device: "auto", "cpu" or "cuda".
 
     Returns:

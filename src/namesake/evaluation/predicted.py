@@ -1,4 +1,4 @@
-"""A segmenter or predictions on disk, and a benchmark's images, in; predicted label maps and their meaning out."""
+"""Predict the images of a benchmark, or read predictions from disk, with the names that their ids mean."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath

@@ -1,4 +1,4 @@
-"""A run folder and a benchmark in; what the run knew of the benchmark, and of human masks, out.
+"""Find out what a run knew of a benchmark, and of human masks, before it was scored.
 
 It is read off the manifests of the run's stages, which say what each stage was given and whether it learned from it.
 
@@ -25,8 +25,8 @@ class Provenance:
     """What a run knew.
 
     Attributes:
-        regime: Of annotation; "unknown" where there is no run to ask.
-        tier: Of its masks.
+        regime: Regime of annotation; "unknown" where there is no run to ask.
+        tier: Tier of its masks.
         unseen: Names that are scored and that no stage was trained with.
     """
 
@@ -40,7 +40,7 @@ class Reading(NamedTuple):
 
     Attributes:
         images: Unlabelled images that it embedded.
-        learned: Of these, the ones in its archives.
+        learned: Number of these that are in its archives.
         names: That it knows.
         data_sets: What its models were made from, with the models: "ImageNet (dino_resnet50_pretrain.pth)".
     """
@@ -70,7 +70,7 @@ def provenance_of(run: Path, benchmark: Benchmark, names: Names) -> Provenance:
 
     Args:
         run: Its folder; a folder without manifests says nothing.
-        benchmark: What it is scored on.
+        benchmark: Benchmark that it is scored on.
         names: The names that are scored.
     """
     manifests = list(_manifests(run))

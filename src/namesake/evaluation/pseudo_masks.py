@@ -46,7 +46,7 @@ def mask_iou_per_name(masks: PseudoMasks, names: Names, benchmark: Benchmark) ->
 
     Args:
         masks: One mask an image, with labels counted from 1 in the order of `names`.
-        names: What the labels mean.
+        names: Names of the labels.
         benchmark: Truth of those images, under the same image ids.
 
     Returns:
@@ -118,7 +118,7 @@ def mask_fit_by_company(masks: PseudoMasks, names: Names, benchmark: Benchmark) 
 
     Args:
         masks: As for `mask_iou_per_name`.
-        names: What the labels mean.
+        names: Names of the labels.
         benchmark: Truth of those images.
 
     Returns:

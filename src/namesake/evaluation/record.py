@@ -1,4 +1,4 @@
-"""Scores and counts in, `<benchmark>.json` and example pictures for the report out."""
+"""Write the record of an evaluation: `<benchmark>.json`, and example pictures for the report."""
 
 import dataclasses
 import math

@@ -1,4 +1,4 @@
-"""Objects that any tool found, as COCO results or annotations, in; the same by image, checked, out.
+"""Read objects that any tool found, as COCO results or annotations, by image and checked.
 
 A results file is a list of {"image_id", "category_id", "segmentation", "score"} with the ids of the benchmark's own
 annotations. A file with `images` and `categories` of its own is matched by file name and category name instead.

@@ -60,7 +60,7 @@ def write_submission(segmenter: SegmentsImages, images: Images, *, size: int, ou
     Pixels that nobody is sure of, and those of names that this ImageNet-S does not have, are 0 (other).
 
     Args:
-        segmenter: What predicts.
+        segmenter: Segmenter that predicts.
         images: The folder `test`, with a folder for each category.
         size: 50, 300 or 919 names.
         out: A folder.

@@ -1,4 +1,4 @@
-"""The names of a benchmark and of a system in; the labels that both are scored in, and what is left over, out.
+"""Map the ids of a benchmark and of a system to the labels that both are scored in.
 
 It opens no image. When two names are one is said by `namesake.names.spelling`.
 """
@@ -92,7 +92,7 @@ def terms_of(
     Args:
         truths: Name of each id of the benchmark.
         predictions: Name of each id that is predicted.
-        names: What is to be scored.
+        names: Names to score.
         aliases: Other words of the benchmark, and the name of it that each counts as; several may count as one.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Two predictions of each image in, how far each name and each image can be trusted out. No truth has a part in it.
+"""Estimate how far each name and image can be trusted, from two predictions of each image. Uses no ground truth.
 
 The two come from one system and the mirrored image, or from two systems: where they differ, one is wrong. What is kept
 is one table of counts, and two numbers an image.
@@ -31,7 +31,7 @@ class NameTrust:
     """What predictions say of one name.
 
     Attributes:
-        name: Which.
+        name: Name of the one wanted.
         images: Number of images in which it was found.
         confidence: Mean confidence of its pixels, in percent; NaN where it was not found.
         agreement: IoU of its pixels in the two predictions, over all images, in percent; NaN where neither has any.
@@ -142,8 +142,8 @@ def measure_trust(
     """Compare two predictions of the same images.
 
     Args:
-        first: Of the system that is asked about, such as `views(segmenter, images)`.
-        second: Of the same images in the same order, such as `views(Mirrored(segmenter), images)`.
+        first: Predictions of the system that is asked about, such as `views(segmenter, images)`.
+        second: Predictions of the same images in the same order, such as `views(Mirrored(segmenter), images)`.
         names: What the labels of the first mean.
         others: What the labels of the second mean, if that is something else; names that only one has are background.
         against: What the second is of, in words.
@@ -220,12 +220,12 @@ class RankQuality:
     """Spearman's rank correlation, -1 to 1, of what is known without truth with the true IoU; NaN below three values.
 
     Attributes:
-        names_by_confidence: Of names.
-        names_by_agreement: Of names.
-        names_by_trust: Of names.
-        images_by_confidence: Of images.
-        images_by_agreement: Of images.
-        images_by_trust: Of images.
+        names_by_confidence: Quality of the ranking of names by confidence.
+        names_by_agreement: Quality of the ranking of names by agreement.
+        names_by_trust: Quality of the ranking of names by trust.
+        images_by_confidence: Quality of the ranking of images by confidence.
+        images_by_agreement: Quality of the ranking of images by agreement.
+        images_by_trust: Quality of the ranking of images by trust.
     """
 
     names_by_confidence: float

@@ -1,4 +1,4 @@
-"""A run and images in; `trust/trust.json` and pictures of the images to look at first, for the report, out.
+"""Measure the trust of a run on images, and draw the images that a person should look at first.
 
 With a benchmark, how well trust ranks names and images by their true IoU is measured too, and kept apart from it.
 """

@@ -1,4 +1,4 @@
-"""Ids in, decoded images out, in order, read ahead by threads. It knows no network and keeps only a bounded number."""
+"""Decode images in order, a bounded number ahead, in threads."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator

@@ -1,4 +1,4 @@
-"""An image file or its bytes in, an RGB array out, or `ImagesError` with the reason; knows no folder and no network.
+"""Decode an image file or its bytes to an RGB array; an image that cannot be decoded is an `ImagesError`.
 
 A path may lead through a tar or a table, as if that were a folder.
 """

@@ -1,4 +1,4 @@
-"""Folders, tar shards, tables, files and patterns in, the stable ids of their images out: the one way in.
+"""List the images of folders, tar shards, tables, files and patterns under stable ids.
 
 It opens no image: whether one can be read shows when it is read.
 """

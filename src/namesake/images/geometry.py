@@ -1,4 +1,4 @@
-"""Images and label maps in, the same resized, padded or cropped out, each with its way back. It opens no file.
+"""Resize, pad and crop images and label maps, each with its inverse.
 
 Sizes are (height, width) in pixels. Resizing is Pillow's everywhere: filters widen when shrinking (antialias).
 """

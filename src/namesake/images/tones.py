@@ -23,7 +23,7 @@ def to_rgb_bytes(values: Shaped[ndarray, "height width *bands"], *, name: str, n
 
     Args:
         values: [height, width] or [height, width, bands], numbers.
-        name: Of the image, for what is said.
+        name: Name of the image, for what is said.
         no_data: The value that means that nothing was measured, where the file says one.
     """
     bands = values.shape[2] if values.ndim == 3 else 1

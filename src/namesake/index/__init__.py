@@ -1,4 +1,4 @@
-"""Images in, embeddings on disk and exact search over them out.
+"""Embed images once, keep the embeddings on disk, and search them exactly.
 
 The layout is clip-retrieval's, so embeddings made by it can be used as they are. Knows no names and no text.
 """

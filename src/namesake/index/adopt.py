@@ -1,4 +1,4 @@
-"""Embeddings that clip-retrieval made in, an index of ours out: nothing is embedded again. It opens no image."""
+"""Make an index of embeddings that clip-retrieval made; nothing is embedded again."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Images and a CLIP in, an index on disk out, shard by shard. It knows no names: what is in the images stays unasked.
+"""Embed images with CLIP and write the index, shard by shard.
 
 Reading, encoding and writing overlap: threads decode and shrink ahead, the encoder embeds, one thread writes.
 """

@@ -1,4 +1,4 @@
-"""A folder of embeddings in clip-retrieval's layout in; an `Index`, its rows and its image sizes out. Computes nothing.
+"""Read and write an index on disk in clip-retrieval's layout.
 
 `img_emb/img_emb_0.npy` holds float16 or float32 [rows, dim], `metadata/metadata_0.parquet` one row for each of them.
 """

@@ -1,4 +1,4 @@
-"""An index and query vectors in, the nearest images of each out: exact, in bounded memory. It knows no names."""
+"""Find the images nearest to query vectors: exact, in bounded memory."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Where the objects are, before anyone has said so: archives or plain images in, one mask an image out.
+"""Pseudo-masks without labels: find the objects of archive or plain images, and refine their masks.
 
 One file an operation: spectral clusters and their vote, the saliency network that learns from them, its detections and
 the bilateral solver that draws them to the edges; and masks on disk as run-length codes. It opens no ground truth.

@@ -1,4 +1,4 @@
-"""An RGB image and a mask of it in, the mask drawn to the image's edges out; it knows no network.
+"""Refine a mask to the edges of its image with the bilateral solver.
 
 Barron and Poole, "The Fast Bilateral Solver", ECCV 2016, https://arxiv.org/abs/1511.03296 (hard bilateral grid,
 bistochastised smoothness, Jacobi-preconditioned conjugate gradients), with the constants of SelfMask and NamedMask;
@@ -54,7 +54,7 @@ class BilateralSolver:
 
         Args:
             image: RGB image.
-            mask: Of the same size.
+            mask: Mask of the same size.
 
         Raises:
             DataError: The sizes differ.

@@ -1,4 +1,4 @@
-"""Patch features of one name's images in, the vector of what the images share out; it knows no names and no files.
+"""Co-segment the images of one name: find the feature that their patches share.
 
 ReCo, https://arxiv.org/abs/2206.07045: each image's seed is the patch with the best counterparts in all the
 images, the name's reference is the mean of the seeds. Patches that CLIP does not take for the name, and patches that
@@ -27,7 +27,7 @@ def find_seeds(
     patch's weight; a patch's score is its mean support over all images, its own included.
 
     Args:
-        features: Of the images of one name, of any length.
+        features: Features of the images of one name, of any length.
         weights: How much each patch counts as a counterpart, 0 to 1.
         wide_seed_columns: Take the support in image i (counted from 0) as the best of images i to 2i, as far as there
             are so many. The released code's column range does so, and the published references embody it.
@@ -53,9 +53,9 @@ def reference_embedding(
     """The vector of what the images share: the mean of their seeds' features as they are, then of length 1.
 
     Args:
-        features: Of the images of one name, of any length.
-        weights: As `find_seeds` takes them.
-        wide_seed_columns: As `find_seeds` takes it.
+        features: Features of the images of one name, of any length.
+        weights: See `find_seeds`.
+        wide_seed_columns: See `find_seeds`.
     """
     seeds = find_seeds(features, weights, wide_seed_columns=wide_seed_columns)
     chosen = features.flatten(1, 2).float()[torch.arange(len(seeds), device=seeds.device), seeds]
@@ -75,7 +75,7 @@ def language_attention(
     Args:
         dense: CLIP's patch features in the joint space, of any length.
         text: The name's text embedding, of any length.
-        rows: Of the patch grid that the weights are for.
+        rows: Number of rows of the patch grid that the weights are for.
         columns: Likewise.
         logit_scale: Scale of the cosine.
 
@@ -93,7 +93,7 @@ def eliminate_contexts(
     """How little each patch resembles the contexts: the product over them of 1 - sigmoid(cosine).
 
     Args:
-        features: Of any length.
+        features: Features of any length.
         references: One `reference_embedding` a context; with none, of whatever length, every weight is 1.
 
     Returns:
@@ -113,7 +113,7 @@ def context_references(
     Args:
         archives: Features and weights (`language_attention`, or ones) of each context's images; taken one at a time.
             The published order is tree, sky, building, road, person.
-        wide_seed_columns: As `find_seeds` takes it.
+        wide_seed_columns: See `find_seeds`.
 
     Returns:
         One vector a context; [0, 0] for no context.

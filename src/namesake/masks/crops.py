@@ -1,4 +1,4 @@
-"""An image in, one fine map of patch features and a class token a crop out; it knows no names.
+"""Encode overlapping crops of an enlarged image: one fine map of patch features, and a class token a crop.
 
 FMbSeg, https://arxiv.org/abs/2403.09307, section 3.2.1 and appendix 1.1.2: the image is enlarged and cut into crops of
 the size that CLIP was trained on, and the crops' patch grids are put together again.
@@ -37,8 +37,8 @@ def crop_features(
 
     Args:
         clip: The encoder; a crop is as large as the images that it was trained on.
-        image: Of any size; proportions are not kept.
-        side: Of the square in pixels, a multiple of the crop's; FMbSeg: 1344, four crops of 336 each way.
+        image: Image of any size; proportions are not kept.
+        side: Side of the square in pixels, a multiple of the crop's; FMbSeg: 1344, four crops of 336 each way.
         keep_last_mlp: Keep the perceptron behind the last attention; see `Clip.wholes_and_patches`.
         overview: Add the class token of the whole image, shrunk to one crop, as a last one.
 

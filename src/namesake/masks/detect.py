@@ -1,4 +1,4 @@
-"""A saliency network and images in, the mask of each one's salient object out; it knows no files and no names.
+"""Find the salient object of images with a saliency network, at the images' size.
 
 The inference of SelfMask as NamedMask (section 4.2) and ZUTIS use it: the most object-like query's mask, drawn to the
 image's edges by the bilateral solver.
@@ -49,7 +49,7 @@ def detect(
 
     Args:
         network: In evaluation mode.
-        images: Of any sizes; those that are of one size after resizing go through the network together.
+        images: Images of any sizes; those that are of one size after resizing go through the network together.
         solver: Redraws the masks; None leaves them as the network has them.
         batch_size: Images a step of the network.
     """
@@ -85,7 +85,7 @@ def propose(
 
     Args:
         network: In evaluation mode.
-        images: Of one size, resized already.
+        images: Images of one size, resized already.
 
     Returns:
         Masks at the images' size, and the objectness of each, 0 to 1.
@@ -102,7 +102,7 @@ def probabilities(
 
     Args:
         network: In evaluation mode.
-        images: Of one size, resized already.
+        images: Images of one size, resized already.
 
     Returns:
         float32 at the images' size, and the objectness of each, both 0 to 1 and on the network's device.
@@ -137,11 +137,11 @@ def finish(
     """Redraw a mask to the edges of its resized image, and bring it to the original size.
 
     Args:
-        mask: Of the size of `image`.
+        mask: Mask of the size of `image`.
         image: Resized.
         solver: None leaves the mask as it is.
-        height: Of the original.
-        width: Of the original.
+        height: Height of the original.
+        width: Width of the original.
     """
     redrawn = mask if solver is None else solver.refine(image, mask)
     # Nearest neighbour as torch has it (the pixel at or before, not under the centre): as published.

@@ -1,4 +1,4 @@
-"""Archives with their masks in; the masks with only what each image's name explains out. It opens no ground truth.
+"""Keep of each saliency mask only what the image's own name explains.
 
 A thing that often appears with another (a rider with a motorbike) is in the other's saliency masks: NamedMask,
 https://arxiv.org/abs/2209.11228, section 5, third limitation, where this remedy is proposed and not tried. The dense
@@ -60,7 +60,7 @@ def keep_named(
         out: The stage's folder; finished shards in it are kept.
         masks: One an image.
         archives: The images, their labels, and all names with their synonyms, background and context words.
-        config: How.
+        config: Settings of the stage.
         device: "auto", "cpu" or "cuda".
         engine: "local", "ray" or "ray:N"; see `engines.spread`.
 
@@ -93,8 +93,8 @@ def explained(
     """The part of a mask on which the name's words are likelier than those of anything else that is there.
 
     Args:
-        mask: Of the salient object.
-        cosines: Of patches with words, at any resolution.
+        mask: Mask of the salient object.
+        cosines: Cosines of patches with words, at any resolution.
         own: Which words stand for the name.
         min_fraction: Another word is taken to be there when it is the likeliest of all on so large a share of the mask.
         keep: If less than this share of the mask would remain, all of it does.
@@ -110,7 +110,7 @@ def explained(
 
 
 def _open_drawer(*, masks: PseudoMasks, archives: Archives, config: GuideConfig, device: str) -> Draw:
-    """What guides the masks of stretches of images, with the CLIP in memory."""
+    """Load the CLIP, and return what guides the masks of images with it."""
     clip, kept, labels = load_clip(config.clip, device=device), MaskLookup(masks), unique_images(archives)
     words, owner, texts = _words(archives.names, clip)
 

@@ -1,4 +1,4 @@
-"""Masks of archives that were joined in, the masks of the joined archives out: each image's own, bytes and all."""
+"""Join the masks of archives that were made part by part."""
 
 from dataclasses import replace
 from pathlib import Path

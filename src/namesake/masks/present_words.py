@@ -1,4 +1,4 @@
-"""Tokens of crops or patches and words in, the words that the image shows out; and points at which to ask for them.
+"""Decide which words an image shows, and choose the points at which to ask for their masks.
 
 FMbSeg, https://arxiv.org/abs/2403.09307, section 3.2.1. It knows no masks.
 """
@@ -18,8 +18,8 @@ def present_words(
     """Words that are the nearest one of more than so many crops (or patches), in their own order; may be none.
 
     Args:
-        tokens: Of the crops or patches, of length 1.
-        texts: Of the words, of length 1.
+        tokens: Tokens of the crops or patches, of length 1.
+        texts: Texts of the words, of length 1.
         min_votes: One more than FMbSeg's threshold T; published: 2.
     """
     votes = torch.bincount((tokens @ texts.T).argmax(dim=1), minlength=len(texts))
@@ -32,10 +32,10 @@ def query_points(
     """The centres (x, y) of the patches that are most like each word, from the most alike on.
 
     Args:
-        likeness: Of each patch with each word.
+        likeness: Likeness of each patch with each word.
         count: Points a word; fewer where there are fewer patches. FMbSeg: 5.
-        height: Of the frame in which the points lie; the patches cover it.
-        width: Of that frame.
+        height: Height of the frame in which the points lie; the patches cover it.
+        width: Width of that frame.
 
     Raises:
         ConfigError: `count` below 1.

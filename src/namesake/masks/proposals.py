@@ -1,4 +1,4 @@
-"""An image in, class-agnostic masks out: at points, or all; from SAM, a saliency network or DINO's patches. No names.
+"""Class-agnostic masks at points, or of a whole image, from SAM, a saliency network or DINO's patches.
 
 All kinds answer the same two questions about an image that they have seen once, so what uses masks need not know who
 draws them. Masks of SAM are tier M; those of the others, which no human mask had a part in, are tier S.
@@ -56,7 +56,7 @@ class SamSource:
 
     Args:
         sam: The model.
-        config: How all masks of an image are found.
+        config: Settings of finding all masks of an image.
     """
 
     def __init__(self, sam: Sam, config: AutomaticConfig) -> None:
@@ -89,7 +89,7 @@ class SaliencySource:
 
     Args:
         network: In evaluation mode.
-        card: What it is.
+        card: Name, source, licence and tier.
         config: Its `box_nms_thresh` (here of the masks themselves) and `smallest_share` are heeded.
     """
 
@@ -210,7 +210,7 @@ def load_masks_from(source: str, config: AutomaticConfig, *, device: str = "auto
     Args:
         source: SAM or SAM 2 (hub id, folder, `embedded:sam`), or a saliency network (file, folder,
             `embedded:saliency`), or DINO (its patches are clustered).
-        config: How all masks of an image are found.
+        config: Settings of finding all masks of an image.
         device: "auto", "cpu" or "cuda".
 
     Raises:

@@ -1,4 +1,4 @@
-"""Archives in, for each name the vector of what its images share out; it knows no masks and no ground truth.
+"""For each name, the reference feature of what its archive images share (ReCo).
 
 ReCo, https://arxiv.org/abs/2206.07045, section 3.2, over the operations of `cosegment`. Checked against the published
 code's seeds and references.
@@ -121,7 +121,7 @@ def co_segment(
 
     Args:
         out: The stage's folder.
-        archives: Of the names and of the contexts; see `with_contexts`.
+        archives: Archives of the names and of the contexts; see `with_contexts`.
         names: Which of them to make references for.
         config: Encoders and which of the steps to take.
         device: "auto", "cpu" or "cuda".

@@ -1,4 +1,4 @@
-"""Images and names in, masks with words on disk out: those that words asked for, and all that there are.
+"""Label regions of images with words: prompted masks (stage 1.1) and automatic masks (stage 1.2) of FMbSeg.
 
 FMbSeg, https://arxiv.org/abs/2403.09307, section 3.2, both stages from one embedding of each image. Masks lie in
 `prompted/` and `automatic/` as shards of run-length codes, several an image, at the size of the shrunk image; the label
@@ -41,7 +41,7 @@ class RegionLabels(Artifact):
 
     Attributes:
         words: As they were encoded: background words first, then names and synonyms.
-        labels: Of each word; 0 for background words.
+        labels: Label of each word; 0 for background words.
         clip: Source of the encoder that named the masks.
     """
 
@@ -88,7 +88,7 @@ def label_regions(
         out: The stage's folder; finished shards in it are kept.
         images: Unlabelled.
         names: What may be there; background words may be there too.
-        config: How.
+        config: Settings of the stage.
         shown: For each image id the names that it is known to show: nothing has to be detected then
             (semi-supervised). Images that are not in it show nothing.
         device: "auto", "cpu" or "cuda".
@@ -144,7 +144,7 @@ def name_regions(
 
     Args:
         namer: Sees and names.
-        image: Of any size.
+        image: Image of any size.
         shown: Rows of the words that are there, where that is known.
     """
     view = namer.look(image)
@@ -166,8 +166,8 @@ def label_map(
         masks: One or more, of one size; a mask's label is the row of its word, counted from 1.
         labels: Value of each word.
         nothing: Value where no mask lies.
-        height: Of the map, to which the masks' size is brought by nearest neighbour; theirs if None.
-        width: Of the map; theirs if None.
+        height: Height of the map, to which the masks' size is brought by nearest neighbour; theirs if None.
+        width: Width of the map; theirs if None.
     """
     own_height, own_width = masks[0].height, masks[0].width
     regions = Regions(
@@ -190,7 +190,7 @@ def _open_drawer(
     workers: int,
     device: str,
 ) -> Draw:
-    """What names regions of stretches of images, with the models in memory."""
+    """Load the models, and return what names the regions of images with them."""
     words, labels = words_of(names)
     namer = load_region_namer(words, config, device=device)
     namer.doubt(labels, encoder=config.clip)

@@ -1,4 +1,4 @@
-"""Features, words and masks of one image in, masks with names out; it opens no file and trains nothing.
+"""Name the masks of one image with CLIP: masks at the points of a word, and words for automatic masks.
 
 FMbSeg, https://arxiv.org/abs/2403.09307, section 3.2: a mask at the patches that are most like each word that is there
 (stage 1.1), and a word for each mask that there is (stage 1.2).
@@ -97,7 +97,7 @@ class RegionNamer:
         clip: Encoder of crops, patches and words.
         source: Draws masks.
         words: What may be there.
-        config: How.
+        config: Settings of the stage.
     """
 
     def __init__(self, clip: Clip, source: MaskSource, words: tuple[str, ...], config: RegionsConfig) -> None:
@@ -122,7 +122,7 @@ class RegionNamer:
 
 
 class NamedView(NamedTuple):
-    """An image that has been seen: its features, what it may be asked, and the size of its masks."""
+    """Cached features and mask proposals of one image, the texts of the words, and the size of its masks."""
 
     features: CropFeatures
     proposals: Proposals
@@ -192,10 +192,10 @@ def paint(
     """One label a pixel: smaller masks lie on larger ones, as parts on wholes; the surer of equals on top.
 
     Args:
-        regions: Of that size.
-        labels: Of each word.
-        height: Of the map.
-        width: Of the map.
+        regions: Regions of that size.
+        labels: Label of each word.
+        height: Height of the map.
+        width: Width of the map.
         nothing: Value where no mask lies.
     """
     painted = np.full((height, width), nothing, dtype=np.int32)

@@ -1,4 +1,4 @@
-"""Binary masks in, compressed COCO run-length codes out, and back; it knows nothing of images or files."""
+"""Encode binary masks as compressed COCO run-length codes, and decode them."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Archives and a saliency network in, a mask with the archive's label for every image out.
+"""Mask the salient object of every archive image with a saliency network.
 
 NamedMask, https://arxiv.org/abs/2209.11228, section 3.2, "Mask generation". Reading, the network, the bilateral solver
 and writing overlap; images of one size go through the network together. It knows labels, but no names.
@@ -93,7 +93,7 @@ def saliency_masks(
 
 
 def _open_drawer(*, images: Images, labels: Mapping[str, int], config: SaliencyConfig, device: str) -> Draw:
-    """What masks stretches of images; the masks of one window are solved while the network sees the next."""
+    """Load what masks images; the masks of one window are solved while the network sees the next."""
     network = load_selfmask(config.network, device=device)
     side = input_side(network)
 

@@ -1,4 +1,4 @@
-"""Patch features of images in, candidate masks out: clusters of the patches' affinity graph; it knows no images.
+"""Cluster patch features by spectral clustering into candidate masks.
 
 Shin, Albanie, Xie, "Unsupervised Salient Object Detection with Spectral Cluster Voting" (SelfMask), CVPRW 2022,
 https://arxiv.org/abs/2203.12614, section 3.2. For each image the generalised problem (D - W) v = lambda D v is solved
@@ -34,12 +34,12 @@ def candidate_masks(
     """Cluster the patches of each image into 2, 3, 4 groups; every group is a candidate.
 
     Args:
-        features: Of any length; the masks lie on a grid finer by `upsample`.
+        features: Features of any length; the masks lie on a grid finer by `upsample`.
         clusters: Numbers of clusters; there are as many candidates as their sum.
         upsample: Bilinear, corners aligned; published: 2.
-        temperature: As `affinity_product` takes it.
+        temperature: See `affinity_product`.
         starts: k-means starts; published: 10.
-        seed: Of the k-means starts, the same for every image.
+        seed: Seed of the k-means starts, the same for every image.
     """
     fine = upsample_features(features, factor=upsample)
     rows, columns = fine.shape[1:3]
@@ -83,7 +83,7 @@ def affinity_product(
     """The affinity W as the function x -> W x, and its row sums.
 
     Args:
-        features: Of any length.
+        features: Features of any length.
         temperature: None for the published affinity: cosines, scaled per image so that the smallest is 0 and the
             largest 1; W has low rank then and is never built. Else exp((cosine - 1) / temperature).
     """
@@ -147,7 +147,7 @@ def k_means(
         clusters: Number of clusters; a cluster that loses its points keeps its centre.
         starts: How many times to start.
         iterations: At most.
-        seed: Of the starts, the same for every image.
+        seed: Seed of the starts, the same for every image.
     """
     batch = len(points)
     centred = points - points.mean(dim=1, keepdim=True)

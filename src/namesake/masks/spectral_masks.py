@@ -1,4 +1,4 @@
-"""Images or archives and self-supervised encoders in, one voted spectral-cluster mask an image out; no names.
+"""Mask every image with the spectral cluster that agrees best with the others (SelfMask's voting).
 
 Shin, Albanie, Xie, "Unsupervised Salient Object Detection with Spectral Cluster Voting" (SelfMask), CVPRW 2022,
 https://arxiv.org/abs/2203.12614, sections 3.2 and 3.3: the masks that a saliency network is trained on. Those of
@@ -116,7 +116,7 @@ def voted_masks(
 
 
 def _open_drawer(*, images: Images, labels: Mapping[str, int], config: VotingConfig, device: str) -> Draw:
-    """What masks stretches of images, with the encoders in memory."""
+    """Load the encoders, and return what masks images with them."""
     encoders = [load_self_supervised(source, device=device) for source in config.encoders]
 
     def read(image_id: str) -> _Read:

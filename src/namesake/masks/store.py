@@ -1,4 +1,4 @@
-"""Pseudo-masks in, parquet shards out, and back as a stream or by image id; it knows nothing of how masks are made.
+"""Write pseudo-masks as parquet shards, resumably, and read them as a stream or by image id.
 
 A shard covers a fixed stretch of the list of image ids, appears on disk whole or not at all, and also carries the
 images of its stretch that have no mask, with the reason. So work that was killed goes on at the first missing shard.
@@ -156,7 +156,7 @@ def _open_worker(
     shard_size: int,
     device: str,  # noqa: ARG001 - the engine wants it by name
 ) -> Work:
-    """What writes the shards of a stretch of images, one in each folder, with the models in memory."""
+    """Load the models, and return what writes the shards of some images, one in each folder."""
     draw = open_drawer(**arguments)
 
     def work(part: Part, meter: Meter) -> None:

@@ -1,4 +1,4 @@
-"""Archives with their masks in; the same out, with new masks on the images of stuff, which no saliency network draws.
+"""Replace the saliency masks of stuff names (grass, sky) by masks of named regions.
 
 NamedMask, https://arxiv.org/abs/2209.11228, section 5, names stuff as its limit; these masks are of FMbSeg's first
 stage (https://arxiv.org/abs/2403.09307, section 3.2).
@@ -93,7 +93,7 @@ def redraw_stuff(
 
 
 def _open_drawer(*, masks: PseudoMasks, archives: Archives, config: StuffConfig, device: str) -> Draw:
-    """What redraws the masks of stretches of images, with the models in memory from the first image of stuff on."""
+    """Load what redraws the masks of images; the models are loaded for the first image of stuff."""
     labels, kept = unique_images(archives), MaskLookup(masks)
     words, owner = words_of(archives.names)
     stuff = {archives.names.label_of(name) for name in config.names}

@@ -1,4 +1,4 @@
-"""Candidate masks of images in, the one that agrees best with the others out; it knows no features and no images.
+"""Choose the candidate mask that agrees best with the other candidates of its image.
 
 Shin, Albanie, Xie, "Unsupervised Salient Object Detection with Spectral Cluster Voting" (SelfMask), CVPRW 2022,
 https://arxiv.org/abs/2203.12614, section 3.3.

@@ -1,4 +1,4 @@
-"""Names in, what is doubtful about them out, before anything is trained: spelled or read alike, several senses.
+"""Find names that are doubtful before anything is trained: spelled or read alike, unknown, or of several senses.
 
 Everything here is advice: it changes no name. It knows words and their embeddings, not which encoder made them.
 """
@@ -21,7 +21,7 @@ from namesake.records import Names
 ALIKE = 0.95
 """Cosine from which an encoder reads two names as one."""
 NONSENSE = "qxzvkwj"
-"""A word of no language: what an encoder reads in it, it reads in every word that it does not know."""
+"""A nonsense word. Names whose embedding equals its embedding are unknown to the encoder."""
 BLOCK = 1024
 SHOWN = 8
 
@@ -60,7 +60,7 @@ def find_doubts(
         words: Names, or the words of names.
         text: float [words, dim], unit length: the embedding of each.
         nonsense: Embedding of `NONSENSE`, made in the same way; None leaves unknown words out.
-        labels: Of each word; words of one label may be alike. All differ if None.
+        labels: Label of each word; words of one label may be alike. All differ if None.
         least: Cosine from which two count as alike.
 
     Returns:
@@ -96,7 +96,7 @@ def doubt(
         clip: The encoder.
         encoder: What it is called.
         templates: Sentences that the words were put into.
-        labels: Of each word.
+        labels: Label of each word.
     """
     nonsense = clip.embed_names([NONSENSE], templates)[0]
     doubts = find_doubts(words, text, nonsense=nonsense, labels=labels)

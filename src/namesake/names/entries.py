@@ -1,4 +1,4 @@
-"""Words line by line in; `Names` out, checked against each other. It knows neither files nor forms of writing."""
+"""Check the words of names against each other, line by line."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""Names in, prompts and text embeddings out: each name is put into many sentences and their embeddings averaged.
+"""Put each name into many sentences and average their text embeddings.
 
 It does not know which encoder reads the sentences.
 """

@@ -1,4 +1,4 @@
-"""Names of two sources in, which of them mean the same out: the one place that says when two spellings are one name.
+"""Decide when two spellings are one name: the one place that does.
 
 It knows neither files nor what the names are used for.
 """

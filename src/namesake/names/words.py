@@ -1,4 +1,4 @@
-"""Names in, the words that stand for them out: background words, names and synonyms, each with its label."""
+"""The words that stand for names: background words, names and synonyms, each with its label."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Frozen patch features in, features in the joint space of a text encoder out: the alignment module; knows no names.
+"""FMbSeg's alignment module: it maps frozen patch features into the joint space of a text encoder.
 
 FMbSeg, https://arxiv.org/abs/2403.09307, section 3.3 and Table 3: one linear layer, a perceptron, or one transformer
 block in which the patches of an image attend to each other (the default).

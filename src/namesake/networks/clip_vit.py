@@ -1,4 +1,4 @@
-"""A CLIP vision transformer to be trained: normalised images in, patch tokens on their grid out; it knows no texts.
+"""A trainable CLIP vision transformer that gives patch tokens on their grid.
 
 Learning Transferable Visual Models, https://arxiv.org/abs/2103.00020, in the state-dict layout of its published code
 (`conv1`, `transformer.resblocks.0.attn.in_proj_weight`, ...), which the published ZUTIS weights keep. The CLIPs of
@@ -129,7 +129,7 @@ def cubic_resampling(
         stored: Values that there are.
         wanted: Values that there should be; `stored` of them are left as they are.
         extra: Added to `wanted` for the step between two places.
-        device: Of the result.
+        device: Device of the result.
     """
     steps = torch.arange(wanted, device=device, dtype=torch.float32)
     centres = (steps + 0.5) * (stored / (steps[-1] + 1 + extra)) - 0.5
@@ -213,7 +213,7 @@ def from_transformers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The image side of a transformers CLIP's state dict, under the published code's keys; the text side is left out.
 
     Args:
-        state: Of a `CLIPModel` or `CLIPVisionModelWithProjection`.
+        state: State dict of a `CLIPModel` or `CLIPVisionModelWithProjection`.
 
     Raises:
         WeightsError: A key of the published layout has no counterpart.
@@ -241,7 +241,7 @@ def clip_vit_from(model: nn.Module, *, interpolate_offset: float = INTERPOLATE_O
 
     Args:
         model: `CLIPModel` (a `Clip` has it as `.model`) or `CLIPVisionModelWithProjection`.
-        interpolate_offset: As `ClipVit` takes it.
+        interpolate_offset: See `ClipVit`.
 
     Raises:
         WeightsError: It is of another kind (SigLIP, a ResNet), or has an activation that CLIP has not.

@@ -1,4 +1,4 @@
-"""DeepLabv3+: normalised images in, one logit a label and pixel out; it knows no names.
+"""DeepLabv3+ on a dilated ResNet: one logit a label and pixel.
 
 Encoder-Decoder with Atrous Separable Convolution for Semantic Image Segmentation, https://arxiv.org/abs/1802.02611, in
 the form and state-dict layout of the published NamedMask weights: output stride 8, depthwise-separable convolutions in

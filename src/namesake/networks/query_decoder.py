@@ -1,4 +1,4 @@
-"""Learned queries and an image's features in, what each query found in them out; it knows no masks and no names.
+"""A transformer decoder in which learned queries attend to an image's features.
 
 The transformer decoder of DETR (Carion et al., ECCV 2020, https://arxiv.org/abs/2005.12872, appendix A.3), as SelfMask
 and ZUTIS use it, in the state-dict layout of their published weights.
@@ -23,7 +23,7 @@ class QueryDecoder(nn.Module):
         dim: Length of a query and of a feature.
         heads: Attention heads.
         mlp_dim: Width of a layer's hidden layer.
-        layers: How many; published: 6.
+        layers: Number of layers; published: 6.
     """
 
     def __init__(self, dim: int, *, heads: int, mlp_dim: int, layers: int = 6) -> None:

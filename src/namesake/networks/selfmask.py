@@ -1,4 +1,4 @@
-"""Normalised images in, masks of salient objects and how likely each is one out; weights in files in and out.
+"""The SelfMask network: masks of salient objects, and how likely each is one; load and save.
 
 SelfMask: Shin, Albanie, Xie, "Unsupervised Salient Object Detection with Spectral Cluster Voting", CVPRW 2022,
 https://arxiv.org/abs/2203.12614, section 3.4, in the form and state-dict layout of the published weights: a vision

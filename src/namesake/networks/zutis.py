@@ -1,4 +1,4 @@
-"""Normalised images in; mask proposals, and dense tokens in the joint space of image and text, out; it knows no names.
+"""The ZUTIS network: mask proposals, and dense tokens in the joint space of image and text.
 
 ZUTIS, https://arxiv.org/abs/2304.14376, section 3.3 and Figure 2, in the form and state-dict layout of the published
 weights: a CLIP vision transformer, tokens upsampled twofold, and a decoder with learned queries that the encoder gets
@@ -197,7 +197,7 @@ class _ImageStem(nn.Module):
         """Features for masks alone.
 
         Args:
-            memory: Of two rows and columns a patch.
+            memory: Features of two rows and columns a patch.
             x: The images that it is of; what is over at the right and bottom is unseen, as the encoder does not see it.
         """
         rows, columns = memory.shape[1], memory.shape[2]

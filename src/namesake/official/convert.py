@@ -1,4 +1,4 @@
-"""A published checkpoint and names in, a run folder out, as if the checkpoint had been trained here.
+"""Turn a published checkpoint into a run folder, as if it had been trained here.
 
 `predict`, `evaluate` and `export` take the run; one of SelfMask holds a saliency network for other runs.
 """

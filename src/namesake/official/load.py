@@ -1,4 +1,4 @@
-"""A published checkpoint in, the network that it belongs to out; it knows no names and writes nothing.
+"""Build the network that a published checkpoint belongs to, and load its weights.
 
 Files are read with `weights_only=True`, so that nothing in them is executed.
 """

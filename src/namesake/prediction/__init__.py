@@ -1,4 +1,4 @@
-"""A segmenter and images go in; index PNGs, overlays and COCO json at the original sizes come out.
+"""Segment images and write index PNGs, overlays and COCO json at the original sizes.
 
 `predict_folder` streams a folder of any length, `draw` paints label maps for people, `write_dataset` makes of them a
 dataset in every format of `export`.

@@ -1,4 +1,4 @@
-"""Predictions of a folder of images in; a dataset that others train on as it is, in every format, out.
+"""Write a labelled dataset from predictions, in every format, for others to train on.
 
 Images are settled one after the other, each done when its label map exists; killed work goes on behind the last one
 done and ends in the same bytes. Nothing here knows which system predicted.
@@ -66,7 +66,7 @@ class LabelledFolder(Artifact):
     """A dataset on disk; counts `images`, `labelled` (with a name somewhere), `skipped` (unreadable), `train`, `val`.
 
     Attributes:
-        names: What its labels mean.
+        names: Names of its labels.
         exports: For each format what was written, and what it could not hold.
         unsure_pixels: Share of all pixels that are "not sure".
         passed_over: Number of files by ending that lay beside the images and are none.
@@ -98,7 +98,7 @@ def write_dataset(
         predictions: Made by `predict_folder` with its confidence and instances.
         images: What was predicted.
         out: The dataset's folder: new, or one in which this same work was begun.
-        config: How.
+        config: Settings of the stage.
         overwrite: Replace a dataset that other settings made.
         notices: What the run behind it warned of; kept in the record and the card.
 

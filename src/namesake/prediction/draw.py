@@ -55,7 +55,7 @@ def blend(
         image: RGB.
         labels: At the image's size; 0 stays as it is.
         unsure: Label of pixels that are not sure; they are hatched.
-        opacity: Of the colour, 0 to 1.
+        opacity: Opacity of the colour, 0 to 1.
         objects: The number of the object that a pixel is of, 0 for none; objects get a white line.
 
     Returns:
@@ -134,7 +134,7 @@ def legend(entries: Sequence[tuple[str, Colour]], *, width: int) -> Picture:
 
     Args:
         entries: Name and RGB colour each; an empty list says so in words.
-        width: Of the panel in pixels; grows no wider for long names, which end in an ellipsis.
+        width: Width of the panel in pixels; grows no wider for long names, which end in an ellipsis.
 
     Returns:
         RGB [height, width, 3].
@@ -166,7 +166,7 @@ def contact_sheet(tiles: Sequence[Tile], *, columns: int = 4, side: int = 160) -
     Args:
         tiles: Pictures of any size and their captions, in reading order; at least one.
         columns: Pictures a row; fewer where there are fewer tiles.
-        side: Of the square in pixels.
+        side: Side of the square in pixels.
 
     Returns:
         RGB.

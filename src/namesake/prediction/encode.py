@@ -1,4 +1,4 @@
-"""What a segmenter says of images in; the content of their files out, encoded by threads behind the network."""
+"""Encode predictions as the content of files, in threads behind the network."""
 
 import io
 from collections import deque

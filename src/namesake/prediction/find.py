@@ -1,4 +1,4 @@
-"""A few pictures of one object and its name in, the images that show that very object out, without training.
+"""Find the images that show one very object, given a few pictures of it and its name, without training.
 
 FMbSeg, https://arxiv.org/abs/2403.09307, section 4.5.2 (Table 4): the object is segmented by its name in its own
 pictures and in every image, and the self-supervised features within the masks are compared.
@@ -62,8 +62,8 @@ class Finder:
     Args:
         namer: Segments it by its name, its only word.
         encoder: Describes what it looks like.
-        side: Of the encoder's input in pixels.
-        pictures: Of the object, one or more.
+        side: Side of the encoder's input in pixels.
+        pictures: Pictures of the object, one or more.
 
     Raises:
         ImagesError: There is no picture, or none in which a mask is found.
@@ -111,7 +111,7 @@ def load_finder(
     Args:
         name: What the object is, as people say.
         pictures: Files that show it.
-        config: How; FMbSeg's way if None.
+        config: Settings; FMbSeg's way if None.
         device: "auto", "cpu" or "cuda".
 
     Raises:

@@ -1,4 +1,4 @@
-"""A segmenter and a folder of images in; label maps, overlays and COCO json at the original sizes out, image by image.
+"""Segment a folder of images and write label maps, overlays and COCO json at the original sizes.
 
 Reading, network and encoding overlap, and memory does not grow with the number of images. An image is done when its
 label map exists, which is written last; killed work goes on behind the last one done and ends in the same bytes.
@@ -43,7 +43,7 @@ class Predictions(Artifact):
     """Predictions for a folder of images: `labels/`, `overlays/`, `confidence/`, `instances.json`, `predictions.json`.
 
     Attributes:
-        names: What the labels mean.
+        names: Names of the labels.
     """
 
     names: Names = Names(())
@@ -88,7 +88,7 @@ def predict_folder(
 
     Args:
         out: A new folder, or one in which this same work was begun.
-        segmenter: What predicts.
+        segmenter: Segmenter that predicts.
         images: What to segment; unreadable ones are skipped and listed with the reason in `skipped.jsonl`.
         instances: Write `instances.json`.
         overlays: Write `overlays/`.
@@ -242,7 +242,7 @@ def predict_images(
 
     Args:
         out: The stage's folder.
-        segmenter: Of a run.
+        segmenter: Segmenter of a run.
         images: What to segment.
         names: Segment these instead of its own, where it is open-vocabulary.
         read: Read the images with care; None for one pass.

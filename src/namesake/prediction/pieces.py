@@ -1,4 +1,4 @@
-"""A label map in, its connected pieces out: what stands for objects where a segmenter finds none."""
+"""Split a label map into connected pieces, which stand for objects where a segmenter finds none."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -20,8 +20,8 @@ class Pieces(NamedTuple):
     Attributes:
         numbers: int [height, width]; 0 = none, else 1 more than the piece's place in the other fields. May hold
             numbers of pieces that were left out, which are above those.
-        labels: Of each piece.
-        scores: Of each piece: mean confidence over its pixels, 0 to 1.
+        labels: Label of each piece.
+        scores: Score of each piece: mean confidence over its pixels, 0 to 1.
         left_out: How many more there are.
     """
 

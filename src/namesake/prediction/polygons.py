@@ -1,4 +1,4 @@
-"""A mask in, one closed polygon out, as formats without holes and parts want it, and back; it knows no file format.
+"""Turn a mask into one closed polygon, for formats without holes and parts, and back.
 
 Vertices are the centres of an object's outermost pixels, as programs that fill polygons with their boundary expect:
 such a fill gives the mask back. Parts and holes are joined to one line by bridges, which are passed there and back.

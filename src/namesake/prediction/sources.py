@@ -1,4 +1,4 @@
-"""Files, folders, globs, a video or a camera in; the images to segment out. It decodes nothing but videos."""
+"""Open what to segment: files, folders, globs, a video or a camera."""
 
 from collections.abc import Sequence
 from pathlib import Path, PurePath

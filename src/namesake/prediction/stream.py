@@ -1,4 +1,4 @@
-"""Images in order in, each with its prediction out, read ahead and segmented several at a time; it writes nothing.
+"""Segment images in order, read ahead and several at a time.
 
 Which images share a batch depends on the list of images alone, not on which of them were done before, so that work that
 was killed goes on with the same numbers.
@@ -50,7 +50,7 @@ def segment_ahead(
     """Predictions for all images but those done, in order; a bounded number of images is in memory.
 
     Args:
-        segmenter: What predicts.
+        segmenter: Segmenter that predicts.
         images: The images.
         done: Ids that are left out of the result.
         workers: Threads that read ahead.

@@ -1,4 +1,4 @@
-"""Label maps with confidence in, the confidence of each label below which it is not sure out; no ground truth."""
+"""For each label, find the confidence below which a share of its pixels is "not sure". Uses no ground truth."""
 
 from collections.abc import Iterable
 
@@ -24,7 +24,7 @@ def least_confidence(
 
     Args:
         maps: Label map and confidence of each image; memory does not grow with their number.
-        names: What the labels mean.
+        names: Names of the labels.
         share: Of each label's pixels at most so many are below its least confidence.
 
     Returns:

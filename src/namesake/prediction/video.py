@@ -1,4 +1,4 @@
-"""A video file or a camera in, its frames as a folder of images out; PyAV decodes, imported when it is needed."""
+"""Read frames of a video file or a camera as a folder of images; PyAV decodes, imported when it is needed."""
 
 import json
 import struct

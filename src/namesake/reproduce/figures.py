@@ -34,7 +34,7 @@ class Figure:
     """A figure that shows pictures.
 
     Attributes:
-        title: What it shows.
+        title: Words for what it shows.
         table: Key of the table whose rows it shows.
         rows: Labels of those rows.
     """

@@ -28,8 +28,8 @@ class Place(NamedTuple):
         images: The unlabelled images.
         truth: Key and place of a benchmark whose images are among those, where there is one.
         names: By vocabulary.
-        preset: Of the systems' configurations.
-        seed: Of everything random.
+        preset: Preset of the systems' configurations.
+        seed: Seed of everything random.
         device: "auto", "cpu" or "cuda".
         runs: Folder of the runs, which borrow stages from each other.
     """
@@ -130,10 +130,10 @@ class Table:
     """A table or figure of a paper.
 
     Attributes:
-        title: What it shows.
+        title: Words for what it shows.
         settings: Its rows; the first that is run is what the others are compared with.
         measure: Values of a run.
-        columns: Of what is measured, in order; (): all.
+        columns: Columns of what is measured, in order; (): all.
         benchmarks: Those of the paper, by the columns under which its values are published. Where there are several,
             the first value that is measured on each is ours of its column.
         differs: What the embedded world measures otherwise than the paper.

@@ -1,4 +1,4 @@
-"""Images of one size and any names in, label maps of a frozen encoder with an alignment module out: the kind `aligned`.
+"""The kind `aligned`: label patches of a frozen encoder with an alignment module (FMbSeg), for any names.
 
 FMbSeg, https://arxiv.org/abs/2403.09307, section 3.3 ("Deployment", "Pixelwise Segmentation"): similarities of patches
 and words brought to the image's size (base), and masks of SAM that take the word most of their patches have (refined).
@@ -59,7 +59,7 @@ class Aligned:
     Args:
         encoder: Frozen.
         alignment: It may be shared by several of these.
-        names: What to segment.
+        names: Names to segment.
         texts: Encodes them.
         inference: How labels are read off.
         source: Draws the masks that refine; None for base.
@@ -185,8 +185,8 @@ def majority_label(
     A patch counts by the share of it that the mask covers.
 
     Args:
-        masks: Of any size that stands for the same picture as the patches.
-        labels: Of patches.
+        masks: Masks, of any size that stands for the same picture as the patches.
+        labels: Labels of patches.
     """
     one_hot = functional.one_hot(labels.long()).flatten(0, 1).float()
     shares = patch_coverage(masks, labels.shape[0], labels.shape[1], device=labels.device)

@@ -1,4 +1,4 @@
-"""Names and encoders in, a training-free segmenter out; it knows no images.
+"""Stages that put a training-free segmenter together from names and encoders.
 
 The baselines of NamedMask (section 4.3 and Tables 5 to 9): MaskCLIP, ReCo, and a saliency mask that CLIP names.
 """
@@ -57,7 +57,7 @@ def build_maskclip(
 
     Args:
         out: Folder of the segmenter.
-        names: What to segment.
+        names: Names to segment.
         clip: Source of the encoder.
         threshold: Pixels whose highest probability is lower become background (NamedMask's comparison, tuned there on
             VOC2012's training set); None to give them to the names' background words instead (ZUTIS's comparison).
@@ -107,7 +107,7 @@ def build_saliency_clip(
 
     Args:
         out: Folder of the segmenter.
-        names: What to segment.
+        names: Names to segment.
         clip: Source of the encoder.
         saliency: Source of the saliency network.
         bilateral_solver: Draw the masks to the image's edges.
@@ -142,7 +142,7 @@ def build_named_regions(
 
     Args:
         out: Folder of the segmenter.
-        names: What to segment.
+        names: Names to segment.
         kind: "prompted" (stage 1.1) or "automatic" (stage 1.2).
         config: How masks are named.
         device: "auto", "cpu" or "cuda".

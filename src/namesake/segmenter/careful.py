@@ -65,7 +65,7 @@ class Cost(NamedTuple):
 
     Attributes:
         images: That were read.
-        passes: Of the segmenter's network.
+        passes: Passes of the segmenter's network.
         pixels: That it saw, as a factor on those of a fast reading.
         embedded: Pictures that CLIP embedded: images and windows.
         dense: Passes of CLIP over whole images for their patches.
@@ -115,7 +115,7 @@ class Careful:
     Args:
         clip: Has a say.
         names: What is segmented; the label of the i-th is i, counted from 1.
-        config: How.
+        config: Settings of the stage.
 
     Attributes:
         spent: What all images read so far took.
@@ -223,7 +223,7 @@ def open_careful(names: Names, *, made_with: Sequence[str], config: CarefulConfi
         names: What is segmented.
         made_with: Sources of the models that the segmenter was made with; the first CLIP among them is taken where the
             configuration names none.
-        config: How.
+        config: Settings of the stage.
         device: "auto", "cpu" or "cuda".
 
     Raises:
@@ -246,7 +246,7 @@ def look(
 
     Args:
         predictor: Sees them.
-        images: Of one size.
+        images: Images of one size.
         labels: Background and names.
         scales: Factors on the images' sides.
         mirror: See each view mirrored, too.
@@ -317,9 +317,9 @@ def window_weights(starts: Sequence[int], *, side: int, length: int, cells: int)
 
     Args:
         starts: First pixel of each window.
-        side: Of a window, in pixels.
-        length: Of the axis, in pixels.
-        cells: Of the grid that stands for it.
+        side: Side of a window, in pixels.
+        length: Length of the axis, in pixels.
+        cells: Number of cells of the grid that stands for it.
     """
     centres = (torch.arange(cells, dtype=torch.float64) + 0.5) * (length / cells)
     place = (centres[None] - torch.tensor(starts, dtype=torch.float64)[:, None]) / side

@@ -1,4 +1,4 @@
-"""Scores of patches or of a whole mask for each name in, label maps in original pixels out; knows no network.
+"""Turn scores of patches or masks for each name into label maps in original pixels.
 
 Used by every segmenter that ends in an argmax: closed-set networks, whose scores are logits, and CLIP's patch features
 compared with text embeddings.
@@ -50,8 +50,8 @@ def decide(
 
     Args:
         logits: One map a channel, of any resolution; it stands for the whole image.
-        height: Of the original image.
-        width: Of the original image.
+        height: Height of the original image.
+        width: Width of the original image.
         labels: Label of each channel, several of which may share one (background words: 0); 0, 1, 2, ... if None.
         threshold: Pixels whose highest probability lies below it become background; none do if None.
         least: For each label from 0 on, the confidence below which its pixels become "not sure"; none do if None.
@@ -123,7 +123,7 @@ def name_mask(mask: MaskArray, similarities: Float[ndarray, "names"], *, logit_s
     """Give a whole mask the name that the image resembles most.
 
     Args:
-        mask: Of the salient object, original pixels.
+        mask: Mask of the salient object, original pixels.
         similarities: Cosine of the image's embedding with each name's.
         logit_scale: Scale of the cosines in the softmax that gives the name's probability.
 

@@ -1,4 +1,4 @@
-"""Images of one size in, predictions of a trained closed-set network out: the kind `deeplab`."""
+"""The kind `deeplab`: predict with a trained closed-set network."""
 
 from collections.abc import Sequence
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""Images of one size in, predictions of a frozen encoder with a trained light decoder out: the kind `frozen`.
+"""The kind `frozen`: predict with a frozen encoder and a trained light decoder.
 
 The folder holds the encoder's weights too, so that the segmenter opens without anything else.
 """

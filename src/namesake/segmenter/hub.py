@@ -1,4 +1,4 @@
-"""A segmenter's folder in, a repository of the Hugging Face hub out, and back; it knows nothing of what is in it."""
+"""Push a segmenter's folder to the Hugging Face hub, and load it from there."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Mask proposals, dense tokens and text embeddings of one image in, named objects in original pixels out.
+"""Turn mask proposals, dense tokens and text embeddings of one image into named objects.
 
 ZUTIS, https://arxiv.org/abs/2304.14376, section 3.3 (inference), as the published code computes it; knows no network.
 """
@@ -48,11 +48,11 @@ def find_instances(
         tokens: L2-normalised, in the joint space; for the same picture, on any grid.
         texts: L2-normalised.
         names: What the labels are called.
-        height: Of the original image.
-        width: Of the original image.
+        height: Height of the original image.
+        width: Width of the original image.
         labels: Label of each row of `texts` (background words: 0); 0, 1, 2, ... if None.
         overlap: IoU above which the less sure of two proposals with one label is dropped; None keeps all.
-        score_function: How a cosine becomes a word's probability.
+        score_function: Function from a cosine to a word's probability.
         logit_scale: Scale of the cosines in it.
 
     Returns:
@@ -89,7 +89,7 @@ def name_proposals(
         mask_probs: Probabilities; a proposal covers where they exceed 0.5.
         tokens: L2-normalised; on the grid of the proposals, or on a coarser one, where each counts by its share.
         texts: L2-normalised, background first.
-        score_function: How a cosine becomes a word's probability.
+        score_function: Function from a cosine to a word's probability.
         logit_scale: Scale of the cosines in it.
 
     Returns:
@@ -125,7 +125,7 @@ def suppress(
     and so on. Masks are compared as bits, within the pixel rows of the one that is kept, so that counts are exact.
 
     Args:
-        masks: Of any overlap.
+        masks: Masks of any overlap.
         scores: The higher the surer; equal ones in the order given.
         labels: Masks of different labels do not suppress each other.
         overlap: IoU = intersection / (union + 1e-7).

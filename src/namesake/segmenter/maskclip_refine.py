@@ -1,4 +1,4 @@
-"""Logits of patches for words in, the same without words that are nowhere or smoothed over like patches out.
+"""MaskCLIP's refinements: prompt denoising and key smoothing of patch logits.
 
 MaskCLIP, https://arxiv.org/abs/2112.01071, section 3.3, "prompt denoising" and "key smoothing"; as its published code
 applies them. Knows no network.
@@ -34,7 +34,7 @@ def smooth_unsure(logits: Logits, keys: Float[Tensor, "batch rows columns width"
 
     Args:
         logits: Their softmax over words is the probability.
-        keys: Of the same patches, of any length.
+        keys: Keys of the same patches, of any length.
         threshold: Patches whose highest probability is lower are smoothed; above 1, all are (the paper's equation).
 
     Returns:

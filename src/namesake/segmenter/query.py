@@ -1,4 +1,4 @@
-"""Images of one size and any names in; label maps and objects of a trained query segmenter out: the kind `query`.
+"""The kind `query`: label maps and objects of a trained query segmenter (ZUTIS), for any names.
 
 ZUTIS, https://arxiv.org/abs/2304.14376, section 3.3 (inference). The names that it was trained with lie in the folder
 with their text embeddings; other names are encoded when they are asked for.
@@ -79,7 +79,7 @@ class OpenVocabulary:
 
     Args:
         network: It may be shared by several of these.
-        names: What to segment.
+        names: Names to segment.
         texts: Encodes them.
         preprocessing: How the network wants its input normalised.
         device: Where it computes.

@@ -1,4 +1,4 @@
-"""Images in, label maps from vectors of what each name's images share out: the kind `references`.
+"""The kind `references`: compare patches with what each name's archive images share (ReCo).
 
 ReCo, https://arxiv.org/abs/2206.07045, section 3.3: each pixel's cosine with a name's reference, times how far CLIP
 takes it for the name. The folder holds references and text embeddings, and says which encoders to load.

@@ -1,4 +1,4 @@
-"""Images and any names in, label maps without training out: the kind `regions`, CLIP's words on masks of SAM.
+"""The kind `regions`: CLIP's words on masks of SAM, without training (FMbSeg's first stage).
 
 FMbSeg, https://arxiv.org/abs/2403.09307, section 3.2: its first stage used as a segmenter (Table 2). Pixels that no
 mask covers are "not sure". The folder holds the words' embeddings and says which encoders to load.
@@ -33,7 +33,7 @@ class NamedRegions:
 
     Args:
         namer: Sees and names.
-        names: What to segment.
+        names: Names to segment.
         kind: "prompted" (stage 1.1) or "automatic" (stage 1.2).
     """
 

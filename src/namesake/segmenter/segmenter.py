@@ -1,4 +1,4 @@
-"""The segmenter that a run leaves: an image in, labels in original pixels out; it knows nothing of its training.
+"""`Segmenter`: load what a run trained, segment images, save it again.
 
 It opens from its folder without a network connection.
 """
@@ -47,7 +47,7 @@ class Segmenter:
         settings: What `config.json` says.
         device: Where it computes.
         precision: "no" for float32, or autocast of the network to "bf16" or "fp16".
-        key: Of what made it; other weights have another one. "" where no stage did.
+        key: Key of what made it; other weights have another one. "" where no stage did.
         folder: That it was loaded from, if it was.
         tile: Images with a longer side than this are segmented in tiles of it, at their own resolution, instead of
             being shrunk; None for no tiles.
@@ -113,10 +113,10 @@ class Segmenter:
     def with_unsure(self) -> "Segmenter":
         """The same segmenter with the label "not sure" where confidence is low for the name.
 
-        That is lower than on nearly all pixels of the name in the images that the segmenter was taught with.
+        The threshold of a name is a low quantile of its confidence on the training images.
 
         Raises:
-            ConfigError: The segmenter has no such limits.
+            ConfigError: The segmenter has no such thresholds.
         """
         if not isinstance(self.predictor, OpenVocabulary):
             raise ConfigError(f"a segmenter of the kind {self.kind!r} has no limits of confidence; kind query has.")
@@ -132,7 +132,7 @@ class Segmenter:
         """The same segmenter, which takes several passes for an image and lets a CLIP have a say; see `careful`.
 
         Args:
-            config: How; the CLIP is the one that the segmenter was made with, unless it names another.
+            config: Settings; the CLIP is the one that the segmenter was made with, unless it names another.
 
         Raises:
             ConfigError: The segmenter cannot be read so, or no CLIP is known.
@@ -203,7 +203,7 @@ class Segmenter:
         Args:
             images: As in `segment`; all are in memory at once, so give a large collection in parts.
             batch_size: Images at once in the network.
-            resize_longer: As in `segment`.
+            resize_longer: See `segment`.
 
         Raises:
             ImagesError: One of them cannot be read.

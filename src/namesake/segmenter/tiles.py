@@ -1,4 +1,4 @@
-"""One image too large for the network in, the same prediction as for a small one out, tile by tile; it names nothing.
+"""Predict an image too large for the network tile by tile, and blend the tiles.
 
 Tiles overlap. Where they do, their logits are averaged with weights that fall to nothing towards a tile's inner border,
 so that no seam shows, and all tiles of a query segmenter share the mean that the network takes off its tokens, so that
@@ -29,7 +29,7 @@ FEWEST_TILE_PATCHES = 8
 SAME = 0.5
 """IoU, within the pixels that two tiles share, from which two objects of one name are one."""
 LEAST_WEIGHT = 1e-3
-"""Of a cell of a tile so small that the borders of two neighbours fall together."""
+"""Minimum weight, so that cells in which two borders overlap are not divided by zero."""
 
 
 class Part(NamedTuple):
@@ -38,7 +38,7 @@ class Part(NamedTuple):
     Attributes:
         box: The tile, in cells of the masks' whole grid.
         mask: Within the tile.
-        label: Of its name.
+        label: Label of its name.
         score: 0 to 1.
     """
 
@@ -53,7 +53,7 @@ def predict_tiled(predictor: OpenVocabulary | Aligned, image: ImageArray, *, til
 
     Args:
         predictor: What segments.
-        image: Of any size.
+        image: Image of any size.
         tile: Side in pixels.
     """
     tiled = _query_tiled if isinstance(predictor, OpenVocabulary) else _aligned_tiled
@@ -171,9 +171,9 @@ def join(parts: Sequence[Part], *, rows: int, columns: int, overlap: float) -> l
     """Objects of the whole grid from those of its tiles, from the surest to the least sure.
 
     Args:
-        parts: Of all tiles.
-        rows: Of the grid.
-        columns: Of the grid.
+        parts: Parts of objects in all tiles.
+        rows: Number of rows of the grid.
+        columns: Number of columns of the grid.
         overlap: IoU above which the less sure of two joined objects of one label is dropped.
     """
     from scipy.sparse import coo_array

@@ -1,4 +1,4 @@
-"""Names in, the words that pixels are compared with out, each with its label and text embedding; it knows no image."""
+"""The words that pixels are compared with, each with its label and text embedding."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -19,7 +19,7 @@ class Words(NamedTuple):
 
     Attributes:
         words: As they are encoded.
-        labels: Of each word; 0 for background words.
+        labels: Label of each word; 0 for background words.
         texts: L2-normalised embeddings.
     """
 

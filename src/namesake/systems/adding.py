@@ -1,4 +1,4 @@
-"""A run folder and the names wanted now in; what the run has, part by part, and what is to be added to it out.
+"""Add names to a run: find out which are new, and keep what was made for the others.
 
 Names that join a run later get archives, masks and experts of their own; those of earlier names stay as they are.
 """
@@ -22,14 +22,14 @@ EARLIER, FEATURES, JOINED, SEGMENTER = "earlier", "features", "joined", "segment
 
 
 def parts_of(found: dict[str, Any], wanted: Names) -> list[Names]:
-    """The names wanted, in the parts in which a run has got them; new ones are a last part.
+    """Split the wanted names into the parts in which a run got them; new names are the last part.
 
     Args:
         found: What `run.json` says: `names`, and with names added before `parts`, how many each part has.
         wanted: All names, in any order.
 
     Returns:
-        One part where the run has other names than a part of those wanted: it is no extension then.
+        A single part if the run has names that are not wanted: it cannot be extended then.
     """
     held, sizes = list(found.get("names", ())), list(found.get("parts", ()) or [len(found.get("names", ()))])
     if not held or not {*held} <= {*wanted.names} or sum(sizes) != len(held):
@@ -48,7 +48,7 @@ def label_parts(
     Args:
         label: Makes them for a part, from its names, `step`, and `taken`, the archives of the parts before.
         names: The first part.
-        step: Of the run.
+        step: Step of the run.
         added: Further parts.
     """
     parts = [label(names, step=step, taken=())]

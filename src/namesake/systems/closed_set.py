@@ -23,9 +23,9 @@ def train_closed_set(
     Args:
         archives: Images by name.
         masks: At most one mask an image.
-        names: What to segment, in the archives' label order.
+        names: Names to segment, in the archives' label order.
         config: Its class says which kind.
-        step: Of the run.
+        step: Step of the run.
         device: "auto", "cpu" or "cuda".
     """
     if isinstance(config, FrozenTrainingConfig):

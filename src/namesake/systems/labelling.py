@@ -1,4 +1,4 @@
-"""Names and unlabelled images in, a labelled dataset in every format out; knows no system and no format by name.
+"""Make a labelled dataset in every format from names and unlabelled images.
 
 A system is run on the images, or a finished run is taken; it predicts the same images, and these become the dataset.
 """
@@ -42,11 +42,11 @@ def label(
         images: Unlabelled images, as `open_images` takes them: what is learned from, and what is labelled.
         out: The dataset's folder.
         finished: A run, or a segmenter, that labels as it is; nothing is trained, and `system` does not count.
-        preset: As `run` takes it.
-        config: As `run` takes it.
+        preset: See `run`.
+        config: See `run`.
         dataset: What becomes "not sure", and the split.
         read: Read the images with care; None for one pass.
-        seed: Of everything random in the run.
+        seed: Seed of everything random in the run.
         device: "auto", "cpu" or "cuda".
         overwrite: Replace what other settings made.
         engine: Where the run embeds and masks images; as `run` takes it.

@@ -55,7 +55,7 @@ def models_by_option(system: System, config: Any, names: Names | None = None) ->
     into none of them, so nothing has to be made.
 
     Args:
-        system: Of the run.
+        system: System of the run.
         config: Its configuration.
         names: Those of the run; if None, the names of stuff that the configuration has.
 

@@ -1,4 +1,4 @@
-"""ReCo: what the images that CLIP retrieves for a name share is what other images are searched for.
+"""ReCo: find the feature that a name's retrieved images share, and segment other images by similarity to it.
 
 Shin, Xie, Albanie: "ReCo: Retrieve and Co-segment for Zero-shot Transfer", NeurIPS 2022,
 https://arxiv.org/abs/2206.07045; as a baseline of NamedMask with a background class.

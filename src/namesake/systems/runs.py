@@ -1,4 +1,4 @@
-"""A system, names and unlabelled images in; a run folder with every stage's artifact out. Knows no system by name."""
+"""Run a system in a run folder, in which every stage's artifact is kept."""
 
 import dataclasses
 import shlex
@@ -55,7 +55,7 @@ def run(
         out: The run folder.
         preset: "mini" (embedded models) or "paper" (the published ones).
         config: Overrides such as `training.iterations=100`.
-        seed: Of everything random; the preset's own if None.
+        seed: Seed of everything random; the preset's own if None.
         device: "auto", "cpu" or "cuda".
         overwrite: Replace stages that other options made.
         until: Stop after the stage whose folder has this name ("index", "archives", "masks", "segmenter").

@@ -1,4 +1,4 @@
-"""Images with named masks in; a frozen encoder whose patches speak a text encoder's language out. FMbSeg's last step.
+"""Train a module that projects a frozen encoder's patches into CLIP's text space. FMbSeg's last step.
 
 FMbSeg, https://arxiv.org/abs/2403.09307, section 3.3 and 4.1. Only the alignment module is trained.
 """
@@ -153,7 +153,7 @@ def train_alignment(
         images: Those that the masks are of.
         labels: Masks with words of these names.
         names: What the segmenter segments; others may be asked for later.
-        config: How; FMbSeg's way if None.
+        config: Settings; FMbSeg's way if None.
         device: "auto", "cpu" or "cuda".
 
     Returns:

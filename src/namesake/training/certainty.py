@@ -1,4 +1,4 @@
-"""A trained query segmenter and its pseudo-labels in, how far its confidence can be trusted out; no ground truth.
+"""For each name, find how far a query segmenter's confidence can be trusted. Uses no ground truth.
 
 Two things are found on archive images: the temperature at which the softmax of the cosines predicts the pseudo-labels
 best (temperature scaling, Guo et al., https://arxiv.org/abs/1706.04599, section 4.2), and for each name the confidence
@@ -38,7 +38,7 @@ def find_certainty(
         predictor: The trained network with its names; its own certainty is not looked at.
         examples: Archives with their masks.
         unsure_fraction: Share of the agreeing pixels of a name that may become "not sure"; 0 for no thresholds.
-        seed: Of the pixels that are looked at.
+        seed: Seed of the pixels that are looked at.
 
     Returns:
         What the predictor should have been made with.

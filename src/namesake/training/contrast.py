@@ -1,4 +1,4 @@
-"""Patch features, their labels and text prototypes in, contrastive losses out, in memory linear in the patches.
+"""Contrastive losses of patch features and text prototypes, in memory linear in the number of patches.
 
 FMbSeg, https://arxiv.org/abs/2403.09307, section 3.3. Every pair of patches of a batch takes part. Their similarities
 are computed in blocks, and again in the backward pass, so no [patches, patches] matrix is ever kept.
@@ -40,9 +40,9 @@ def contrast(
     together. A lone feature has no pair, so its log sum over others is left out.
 
     Args:
-        features: Of length 1.
+        features: Features of length 1.
         labels: Row of `texts`; patches with a negative label are left out altogether.
-        texts: Of length 1; not differentiated.
+        texts: Texts of length 1; not differentiated.
         kind: Which loss.
         logit_scale: Factor on all similarities; published: 1.
         text_weight: Factor on the sum over k in Eq. 1, which has K terms beside n; published: 1.

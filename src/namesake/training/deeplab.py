@@ -1,4 +1,4 @@
-"""Archives, their masks and the names in; a trained closed-set segmenter out. The last step of NamedMask.
+"""Train a closed-set segmenter on archives and their masks. The last step of NamedMask.
 
 Shin, Xie, Albanie: NamedMask, https://arxiv.org/abs/2209.11228, sections 3.2 ("Training NamedMask") and 4.2.
 """
@@ -117,8 +117,8 @@ def train_segmenter(
         out: Folder of the segmenter; an interrupted training in it is continued.
         archives: Images by name.
         masks: At most one mask an image, at its original size.
-        names: What to segment, in the archives' label order.
-        config: How.
+        names: Names to segment, in the archives' label order.
+        config: Settings of the stage.
         device: "auto", "cpu" or "cuda".
 
     Returns:
@@ -156,7 +156,7 @@ def train_network(
     Args:
         examples: Images, labels and masks.
         labels: Outputs of the network, background included.
-        config: How.
+        config: Settings of the stage.
         out: Folder of the checkpoint, which the caller deletes when the result is saved.
         device: "auto", "cpu" or "cuda".
         what: Words for the progress bar.

@@ -1,4 +1,4 @@
-"""Pseudo-masks and archives in, the same images' masks redrawn by an expert for each name out.
+"""Train an expert for each name on its own archive, and let it redraw the archive's masks.
 
 Shin, Xie, Albanie: NamedMask, https://arxiv.org/abs/2209.11228, section 3.2 ("Mask refinement through category
 experts"). An expert sees one archive only and tells its name from background; what it learns is what the masks of that
@@ -120,7 +120,7 @@ def relabel_with_experts(
         out: Folder of the new masks; interrupted work in it is continued.
         masks: The masks to start from.
         archives: Images by name.
-        config: How.
+        config: Settings of the stage.
         device: "auto", "cpu" or "cuda".
         engine: "local", or "ray" or "ray:N", which trains an expert on each device at the same time; see
             `engines.spread`.

@@ -64,7 +64,7 @@ def fit(
         batch_size: Samples an update, over all processes together.
         out: Folder of the checkpoint and of `metrics.jsonl`.
         rate: Factor on every learning rate, by iteration (0-based).
-        seed: Of everything random inside the module (dropout, ...).
+        seed: Seed of everything random inside the module (dropout, ...).
         precision: "bf16" runs the loss under autocast; weights stay float32.
         num_workers: Processes that prepare samples; 0 prepares them in this one.
         threads: Cores that share an operation on the CPU, 0 for all; a small network is faster with one.

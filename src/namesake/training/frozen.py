@@ -1,4 +1,4 @@
-"""Archives, their masks and kept features in; a trained closed-set segmenter with a frozen encoder out.
+"""Train a light decoder on the kept features of a frozen encoder: a closed-set segmenter for ordinary machines.
 
 What NamedMask learns, with the encoder left as it is: training takes minutes of a processor instead of hours of a GPU.
 """
@@ -82,8 +82,8 @@ def train_on_features(
         archives: Images by name.
         masks: At most one mask an image, at its original size.
         kept: Features of the images, of the encoder that the configuration names.
-        names: What to segment, in the archives' label order.
-        config: How.
+        names: Names to segment, in the archives' label order.
+        config: Settings of the stage.
         device: "auto", "cpu" or "cuda".
 
     Returns:

@@ -1,4 +1,4 @@
-"""Mask proposals, dense tokens and targets in, one loss out: every object draws the proposal that fits it best.
+"""Match each object to the proposal that fits it best, and compute the loss of the pairs.
 
 ZUTIS, https://arxiv.org/abs/2304.14376, section 3.3, as the published code computes it; knows no network and no names.
 The costs of all (proposal, object) pairs are matrix products over pixels, a few maps at a time: no array has proposals,

@@ -1,4 +1,4 @@
-"""Archives, their masks and the names in; a trained open-vocabulary segmenter out. The last step of ZUTIS.
+"""Train an open-vocabulary segmenter on archives and their masks. The last step of ZUTIS.
 
 Shin, Albanie, Xie: ZUTIS, https://arxiv.org/abs/2304.14376, sections 3.3 and 4.1. Where paper and released code differ,
 the code's way is the default.
@@ -167,7 +167,7 @@ def train_query_segmenter(
         archives: Images by name.
         masks: At most one mask an image, at its original size.
         names: What to segment, in the archives' label order; the segmenter takes others when it is used.
-        config: How.
+        config: Settings of the stage.
         device: "auto", "cpu" or "cuda".
 
     Returns:

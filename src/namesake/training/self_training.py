@@ -1,4 +1,4 @@
-"""A trained query segmenter and the images of its archives in, the objects that it finds there itself out.
+"""Segment a query segmenter's own archives, so that it can be trained again on the objects that it finds.
 
 A pseudo-mask shows one object an image, and merges those that touch. What a trained decoder finds may tell them apart:
 its surest objects are the targets of another round of training (self-training, as in CutLER, https://arxiv.org/abs/
@@ -30,7 +30,7 @@ def find_own_objects(
         predictor: A trained segmenter.
         images: Its archives'.
         out: Folder of the shards; what a killed call left there is written again.
-        least_relative_score: Of an object's score to the highest in its image.
+        least_relative_score: Least ratio of an object's score to the highest in its image.
 
     Returns:
         Several masks an image, the surest in front.

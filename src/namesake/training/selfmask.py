@@ -1,4 +1,4 @@
-"""Unlabelled images and one voted mask each in, a class-agnostic saliency network out. The last step of SelfMask.
+"""Train a class-agnostic saliency network on one voted mask an image. The last step of SelfMask.
 
 Shin, Albanie, Xie: "Unsupervised Salient Object Detection with Spectral Cluster Voting", CVPRW 2022,
 https://arxiv.org/abs/2203.12614. Trained on masks that are often wrong, the network finds more than they show.
@@ -118,7 +118,7 @@ def train_saliency(
         out: Folder of the network; an interrupted training in it is continued.
         images: The images, unlabelled.
         masks: At most one mask an image, at its original size.
-        config: How.
+        config: Settings of the stage.
         device: "auto", "cpu" or "cuda".
 
     Returns:

@@ -1,4 +1,4 @@
-"""Content in, a file out that is there whole or not at all, whatever happens while it is written."""
+"""Write a file that is there whole or not at all, whatever happens meanwhile."""
 
 import errno
 import hashlib

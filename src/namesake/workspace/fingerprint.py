@@ -1,4 +1,4 @@
-"""Inputs and options of a stage in, their JSON form and its digest out: equal exactly when they mean the same."""
+"""Describe the inputs and options of a stage as JSON, with a digest that is equal exactly when they mean the same."""
 
 import dataclasses
 import hashlib

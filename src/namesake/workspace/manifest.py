@@ -1,4 +1,4 @@
-"""A stage's folder in, what made its content out; the manifest, written last, says that the stage is finished."""
+"""Read and write the manifest of a stage, which is written last and says that the stage is finished."""
 
 import dataclasses
 import importlib.metadata

@@ -1,4 +1,4 @@
-"""A function in, the same as a stage out: it knows where in a run its artifact lies and how that is read back."""
+"""Mark a function as a stage of a run, and call stages with checked types."""
 
 import functools
 import inspect

@@ -1,4 +1,4 @@
-"""A stage, its inputs and options in; its artifact out, computed only where the folder of the run does not hold it."""
+"""Run the stages of a run folder: open an artifact that the same inputs and options made, or make it."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""A layout in, a noisy caption out, as people write them: names dropped, colours left out or wrong."""
+"""Write noisy captions of scenes, as people do: names dropped, colours left out or wrong."""
 
 import numpy as np
 

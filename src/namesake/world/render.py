@@ -1,4 +1,4 @@
-"""A layout in, pixels and exact labels out. Knows no draw, caption or file.
+"""Render a scene to pixels and exact labels.
 
 Colour is computed in linear light, approximated by the square of the displayed value.
 """

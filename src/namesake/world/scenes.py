@@ -1,4 +1,4 @@
-"""A draw and random numbers in, the description of one scene out: what stands where, light, camera. No pixels."""
+"""Describe a random scene: what stands where, light and camera."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -84,7 +84,7 @@ def sample_layout(
 
     Args:
         draw: Which.
-        rng: Of everything in the scene.
+        rng: Random numbers of everything in the scene.
         names: Families that may appear as named objects.
         own: Family and number of one very object, which is the scene's first; its pose is the scene's.
     """

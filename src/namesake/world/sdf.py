@@ -1,4 +1,4 @@
-"""Primitives in, signed distances out, and solids folded from them. Knows no colour theory, camera or scene.
+"""Signed distances of primitives, and of solids folded from them.
 
 Distance formulas: Inigo Quilez, "distance functions" (https://iquilezles.org/articles/distfunctions/).
 """

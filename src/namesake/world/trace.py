@@ -1,4 +1,4 @@
-"""Rays and placed solids in, hits and shadows out. Knows nothing of colour, ground or pixels.
+"""Trace rays through solids: hits and shadows.
 
 Each solid is marched alone, in its own frame, only along the rays that cross its bounding box, and only
 those rays that have neither hit nor left are evaluated again.

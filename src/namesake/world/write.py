@@ -1,4 +1,4 @@
-"""A draw in, a folder on disk out: images, and what the draw may show besides. Knows no camera and no shape.
+"""Write a draw of the embedded world to a folder: images, and what the draw may show besides.
 
     images/000000.jpg ...                 every draw
     captions.parquet                      captioned: file, caption

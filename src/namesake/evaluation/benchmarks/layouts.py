@@ -55,7 +55,7 @@ class LabelFiles:
     """Reads the file of labels of an image; compares equal, and is described, by where and how they lie.
 
     Attributes:
-        folder: Of the labels.
+        folder: Folder of the labels.
         decode: A key of `DECODERS`.
         image_suffix: What is taken off an image's id; its extension if "".
         label_suffix: What comes in its place.

@@ -26,7 +26,7 @@ def write_voc_objects(
         read: Label map of an image.
         numbers: Folder of index PNGs that number the objects of an image from 1; 0 is none, 255 a border.
         out: Where the annotations go.
-        names: Of the labels.
+        names: Names of the labels.
 
     Returns:
         The number of objects.

@@ -27,7 +27,7 @@ class LabelledImage:
     Attributes:
         split: "train" or "val".
         stem: Path of what belongs to it, without suffix.
-        suffix: Of the image file, with its dot.
+        suffix: Suffix of the image file, with its dot.
         height: In pixels.
         width: In pixels.
         annotations: Its objects in COCO's words: category_id (the label), segmentation (RLE), area, bbox, score.
@@ -56,7 +56,7 @@ class Dataset:
 
     Attributes:
         folder: Holds `images/{train,val}` and `masks/{train,val}`.
-        names: What the labels mean.
+        names: Names of the labels.
         ids: Image ids of each split, sorted.
         objects: Has a line for every image.
     """

@@ -16,7 +16,7 @@ def to_supervision(prediction: Prediction, names: Names) -> Any:  # noqa: ANN401
 
     Args:
         prediction: Of one image; where its system finds no objects, the pieces of its label map stand for them.
-        names: What its labels mean.
+        names: Names of its labels.
 
     Returns:
         xyxy (float32, pixels), mask (bool [n, height, width]), confidence, class_id (the label less 1), and
@@ -49,7 +49,7 @@ def to_fiftyone(prediction: Prediction, names: Names) -> dict[str, Any]:
 
     Args:
         prediction: Of one image; where its system finds no objects, the pieces of its label map stand for them.
-        names: What its labels mean.
+        names: Names of its labels.
 
     Raises:
         ConfigError: fiftyone is not installed.

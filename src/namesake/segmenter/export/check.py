@@ -31,7 +31,7 @@ class Check:
     Attributes:
         max_difference: Largest absolute difference of outputs other than labels, from the original in float32.
         labels_agreement: Percent of pixels with the label that the segmenter itself gives.
-        torch_seconds: Of the original network in torch on the first image, the fastest of five times.
+        torch_seconds: Seconds of the original network in torch on the first image, the fastest of five times.
         exported_seconds: The same of the exported one in its own runtime, on as many threads.
         images: How many were looked at, of how many sizes.
         sizes: Height and width of each size.

@@ -62,7 +62,7 @@ def export_segmenter(
     """Write a program from pixels to labels for images of any size, and measure it against the segmenter.
 
     Args:
-        segmenter: Of the kind deeplab, frozen or query.
+        segmenter: Segmenter of the kind deeplab, frozen or query.
         images: RGB, one or more, to measure on.
         out: Folder; made if missing.
         format: "onnx" (opset of the installed torch) or "torch" (`torch.export.load(file).module()`).

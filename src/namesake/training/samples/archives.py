@@ -1,4 +1,4 @@
-"""Archives and pseudo-masks in, numbered training samples out; knows no network and no loss.
+"""Draw numbered training samples from archives and their pseudo-masks.
 
 Sample i is a function of the data set's seed and of i alone, so any process can make any sample at any time. Images are
 decoded when a sample needs them; the run-length codes of the masks lie in one unnamed file that the operating system
@@ -43,9 +43,9 @@ class Examples:
 
     Attributes:
         images: The images that occur.
-        archive: Of each line, by the label of its name.
+        archive: Archive of each line, by the label of its name.
         image: Position of each line's image in `images.ids`.
-        label: Of each line, counted from 1; another than the archive's where another archive claims the image.
+        label: Label of each line, counted from 1; another than the archive's where another archive claims the image.
         mask: Place of each line's mask among the codes.
         codes: The masks.
     """
@@ -95,7 +95,7 @@ def paste_crops(
 
     Args:
         crops: All of one size.
-        rng: Of the pasting.
+        rng: Random numbers of the pasting.
         ignore: Label that does not count.
         crop_paste_box: Keep the published pasting's bounding box, which leaves out an object's last row and column.
     """
@@ -178,8 +178,8 @@ class ArchiveSamples(Dataset[Sample]):
         resize_range: Range of the factor on an image's sides.
         color_jitter: Strength of the changes of colours.
         ignore: Label that does not count; that of padding.
-        uneven_padding: As `augment` takes it.
-        crop_paste_box: As `copy_paste` takes it.
+        uneven_padding: See `augment`.
+        crop_paste_box: See `copy_paste`.
         cache_bytes: Decoded images that each process keeps.
     """
 

@@ -1,4 +1,4 @@
-"""One image and its label map in, a random training crop of both out; knows neither files nor batches.
+"""Augment one image with its label map: random resize, crop, flip and colour.
 
 The augmentation that NamedMask and ZUTIS share: scale, pad in a corner, crop, flip, then colours and blur. Every
 function draws from the generator that it is given, in an order that its inputs fix. Images are uint8

@@ -1,4 +1,4 @@
-"""Augmented images with one object each in, one crowded training image out; knows no files.
+"""Paste all objects of several augmented images into one image.
 
 Simple Copy-Paste, https://arxiv.org/abs/2012.07177, in NamedMask's form: no blending, no further scaling.
 """
@@ -27,7 +27,7 @@ def copy_paste(
     where its bounding box lies in the canvas. The canvas keeps its own object, background and padding.
 
     Args:
-        images: Of one size; the first is the canvas.
+        images: Images of one size; the first is the canvas.
         labels: One map an image.
         rng: Draws the places.
         ignore: Label of pixels that do not count; they are never pasted, but are pasted over.

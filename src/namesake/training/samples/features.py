@@ -67,7 +67,7 @@ class KeptFeatures(Artifact):
     Attributes:
         encoder: Source of the encoder.
         longer_side: That larger images were shrunk to.
-        places: Of each image: shard, first row in it, rows and columns of its grid.
+        places: Places of each image: shard, first row in it, rows and columns of its grid.
     """
 
     encoder: str = ""
@@ -233,7 +233,7 @@ class FeatureSample(NamedTuple):
     """What a decoder is trained on.
 
     Attributes:
-        features: Of patches.
+        features: Features of patches.
         labels: Four rows and columns a patch.
     """
 

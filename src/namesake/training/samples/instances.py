@@ -1,4 +1,4 @@
-"""Archives and pseudo-masks in, numbered training samples with labels and objects out; knows no network and no loss.
+"""Draw numbered training samples with labels and objects from archives and their pseudo-masks.
 
 Sample i is a function of the data set's seed and of i alone. While a sample is made, each pixel carries the number of
 its object in the sample; labels and objects are both read off that one map.
@@ -38,7 +38,7 @@ class Objects(NamedTuple):
 
     Attributes:
         numbers: Which object is where.
-        labels: Of each, from number 1 on.
+        labels: Label of each, from number 1 on.
     """
 
     numbers: Numbers
@@ -102,8 +102,8 @@ class InstanceSamples(Dataset[InstanceSample]):
         seed: Sample i is a function of (seed, i).
         resize_range: Range of the factor on an image's sides.
         color_jitter: Strength of the changes of colours.
-        uneven_padding: As `augment` takes it.
-        crop_paste_box: As `copy_paste` takes it.
+        uneven_padding: See `augment`.
+        crop_paste_box: See `copy_paste`.
         cache_bytes: Decoded images that each process keeps.
 
     Raises:

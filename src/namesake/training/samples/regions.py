@@ -1,4 +1,4 @@
-"""Images with named masks in, numbered training samples out: an image and a word for each of its patches.
+"""Draw numbered training samples of images with named masks: an image, and a word for each patch.
 
 FMbSeg, https://arxiv.org/abs/2403.09307, section 3.3 ("Pseudo label assignment") and appendix 2.1. Sample i depends on
 the seed and on i alone; every image is drawn once before any is drawn again.
@@ -47,13 +47,13 @@ class RegionSamples(Dataset[RegionSample]):
     Args:
         images: Where they lie.
         labels: Their masks.
-        side: Of the samples in pixels.
+        side: Side of the samples in pixels.
         grid: Patches each way.
-        method: Of resizing.
+        method: Method of resizing.
         label_sources: Which masks count.
         automatic_fraction: Random part of the masks of all regions that counts; FMbSeg: 0.75.
         flip_prob: Chance that a sample is mirrored.
-        seed: Of everything random.
+        seed: Seed of everything random.
 
     Raises:
         DataError: No image has a mask.
