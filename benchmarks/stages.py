@@ -51,7 +51,7 @@ from namesake.training.schedules import poly
 from namesake.world import SEEN_NAMES, write_world
 
 NAMES, CLIP = Names(SEEN_NAMES), "embedded:clip"
-VOTING = VotingConfig(encoders=("embedded:dino",), logit_scale=1.0, block=2)
+VOTING = VotingConfig(encoders=("embedded:dino",), block=2)
 FEW = 24
 """Images of the first, unmeasured run of a stage, which loads what is loaded once, and of the slow stages."""
 STEPS = 12

@@ -1,211 +1,201 @@
-"""Unlabelled images of the world in, the embedded mini DINO out: a ViTModel folder. Reads no caption, no label.
+"""Unlabelled images of the world in, the embedded mini DINO out: a ViTModel folder. Reads no name, caption or mask.
 
-Self-distillation with a teacher that is the average of the student's past: the image token of one crop predicts the
-teacher's of another (DINO), and each patch, hidden ones too, predicts what the teacher sees at the same place in the
-other crop (the patch term of iBOT, across views). Targets are centred and sharpened.
-Sources: Caron et al., Emerging properties in self-supervised vision transformers, 2021, arXiv 2104.14294, section 3;
-Zhou et al., iBOT, 2022, arXiv 2111.07832, section 3.
+A transformer that two cores can train from nothing by self-distillation knows stuff and not things (dev/LOG.md). So a
+convolutional network learns beside it, without labels too, what pictures of one very object share (recipes/watcher.py);
+the transformer then learns to see in each patch what that network sees there, and what it saw there itself; and in its
+image token what the network makes of the picture. Targets are whitened: by their plain distance it would learn what all
+places share. It begins while the network still learns, with what that knew early, so that two cores are busy.
 
-    python recipes/render.py & python recipes/dino.py
+    python recipes/render.py && python recipes/first_dino.py & python recipes/views.py && python recipes/watcher.py &
+    python recipes/dino.py
 """
 
 import argparse
-import copy
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import ViTConfig, ViTModel
+from torch.utils.data import Dataset
+from transformers import ViTModel
 
+from first_dino import FOLDER
 from namesake.training.fit import fit
 from optimisers import muon_and_adamw, warm_hold_decay
 from render import TRAINING, WORK
-from samples import Drawn, colour_statistics, crop, gather, random_boxes, read
+from samples import Drawn, crop, gather, random_boxes, whitening
 from save import save_model
+from views import OBJECTS, SHARD, VIEWS, read_views
+from watcher import DIM, EARLY_WEIGHTS, EMBEDDED, WEIGHTS, WIDTHS, Watcher, colours, load_watcher, tile
 
 OUT = Path(__file__).parents[1] / "src/namesake/encoders/mini/dino"
-PROTOTYPES = 512
-CHUNK = 16
-LOCAL_VIEWS, LOCAL_SIDE = 2, 40
-TEACHER_TEMPERATURE, STUDENT_TEMPERATURE = 0.05, 0.1
-
-
-def build_config() -> ViTConfig:
-    """Four blocks of width 128 for images of 96 px in patches of 8."""
-    return ViTConfig(
-        hidden_size=128, intermediate_size=512, num_hidden_layers=4, num_attention_heads=2, image_size=96,
-        patch_size=8, hidden_act="gelu_pytorch_tanh",
-    )  # fmt: skip
-
-
-class Branch(nn.Module):
-    """A ViT and the head that assigns its tokens to prototypes."""
-
-    def __init__(self, config: ViTConfig) -> None:
-        super().__init__()
-        self.vit = ViTModel._from_config(
-            config, attn_implementation="eager", add_pooling_layer=False, use_mask_token=True
-        )
-        self.head = nn.Sequential(nn.Linear(128, 256), nn.GELU(approximate="tanh"), nn.Linear(256, 64))
-        self.prototypes = nn.Parameter(functional.normalize(torch.randn(PROTOTYPES, 64), dim=-1))
-
-    def forward(self, pixels: Tensor, hidden: Tensor | None = None) -> Tensor:
-        """Prototype logits (cosines) of all tokens: [n, 1 + patches, PROTOTYPES]."""
-        masks = [None] * len(pixels) if hidden is None else hidden.split(CHUNK)
-        parts = [
-            self.vit(part, bool_masked_pos=mask, interpolate_pos_encoding=True).last_hidden_state
-            for part, mask in zip(pixels.split(CHUNK), masks, strict=False)
-        ]
-        codes = functional.normalize(self.head(torch.cat(parts)), dim=-1)
-        return codes @ functional.normalize(self.prototypes, dim=-1).T
+CHUNK, BATCH = 16, 32
+REST = 0.25
+"""Weight of patches that the watcher does not attend to; the others weigh by its attention."""
 
 
 class Learner(nn.Module):
-    """Student, teacher and the centres of the teacher's logits (image token, patches)."""
+    """The ViT, and the linear maps from its tokens to the targets."""
 
-    def __init__(self, config: ViTConfig, mean: list[float], std: list[float]) -> None:
+    def __init__(self, vit: ViTModel, mean: list[float], std: list[float]) -> None:
         super().__init__()
-        self.student = Branch(config)
-        self.teacher = copy.deepcopy(self.student).requires_grad_(False)
-        self.register_buffer("centre", torch.zeros(2, PROTOTYPES))
+        self.vit = vit
+        width = vit.config.hidden_size
+        self.patch, self.image = nn.Linear(width, DIM + WIDTHS[-2] + width), nn.Linear(width, EMBEDDED)
         self.register_buffer("mean", torch.tensor(mean)[:, None, None])
         self.register_buffer("std", torch.tensor(std)[:, None, None])
 
-    @torch.no_grad()
-    def follow(self, momentum: float) -> None:
-        """Move the teacher a little towards the student."""
-        for old, new in zip(self.teacher.parameters(), self.student.parameters(), strict=True):
-            old.lerp_(new, 1 - momentum)
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Pixels in 0..1 to what is seen in each patch [n, patches, size] and of the picture [n, size]."""
+        tokens = tokens_of(self.vit, (pixels - self.mean) / self.std)
+        return self.patch(tokens[:, 1:]), self.image(tokens[:, 0])
+
+
+def tokens_of(vit: ViTModel, x: Tensor) -> Tensor:
+    """The last tokens of normalised pixels, some images at a time: [n, 1 + patches, width]."""
+    return torch.cat([vit(part, interpolate_pos_encoding=True).last_hidden_state for part in x.split(CHUNK)])
+
+
+class Collection(Dataset[dict[str, Any]]):
+    """Sample i: an image uint8 [96, 96, 3] and the sample's number.
+
+    One in three is an unlabelled image of one to three things, the others are pictures of the teacher's objects.
+    """
+
+    def __init__(self, work: Path, seed: int) -> None:
+        self.work, self.seed = work, seed
+        self.unlabelled = Drawn(work, "unlabelled", *TRAINING["unlabelled"], first=4000)
+
+    def __getitem__(self, i: int) -> dict[str, Any]:
+        """A random image."""
+        rng = np.random.default_rng((self.seed, i, 7))
+        if rng.random() < 1 / 3:
+            return self.unlabelled[i]
+        number, view = int(rng.integers(OBJECTS)), int(rng.integers(VIEWS))
+        return {"image": read_views(self.work, number // SHARD)[number % SHARD, view], "caption": "", "number": i}
+
+
+class Teachers:
+    """What the watcher and the first DINO see, whitened: in each patch both, of the picture the watcher alone."""
+
+    def __init__(self, watcher: Watcher, first: Learner, pixels: Tensor) -> None:
+        """Measures means and directions of features on pictures [n, 3, 96, 96] in 0..1."""
+        self.watcher, self.first = watcher, first
+        self.rules = [whitening(seen.flatten(0, -2)) for seen in self._seen(pixels)[:-1]]
 
     @torch.no_grad()
-    def targets(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """The teacher's prototype probabilities: image token [n, K], patches [n, patches, K]; updates the centres."""
-        logits = self.teacher(pixels)
-        image, patches = logits[:, 0], logits[:, 1:]
-        probabilities = [
-            ((part - centre) / TEACHER_TEMPERATURE).softmax(-1)
-            for part, centre in zip((image, patches), self.centre, strict=True)
-        ]
-        self.centre.lerp_(torch.stack([image.mean(0), patches.mean((0, 1))]), 0.1)
-        return probabilities[0], probabilities[1]
+    def _seen(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        parts = [self.watcher.maps(part) for part in pixels.split(CHUNK)]
+        features, middle = (torch.cat(maps) for maps in zip(*parts, strict=True))
+        maps = torch.cat([features, middle], 1).flatten(2).transpose(1, 2)
+        own = tokens_of(self.first.vit, (pixels - self.first.mean) / self.first.std)[:, 1:]
+        weights = self.watcher.attention(features).flatten(1).softmax(-1)
+        return maps, own, self.watcher.whole(features), weights
 
+    def __call__(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Pixels in 0..1 to targets.
 
-def hide(count: int, side: int, rng: np.random.Generator) -> Tensor:
-    """Patches to hide, bool [count, side * side]: half of the images lose one to three random rectangles."""
-    hidden = np.zeros((count, side, side), bool)
-    for picture in hidden[: count // 2]:
-        for _ in range(int(rng.integers(1, 4))):
-            height, width = rng.integers(2, side // 2 + 2, 2)
-            top, left = rng.integers(0, side - height + 1), rng.integers(0, side - width + 1)
-            picture[top : top + height, left : left + width] = True
-    return torch.from_numpy(hidden[rng.permutation(count)].reshape(count, -1))
-
-
-def same_places(
-    here: tuple[NDArray[np.float32], NDArray[np.bool_]], there: tuple[NDArray[np.float32], NDArray[np.bool_]], side: int
-) -> Tensor:
-    """For each patch of crop `here`, its place in the frame -1..1 of crop `there`: [n, side, side, 2] (x, y)."""
-    ticks = ((np.arange(side) + 0.5) / side * 2 - 1).astype(np.float32)
-    grid = np.stack(np.meshgrid(ticks, ticks, indexing="xy"), -1)[None]
-    (box, flipped), (other, other_flipped) = here, there
-    sign = np.where(flipped, -1.0, 1.0)[:, None, None].astype(np.float32)
-    other_sign = np.where(other_flipped, -1.0, 1.0)[:, None, None].astype(np.float32)
-    x = (grid[..., 0] * sign * box[:, 2, None, None] + box[:, 0, None, None] - other[:, 0, None, None]) * other_sign
-    y = grid[..., 1] * box[:, 3, None, None] + box[:, 1, None, None] - other[:, 1, None, None]
-    return torch.from_numpy(np.stack([x / other[:, 2, None, None], y / other[:, 3, None, None]], -1))
+        Of patches the watcher's and the first DINO's [n, patches, size], of pictures [n, size]; and how much the
+        watcher attends to each patch [n, patches], 1 on average.
+        """
+        *seen, weights = self._seen(pixels)
+        maps, own, whole = ((x - mean) @ turn for x, (mean, turn) in zip(seen, self.rules, strict=True))
+        return maps, own, whole, weights * weights.shape[1]
 
 
 class Objective:
-    """The loss of a batch; the crops grow from 64 to 96 px at iteration `large_from`."""
+    """The loss of a batch: the early watcher's until update `early`; crops of 64 px until `large_from`, then of 96."""
 
-    def __init__(self, *, seed: int, batch_size: int, large_from: int) -> None:
-        self.seed, self.batch_size, self.large_from = seed, batch_size, large_from
+    def __init__(self, work: Path, first: Learner, some: Tensor, *, seed: int, early: int, large_from: int) -> None:
+        self.work, self.first, self.some = work, first, some
+        self.seed, self.early, self.large_from = seed, early, large_from
+        self.teachers: dict[str, Teachers] = {}
+
+    def _teachers(self, name: str) -> Teachers:
+        if name not in self.teachers:
+            watcher = load_watcher(self.work / name, *colours(self.work))
+            self.teachers = {name: Teachers(watcher, self.first, self.some)}
+        return self.teachers[name]
 
     def __call__(self, learner: nn.Module, batch: Mapping[str, Any]) -> dict[str, Tensor]:
-        """Named scalars: loss, image (DINO), patch (iBOT across views), spread (entropy of the mean target)."""
-        rng = np.random.default_rng((self.seed, batch["number"], 2))
-        size = 96 if batch["number"] // self.batch_size >= self.large_from else 64
-        count, images = len(batch["image"]), batch["image"]
-        boxes = [random_boxes(count, rng, area=(0.4, 1.0)) for _ in range(2)]
-        views = [crop(images, box, size=size, rng=rng, colour=0.2) for box in boxes]
-        pixels = torch.cat([(view - learner.mean) / learner.std for view, _ in views])
-        small = torch.cat(
-            [
-                crop(images, random_boxes(count, rng, area=(0.12, 0.4)), size=LOCAL_SIDE, rng=rng, colour=0.2)[0]
-                for _ in range(LOCAL_VIEWS)
-            ]
-        )
-        image_target, patch_target = learner.targets(pixels)
-        seen = learner.student(pixels, hide(2 * count, size // 8, rng)) / STUDENT_TEMPERATURE
-        local = learner.student((small - learner.mean) / learner.std)[:, 0] / STUDENT_TEMPERATURE
-        first, second = image_target.split(count)
-        image = cross_entropy(torch.cat([second, first]), seen[:, 0])
-        both = (first + second) / 2
-        image = (image + cross_entropy(both.repeat(LOCAL_VIEWS, 1), local)) / 2
-        places = torch.cat(
-            [same_places((boxes[i], views[i][1]), (boxes[1 - i], views[1 - i][1]), size // 8) for i in (0, 1)]
-        )
-        patch = at_same_places(torch.cat(patch_target.split(count)[::-1]), places, seen[:, 1:])
-        mean = patch_target.mean((0, 1))
-        spread = -(mean * (mean + 1e-9).log()).sum()
-        return {"loss": image + 2 * patch, "image": image, "patch": patch, "spread": spread}
+        """Named scalars: loss, and mean squared errors: patch (the watcher's), own (the first DINO's), image."""
+        rng = np.random.default_rng((self.seed, batch["number"], 8))
+        iteration = batch["number"] // BATCH
+        pixels = views(batch["image"], rng, size=96 if iteration >= self.large_from else 64)
+        teachers = self._teachers(EARLY_WEIGHTS if iteration < self.early else WEIGHTS)
+        maps, own, whole, weights = teachers(pixels)
+        patches, picture = learner(pixels)
+        error = (patches[..., : maps.shape[-1]] - maps).square().mean(-1)
+        patch = (error * (REST + (1 - REST) * weights)).mean()
+        kept = functional.mse_loss(patches[..., maps.shape[-1] :], own)
+        image = functional.mse_loss(picture, whole)
+        return {"loss": patch + 0.4 * kept + 0.2 * image, "patch": patch, "own": kept, "image": image}
 
 
-def cross_entropy(target: Tensor, logits: Tensor) -> Tensor:
-    """Mean cross entropy of logits with target probabilities."""
-    return -(target * logits.log_softmax(-1)).sum(-1).mean()
+def load_first(work: Path) -> ViTModel:
+    """The first DINO."""
+    return ViTModel.from_pretrained(
+        work / FOLDER, add_pooling_layer=False, dtype=torch.float32, attn_implementation="eager"
+    )
 
 
-def at_same_places(target: Tensor, places: Tensor, logits: Tensor) -> Tensor:
-    """Cross entropy of patches with the other view's targets [n, patches, K] at the same places, where it has them."""
-    side = places.shape[1]
-    maps = target.transpose(1, 2).unflatten(2, (side, side))
-    moved = functional.grid_sample(maps, places, padding_mode="border", align_corners=False).flatten(2).transpose(1, 2)
-    inside = (places.abs().amax(-1) <= 1).flatten(1).float()
-    losses = -(moved * logits.log_softmax(-1)).sum(-1)
-    return (losses * inside).sum() / inside.sum().clamp(min=1)
+def views(images: Tensor, rng: np.random.Generator, *, size: int) -> Tensor:
+    """Random crops of images uint8 [n, 96, 96, 3]: [n, 3, size, size] in 0..1.
+
+    At 96 px half of them are four in one, since things are small in scenes.
+    """
+    count = len(images)
+    whole = count if size < 96 else count // 2
+    area = ((size / 96) ** 2, 1.0) if size < 96 else (0.5, 1.0)
+    pixels, _ = crop(images[:whole], random_boxes(whole, rng, area=area), size=size, rng=rng)
+    if whole == count:
+        return pixels
+    drawn = images[torch.from_numpy(rng.integers(count, size=4 * (count - whole)))]
+    small, _ = crop(drawn, random_boxes(len(drawn), rng, area=(0.25, 1.0)), size=size // 2, rng=rng)
+    return torch.cat([pixels, tile(small)])
 
 
 def main() -> None:
-    """Train and save the teacher."""
+    """Train and save."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--iterations", type=int, default=1000)
-    parser.add_argument("--large", type=int, default=60, help="last iterations at 96 px")
+    parser.add_argument("--iterations", type=int, default=1600)
+    parser.add_argument("--early", type=int, default=500, help="first iterations, with the early teacher")
+    parser.add_argument("--large", type=int, default=200, help="last iterations at 96 px")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--work", type=Path, default=WORK)
     options = parser.parse_args()
     torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
     torch.manual_seed(options.seed)
-    seed, count = TRAINING["unlabelled"]
-    mean, std = colour_statistics(read(options.work, "unlabelled", seed, 500)["images"])
-    learner = Learner(build_config(), mean, std)
-    batch_size = 32
+    rule = json.loads((options.work / FOLDER / "preprocessor_config.json").read_text(encoding="utf-8"))
+    mean, std = rule["image_mean"], rule["image_std"]
+    first, learner = (Learner(load_first(options.work), mean, std) for _ in range(2))
+    collection = Collection(options.work, options.seed)
+    some = views(gather([collection[i] for i in range(400)])["image"], np.random.default_rng(options.seed), size=96)
+    large_from = options.iterations - options.large
+    loss = Objective(options.work, first, some, seed=options.seed, early=options.early, large_from=large_from)
     fit(
         learner,
-        Drawn(options.work, "unlabelled", seed, count),
-        loss=Objective(seed=options.seed, batch_size=batch_size, large_from=options.iterations - options.large),
-        optimizers=muon_and_adamw(learner, blocks=("vit.layers",), muon_rate=0.01, adamw_rate=1e-3),
+        collection,
+        loss=loss,
+        optimizers=muon_and_adamw(learner, blocks=("vit.layers",), muon_rate=0.02, adamw_rate=1e-3),
         iterations=options.iterations,
-        batch_size=batch_size,
+        batch_size=BATCH,
         out=options.work / "dino",
-        rate=warm_hold_decay(options.iterations),
+        rate=warm_hold_decay(options.iterations, decay=0.6),
         seed=options.seed,
         num_workers=0,
-        checkpoint_every=100,
+        checkpoint_every=50,
         device="cpu",
         collate=gather,
-        after_step=lambda i: learner.follow(min(0.996, 1 - 1 / (10 + i / 4))),
         what="mini DINO",
     )
-    vit = ViTModel(build_config(), add_pooling_layer=False)
-    vit.load_state_dict({k: v for k, v in learner.teacher.vit.state_dict().items() if "mask_token" not in k})
-    save_model(vit, options.out, mean=mean, std=std)
+    save_model(learner.vit, options.out, mean=mean, std=std)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,10 @@ license: apache-2.0
 Small models in transformers' own formats, trained by the scripts in `recipes/` on nothing but the images that
 `namesake world` renders. They know that world only: on photographs their answers mean nothing. No mask and no label was
 used but the rendered captions, by CLIP alone, and the rendered masks, by SAM alone (which had human masks to learn
-from: tier M); the ResNet imitates the whitened patch features of CLIP and
-DINO on unlabelled images, because self-distillation of a network that two cores can train finds too little. Licence:
-Apache-2.0.
+from: tier M). DINO owes nothing to names: a convolutional network learned without labels what pictures of one very
+object share that show it from several sides in several scenes, and DINO learned from its feature maps. The ResNet
+imitates the whitened patch features of CLIP and of the first DINO on unlabelled images, because self-distillation of a
+network that two cores can train finds too little. Licence: Apache-2.0.
 
 | folder | class | what for | weights |
 |---|---|---|---|
@@ -22,7 +23,7 @@ Apache-2.0.
 | `dino` | `ViTModel`, 4 x 128, patch 8, 96 px | patch features, voted masks | {dino} MB |
 | `resnet` | `ResNetModel`, 5 bottlenecks to 384 channels | start of a segmenter | {resnet} MB |
 | `saliency` | SelfMask, 10 queries over the DINO ViT | class-agnostic masks | {saliency} MB |
-| `sam` | `SamModel`, ViT 4 x 128, patch 8, 96 px, 3 masks a point | masks from points, all of an image | {sam} MB |
+| `sam` | `SamModel`, ViT 4 x 128, patch 8, 96 px, 3 masks a point | masks from points, all masks of an image | {sam} MB |
 
 Weights are stored in float16. Held-out figures, in percent, from images of other seeds than those trained on
 (`figures.json` has all of them):
@@ -39,11 +40,13 @@ ROWS = {
         ("retrieval_precision_at_100_worst_name", "the same, worst name"),
         ("patch_accuracy_things_among_names", "patches of things in {patch_scenes} scenes, 24 names (value path)"),
         ("patch_accuracy_all_topics", "all patches, 24 names and 10 kinds of stuff (value path)"),
+        ("patch_accuracy_all_topics_without_perceptron", "the same without the perceptron behind the values"),
+        ("patch_accuracy_all_topics_last_output", "the same as patches leave the last block"),
     ),
     "dino": (
         (
             "best_iou",
-            "IoU of voted masks with the objects, {mask_images} images, {best_block}, temperature {best_temperature}",
+            "IoU of voted masks with the objects, {mask_images} images, {best_block}, {affinity}",
         ),
         ("colour_iou", "the same from the colours of patches"),
         ("voted_mask_iou_twice_the_grid", "features upsampled twice"),
@@ -67,8 +70,12 @@ ROWS = {
         ("thing_random_point_iou", "the same from any point"),
         ("stuff_deep_point_iou", "IoU of stuff from the point deepest inside, {stuff_deep_regions} regions"),
         ("stuff_random_point_iou", "the same from any point"),
+        ("automatic_recall_unfiltered_above_40", "things above 40 px that one of all masks has (IoU above 50)"),
+        ("automatic_recall_preset_above_40", "the same after the filters of the preset mini"),
     ),
 }
+PROBES = ("ridge_things", "ridge_stuff", "nearest_things", "nearest_stuff", "boundary_recall")
+"""Columns of the table of probes."""
 
 
 def write_readme(figures: Mapping[str, Mapping[str, Any]], path: Path) -> None:
@@ -80,12 +87,30 @@ def write_readme(figures: Mapping[str, Mapping[str, Any]], path: Path) -> None:
         if "voted_mask_iou" in values:
             table = values["voted_mask_iou"]
             values["best_iou"] = table[values["best_block"]][values["best_temperature"]]
+            best = values["best_temperature"]
+            values["affinity"] = best if best == "published affinity" else f"temperature {best}"
             values["colour_iou"] = max(table["colour"].values())
         lines += [f"| {model} | {text.format(**values)} | {values[key]} |" for key, text in rows if key in values]
+    probes = figures.get("probes", {})
+    if probes:
+        lines += [
+            "",
+            "What patches know: mean IoU of things and of stuff, by a ridge classifier and by the label of the most",
+            f"alike patch of {probes['probe_images']} other images, on {probes['probe_scenes']} scenes; and the",
+            "share of objects' outlines that voted masks follow within 3 pixels.",
+            "",
+            "| patches of | " + " | ".join(column.replace("_", ", ") for column in PROBES) + " |",
+            "|---|" + "---|" * len(PROBES),
+        ]
+        names = [key.removesuffix("_ridge_things") for key in probes if key.endswith("_ridge_things")]
+        lines += [f"| {name} | " + " | ".join(str(probes[f"{name}_{c}"]) for c in PROBES) + " |" for name in names]
     made = [
         "",
-        "Made with `recipes/render.py`, then `guide.py`, `dino.py`, `clip.py`, `resnet.py`, `selfmask.py` and",
-        "`evaluate.py`, seed 0. Updates of 32 images: guide 1,500, DINO 1,000, CLIP 4,000, ResNet 4,000; saliency 900.",
+        "Made with `recipes/render.py` and `views.py`, then `guide.py`, `first_dino.py`, `watcher.py`, `dino.py`,",
+        "`clip.py`, `resnet.py`, `selfmask.py` and `evaluate.py`, seed 0. Updates of 32 images: guide 1,500, first",
+        "DINO 1,000, DINO 1,600, CLIP 4,000, ResNet 4,000; of 144 pictures: watcher 1,050; saliency 900. The CLIP,",
+        "the ResNet and the saliency network that are here started from the first DINO; what changed during the",
+        "watcher's training is in dev/LOG.md.",
         "",
     ]
     path.write_text(HEAD.format(**sizes) + "\n".join(lines + made), encoding="utf-8")

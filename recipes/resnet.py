@@ -27,7 +27,7 @@ from namesake.training.fit import fit
 from namesake.training.samples.augment import photometric
 from optimisers import warm_hold_decay
 from render import TRAINING, WORK
-from samples import random_boxes, read
+from samples import random_boxes, read, whitening
 from save import save_model
 
 MINI = Path(__file__).parents[1] / "src/namesake/encoders/mini"
@@ -62,17 +62,13 @@ def teach(images: np.ndarray) -> Tensor:
     for some in np.array_split(images, -(-len(images) // 100)):
         names.append(clip.dense(list(some)))
         shapes.append(functional.normalize(dino.patch_features(dino.normalise(list(some)), block=DINO_BLOCK), dim=-1))
-    both = torch.cat([whiten(torch.cat(features)) for features in (names, shapes)], -1)
+    both = torch.cat([_whitened(torch.cat(features)) for features in (names, shapes)], -1)
     return both.half().permute(0, 3, 1, 2).contiguous()
 
 
-def whiten(features: Tensor) -> Tensor:
-    """Features [..., dim] turned and scaled to mean 0 and, but for the weakest directions, variance 1."""
-    flat = features.flatten(0, -2)
-    centred = flat - flat.mean(0)
-    variances, directions = torch.linalg.eigh(centred.T @ centred / len(flat))
-    scales = (variances + variances.mean() / 10).rsqrt()
-    return (centred @ (directions * scales)).view(features.shape)
+def _whitened(features: Tensor) -> Tensor:
+    mean, turn = whitening(features.flatten(0, -2))
+    return (features - mean) @ turn
 
 
 class Crops(Dataset[dict[str, Tensor]]):

@@ -106,3 +106,28 @@ def crop(
     cropped = functional.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
     factors = torch.from_numpy(factor.astype(np.float32))[:, :, None, None]
     return (cropped * factors).clamp(0, 1), flipped
+
+
+def same_places(
+    here: tuple[NDArray[np.float32], NDArray[np.bool_]], there: tuple[NDArray[np.float32], NDArray[np.bool_]], side: int
+) -> Tensor:
+    """For each patch of crop `here`, its place in the frame -1..1 of crop `there`: [n, side, side, 2] (x, y)."""
+    ticks = ((np.arange(side) + 0.5) / side * 2 - 1).astype(np.float32)
+    grid = np.stack(np.meshgrid(ticks, ticks, indexing="xy"), -1)[None]
+    (box, flipped), (other, other_flipped) = here, there
+    sign = np.where(flipped, -1.0, 1.0)[:, None, None].astype(np.float32)
+    other_sign = np.where(other_flipped, -1.0, 1.0)[:, None, None].astype(np.float32)
+    x = (grid[..., 0] * sign * box[:, 2, None, None] + box[:, 0, None, None] - other[:, 0, None, None]) * other_sign
+    y = grid[..., 1] * box[:, 3, None, None] + box[:, 1, None, None] - other[:, 1, None, None]
+    return torch.from_numpy(np.stack([x / other[:, 2, None, None], y / other[:, 3, None, None]], -1))
+
+
+def whitening(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean [dim] and map [dim, dim] that bring features [n, dim] to mean 0 and, but for weak directions, variance 1.
+
+    The map is symmetric, so that channels stay what they are.
+    """
+    mean = features.mean(0)
+    centred = features - mean
+    variances, directions = torch.linalg.eigh(centred.T @ centred / len(features))
+    return mean, directions * (variances + variances.mean() / 10).rsqrt() @ directions.T

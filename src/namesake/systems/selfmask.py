@@ -36,7 +36,7 @@ PRESETS: dict[str, Config] = {
     "modern": Config(
         voting=VotingConfig(encoders=(MODERN.backbone,)), training=SaliencyTrainingConfig(backbone=MODERN.backbone)
     ),
-    "mini": Config(voting=VotingConfig(encoders=("embedded:dino",), temperature=1.0, block=2), training=MINI_SALIENCY),
+    "mini": Config(voting=VotingConfig(encoders=("embedded:dino",), block=2), training=MINI_SALIENCY),
 }
 
 
