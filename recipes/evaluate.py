@@ -25,7 +25,7 @@ from namesake.masks.bilateral import PUBLISHED
 from namesake.masks.detect import detect
 from namesake.masks.regions import MINI_REGIONS
 from namesake.masks.spectral import candidate_masks
-from namesake.masks.vote import vote
+from namesake.masks.vote import spectral_vote
 from namesake.names.prompts import TEMPLATES
 from namesake.networks.selfmask import load_selfmask
 from namesake.tensors import PatchFeatures
@@ -112,7 +112,7 @@ def probe_figures(work: Path) -> dict[str, Any]:
             figures[f"{name}_{way}_things"] = percent(mean_iou(guess, v[v > 0], things))
             figures[f"{name}_{way}_stuff"] = percent(mean_iou(guess, v[v > 0], stuff))
         masks = candidate_masks(maps[:100], upsample=2, temperature=1.0)
-        chosen = masks[torch.arange(len(masks)), vote(masks)[0]]
+        chosen = masks[torch.arange(len(masks)), spectral_vote(masks)[0]]
         sharp = functional.interpolate(chosen[:, None].float(), size=truth.shape[1:], mode="nearest")[:, 0] > 0.5
         figures[f"{name}_boundary_recall"] = percent(boundary_recall(sharp.numpy(), truth, reach=3))
     return figures
@@ -172,7 +172,7 @@ def ways_of(clip: Any, images: NDArray[np.uint8]) -> dict[str, Tensor]:  # noqa:
     for some in np.array_split(images, 10):
         x = clip.preprocessing.fit_patches(list(some), patch=PATCH, size=None)
         found[""].append(clip.patch_features(x))
-        found["_without_perceptron"].append(clip.wholes_and_patches(x, mlp=False)[1])
+        found["_without_perceptron"].append(clip.wholes_and_patches(x, keep_last_mlp=False)[1])
         vision = clip.model.vision_model(pixel_values=x, interpolate_pos_encoding=True).last_hidden_state[:, 1:]
         joint = clip.model.visual_projection(clip.model.vision_model.post_layernorm(vision))
         found["_last_output"].append(functional.normalize(joint, dim=-1).unflatten(1, (x.shape[2] // PATCH, -1)))
@@ -216,7 +216,7 @@ def dino_figures(work: Path) -> dict[str, Any]:
 def voted_iou(features: PatchFeatures, truth: NDArray[np.bool_], *, temperature: float | None, upsample: int) -> float:
     """Mean IoU of the voted masks, in percent."""
     masks = candidate_masks(features, upsample=upsample, temperature=temperature)
-    winner, _ = vote(masks)
+    winner, _ = spectral_vote(masks)
     return percent(mask_iou(masks[torch.arange(len(masks)), winner], truth).mean())
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from namesake.masks.regions import MINI_REGIONS, NamedView, Regions, load_region_namer, paint
-from namesake.segmenter.aligned import vote
+from namesake.segmenter.aligned import majority_label
 from namesake.world import NAMES, SEEN_NAMES, STUFF, Scene, draw
 
 WORDS = (*SEEN_NAMES, *STUFF)
@@ -47,7 +47,7 @@ def painted(regions: Regions, *, side: int) -> NDArray[np.int32]:
 def voted(view: NamedView, base: NDArray[np.int32], patches: torch.Tensor) -> NDArray[np.int32]:
     """MaskCLIP's labels `base`, each mask's pixels taking the label most of its patches have."""
     masks = view.proposals.all()
-    chosen, _ = vote(masks.masks, patches)
+    chosen, _ = majority_label(masks.masks, patches)
     own = Regions(masks.masks, chosen, masks.scores)
     return np.where((over := painted(own, side=len(base))) == NOTHING, base, over)
 

@@ -23,7 +23,7 @@ network that two cores can train finds too little. Licence: Apache-2.0.
 | `dino` | `ViTModel`, 4 x 128, patch 8, 96 px | patch features, voted masks | {dino} MB |
 | `resnet` | `ResNetModel`, 5 bottlenecks to 384 channels | start of a segmenter | {resnet} MB |
 | `saliency` | SelfMask, 10 queries over the DINO ViT | class-agnostic masks | {saliency} MB |
-| `sam` | `SamModel`, ViT 4 x 128, patch 8, 96 px, 3 masks a point | masks from points, all masks of an image | {sam} MB |
+| `sam` | `SamModel`, ViT 4 x 128, patch 8, 96 px, 3 masks a point | masks from points, all of an image | {sam} MB |
 
 Weights are stored in float16. Held-out figures, in percent, from images of other seeds than those trained on
 (`figures.json` has all of them):
