@@ -107,6 +107,7 @@ class _Pool:
             self._add(block.first, block.read())
 
     def _add(self, first: int, block: Float[torch.Tensor, "rows dim"]) -> None:
+        # cosines [queries, rows]; rows without a direction never win
         length = torch.linalg.vector_norm(block, dim=1)
         unusable = ~(torch.isfinite(length) & (length > 0))
         if unusable.any():
@@ -114,12 +115,13 @@ class _Pool:
         scores = torch.mm(self.matrix, block.T).mul_(length.reciprocal_()).numpy()
         if unusable.any():
             scores[:, unusable.numpy()] = -np.inf
+        # entries that may be among the k best; where they are many, this block alone raises the floor first
         likely = np.flatnonzero(scores >= self.floor[:, None])
         if len(block) > self.k and len(likely) > 2 * self.k * len(self.queries):
             kth = np.partition(scores, len(block) - self.k, axis=1)[:, len(block) - self.k]
             self.floor = np.maximum(self.floor, kth - self.margin)
             likely = np.flatnonzero(scores >= self.floor[:, None])
-        query, row = np.divmod(likely, len(block))
+        query, row = np.divmod(likely, len(block))  # flat index -> query, row of the block
         self.new.append((query, row + first, scores[query, row]))
         self.count += len(query)
         if self.count > 3 * self.k * len(self.queries):

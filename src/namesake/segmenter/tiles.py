@@ -92,6 +92,7 @@ def _query_tiled(predictor: OpenVocabulary, image: ImageArray, *, tile: int) -> 
     patch, mask_cells = predictor.network.config.encoder.patch, predictor.network.config.mask_cells
     rows, columns = (max(FEWEST_PATCHES, round(side / patch)) for side in (height, width))
     size = max(FEWEST_TILE_PATCHES, tile // patch)
+    # sizes: whole patches, so that tiles lie on the network's grid; then the centre that all tiles share
     fitted = (
         image
         if image.shape[:2] == (rows * patch, columns * patch)
@@ -99,6 +100,7 @@ def _query_tiled(predictor: OpenVocabulary, image: ImageArray, *, tile: int) -> 
     )
     small = fitted if max(fitted.shape[:2]) <= size * patch else resize_longer_side(fitted, side=size * patch)
     centre = predictor.network.centre(predictor.input([small], to_patches=True))
+    # each tile: logits [words, cells, cells] added up with weights, and the objects in it
     total = torch.zeros(len(predictor.texts), CELLS * rows, CELLS * columns)
     weights = torch.zeros(CELLS * rows, CELLS * columns)
     parts: list[Part] = []
@@ -111,6 +113,7 @@ def _query_tiled(predictor: OpenVocabulary, image: ImageArray, *, tile: int) -> 
             total[:, *inside] += predictor.compare(found)[0].cpu() * weight
             weights[inside] += weight
             parts += _parts(predictor, found, drawn)
+    # the whole image: the weighted mean of the logits, and objects that touch across tiles as one
     labels = predictor.decide((total / weights).to(predictor.device), height=height, width=width)
     objects = join(parts, rows=mask_cells * rows, columns=mask_cells * columns, overlap=predictor.inference.nms)
     names = predictor.names.names

@@ -43,13 +43,16 @@ def find_certainty(
     Returns:
         What the predictor should have been made with.
     """
+    # cosines [cells, words] and the pseudo-label of each cell
     cosines, labels = _look(predictor, examples, seed=seed)
     owners = torch.tensor(predictor.words.labels)
     logit_scale = fit_logit_scale(cosines, labels, owners)
     if not unsure_fraction:
         return Certainty(logit_scale=logit_scale)
+    # of each label, the first of its words stands for it: thresholds are kept by word
     first = {label: word for word, label in reversed(list(zip(*predictor.words[:2], strict=True)))}
     probabilities = _by_label((logit_scale * cosines).softmax(dim=1), owners)
+    # the quantile of the confidence where prediction and pseudo-label agree
     sure, chosen = probabilities.max(dim=1)
     agreeing = chosen == labels
     least = {

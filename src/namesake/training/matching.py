@@ -200,14 +200,17 @@ def _pull_back(
     maps: Float[Tensor, "pairs rows columns"], masks: Bool[Tensor, "pairs height width"], outer: Float[Tensor, "pairs"]
 ) -> Float[Tensor, "pairs rows columns"]:
     """Gradient of sum(outer * losses) with respect to the maps."""
-    g = masks.float()
+    g = masks.float()  # [pairs, height, width]
+    # upsample again, with a graph of this one operation: [1, pairs, rows, columns] -> [1, pairs, height, width]
     with torch.enable_grad():
         coarse = maps[None].detach().requires_grad_()
         fine = _upsample(coarse, like=masks)
     p = fine[0].detach()
-    common, size = (whole.sum(dim=(1, 2), keepdim=True) for whole in (p * g, p + g))
+    # derivative by p of 1 - (2 sum pg + 1) / (sum p + sum g + 1), and of the mean binary cross-entropy
+    common, size = (whole.sum(dim=(1, 2), keepdim=True) for whole in (p * g, p + g))  # [pairs, 1, 1]
     dice = ((2 * common + 1) / (size + 1) - 2 * g) / (size + 1)
     entropy = (p - g) / ((1 - p) * p).clamp_(min=1e-12) / g[0].numel()  # the clamp is torch's
+    # back through the upsampling to the coarse maps
     outer_by_pixel = (dice + entropy) * outer[:, None, None]
     return torch.autograd.grad(fine, coarse, outer_by_pixel[None])[0][0]
 
