@@ -4,7 +4,7 @@ PYTHON  := $(VENV)/bin/python
 STAMP   := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser torture lint bench docs clean
+.PHONY: help demo test browser torture lint real bench docs clean
 
 help:   ## say what can be made
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -31,6 +31,9 @@ lint: $(STAMP)  ## style, types and layout
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(PYTHON) -m pytest -q tests/test_architecture.py
+
+real: $(STAMP)  ## a real network on real photographs (../shared/data): docs/real.md and its pictures
+	$(PYTHON) benchmarks/real.py
 
 bench: $(STAMP)  ## speed and memory: one line a claim, gathered in benchmarks/results.md
 	$(PYTHON) benchmarks/run.py

@@ -24,6 +24,7 @@ HERE = Path(__file__).parent
 SCRIPTS = {
     "search": "archives: exact search",
     "stages": "stages of a run on the embedded world",
+    "laptop": "the preset for ordinary machines, random weights of the true sizes",
     "inference": "systems at the papers' sizes, random weights",
     "bilateral": "bilateral solver",
     "mask_loss": "ZUTIS's matched mask loss",

@@ -16,7 +16,7 @@ def main() -> None:
     parser.add_argument("images", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--system", default="namedmask")
-    parser.add_argument("--preset", default="paper")
+    parser.add_argument("--preset", default="auto")
     parser.add_argument("--config", action="append", default=[], help="path=value, such as training.iterations=500")
     options = parser.parse_args()
 

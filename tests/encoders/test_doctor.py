@@ -7,7 +7,7 @@ def test_every_model_of_every_preset_is_present_or_missing_with_a_place_to_get_i
     assert report["packages"]["torch"].startswith("2.")
     assert "thread" in report["devices"]["cpu"]
     models = needed_of(report)
-    assert len({option for model in models for option in model.options}) == 17
+    assert len({option for model in models for option in model.options}) == 22
     for model in models:
         embedded = model.source.startswith("embedded:")
         assert model.status == ("present" if embedded else "missing"), model

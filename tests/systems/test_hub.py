@@ -147,13 +147,13 @@ def fetch(*arguments: str) -> dict:
 
 
 def test_fetch__dry_run_then_all_then_nothing_left(hub: HubServer, published: Path, tmp_path: Path) -> None:
-    planned = fetch("namedmask", "--dry-run")
+    planned = fetch("namedmask", "--preset", "paper", "--dry-run")
     sizes = {model["source"]: model["bytes"] for model in planned["models"]}
     assert sizes[SELFMASK] == (published / SELFMASK).stat().st_size
     assert planned["bytes_to_fetch"] == sum(sizes.values())
     assert {model["status"] for model in planned["models"]} == {"to fetch"}
     assert not list(tmp_path.rglob("*.bin"))
-    done = fetch("namedmask")
+    done = fetch("namedmask", "--preset", "paper")
     assert (done["bytes_to_fetch"], {model["status"] for model in done["models"]}) == (0, {"present"})
     assert planned["models"][0]["url"] == f"{hub.url}/openai/clip-vit-large-patch14-336"
 

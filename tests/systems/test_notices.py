@@ -76,7 +76,7 @@ def test_missing__all_are_named_before_anything_is_computed(cache: Path, tmp_pat
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "1.jpg").touch()  # never opened
     with pytest.raises(WeightsError) as error:
-        run("namedmask", names="cat, dog", images=tmp_path / "photos", out=tmp_path / "run")
+        run("namedmask", names="cat, dog", images=tmp_path / "photos", out=tmp_path / "run", preset="paper")
     said = str(error.value)
     for part in (
         "3 models that this run needs cannot be had (1.95 GB in all); nothing was computed",

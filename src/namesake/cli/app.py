@@ -29,7 +29,12 @@ ImagesOption = Annotated[
     Path, typer.Option("--images", help="Unlabelled images: a folder, tar, parquet table, file or pattern.")
 ]
 OutOption = Annotated[Path, typer.Option("--out", help="Where the result goes.")]
-PresetOption = Annotated[str, typer.Option("--preset", help="mini (embedded models), paper or modern.")]
+PresetOption = Annotated[
+    str,
+    typer.Option(
+        "--preset", help="auto (paper with a GPU, laptop without), paper, laptop, modern; mini: embedded models."
+    ),
+]
 ConfigOption = Annotated[
     list[str], typer.Option("--config", help="path=value, such as training.iterations=500; repeatable.")
 ]

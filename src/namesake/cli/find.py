@@ -20,7 +20,7 @@ def find(
         float | None, typer.Option(help="Least likeness, a cosine; from the pictures if not given.")
     ] = None,
     shown: Annotated[Path | None, typer.Option(help="Ids of images that do show it: precision and recall.")] = None,
-    preset: PresetOption = "paper",
+    preset: PresetOption = "auto",
     out: Annotated[Path | None, typer.Option("--out", help="JSON file to write the scores to.")] = None,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
@@ -34,13 +34,14 @@ def find(
     from namesake.images import open_images
     from namesake.notices import as_record, caution, collecting
     from namesake.prediction.find import find_object, load_finder, quality, read_shown_ids
+    from namesake.systems.choosing import choose_preset
     from namesake.systems.fmbseg import find_config
     from namesake.workspace import write_json
 
     set_quiet(quiet)
     folder = open_images(images)
     known = None if shown is None else read_shown_ids(shown, folder)
-    config = find_config(preset)
+    config = find_config(choose_preset("fmbseg", preset, device=device))
     shows = open_images([*pictures, *more])
     with collecting() as notices:
         caution(embedded_notice((config.regions.clip, config.regions.mask_model, config.dense_encoder)), once=True)

@@ -34,7 +34,7 @@ def label(
     run_folder: Annotated[
         Path | None, typer.Option("--run", help="A run that is finished; nothing is trained then.")
     ] = None,
-    preset: PresetOption = "paper",
+    preset: PresetOption = "auto",
     config: ConfigOption = [],  # noqa: B006
     unsure: Annotated[
         float, typer.Option(help="Share of each name's pixels, the least sure, that become 255: not sure.")

@@ -13,7 +13,7 @@ from namesake.progress import set_quiet
 def fetch(
     system: SystemArgument,
     *,
-    preset: PresetOption = "paper",
+    preset: PresetOption = "auto",
     config: ConfigOption = [],  # noqa: B006
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what is to be fetched, and stop.")] = False,
     as_json: JsonOption = False,
@@ -25,9 +25,11 @@ def fetch(
     """
     from namesake.encoders import describe, fetch_all, look_at_all, refuse_unavailable, total
     from namesake.systems import SYSTEMS, configure
+    from namesake.systems.choosing import choose_preset
     from namesake.systems.notices import models_by_option
 
     set_quiet(quiet)
+    preset = choose_preset(system, preset)
     sources = models_by_option(SYSTEMS[system], configure(system, preset=preset, config=tuple(config)))
     needed = look_at_all(sources)
     if not dry_run:
@@ -52,7 +54,7 @@ def doctor(
         str,
         typer.Option("--system", help="Say which models this system needs, and ask the network for what is not here."),
     ] = "",
-    preset: PresetOption = "paper",
+    preset: PresetOption = "auto",
     config: ConfigOption = [],  # noqa: B006
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -64,9 +66,11 @@ def doctor(
     from namesake.encoders import diagnose, refuse_unavailable
     from namesake.encoders.doctor import needed_of
     from namesake.systems import SYSTEMS, configure
+    from namesake.systems.choosing import choose_preset
     from namesake.systems.notices import models_by_option
 
     set_quiet(quiet)
+    preset = choose_preset(system, preset) if system else preset
     sources = (
         models_by_option(SYSTEMS[system], configure(system, preset=preset, config=tuple(config))) if system else None
     )

@@ -33,7 +33,7 @@ def run(
     images: ImagesOption,
     out: OutOption,
     names: NamesOption = "",
-    preset: PresetOption = "paper",
+    preset: PresetOption = "auto",
     config: ConfigOption = [],  # noqa: B006
     overwrite: OverwriteOption = False,
     append: AppendOption = False,
@@ -118,7 +118,7 @@ def _stage_verb(verb: str, folder: str, help_text: str) -> None:
         out: OutOption,
         names: NamesOption = "",
         system: Annotated[str, typer.Option("--system", help="Whose stage; see `run`.")] = "namedmask",
-        preset: PresetOption = "paper",
+        preset: PresetOption = "auto",
         config: ConfigOption = [],  # noqa: B006
         overwrite: OverwriteOption = False,
         append: AppendOption = False,

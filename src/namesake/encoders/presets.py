@@ -226,5 +226,5 @@ def embedded_notice(sources: Iterable[str]) -> str:
     return (
         f"Using embedded models ({', '.join(used)}). They were trained on the images that `namesake world` renders and "
         "know nothing else: on photographs their masks and scores mean nothing. "
-        "For photographs use --preset paper (downloads the published models; `namesake doctor` lists them)."
+        "For photographs use --preset laptop or paper (they download published models; `namesake doctor` lists them)."
     )

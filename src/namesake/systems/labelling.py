@@ -25,7 +25,7 @@ def label(
     images: Images | str | Path,
     out: str | Path,
     finished: Path | None = None,
-    preset: str = "paper",
+    preset: str = "auto",
     config: tuple[str, ...] = (),
     dataset: DatasetConfig = SETTINGS,
     read: CarefulConfig | None = None,

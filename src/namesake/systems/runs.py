@@ -16,6 +16,7 @@ from namesake.names import read_names
 from namesake.notices import as_record, collecting
 from namesake.records import Images, Names
 from namesake.systems.adding import make_room, parts_of
+from namesake.systems.choosing import choose_preset
 from namesake.systems.notices import have_models, models_by_option, say_before
 from namesake.systems.record import claim, read_record, write_record
 from namesake.systems.registry import SYSTEMS
@@ -35,7 +36,7 @@ def run(
     names: Names | str | Path | None = None,
     images: Images | str | Path,
     out: str | Path,
-    preset: str = "paper",
+    preset: str = "auto",
     config: tuple[str, ...] = (),
     seed: int | None = None,
     device: str = "auto",
@@ -53,7 +54,8 @@ def run(
             the run in `out` has join it, where the system allows: see `adding`.
         images: Unlabelled images: whatever `open_images` takes.
         out: The run folder.
-        preset: "mini" (embedded models) or "paper" (the published ones).
+        preset: One of the system's: "paper" (the published models and settings), "laptop" (for machines without a GPU),
+            "mini" (embedded models), ...; "auto": as `choosing.choose_preset` has it.
         config: Overrides such as `training.iterations=100`.
         seed: Seed of everything random; the preset's own if None.
         device: "auto", "cpu" or "cuda".
@@ -66,6 +68,7 @@ def run(
     Raises:
         NamesakeError: An unknown system, preset or option, or what the stages raise; what was finished before stays.
     """
+    preset = choose_preset(system, preset, device=device, run=None if overwrite else Path(out))
     chosen = configure(system, preset=preset, config=config, seed=seed, device=device)
     words = names if isinstance(names, Names) else Names(()) if names is None else read_names(names)
     if SYSTEMS[system].named and not len(words):

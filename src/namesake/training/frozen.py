@@ -18,13 +18,13 @@ from namesake.encoders.preprocess import Preprocessing
 from namesake.encoders.vit import config_of
 from namesake.errors import DataError
 from namesake.networks.frozen import FrozenDecoder, FrozenDecoderConfig, FrozenSegmenter
-from namesake.records import Archives, Names, PseudoMasks
+from namesake.records import Archives, ModelCard, Names, PseudoMasks
 from namesake.segmenter import Segmenter, SegmenterFolder, Settings, open_segmenter
 from namesake.segmenter.frozen import KIND, FrozenClosedSet, architecture_of
 from namesake.shapes import not_sure
 from namesake.training.fit import finish, fit
 from namesake.training.losses import cross_entropy
-from namesake.training.samples.archives import read_examples
+from namesake.training.samples.archives import Examples, read_examples
 from namesake.training.samples.features import FeatureSample, FeatureSamples, FeaturesConfig, KeptFeatures
 from namesake.training.schedules import poly
 from namesake.workspace import stage
@@ -98,6 +98,42 @@ def train_on_features(
     examples = read_examples(archives, masks)
     if examples.label.max() > len(names):
         raise DataError(f"the archives have the label {examples.label.max()}, but there are {len(names)} names.")
+    network, rule, card = train_decoder(examples, kept, labels=len(names) + 1, config=config, out=out, device=device)
+    settings = Settings(
+        kind=KIND,
+        names=names,
+        architecture=architecture_of(network),
+        preprocessing=rule,
+        resize_longer=kept.longer_side,
+        models=tuple(dict.fromkeys((*archives.models, *masks.models, card))),
+    )
+    where = next(network.decoder.parameters()).device
+    trained = Segmenter(FrozenClosedSet(network, preprocessing=rule, device=where), settings)
+    return finish(trained, out, images=len(examples.images), iterations=config.iterations)
+
+
+def train_decoder(
+    examples: Examples, kept: KeptFeatures, *, labels: int, config: FrozenTrainingConfig, out: Path, device: str
+) -> tuple[FrozenSegmenter, Preprocessing, ModelCard]:
+    """Train a decoder whose labels are 0 to `labels` - 1.
+
+    Args:
+        examples: Images, labels and masks.
+        kept: Features of the images.
+        labels: Outputs of the network, background included.
+        config: How.
+        out: Folder of the checkpoint, which the caller deletes when the result is saved.
+        device: "auto", "cpu" or "cuda".
+
+    Returns:
+        The encoder with the trained decoder, how the encoder wants its input normalised, and what it is.
+
+    Raises:
+        DataError: Features are missing.
+        WeightsError: The encoder is missing.
+        ConfigError: A value is out of range, or the loss is not finite.
+    """
+    _check(config)
     encoder = load_dino(kept.encoder, device="cpu")
     samples = FeatureSamples(
         examples,
@@ -105,16 +141,28 @@ def train_on_features(
         window=config.window,
         copy_paste_max=config.copy_paste_max,
         flip=config.flip_prob,
-        ignore=not_sure(len(names)),
+        ignore=not_sure(labels - 1),
         seed=config.seed,
     )
+    decoder = fit_decoder(samples, labels=labels, dim=encoder.dim, config=config, out=out, device=device)
+    network = FrozenSegmenter(labels, encoder=config_of(encoder.vit), decoder=config.architecture)
+    network.encoder.load_state_dict(encoder.vit.state_dict())
+    network.decoder.load_state_dict(decoder.state_dict())
+    network.decoder.to(next(decoder.parameters()).device)
+    return network, Preprocessing(encoder.preprocessing.mean, encoder.preprocessing.std), encoder.card
+
+
+def fit_decoder(
+    samples: FeatureSamples, *, labels: int, dim: int, config: FrozenTrainingConfig, out: Path, device: str
+) -> FrozenDecoder:
+    """A decoder of features of `dim` values, trained on samples of any of their kinds."""
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(config.seed)
-        decoder = FrozenDecoder(len(names) + 1, dim=encoder.dim, config=config.architecture)
+        decoder = FrozenDecoder(labels, dim=dim, config=config.architecture)
     fit(
         decoder,
         samples,
-        loss=cell_loss(not_sure(len(names))),
+        loss=cell_loss(not_sure(labels - 1)),
         optimizers=[AdamW(decoder.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)],
         iterations=config.iterations,
         batch_size=config.batch_size,
@@ -127,21 +175,7 @@ def train_on_features(
         device=device,
         what="training the decoder",
     )
-    network = FrozenSegmenter(len(names) + 1, encoder=config_of(encoder.vit), decoder=config.architecture)
-    network.encoder.load_state_dict(encoder.vit.state_dict())
-    network.decoder.load_state_dict(decoder.state_dict())
-    rule = Preprocessing(encoder.preprocessing.mean, encoder.preprocessing.std)
-    settings = Settings(
-        kind=KIND,
-        names=names,
-        architecture=architecture_of(network),
-        preprocessing=rule,
-        resize_longer=kept.longer_side,
-        models=tuple(dict.fromkeys((*archives.models, *masks.models, encoder.card))),
-    )
-    where = next(decoder.parameters()).device
-    trained = Segmenter(FrozenClosedSet(network, preprocessing=rule, device=where), settings)
-    return finish(trained, out, images=len(examples.images), iterations=config.iterations)
+    return decoder
 
 
 def cell_loss(ignore: int) -> Callable[[nn.Module, FeatureSample], dict[str, Tensor]]:
