@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from claims import claim
-from namesake.segmenter.instances import suppress
+from namesake.masks.nms import suppress
 
 Masks = Bool[ndarray, "n height width"]
 Form = Callable[[Masks, Float[ndarray, "n"], float], list[int]]

@@ -8,9 +8,10 @@ from numpy import ndarray
 from torch import Tensor
 from torch.nn.functional import interpolate, normalize
 
+from namesake.masks.nms import suppress
 from namesake.records import Names
 from namesake.segmenter import instances
-from namesake.segmenter.instances import find_instances, name_proposals, suppress
+from namesake.segmenter.instances import find_instances, name_proposals
 
 PETS = Names(("dog", "cat"))
 AXES = torch.eye(3)

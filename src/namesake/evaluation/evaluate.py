@@ -20,7 +20,7 @@ from namesake.evaluation.instances import InstanceScorer, read_truth
 from namesake.evaluation.metrics import Absent, Measures, iou_per_label, mean_iou_over_dataset, pixel_accuracy
 from namesake.evaluation.predicted import Predicted, predict, read_predictions
 from namesake.evaluation.provenance import Provenance, provenance_of
-from namesake.evaluation.record import Examples, record_of
+from namesake.evaluation.record import ExamplePictures, record_of
 from namesake.evaluation.saliency import SaliencyScorer
 from namesake.evaluation.terms import Terms, terms_of
 from namesake.images import work_ahead
@@ -98,7 +98,7 @@ def evaluate(
 
         predicted = predict(segmenter, benchmark, see=see)
     folder = None if out is None else out / benchmark.name
-    examples = Examples(benchmark, terms, not_sure=predicted.not_sure, folder=folder)
+    examples = ExamplePictures(benchmark, terms, not_sure=predicted.not_sure, folder=folder)
     further = Measures(chosen, labels=len(terms.names) + 1)
     counts = _count(benchmark, predicted, terms, (examples.add, _in_terms(further, benchmark, predicted, terms)))
     known = Provenance() if run is None else provenance_of(run, benchmark, terms.names)

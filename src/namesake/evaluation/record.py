@@ -28,7 +28,7 @@ SIDE = 256
 CONFUSIONS = 20
 
 
-class Examples:
+class ExamplePictures:
     """Writes pictures of image, truth and prediction side by side, for images spread evenly over the benchmark.
 
     Args:

@@ -18,6 +18,7 @@ from namesake.encoders.dino import Dino, load_dino
 from namesake.encoders.sources import find, kind_of_source
 from namesake.images.geometry import limit_longer_side
 from namesake.masks.detect import input_side, shrink
+from namesake.masks.nms import suppress
 from namesake.masks.spectral import candidate_masks
 from namesake.networks.selfmask import SelfMask, load_selfmask, read_saliency_card
 from namesake.records import ModelCard
@@ -135,12 +136,9 @@ class SaliencyProposals:
         """The masks of all queries, from the most object-like on, each once."""
         order = np.argsort(-self.objectness, kind="stable")
         masks = self.probs[order] > 0.5
-        kept: list[int] = []
-        areas = masks.sum(axis=(1, 2))
-        for i in np.flatnonzero((masks.mean(axis=(1, 2)) >= self.config.smallest_share) & (areas > 0)):
-            common = (masks[kept] & masks[i]).sum(axis=(1, 2))
-            if (common <= self.config.box_nms_thresh * (areas[kept] + areas[i] - common)).all():
-                kept.append(int(i))
+        large = np.flatnonzero((masks.mean(axis=(1, 2)) >= self.config.smallest_share) & masks.any(axis=(1, 2)))
+        scores, same = self.objectness[order][large], np.zeros(len(large), dtype=np.int64)
+        kept = large[suppress(masks[large], scores, same, overlap=self.config.box_nms_thresh, least=-np.inf)]
         return Masks(masks[kept], self.objectness[order][kept].astype(np.float32))
 
 

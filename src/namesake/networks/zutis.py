@@ -59,7 +59,7 @@ CELLS = 2
 """Rows and columns of tokens in a patch."""
 
 
-class Proposals(NamedTuple):
+class QueryProposals(NamedTuple):
     """What the network says of a batch.
 
     Attributes:
@@ -109,7 +109,7 @@ class QuerySegmenter(nn.Module):
         self.texts: Float[Tensor, "words joint"]
         self.register_buffer("texts", torch.zeros(0, config.encoder.joint), persistent=False)
 
-    def forward(self, x: ImageBatch, *, centre: Float[Tensor, "batch"] | None = None) -> Proposals:
+    def forward(self, x: ImageBatch, *, centre: Float[Tensor, "batch"] | None = None) -> QueryProposals:
         """Proposals and tokens of normalised images; up to a patch less a pixel at the right and bottom is unseen.
 
         Args:
@@ -119,7 +119,7 @@ class QuerySegmenter(nn.Module):
         """
         fine = self.features(x)
         seen = fine.detach() if self.config.stop_gradient else fine
-        return Proposals(self.propose(seen, x), _normalise(fine @ self.encoder.proj, centre))
+        return QueryProposals(self.propose(seen, x), _normalise(fine @ self.encoder.proj, centre))
 
     def features(self, x: ImageBatch) -> PatchFeatures:
         """The encoder's tokens, upsampled twofold."""

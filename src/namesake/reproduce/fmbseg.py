@@ -1,7 +1,7 @@
 """The tables of FMbSeg (https://arxiv.org/abs/2403.09307) and of its appendix, with their values."""
 
 from namesake.reproduce.measures import told, topics
-from namesake.reproduce.own_objects import find_own_objects
+from namesake.reproduce.own_objects import measure_own_objects
 from namesake.reproduce.table import Setting, Table
 from namesake.segmenter import Segmenter
 from namesake.segmenter.aligned import Aligned
@@ -124,7 +124,7 @@ TABLES: dict[str, Table] = {
                     published={"Precision": 91.0, "Recall": 87.0}),
             Setting("MyVLM", published={"Precision": 90.0, "Recall": 96.0}),
         ),
-        find_own_objects,
+        measure_own_objects,
         differs="With the embedded CLIP's patches in place of DINOv2's; 8 rendered objects by 4 pictures each, among "
         "12 views of it, 12 of others of its family and 12 of other families; the paper has 29 objects and does not "
         "say how it chose a threshold. Ours is the likeness of the given picture that is least like the other three.",

@@ -15,7 +15,7 @@ PICTURES, OBJECTS, VIEWS, OTHERS = 4, 8, 12, 24
 """Of each object given; objects; views of it to be found; pictures of its family's and of other families' objects."""
 
 
-def find_own_objects(trial: Trial) -> Values:
+def measure_own_objects(trial: Trial) -> Values:
     """Mean precision and recall over objects, each described by four pictures, at the threshold that those give.
 
     Half of the other pictures show another object of the same family: telling my cup from a cup.

@@ -8,11 +8,11 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int, UInt64
-from numpy import ndarray
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
+from namesake.masks.nms import PackedMasks, pack, suppress_packed, unpack
 from namesake.records import Instances, Names
 
 NAME_LOGIT_SCALE = 5.0
@@ -23,9 +23,6 @@ ScoreFunction = Literal["sigmoid", "softmax"]
 
 CHUNK_BYTES = 16 * 2**20
 """Upsampled proposals in memory at once."""
-
-PackedMasks = UInt64[ndarray, "n words"]
-"""Masks as bits, row by row of pixels; the last word is filled up with zeros."""
 
 
 def find_instances(
@@ -64,11 +61,15 @@ def find_instances(
     order = np.argsort(-score, kind="stable")
     order = order[label[order] > 0]
     packed = _upsample_and_pack(mask_probs[torch.from_numpy(order).to(mask_probs.device)], height, width)
-    kept = np.arange(len(order)) if overlap is None else _suppress(packed, score[order], label[order], overlap=overlap)
+    kept = (
+        np.arange(len(order))
+        if overlap is None
+        else suppress_packed(packed, score[order], label[order], overlap=overlap)
+    )
     kept = kept[packed[kept].any(axis=1)]
     chosen = order[kept]
     return Instances(
-        masks=_unpack(packed[kept], height, width),
+        masks=unpack(packed[kept], height, width),
         labels=tuple(int(one) for one in label[chosen]),
         names=tuple(names.names[one - 1] for one in label[chosen]),
         scores=tuple(float(one) for one in score[chosen]),
@@ -111,80 +112,11 @@ def name_proposals(
     return torch.where(area < 1, 0, word), certainty * probability
 
 
-def suppress(
-    masks: Bool[ndarray, "n height width"],
-    scores: Float[ndarray, "n"],
-    labels: Int[ndarray, "n"],
-    *,
-    overlap: float = 0.3,
-    least: float = 0.001,
-) -> Int[ndarray, "kept"]:
-    """Hard non-maximum suppression by mask IoU within each label.
-
-    The surest mask is kept and takes those with it whose IoU with it exceeds `overlap`; then the surest of the rest,
-    and so on. Masks are compared as bits, within the pixel rows of the one that is kept, so that counts are exact.
-
-    Args:
-        masks: Masks of any overlap.
-        scores: The higher the surer; equal ones in the order given.
-        labels: Masks of different labels do not suppress each other.
-        overlap: IoU = intersection / (union + 1e-7).
-        least: Masks with a score up to this are dropped.
-
-    Returns:
-        Indices of the kept masks, from the surest to the least sure.
-    """
-    return _suppress(_pack(masks), scores, labels, overlap=overlap, least=least)
-
-
-def _suppress(
-    packed: PackedMasks,
-    scores: Float[ndarray, "n"],
-    labels: Int[ndarray, "n"],
-    *,
-    overlap: float,
-    least: float = 0.001,
-) -> Int[ndarray, "kept"]:
-    order = np.argsort(-scores, kind="stable")
-    order = order[scores[order] > least]
-    area = np.bitwise_count(packed).sum(axis=1, dtype=np.int64)
-    kept: list[int] = []
-    for label in np.unique(labels[order]):
-        kept += _suppress_one_label(packed, area, order[labels[order] == label], overlap)
-    found = np.asarray(kept, dtype=np.int64)
-    return found[np.lexsort((found, -scores[found]))]
-
-
-def _suppress_one_label(
-    packed: PackedMasks, area: Int[ndarray, "n"], order: Int[ndarray, "m"], overlap: float
-) -> list[int]:
-    """Indices kept out of `order`, which runs from the surest to the least sure mask of one label."""
-    kept = []
-    while len(order):
-        best, order = int(order[0]), order[1:]
-        kept.append(best)
-        filled = np.flatnonzero(packed[best])
-        span = slice(filled[0], filled[-1] + 1) if len(filled) else slice(0)
-        common = np.bitwise_count(packed[order, span] & packed[best, span]).sum(axis=1, dtype=np.int64)
-        order = order[common / (area[best] + area[order] - common + 1e-7) <= overlap]
-    return kept
-
-
 def _upsample_and_pack(mask_probs: Float[Tensor, "queries rows columns"], height: int, width: int) -> PackedMasks:
     """Where the bilinearly upsampled probabilities exceed 0.5, some proposals at a time."""
     at_once = max(1, CHUNK_BYTES // (4 * height * width))
     packed = [np.empty((0, -(-height * width // 64)), dtype=np.uint64)]
     for some in torch.split(mask_probs.float(), at_once) if len(mask_probs) else ():
         fine = interpolate(some[None], size=(height, width), mode="bilinear", align_corners=False)[0]
-        packed.append(_pack((fine > 0.5).cpu().numpy()))
+        packed.append(pack((fine > 0.5).cpu().numpy()))
     return np.concatenate(packed)
-
-
-def _pack(masks: Bool[ndarray, "n height width"]) -> PackedMasks:
-    packed = np.packbits(masks.reshape(len(masks), masks.shape[1] * masks.shape[2]), axis=1)
-    return np.pad(packed, ((0, 0), (0, -packed.shape[1] % 8))).view(np.uint64)
-
-
-def _unpack(packed: PackedMasks, height: int, width: int) -> Bool[ndarray, "n height width"]:
-    pixels = np.unpackbits(packed.view(np.uint8), axis=1, count=height * width)
-    return pixels.view(np.bool_).reshape(len(packed), height, width)

@@ -20,7 +20,7 @@ from namesake.errors import ConfigError, WeightsError
 from namesake.images.geometry import enlarge, resize
 from namesake.names.words import Prompts, with_background, words_of
 from namesake.networks.clip_vit import ClipVitConfig
-from namesake.networks.zutis import Proposals, QuerySegmenter, QuerySegmenterConfig
+from namesake.networks.zutis import QueryProposals, QuerySegmenter, QuerySegmenterConfig
 from namesake.records import Names, Prediction
 from namesake.segmenter.classify import compare, decide
 from namesake.segmenter.instances import NAME_LOGIT_SCALE, ScoreFunction, find_instances
@@ -142,7 +142,7 @@ class OpenVocabulary:
     @torch.inference_mode()
     def predict(self, images: Sequence[ImageArray], *, height: int, width: int) -> list[Prediction]:
         """Labels, confidence and objects of height x width, from one forward pass."""
-        found: Proposals = self.network(self.input(images, to_patches=self.inference.patch_fit == "resize"))
+        found: QueryProposals = self.network(self.input(images, to_patches=self.inference.patch_fit == "resize"))
         with torch.autocast(self.device.type, enabled=False):
             cosines = self.compare(found)
             return [
@@ -159,7 +159,7 @@ class OpenVocabulary:
     def logits(self, images: Sequence[ImageArray], *, scale: float = 1.0) -> Float[Tensor, "batch words rows columns"]:
         """Calibrated logits of images of one size, seen `scale` times as large."""
         shown = self.input(enlarge(images, scale), to_patches=self.inference.patch_fit == "resize")
-        found: Proposals = self.network(shown)
+        found: QueryProposals = self.network(shown)
         with torch.autocast(self.device.type, enabled=False):
             return self.compare(found)
 
@@ -187,7 +187,7 @@ class OpenVocabulary:
             images = [resize(image, height=wanted[0], width=wanted[1]) for image in images]
         return self.preprocessing.normalise(images).to(self.device)
 
-    def compare(self, found: Proposals) -> Float[Tensor, "batch words rows columns"]:
+    def compare(self, found: QueryProposals) -> Float[Tensor, "batch words rows columns"]:
         """Cosines of all tokens with all words, times the scale that makes them calibrated logits."""
         return compare(found.tokens.float(), self.texts, logit_scale=self.certainty.logit_scale)
 

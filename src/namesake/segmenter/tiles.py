@@ -16,10 +16,11 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from namesake.images.geometry import Box, crop, resize, resize_longer_side
-from namesake.networks.zutis import CELLS, Proposals
+from namesake.masks.nms import suppress
+from namesake.networks.zutis import CELLS, QueryProposals
 from namesake.records import Instances, Prediction
 from namesake.segmenter.aligned import Aligned
-from namesake.segmenter.instances import name_proposals, suppress
+from namesake.segmenter.instances import name_proposals
 from namesake.segmenter.query import FEWEST_PATCHES, OpenVocabulary
 from namesake.shapes import ImageArray
 
@@ -106,7 +107,9 @@ def _query_tiled(predictor: OpenVocabulary, image: ImageArray, *, tile: int) -> 
     parts: list[Part] = []
     for box in tile_boxes(rows, columns, size=size):
         pixels, cells, drawn = (Box(*(factor * value for value in box)) for factor in (patch, CELLS, mask_cells))
-        found: Proposals = predictor.network(predictor.input([crop(fitted, pixels)], to_patches=False), centre=centre)
+        found: QueryProposals = predictor.network(
+            predictor.input([crop(fitted, pixels)], to_patches=False), centre=centre
+        )
         with torch.autocast(predictor.device.type, enabled=False):
             weight = window(cells, rows=CELLS * rows, columns=CELLS * columns)
             inside = (slice(cells.top, cells.top + cells.height), slice(cells.left, cells.left + cells.width))
@@ -153,7 +156,7 @@ def window(box: Box, *, rows: int, columns: int) -> Float[Tensor, "box_rows box_
     return along(box.top, box.height, rows)[:, None] * along(box.left, box.width, columns)
 
 
-def _parts(predictor: OpenVocabulary, found: Proposals, box: Box) -> list[Part]:
+def _parts(predictor: OpenVocabulary, found: QueryProposals, box: Box) -> list[Part]:
     """The objects of a tile, duplicates dropped."""
     inference = predictor.inference
     words, sure = name_proposals(
