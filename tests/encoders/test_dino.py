@@ -113,7 +113,7 @@ def test_not_a_dino(tiny: Tiny) -> None:
 def test_official_file__as_the_folder_of_the_same_weights(kind: str, tmp_path: Path) -> None:
     """As ReCo's `deit_s_sin_dist.pth`: a distilled DeiT in timm's names under "model", with heads that are not used."""
     torch.manual_seed(0)
-    network = build_vit(vit_config(dim=64, depth=2, heads=1, mlp=48, patch=8, image_size=32) | {"model_type": kind})
+    network = build_vit(vit_config(dim=64, depth=2, heads=1, mlp_dim=48, patch=8, image_size=32) | {"model_type": kind})
     network.save_pretrained(tmp_path / "folder")
     entries = {"do_resize": False, "image_mean": IMAGENET.mean, "image_std": IMAGENET.std, "size": 32}
     (tmp_path / "folder" / "preprocessor_config.json").write_text(json.dumps(entries))

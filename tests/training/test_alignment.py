@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from namesake.encoders import load_clip
 from namesake.errors import ConfigError
@@ -112,3 +113,19 @@ def test_train__the_encoders_stay_frozen(squares, config: AlignmentTrainingConfi
 def test_train__values_out_of_range(squares, config, change: dict, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=next(iter(change))):
         train_alignment(tmp_path / "out", *squares, NAMES, config=replace(config, **change), device="cpu")
+
+
+def test_train__the_patches_of_another_block(squares, config: AlignmentTrainingConfig, tmp_path: Path) -> None:
+    made = train_alignment(
+        tmp_path / "out", *squares, NAMES, config=replace(config, iterations=2, block=0), device="cpu"
+    )
+    encoder = load_segmenter(made.folder, device="cpu").predictor.encoder
+    x = torch.zeros(1, 3, 32, 32) + torch.linspace(-1, 1, 32)
+    assert torch.equal(encoder.patch_features(x), encoder.patch_features(x, block=0))
+    assert not torch.equal(encoder.patch_features(x), encoder.patch_features(x, block=2))
+
+
+def test_train__clip_has_no_other_block(squares, config: AlignmentTrainingConfig, tmp_path: Path) -> None:
+    chosen = replace(config, dense_encoder=config.clip, block=0)
+    with pytest.raises(ConfigError, match="block: expected none"):
+        train_alignment(tmp_path / "out", *squares, NAMES, config=chosen, device="cpu")

@@ -39,6 +39,7 @@ class Dino:
         preprocessing: Preprocessing that the weights' folder states.
         card: Name, source, licence and tier.
         device: Where it computes.
+        block: Block whose output is given where none is asked for; None for the last.
     """
 
     def __init__(
@@ -49,7 +50,9 @@ class Dino:
         card: ModelCard,
         device: torch.device,
         precision: Precision,
+        block: int | None = None,
     ) -> None:
+        self.block = block
         self.vit = vit.requires_grad_(False).to(device)
         self.preprocessing, self.card, self.device, self.precision = preprocessing, card, device, precision
         self.patch_size = int(self.vit.config.patch_size)
@@ -104,6 +107,7 @@ class Dino:
                 f"expected height and width divisible by the patch of {self.patch_size} pixels, found "
                 f"{tuple(x.shape[-2:])}. Resize, pad or crop first."
             )
+        block = self.block if block is None else block
         depth = int(self.vit.config.num_hidden_layers)
         if block is not None and not -depth <= block < depth:
             raise ConfigError(f"block: expected {-depth} to {depth - 1}, found {block}.")
@@ -121,7 +125,7 @@ class Dino:
         return tokens
 
 
-def load_dino(source: str, *, device: str = "auto", precision: Precision = "no") -> Dino:
+def load_dino(source: str, *, device: str = "auto", precision: Precision = "no", block: int | None = None) -> Dino:
     """Load DINO, DINOv2 or a distilled DeiT with its own normalisation.
 
     Args:
@@ -129,6 +133,7 @@ def load_dino(source: str, *, device: str = "auto", precision: Precision = "no")
             ReCo's `deit_s_sin_dist.pth`, which is normalised as ImageNet's networks are.
         device: "auto", "cpu" or "cuda".
         precision: "no" for float32, or autocast to "bf16" or "fp16".
+        block: Block whose output is given where none is asked for; None for the last.
 
     Raises:
         WeightsError: Files are missing, damaged, or of another model type.
@@ -138,7 +143,7 @@ def load_dino(source: str, *, device: str = "auto", precision: Precision = "no")
     if Path(source).is_file():
         card = ModelCard(Path(source).name, source)
         vit = vit_from_official(read_state(source))
-        return Dino(vit, preprocessing=IMAGENET, card=card, device=where, precision=precision)
+        return Dino(vit, preprocessing=IMAGENET, card=card, device=where, precision=precision, block=block)
     folder = fetch(source, kind="dino")
     kind = model_type(folder, source=source, expected=CLASSES)
     import transformers
@@ -151,4 +156,5 @@ def load_dino(source: str, *, device: str = "auto", precision: Precision = "no")
         card=read_card(source, folder=folder),
         device=where,
         precision=precision,
+        block=block,
     )

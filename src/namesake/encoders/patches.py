@@ -10,6 +10,7 @@ from namesake.encoders.devices import Precision
 from namesake.encoders.dino import load_dino
 from namesake.encoders.preprocess import Preprocessing
 from namesake.encoders.sources import kind_of_source
+from namesake.errors import ConfigError
 from namesake.images.geometry import resize
 from namesake.records import ModelCard
 from namesake.shapes import ImageArray
@@ -30,20 +31,28 @@ class PatchEncoder(Protocol):
         ...
 
 
-def load_patch_encoder(source: str, *, device: str = "auto", precision: Precision = "no") -> PatchEncoder:
+def load_patch_encoder(
+    source: str, *, device: str = "auto", precision: Precision = "no", block: int | None = None
+) -> PatchEncoder:
     """Load any dense encoder.
 
     Args:
         source: Hub id, folder, `embedded:dino` or `embedded:clip`.
         device: "auto", "cpu" or "cuda".
         precision: "no" for float32, or autocast to "bf16" or "fp16".
+        block: Block of a DINO whose patches are given, counted from 0 (negative: from the end); None for the last.
 
     Raises:
         WeightsError: Files are missing or damaged, or it is no such encoder.
+        ConfigError: A block of CLIP is asked for, whose patches are in its joint space behind the last one alone.
     """
     if kind_of_source(source) == "clip":
+        if block is not None:
+            raise ConfigError(
+                f"block: expected none for {source}, whose patches name things behind its last block alone."
+            )
         return load_clip(source, device=device, precision=precision)
-    return load_dino(source, device=device, precision=precision)
+    return load_dino(source, device=device, precision=precision, block=block)
 
 
 def squares(encoder: PatchEncoder, images: Sequence[ImageArray], *, side: int) -> ImageBatch:

@@ -224,7 +224,7 @@ def open_aligned(settings: Settings, folder: Path, device: torch.device) -> Alig
         raise WeightsError(f"{folder / CONFIG} describes no aligned encoder ({error}). Make it again.") from error
     texts = weights.pop(TEXTS, torch.zeros(0, 0))
     words, _ = words_of(settings.names)
-    encoder = load_patch_encoder(source, device=str(device))
+    encoder = load_patch_encoder(source, device=str(device), block=facts.get("block"))
     if texts.shape != (len(words), config.joint) or encoder.dim != config.dim:
         raise WeightsError(
             f"{folder / WEIGHTS} holds text embeddings {list(texts.shape)} for {len(words)} words in a space of "

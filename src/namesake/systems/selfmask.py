@@ -8,7 +8,8 @@ https://arxiv.org/abs/2203.12614. Names are not used.
 2. A query network on a DINO ViT, trained on those masks (section 3.3).
 
 Published: DUTS-TE IoU 64.5 with 10 queries, 65.3 with 20, without bilateral solver. The paper's three encoders are
-MoCo-v2, SwAV (ResNet-50) and DINO ViT-S/16; the default here is the last.
+MoCo-v2, SwAV (ResNet-50) and DINO ViT-S/16; the default here is the last, preset "voters" has all three: give the files
+of the first two with `--config voting.encoders=MOCO,SWAV,facebook/dino-vits16`.
 """
 
 from dataclasses import dataclass, field
@@ -33,6 +34,12 @@ class Config:
 
 PRESETS: dict[str, Config] = {
     "paper": Config(),
+    # the paper's three voters; the files of the first two are looked for where the run is started
+    "voters": Config(
+        voting=VotingConfig(
+            encoders=("moco_v2_800ep_pretrain.pth.tar", "swav_800ep_pretrain.pth.tar", "facebook/dino-vits16")
+        )
+    ),
     "modern": Config(
         voting=VotingConfig(encoders=(MODERN.backbone,)), training=SaliencyTrainingConfig(backbone=MODERN.backbone)
     ),

@@ -37,6 +37,8 @@ class AlignmentTrainingConfig:
 
     dense_encoder: str = "facebook/dinov2-large"
     """Frozen dense encoder: DINO, DINOv2, CLIP or SigLIP 2; paper: DINOv2 ViT-L/14."""
+    block: int | None = None
+    """Block of a DINO whose patches are aligned, counted from 0 (negative: from the end); None for the last (paper)."""
     clip: str = "openai/clip-vit-large-patch14-336"
     """Whose text side the patches are aligned with; paper: CLIP ViT-L/14."""
     prompts: Prompts = "photo"
@@ -166,7 +168,7 @@ def train_alignment(
     """
     config = config or AlignmentTrainingConfig()
     _check(config)
-    encoder = load_patch_encoder(config.dense_encoder, device=device, precision=config.precision)
+    encoder = load_patch_encoder(config.dense_encoder, device=device, precision=config.precision, block=config.block)
     clip = load_clip(config.clip, device=device)
     grid = max(1, round(config.image_size / encoder.patch_size))
     samples = RegionSamples(
@@ -264,6 +266,8 @@ def _save(
     if predictor.source is not None:
         cards = (*cards, predictor.source.card)
     facts = architecture_of(predictor, encoder=config.dense_encoder, clip=config.clip, prompts=config.prompts)
+    if config.block is not None:
+        facts["block"] = config.block
     models = tuple(dict.fromkeys(cards))
     settings = Settings(KIND, predictor.names, architecture=facts, preprocessing=None, models=models)
     return Segmenter(predictor, settings, device=predictor.encoder.device).save(out)
