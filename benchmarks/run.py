@@ -107,7 +107,8 @@ def as_page(results: dict[str, dict[str, object]]) -> str:
         if name in results:
             entry = results[name]
             parts.append(
-                f"## {title}\n\n`python benchmarks/{name}.py`, {entry['seconds']} s, commit {entry['commit']}; "
+                f"## {title}\n\n`{entry.get('command', f'python benchmarks/{name}.py')}`, {entry['seconds']} s, "
+                f"commit {entry['commit']}; "
             )
             parts[-1] += f"{entry['where']}\n\n| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}\n"
             claims: list[dict[str, str]] = entry["claims"]  # type: ignore[assignment]
