@@ -60,6 +60,19 @@ def collecting() -> Iterator[list[Notice]]:
         _collectors.pop()
 
 
+@contextmanager
+def apart() -> Iterator[None]:
+    """Within it, notices reach nobody, and are not counted as said: what is made is thrown away."""
+    said, collectors = set(_said), list(_collectors)
+    _collectors.clear()
+    try:
+        yield
+    finally:
+        _said.clear()
+        _said.update(said)
+        _collectors[:] = collectors
+
+
 def repeat(notices: Iterable[Notice]) -> None:
     """Say notices again, where what they belong to is used again."""
     for notice in notices:

@@ -6,6 +6,7 @@ Where a plan was set, both say which stage of the whole it is, and how much time
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sized
+from contextlib import contextmanager
 from typing import Any, Literal, TypeVar
 
 from rich.console import Console
@@ -20,6 +21,7 @@ NARROW = 60
 _settings = {"quiet": False}
 _plan: dict[str, float | None] = {}
 _stage = {"name": ""}
+_timed: list[list[tuple[float, float]]] = []
 
 
 def set_quiet(quiet: bool) -> None:
@@ -42,6 +44,22 @@ def set_plan(seconds_of_stages: Mapping[str, float | None]) -> None:
 def enter_stage(name: str) -> None:
     """Say which stage of the plan the next meters belong to."""
     _stage["name"] = name
+
+
+@contextmanager
+def timing() -> Iterator[list[tuple[float, float]]]:
+    """Within it nothing is shown; the list that it gives gets the seconds of each meter's steps, and all of its own.
+
+    A meter's first step holds what is done once, such as starting workers; it counts as long as the others.
+    """
+    before, seconds = _settings["quiet"], list[tuple[float, float]]()
+    _settings["quiet"] = True
+    _timed.append(seconds)
+    try:
+        yield seconds
+    finally:
+        _timed.pop()
+        _settings["quiet"] = before
 
 
 def note(message: str) -> None:
@@ -103,7 +121,8 @@ class Meter:
     def __init__(self, what: str, *, total: int | None, done: int = 0, unit: Literal["", "B"] = "") -> None:
         self.what, self.total, self.done, self.detail, self.unit = what, total, done, "", unit
         self._first = done
-        self._start = self._said = time.monotonic()
+        self._start = self._said = self._last = time.monotonic()
+        self._steps, self._after_first = 0, self._start
         terminal = sys.stderr.isatty() and not _settings["quiet"]
         self._bar = _rich_bar() if terminal else None
 
@@ -114,6 +133,10 @@ class Meter:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if _timed and self._steps:
+            later, count = self._last - self._after_first, self._steps - 1
+            steps = later * self._steps / count if count else self._last - self._start
+            _timed[-1].append((steps, time.monotonic() - self._start))
         if self._bar is not None:
             self._bar.stop()
         elif time.monotonic() - self._start > 2.0:
@@ -129,6 +152,8 @@ class Meter:
         """Count `count` more items as done."""
         self.done += count
         self.detail = detail or self.detail
+        self._steps, self._last = self._steps + 1, time.monotonic()
+        self._after_first = self._last if self._steps == 1 else self._after_first
         if self._bar is not None:
             self._bar.update(self._task, completed=self.done, total=self.total, **self._fields())
         elif time.monotonic() - self._said > SECONDS_BETWEEN_LINES:

@@ -40,6 +40,9 @@ def run(
     engine: EngineOption = "local",
     seed: SeedOption = None,
     device: DeviceOption = "auto",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print stages, models to fetch, and time on this device; then stop.")
+    ] = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -47,6 +50,19 @@ def run(
 
     Example: namesake run namedmask --names "dog, cat, park bench" --images photos/ --out runs/pets
     """
+    if dry_run:
+        _plan(
+            system,
+            images,
+            names=names,
+            preset=preset,
+            config=config,
+            seed=seed,
+            device=device,
+            as_json=as_json,
+            quiet=quiet,
+        )
+        return
     _run(
         system,
         images,
@@ -62,6 +78,28 @@ def run(
         as_json=as_json,
         quiet=quiet,
     )
+
+
+def _plan(
+    system: str,
+    images: Path,
+    *,
+    names: str,
+    preset: str,
+    config: list[str],
+    seed: int | None,
+    device: str,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    from namesake import systems
+
+    set_quiet(quiet)
+    chosen = tuple(config)
+    plan = systems.plan(
+        system, names=names or None, images=images, preset=preset, config=chosen, seed=seed, device=device
+    )
+    say(plan.as_record(), as_json=as_json, lines=systems.plan_lines(plan))
 
 
 def _run(

@@ -5,8 +5,9 @@ dataset of it.
 """
 
 from namesake.systems.labelling import label
+from namesake.systems.planning import Plan, plan_lines
 from namesake.systems.registry import SYSTEMS, System
-from namesake.systems.runs import Run, configure, run
+from namesake.systems.runs import Run, configure, plan, run
 from namesake.workspace import RECORD
 
-__all__ = ["RECORD", "SYSTEMS", "Run", "System", "configure", "label", "run"]
+__all__ = ["RECORD", "SYSTEMS", "Plan", "Run", "System", "configure", "label", "plan", "plan_lines", "run"]

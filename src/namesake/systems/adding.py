@@ -37,7 +37,7 @@ def parts_of(found: dict[str, Any], wanted: Names) -> list[Names]:
     new = [name for name in wanted.names if name not in held]
     starts = [sum(sizes[:part]) for part in range(len(sizes))]
     parts = [held[start : start + size] for start, size in zip(starts, sizes, strict=True)]
-    return [_some(wanted, part) for part in (*parts, new) if part]
+    return [some_of(wanted, part) for part in (*parts, new) if part]
 
 
 def label_parts(
@@ -85,7 +85,8 @@ def make_room(folder: Path, found: dict[str, Any], parts: Sequence[Names]) -> No
         raise WorkspaceError(f"cannot write to {folder}: {error.strerror or error}.") from error
 
 
-def _some(names: Names, chosen: Sequence[str]) -> Names:
+def some_of(names: Names, chosen: Sequence[str]) -> Names:
+    """These names with all that belongs to each."""
     places = [names.names.index(name) for name in chosen]
     return Names(
         tuple(chosen),

@@ -14,10 +14,13 @@ from namesake.errors import ConfigError, unknown
 from namesake.images import open_images
 from namesake.names import read_names
 from namesake.notices import as_record, collecting
+from namesake.processes import launched
+from namesake.progress import set_plan
 from namesake.records import Images, Names
 from namesake.systems.adding import make_room, parts_of
 from namesake.systems.choosing import choose_preset
 from namesake.systems.notices import have_models, models_by_option, say_before
+from namesake.systems.planning import Plan, make_plan, recall_plan, use_plan
 from namesake.systems.record import claim, read_record, write_record
 from namesake.systems.registry import SYSTEMS
 from namesake.workspace import RECORD, StoppedError, Workspace
@@ -69,15 +72,13 @@ def run(
         NamesakeError: An unknown system, preset or option, or what the stages raise; what was finished before stays.
     """
     preset = choose_preset(system, preset, device=device, run=None if overwrite else Path(out))
-    chosen = configure(system, preset=preset, config=config, seed=seed, device=device)
-    words = names if isinstance(names, Names) else Names(()) if names is None else read_names(names)
-    if SYSTEMS[system].named and not len(words):
-        raise ConfigError(f"{system} wants names, found none; give a comma list, or a file with one name a line.")
-    pictures = images if isinstance(images, Images) else open_images(images)
+    chosen, words, pictures = _prepare(system, names, images, preset=preset, config=config, seed=seed, device=device)
     folder = Path(out)
-    pick_device(device)  # refused before anything is written
     models = models_by_option(SYSTEMS[system], chosen, words)
     have_models(models, until=until, runs=(folder, beside))
+    plan = None if until or launched()[1] > 1 else recall_plan(folder)
+    if plan is None and not until and launched()[1] == 1:
+        plan = make_plan(SYSTEMS[system], chosen, words, pictures, sources=models)
     record: dict[str, Any] = {
         "system": system,
         "names": list(words.names),
@@ -101,6 +102,8 @@ def run(
             write_record(folder, record, words)
         claim(folder, record, words, overwrite=overwrite)
         say_before(words, models.values())
+        if plan is not None:
+            use_plan(plan, folder)
         with suppress(StoppedError), ExitStack() as stack:
             more = [
                 stack.enter_context(Workspace(folder / ADDED / f"{n:02d}", engine=engine)) for n in range(1, len(parts))
@@ -108,7 +111,46 @@ def run(
             added = {"added": [(part, own.step) for part, own in zip(later, more, strict=True)]} if later else {}
             SYSTEMS[system].function(first, pictures, config=chosen, step=workspace.step, **added)
         write_record(folder, record | as_record(notices), words)
+    set_plan({})
     return Run(folder, [*workspace.stages, *(stage for own in more for stage in own.stages)])
+
+
+def plan(
+    system: str,
+    *,
+    names: Names | str | Path | None = None,
+    images: Images | str | Path,
+    preset: str = "paper",
+    config: tuple[str, ...] = (),
+    seed: int | None = None,
+    device: str = "auto",
+) -> Plan:
+    """What a run would do and take, timed on this device where its models are here; nothing is fetched or written.
+
+    Args and errors as `run` has them.
+    """
+    chosen, words, pictures = _prepare(system, names, images, preset=preset, config=config, seed=seed, device=device)
+    models = models_by_option(SYSTEMS[system], chosen, words)
+    return make_plan(SYSTEMS[system], chosen, words, pictures, sources=models, measure=True)
+
+
+def _prepare(
+    system: str,
+    names: Names | str | Path | None,
+    images: Images | str | Path,
+    *,
+    preset: str,
+    config: tuple[str, ...],
+    seed: int | None,
+    device: str,
+) -> tuple[Any, Names, Images]:
+    """Configuration, names and images of a run; what is wrong with them is said before anything is written."""
+    chosen = configure(system, preset=preset, config=config, seed=seed, device=device)
+    words = names if isinstance(names, Names) else Names(()) if names is None else read_names(names)
+    if SYSTEMS[system].named and not len(words):
+        raise ConfigError(f"{system} wants names, found none; give a comma list, or a file with one name a line.")
+    pick_device(device)
+    return chosen, words, images if isinstance(images, Images) else open_images(images)
 
 
 def configure(
