@@ -97,7 +97,7 @@ know only the embedded world.
 |---|{"---|" * len(PRESETS)}
 {grid}
 
-Any part may be another hub id, a folder, or a file: `--config encoder=openai/clip-vit-base-patch16`.
+Any part may be another hub id, a folder, or a file: `--config retrieval_clip=openai/clip-vit-base-patch16`.
 `namesake doctor` says which of them are on this machine.
 """
 

@@ -177,7 +177,7 @@ def test_run__what_cannot_be_had_can_be_pasted(hub: HubServer, tiny, tmp_path: P
         "hf download openai/clip-vit-large-patch14-336 config.json preprocessor_config.json pytorch_model.bin",
         f"--local-dir {own}/openai--clip-vit-large-patch14-336",
         f"curl -L -C - --create-dirs -o {own / SELFMASK} {hub.url}/{SELFMASK}",
-        "--config encoder=PATH --config saliency.network=PATH",
+        "--config retrieval_clip=PATH --config saliency.network=PATH",
     ):
         assert part in said, part
     assert not (tmp_path / "run").exists()

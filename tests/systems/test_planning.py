@@ -54,7 +54,7 @@ def test_measured__every_stage_has_a_time_and_nothing_is_left(system: str, tiny,
     monkeypatch.chdir(tmp_path)
     images, state = open_images(tiny.images), torch.random.get_rng_state()
     names = read_names("car, tree, zebra") if SYSTEMS[system].named else read_names("car")
-    config = configure(system, preset="mini", config=("training.workers=0",) if system != "maskclip" else ())
+    config = configure(system, preset="mini", config=("training.num_workers=0",) if system != "maskclip" else ())
     notices._said.clear()
     with collecting() as kept:
         plan = make_plan(SYSTEMS[system], config, names, images, sources={}, measure=True)

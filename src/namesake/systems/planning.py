@@ -24,7 +24,13 @@ from namesake.workspace import MANIFEST, write_json
 from namesake.workspace.stage import Made, P, Stage
 
 REHEARSED_IMAGES, REHEARSED_NAMES, REHEARSED_UPDATES = 6, 2, 4
-SHRUNK = {"iterations": REHEARSED_UPDATES, "epochs": 1, "images_per_name": 2, "workers": 1, "groups": REHEARSED_NAMES}
+SHRUNK = {
+    "iterations": REHEARSED_UPDATES,
+    "epochs": 1,
+    "images_per_name": 2,
+    "num_workers": 1,
+    "groups": REHEARSED_NAMES,
+}
 """Options of a configuration that a rehearsal makes at most so large."""
 CPU_BATCH = 8
 """Images a step in a rehearsal on a CPU, where the time of a step grows with them."""
@@ -99,6 +105,7 @@ def make_plan(
     images: Images,
     *,
     sources: Mapping[str, str],
+    device: str = "auto",
     measure: bool | None = None,
 ) -> Plan:
     """Look ahead at a run.
@@ -109,6 +116,7 @@ def make_plan(
         names: Of the run.
         images: Of the run.
         sources: Of its models by the option that names them.
+        device: "auto", "cpu" or "cuda".
         measure: Whether its stages are timed; if None, where the run is long and its models are published ones.
 
     Returns:
@@ -116,20 +124,20 @@ def make_plan(
     """
     stages = _stages_of(system, config, names, images)
     models = look_at_all(sources, ask=False)
-    device = pick_device(config.device)
+    where = pick_device(device)
     long = sum(each.work for each in stages) >= WORTH_MEASURING
     published = any(not each.startswith("embedded:") for each in sources.values())
-    plan = Plan(tuple(stages), tuple(models), str(device))
+    plan = Plan(tuple(stages), tuple(models), str(where))
     if not ((long and published) if measure is None else measure):
         return dataclasses.replace(plan, reason=f"not measured: {'the models are small' if long else 'it is short'}")
     if any(each.status != "present" for each in models):
         return dataclasses.replace(plan, reason="measured when the models are here (namesake fetch)")
-    note(f"timing a step of each stage on {device} ...")
+    note(f"timing a step of each stage on {where} ...")
     few = _few_images(images)
     some = (
         names if getattr(getattr(config, "stuff", None), "names", ()) else some_of(names, names.names[:REHEARSED_NAMES])
     )
-    shrunk = shrink(config, batch=CPU_BATCH if device.type == "cpu" else None)
+    shrunk = shrink(config, batch=CPU_BATCH if where.type == "cpu" else None)
     try:
         measured = _rehearse(system, shrunk, some, few)
     except Exception as error:  # a measurement is advice: whatever it meets, the run itself says clearly

@@ -78,7 +78,7 @@ def run(
     have_models(models, until=until, runs=(folder, beside))
     plan = None if until or launched()[1] > 1 else recall_plan(folder)
     if plan is None and not until and launched()[1] == 1:
-        plan = make_plan(SYSTEMS[system], chosen, words, pictures, sources=models)
+        plan = make_plan(SYSTEMS[system], chosen, words, pictures, sources=models, device=device)
     record: dict[str, Any] = {
         "system": system,
         "names": list(words.names),
@@ -131,7 +131,7 @@ def plan(
     """
     chosen, words, pictures = _prepare(system, names, images, preset=preset, config=config, seed=seed, device=device)
     models = models_by_option(SYSTEMS[system], chosen, words)
-    return make_plan(SYSTEMS[system], chosen, words, pictures, sources=models, measure=True)
+    return make_plan(SYSTEMS[system], chosen, words, pictures, sources=models, device=device, measure=True)
 
 
 def _prepare(
