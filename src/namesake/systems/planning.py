@@ -107,6 +107,7 @@ def make_plan(
     sources: Mapping[str, str],
     device: str = "auto",
     measure: bool | None = None,
+    kept: Plan | None = None,
 ) -> Plan:
     """Look ahead at a run.
 
@@ -119,6 +120,8 @@ def make_plan(
         device: "auto", "cpu" or "cuda".
         measure: Whether its stages are timed; if None, where the run is long and its models are published ones.
 
+        kept: What the run was begun with; its times are taken where its stages have the same work.
+
     Returns:
         The plan; without times where they were not measured, where a model is not here, or where the rehearsal failed.
     """
@@ -128,6 +131,8 @@ def make_plan(
     long = sum(each.work for each in stages) >= WORTH_MEASURING
     published = any(not each.startswith("embedded:") for each in sources.values())
     plan = Plan(tuple(stages), tuple(models), str(where))
+    if kept is not None and [(each.stage, each.work) for each in kept.stages] == [(s.stage, s.work) for s in stages]:
+        return dataclasses.replace(plan, stages=kept.stages)
     if not ((long and published) if measure is None else measure):
         return dataclasses.replace(plan, reason=f"not measured: {'the models are small' if long else 'it is short'}")
     if any(each.status != "present" for each in models):

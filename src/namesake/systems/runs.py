@@ -76,9 +76,10 @@ def run(
     folder = Path(out)
     models = models_by_option(SYSTEMS[system], chosen, words)
     have_models(models, until=until, runs=(folder, beside))
-    plan = None if until or launched()[1] > 1 else recall_plan(folder)
-    if plan is None and not until and launched()[1] == 1:
-        plan = make_plan(SYSTEMS[system], chosen, words, pictures, sources=models, device=device)
+    plan = None
+    if not until and launched()[1] == 1:
+        kept = recall_plan(folder)
+        plan = make_plan(SYSTEMS[system], chosen, words, pictures, sources=models, device=device, kept=kept)
     record: dict[str, Any] = {
         "system": system,
         "names": list(words.names),
@@ -120,7 +121,7 @@ def plan(
     *,
     names: Names | str | Path | None = None,
     images: Images | str | Path,
-    preset: str = "paper",
+    preset: str = "auto",
     config: tuple[str, ...] = (),
     seed: int | None = None,
     device: str = "auto",
@@ -129,6 +130,7 @@ def plan(
 
     Args and errors as `run` has them.
     """
+    preset = choose_preset(system, preset, device=device)
     chosen, words, pictures = _prepare(system, names, images, preset=preset, config=config, seed=seed, device=device)
     models = models_by_option(SYSTEMS[system], chosen, words)
     return make_plan(SYSTEMS[system], chosen, words, pictures, sources=models, device=device, measure=True)
