@@ -12,6 +12,7 @@ that were renamed are given by all their names, and the one that the code knows 
 import argparse
 import hashlib
 import json
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -82,6 +83,8 @@ def render(folder: Path) -> None:
     if not (folder / "images").is_dir():
         write_world("unlabelled", folder, count=24, seed=3, size=64, workers=1)
         (folder / "images" / "damaged.jpg").write_bytes(b"no image")
+        for path in (folder / "images").iterdir():
+            os.utime(path, (0, 0))  # an index keeps when its images were written
 
 
 def make(label: str, home: Path) -> None:
