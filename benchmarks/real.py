@@ -18,6 +18,7 @@ import argparse
 import json
 import subprocess
 import sys
+import textwrap
 import zipfile
 from collections import Counter
 from collections.abc import Sequence
@@ -296,7 +297,7 @@ def vote_and_compare(photos: list[Photo], model: Path) -> list[str]:
             drawn.append(_lay(image, masks[0]))
         if photo.licence in FREE:
             rows.append((photo, drawn))
-    means = {name: 100 * float(np.mean(values)) for name, values in found.items()}
+    means = {name: float(np.mean(values)) for name, values in found.items()}
     claim(
         f"voted masks and the largest object, {len(chosen)} val photographs of COCO",
         "; ".join(f"{name} IoU {value:.1f} %" for name, value in means.items()),
@@ -361,7 +362,9 @@ def page(lines: Sequence[str]) -> str:
         "is. The photographs are 159 of COCO 2017.",
         "",
     ]
-    return "\n".join([*head, *lines])
+    whole = "\n".join([*head, *lines]).splitlines()
+    folded = [textwrap.fill(line, 120, break_long_words=False, break_on_hyphens=False) for line in whole]
+    return "\n".join(old if old[:1] in "|!#" else new for old, new in zip(whole, folded, strict=True)) + "\n"
 
 
 if __name__ == "__main__":
