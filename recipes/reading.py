@@ -117,13 +117,17 @@ def look_at(image_id: str, benchmark: Benchmark, segmenter: object, clip: str) -
     image, predictor, names = read_image(benchmark.images.path(image_id)), segmenter.predictor, segmenter.names
     views = {}
     for scale in SCALES:
-        plain = look(predictor, [image], labels=len(names) + 1, scales=(scale,), mirror=False)
-        both = look(predictor, [image], labels=len(names) + 1, scales=(scale,), mirror=True)
+        plain = look(
+            predictor, [image], owners=range(len(names) + 1), labels=len(names) + 1, scales=(scale,), mirror=False
+        )
+        both = look(
+            predictor, [image], owners=range(len(names) + 1), labels=len(names) + 1, scales=(scale,), mirror=True
+        )
         views |= {(scale, False): plain[0], (scale, True): (2 * both - plain)[0]}
     size = {"rows": plain.shape[2], "columns": plain.shape[3]}
     silent = CarefulConfig(image_weight=0.0, window_weight=0.0)
     said = {
-        key: voice(clip, names, replace(silent, **own)).opinion([image], **size)[0]
+        key: opinion(voice(clip, names, replace(silent, **own)), image, **size)
         for key, own in (
             ("whole", {"image_weight": 1.0}),
             ("patches", {"patch_weight": 1.0}),
@@ -131,6 +135,12 @@ def look_at(image_id: str, benchmark: Benchmark, segmenter: object, clip: str) -
         )
     }
     return Seen(image_id, views, said.pop("whole")[:, :1, :1], {each: said[each] for each in WINDOWS}, said["patches"])
+
+
+def opinion(reader: Careful, image: np.ndarray, *, rows: int, columns: int) -> Tensor:
+    """What a reader's voices say of all names."""
+    cosines = reader.cosines([image], rows=rows, columns=columns)
+    return reader.opinion(cosines, range(len(reader.names)), patch_weight=reader.config.patch_weight)[0]
 
 
 VOICES: dict[tuple[object, ...], Careful] = {}

@@ -13,6 +13,7 @@ from namesake.encoders import load_clip
 from namesake.errors import ConfigError
 from namesake.images.geometry import resize
 from namesake.names import embed
+from namesake.names.prompts import TEMPLATES
 from namesake.networks import DeepLab
 from namesake.records import ModelCard, Names
 from namesake.segmenter import CarefulConfig, Segmenter, load_segmenter
@@ -48,6 +49,11 @@ def predictor(segmenter: Segmenter) -> GivesLogits:
     return segmenter.predictor
 
 
+def opinion(reader: Careful, image: np.ndarray, *, rows: int, columns: int) -> torch.Tensor:
+    said = reader.cosines([image], rows=rows, columns=columns)
+    return reader.opinion(said, range(len(reader.names)), patch_weight=reader.config.patch_weight)
+
+
 def careful_of(segmenter: Segmenter, config: CarefulConfig, clip) -> Segmenter:
     return Segmenter(segmenter.predictor, segmenter.settings, careful=Careful(clip, segmenter.names, config=config))
 
@@ -56,7 +62,7 @@ def test_windows__a_plain_loop_over_windows_and_cells(clip) -> None:
     image, config = picture(48, 80), replace(SILENT, window_weight=0.7, window=0.5)
     reader = Careful(clip, NAMES, config=config)
     rows, columns = 12, 20
-    found = reader.opinion([image], rows=rows, columns=columns)[0].numpy()
+    found = opinion(reader, image, rows=rows, columns=columns)[0].numpy()
     texts = embed(NAMES, clip)
     total, weights = np.zeros((3, rows, columns)), np.zeros((rows, columns))
     boxes = window_boxes(48, 80, config)
@@ -77,9 +83,8 @@ def test_windows__a_plain_loop_over_windows_and_cells(clip) -> None:
 
 def test_image__the_softmax_of_its_own_embedding_everywhere(clip) -> None:
     image = picture(40, 40)
-    said = Careful(clip, NAMES, config=replace(SILENT, image_weight=0.5, logit_scale=20.0)).opinion(
-        [image], rows=3, columns=5
-    )
+    reader = Careful(clip, NAMES, config=replace(SILENT, image_weight=0.5, logit_scale=20.0))
+    said = opinion(reader, image, rows=3, columns=5)
     scaled = 20 * clip.embed_images([image])[0] @ embed(NAMES, clip).T
     expected = 0.5 * (scaled - np.log(np.exp(scaled).sum()))
     assert np.allclose(said[0].numpy(), expected[:, None, None] * np.ones((3, 5)), atol=1e-4)
@@ -88,8 +93,8 @@ def test_image__the_softmax_of_its_own_embedding_everywhere(clip) -> None:
 def test_opinions_add_up_with_their_weights(clip) -> None:
     image, size = picture(40, 52), {"rows": 10, "columns": 13}
     voices = {"image_weight": 0.3, "window_weight": 0.9, "patch_weight": 0.4}
-    alone = [Careful(clip, NAMES, config=replace(SILENT, **{key: 1.0})).opinion([image], **size) for key in voices]
-    together = Careful(clip, NAMES, config=replace(SILENT, **voices)).opinion([image], **size)
+    alone = [opinion(Careful(clip, NAMES, config=replace(SILENT, **{key: 1.0})), image, **size) for key in voices]
+    together = opinion(Careful(clip, NAMES, config=replace(SILENT, **voices)), image, **size)
     expected = sum(weight * each for weight, each in zip(voices.values(), alone, strict=True))
     assert torch.allclose(together, expected, atol=1e-4)
 
@@ -110,7 +115,7 @@ def test_fuse__background_keeps_its_share_and_names_theirs_times_what_is_said(se
 
 def test_look__mean_of_plain_and_mirrored_passes_at_each_scale(predictor: GivesLogits, tiny_network: DeepLab) -> None:
     image = picture(32, 48)
-    found = look(predictor, [image], labels=tiny_network.labels, scales=(1.0, 1.5), mirror=True)
+    found = look(predictor, [image], owners=range(3), labels=3, scales=(1.0, 1.5), mirror=True)
     views = []
     for scale in (1.5, 1.0):
         shown = resize(image, height=round(32 * scale), width=round(48 * scale))
@@ -181,6 +186,47 @@ def test_several_images_as_one_by_one(segmenter: Segmenter, clip) -> None:
         alone = reader.segment(image)
         assert (alone.labels == found.labels).mean() > 0.999
         assert np.allclose(alone.confidence, found.confidence, atol=1e-4)
+
+
+@pytest.mark.parametrize("background", [(), ("floor", "wall")])
+def test_names_that_the_network_never_saw_share_its_background(segmenter: Segmenter, clip, background) -> None:
+    image, config = picture(40, 40), CarefulConfig()
+    asked = Names(("sky", "park bench", "grass"), background=background)
+    reader = Careful(clip, asked, config=config, known=Names(("dog", "park bench")))
+    found = reader.log_probabilities(segmenter.predictor, [image])[0].exp()
+    rows, columns = found.shape[1:]
+    owners = (0, 0, 2)  # a dog is not asked for
+    seen = look(segmenter.predictor, [image], owners=owners, labels=4, scales=config.scales, mirror=True)[0].exp()
+    nobody = seen[0] * np.exp(-config.background_bias)
+    assert torch.allclose(found[2], seen[2], atol=1e-5)
+    assert torch.allclose(found[[0, 1, 3]].sum(0), nobody, atol=1e-5)
+    words = ("sky", "grass", *background)
+    texts = torch.from_numpy(clip.embed_names(words, TEMPLATES))
+    logits = clip.logit_scale * torch.einsum("rcd,wd->wrc", clip.dense([image])[0], texts)
+    patches = torch.nn.functional.interpolate(logits[None], size=(rows, columns), mode="bilinear")[0].log_softmax(0)
+    whole = (clip.logit_scale * torch.from_numpy(clip.embed_images([image])) @ texts.T)[0].log_softmax(0)
+    others = Names(words[:2], background=()) if not background else Names(words)
+    windows = opinion(
+        Careful(clip, others, config=replace(SILENT, window_weight=1.0)), image, rows=rows, columns=columns
+    )
+    shares = (patches + 0.5 * whole[:, None, None] + 0.5 * windows[0]).softmax(0)
+    assert torch.allclose(found[[1, 3]], nobody * shares[:2], atol=1e-4)
+    if not background:
+        assert float(found[0].max()) == 0
+
+
+def test_other_names__only_with_care_where_the_network_is_closed(segmenter: Segmenter, clip) -> None:
+    cards = (ModelCard("c", "embedded:clip"),)
+    made = Segmenter(segmenter.predictor, replace(segmenter.settings, models=cards))
+    with pytest.raises(ConfigError, match="careful"):
+        made.with_names("dog, sky")
+    reader = made.read_carefully().with_names("park bench, sky, dog")
+    assert reader.careful.owners == (0, 3, 1)
+    assert reader.careful.unseen == [1]
+    again = reader.with_names(made.names)
+    image = picture(40, 40)
+    assert np.array_equal(again.segment(image).labels, made.read_carefully().segment(image).labels)
+    assert reader.segment(image).labels.max() <= 3
 
 
 def test_cost__counted_exactly(segmenter: Segmenter, clip) -> None:

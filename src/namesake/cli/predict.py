@@ -66,10 +66,10 @@ def predict(
     start = time.monotonic()
     source = open_source(images, out=out, every=every, most=frames)
     segmenter = load_segmenter(run_folder, device=device, precision=precision, tile=tile)
-    segmenter = segmenter.with_names(names) if names else segmenter
     segmenter = segmenter.with_unsure() if unsure else segmenter
     careful = carefulness(read, config)
     segmenter = segmenter.read_carefully(careful) if careful else segmenter
+    segmenter = segmenter.with_names(names) if names else segmenter
     made = predict_folder(
         out,
         segmenter,

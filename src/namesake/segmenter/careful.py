@@ -3,7 +3,8 @@
 The network sees the image enlarged and mirrored, and its log probabilities are averaged. To those of the names, given
 that a pixel is of one of them, are added log probabilities of a CLIP: of the whole image (its prior, the same for every
 pixel), of overlapping windows and, if asked for, of patches. So CLIP says which name, and the network where; how far a
-pixel is background stays the network's opinion, less a bias. It trains nothing.
+pixel is background stays the network's opinion, less a bias. Names that the network never saw (stuff, for one that
+learned things) share what it takes for background, as CLIP says. It trains nothing.
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ from namesake.encoders import Clip, load_clip
 from namesake.encoders.sources import kind_of_source
 from namesake.errors import ConfigError
 from namesake.images.geometry import Box, crop
-from namesake.names.prompts import embed
+from namesake.names.prompts import TEMPLATES, embed
 from namesake.records import Names, Prediction
 from namesake.segmenter.classify import compare, decide
 from namesake.shapes import ImageArray
@@ -51,6 +52,8 @@ class CarefulConfig:
     """Share of its side that a window has in common with the next, at least."""
     patch_weight: float = 0.0
     """Weight of the patches' log probabilities of the names; 0 for none."""
+    unseen_patch_weight: float = 1.0
+    """The same where background is shared out among names that the network never saw."""
     logit_scale: float | None = None
     """Scale of CLIP's cosines in its softmax; none: the one that it was trained with."""
     background_bias: float = 0.5
@@ -85,6 +88,15 @@ class Cost(NamedTuple):
         )
 
 
+class Cosines(NamedTuple):
+    """Of texts with what CLIP sees, None where that has no weight; `size` is images, rows and columns."""
+
+    image: Float[Tensor, "batch texts 1 1"] | None
+    windows: Float[Tensor, "batch texts rows columns"] | None
+    patches: Float[Tensor, "batch texts rows columns"] | None
+    size: tuple[int, int, int]
+
+
 @runtime_checkable
 class GivesLogits(Protocol):
     """What a kind provides that can be read with care."""
@@ -115,7 +127,8 @@ class Careful:
     Args:
         clip: Has a say.
         names: What is segmented; the label of the i-th is i, counted from 1.
-        config: Settings of the stage.
+        config: Settings of the reading.
+        known: Names of the predictor's labels, where those are others.
 
     Attributes:
         spent: What all images read so far took.
@@ -124,16 +137,23 @@ class Careful:
         ConfigError: A value is out of range.
     """
 
-    def __init__(self, clip: Clip, names: Names, *, config: CarefulConfig) -> None:
+    def __init__(self, clip: Clip, names: Names, *, config: CarefulConfig, known: Names | None = None) -> None:
         _check(config)
-        self.clip, self.names, self.config = clip, names, config
+        self.clip, self.names, self.config, self.known = clip, names, config, known
+        held = names.names if known is None else known.names
+        self.owners = (0, *(names.names.index(name) + 1 if name in names.names else 0 for name in held))
+        self.seen = [place for place, name in enumerate(names.names) if name in held]
+        self.unseen = [place for place, name in enumerate(names.names) if name not in held]
         self.scale = clip.logit_scale if config.logit_scale is None else config.logit_scale
-        self.texts = torch.from_numpy(embed(names, clip)).to(clip.device)
+        texts = [embed(names, clip)]
+        if self.unseen and names.background:
+            texts.append(clip.embed_names(names.background, TEMPLATES))
+        self.texts = torch.from_numpy(np.concatenate(texts)).to(clip.device)
         self.spent = Cost()
 
     def with_names(self, names: Names) -> "Careful":
         """The same with other names."""
-        return Careful(self.clip, names, config=self.config)
+        return Careful(self.clip, names, config=self.config, known=self.known)
 
     def cost(self, predictor: GivesLogits, *, height: int, width: int) -> Cost:
         """What one image of height x width takes."""
@@ -144,7 +164,7 @@ class Careful:
             passes=views * len(config.scales) + extra,
             pixels=views * sum(scale**2 for scale in config.scales) + extra,
             embedded=windows + bool(config.image_weight),
-            dense=int(bool(config.patch_weight)),
+            dense=int(bool(config.patch_weight or self.unseen and config.unseen_patch_weight)),
         )
 
     @torch.inference_mode()
@@ -165,29 +185,52 @@ class Careful:
         They sum to 1 but for the bias, which is taken from background's. Where the network knows no background, that
         has the probability 0.
         """
-        seen = look(predictor, images, labels=len(self.names) + 1, scales=self.config.scales, mirror=self.config.mirror)
-        said = self.opinion(images, rows=seen.shape[2], columns=seen.shape[3]).to(seen.device)
-        return fuse(seen, said, background_bias=self.config.background_bias)
+        labels, config = len(self.names) + 1, self.config
+        owners = [self.owners[label] for label in predictor.labels]
+        seen = look(predictor, images, owners=owners, labels=labels, scales=config.scales, mirror=config.mirror)
+        cosines = self.cosines(images, rows=seen.shape[2], columns=seen.shape[3])
+        said = self.opinion(cosines, self.seen, patch_weight=config.patch_weight).to(seen.device)
+        known = [0, *(place + 1 for place in self.seen)]
+        fused = seen.new_full(seen.shape, torch.finfo(seen.dtype).min)
+        fused[:, known] = fuse(seen[:, known], said, background_bias=config.background_bias)
+        if self.unseen:
+            others = [*range(len(self.names), len(self.texts)), *self.unseen]
+            shares = self.opinion(cosines, others, patch_weight=config.unseen_patch_weight).log_softmax(dim=1)
+            shared = fused[:, :1] + shares.to(seen.device)
+            words = len(self.texts) - len(self.names)
+            fused[:, [place + 1 for place in self.unseen]] = shared[:, words:]
+            fused[:, 0] = shared[:, :words].logsumexp(dim=1) if words else torch.finfo(seen.dtype).min
+        return fused
+
+    def cosines(self, images: Sequence[ImageArray], *, rows: int, columns: int) -> "Cosines":
+        """How near each text is to the images as a whole, to their windows, and to their patches."""
+        config = self.config
+        patches = None
+        if config.patch_weight or (self.unseen and config.unseen_patch_weight):
+            found = compare(self.clip.dense(images), self.texts, logit_scale=1.0)
+            patches = functional.interpolate(found, size=(rows, columns), mode="bilinear")
+        return Cosines(
+            image=(self._embed(images) @ self.texts.T)[:, :, None, None] if config.image_weight else None,
+            windows=self._windows(images, rows, columns) if config.window_weight else None,
+            patches=patches,
+            size=(len(images), rows, columns),
+        )
 
     def opinion(
-        self, images: Sequence[ImageArray], *, rows: int, columns: int
-    ) -> Float[Tensor, "batch names rows columns"]:
-        """Weighted sum of CLIP's log probabilities of the names; those of the image are the same everywhere."""
-        config = self.config
-        said = torch.zeros(len(images), len(self.names), rows, columns, device=self.clip.device)
-        if config.image_weight:
-            whole = self._embed(images) @ self.texts.T
-            said += config.image_weight * (self.scale * whole).log_softmax(dim=1)[:, :, None, None]
-        if config.window_weight:
-            said += config.window_weight * (self.scale * self._windows(images, rows, columns)).log_softmax(dim=1)
-        if config.patch_weight:
-            patches = compare(self.clip.dense(images), self.texts, logit_scale=self.scale).log_softmax(dim=1)
-            said += config.patch_weight * functional.interpolate(patches, size=(rows, columns), mode="bilinear")
+        self, cosines: "Cosines", chosen: Sequence[int], *, patch_weight: float
+    ) -> Float[Tensor, "batch chosen rows columns"]:
+        """Weighted sum of CLIP's log probabilities of some of its texts; those of the image are the same everywhere."""
+        images, rows, columns = cosines.size
+        said = torch.zeros(images, len(chosen), rows, columns, device=self.clip.device)
+        weights = (self.config.image_weight, self.config.window_weight, patch_weight)
+        for weight, each in zip(weights, cosines[:3], strict=True):
+            if weight and each is not None:
+                said += weight * (self.scale * each[:, list(chosen)]).log_softmax(dim=1)
         return said
 
     def _windows(
         self, images: Sequence[ImageArray], rows: int, columns: int
-    ) -> Float[Tensor, "batch names rows columns"]:
+    ) -> Float[Tensor, "batch texts rows columns"]:
         """Cosines of the windows around each cell, weighted by how near their centres are.
 
         Windows lie on a grid and the weight of a window is a product of one along each axis, so the weighted mean is
@@ -216,15 +259,18 @@ class Careful:
         return torch.from_numpy(self.clip.embed_images(pictures)).to(self.clip.device)
 
 
-def open_careful(names: Names, *, made_with: Sequence[str], config: CarefulConfig, device: str) -> Careful:
+def open_careful(
+    names: Names, *, made_with: Sequence[str], config: CarefulConfig, device: str, known: Names | None = None
+) -> Careful:
     """Load the CLIP that has a say.
 
     Args:
         names: What is segmented.
         made_with: Sources of the models that the segmenter was made with; the first CLIP among them is taken where the
             configuration names none.
-        config: Settings of the stage.
+        config: Settings of the reading.
         device: "auto", "cpu" or "cuda".
+        known: Names of the segmenter's labels, where those are others.
 
     Raises:
         ConfigError: None of the models is a CLIP, and the configuration names none.
@@ -236,17 +282,24 @@ def open_careful(names: Names, *, made_with: Sequence[str], config: CarefulConfi
             f"no model that the segmenter was made with is a CLIP ({', '.join(made_with) or 'none is known'}), so none "
             "has a say. Name one: --config clip=SOURCE."
         )
-    return Careful(load_clip(source, device=device), names, config=config)
+    return Careful(load_clip(source, device=device), names, config=config, known=known)
 
 
 def look(
-    predictor: GivesLogits, images: Sequence[ImageArray], *, labels: int, scales: Sequence[float], mirror: bool
+    predictor: GivesLogits,
+    images: Sequence[ImageArray],
+    *,
+    owners: Sequence[int],
+    labels: int,
+    scales: Sequence[float],
+    mirror: bool,
 ) -> Float[Tensor, "batch labels rows columns"]:
     """Mean log probability of each label over views of the images, on the grid of the largest view.
 
     Args:
         predictor: Sees them.
         images: Images of one size.
+        owners: Label of each channel of its logits.
         labels: Background and names.
         scales: Factors on the images' sides.
         mirror: See each view mirrored, too.
@@ -255,7 +308,7 @@ def look(
     for scale in sorted(scales, reverse=True):
         for turned in (False, True) if mirror else (False,):
             shown = [np.ascontiguousarray(image[:, ::-1]) for image in images] if turned else images
-            found = by_label(predictor.logits(shown, scale=scale).float(), predictor.labels, labels=labels)
+            found = by_label(predictor.logits(shown, scale=scale).float(), owners, labels=labels)
             found = found.flip(3) if turned else found
             size = views[0].shape[2:] if views else found.shape[2:]
             same = found.shape[2:] == size
@@ -333,6 +386,7 @@ def _check(config: CarefulConfig) -> None:
         "image_weight": (config.image_weight >= 0, "0 or more"),
         "window_weight": (config.window_weight >= 0, "0 or more"),
         "patch_weight": (config.patch_weight >= 0, "0 or more"),
+        "unseen_patch_weight": (config.unseen_patch_weight >= 0, "0 or more"),
         "window": (0 < config.window <= 1, "a share above 0, up to 1"),
         "window_overlap": (0.25 <= config.window_overlap < 1, "a share from 0.25 to below 1"),
     }

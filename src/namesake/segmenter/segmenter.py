@@ -98,17 +98,20 @@ class Segmenter:
 
         Raises:
             NamesError: There is no name, or one twice.
-            ConfigError: The segmenter is of a kind whose names were fixed when it was trained.
+            ConfigError: The segmenter is of a kind whose names were fixed when it was trained, and read in one pass.
             WeightsError: The text encoder is missing or does not fit.
         """
-        if not isinstance(self.predictor, TakesNames):
+        chosen = names if isinstance(names, Names) else read_names(names)
+        settings = replace(self.settings, names=chosen)
+        if isinstance(self.predictor, TakesNames):
+            return self._with(self.predictor.with_names(chosen), settings)
+        if self.careful is None:
             raise ConfigError(
                 f"a segmenter of the kind {self.kind!r} only knows the names that it was made with: "
-                f"{', '.join(self.names.names[:8])}. Train one for other names, or use an open-vocabulary one (zutis)."
+                f"{', '.join(self.names.names[:8])}. Train one for other names, use an open-vocabulary one (zutis), or "
+                "read the images with care (--read careful), where CLIP shares out background among new names."
             )
-        chosen = names if isinstance(names, Names) else read_names(names)
-        predictor, settings = self.predictor.with_names(chosen), replace(self.settings, names=chosen)
-        return self._with(predictor, settings)
+        return self._with(self.predictor, settings)
 
     def with_unsure(self) -> "Segmenter":
         """The same segmenter with the label "not sure" where confidence is low for the name.
@@ -139,7 +142,8 @@ class Segmenter:
             WeightsError: The CLIP is missing.
         """
         sources = [card.source for card in self.settings.models]
-        careful = open_careful(self.names, made_with=sources, config=config, device=str(self.device))
+        known = None if isinstance(self.predictor, TakesNames) else self.names
+        careful = open_careful(self.names, made_with=sources, config=config, device=str(self.device), known=known)
         return self._with(self.predictor, self.settings, careful=careful)
 
     def _with(self, predictor: Predictor, settings: Settings, *, careful: Careful | None = None) -> "Segmenter":
