@@ -22,6 +22,11 @@ class System(NamedTuple):
 
 
 CHOICE = {
+    "consensus": System(
+        ("consensus", "1", "consensus"),
+        ("consensus", "stuff", "consensus"),
+        "things and stuff, for a fixed list of names",
+    ),
     "namedmask": System(
         ("namedmask", "6", "NamedMask"),
         ("namedmask", "stuff", "saliency masks for all names (paper)"),
@@ -90,7 +95,8 @@ def _mean(row: tuple[str, str, str] | None) -> str:
     if row is None:
         return ""
     paper, table, setting = row
-    tables = json.loads((RESULTS / f"{paper}.json").read_text(encoding="utf-8"))
+    file = RESULTS / f"{paper}.json"
+    tables = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     if setting not in tables.get(table, {}):
         return ""
     values = tables[table][setting]["values"]["mIoU"]

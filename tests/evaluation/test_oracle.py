@@ -7,7 +7,7 @@ import torch
 
 from namesake.errors import DataError
 from namesake.evaluation import evaluate, evaluate_run, open_benchmark, train_oracle
-from namesake.evaluation.oracle import TruthSamples
+from namesake.evaluation.oracle import truth_samples
 from namesake.evaluation.report import write_report
 from namesake.networks import DeepLabConfig
 from namesake.records import Names, Regime
@@ -47,7 +47,7 @@ def backbone(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def test_samples__full_label_maps(scenes):
     benchmark = open_benchmark("folder", scenes)
-    samples = TruthSamples(benchmark, NAMES, config=replace(CONFIG, copy_paste_max=3, resize_range=(0.5, 1.0)))
+    samples = truth_samples(benchmark, NAMES, config=replace(CONFIG, copy_paste_max=3, resize_range=(0.5, 1.0)))
     seen = set()
     for index in range(12):
         image, labels = samples[index]
@@ -66,13 +66,13 @@ def test_samples__truth_that_does_not_count(scenes):
 
     for path in (scenes / "masks").glob("*.png"):
         Image.fromarray(np.full((40, 48), 255, np.uint8)).save(path)
-    labels = TruthSamples(open_benchmark("folder", scenes), NAMES, config=CONFIG)[0].labels
+    labels = truth_samples(open_benchmark("folder", scenes), NAMES, config=CONFIG)[0].labels
     assert set(labels.unique().tolist()) == {255}
 
 
 def test_samples__no_name_known(scenes):
     with pytest.raises(DataError, match="none of the names to learn: unicorn"):
-        TruthSamples(open_benchmark("folder", scenes), Names(("unicorn",)), config=CONFIG)
+        truth_samples(open_benchmark("folder", scenes), Names(("unicorn",)), config=CONFIG)
 
 
 def test_oracle__learns_and_is_scored(backbone: str, tmp_path: Path):

@@ -59,6 +59,18 @@ SHRUNK = {
         "alignment.batch_size": 2,
         "alignment.num_workers": 0,
     },
+    "consensus": {
+        "archives.images_per_name": 4,
+        "training.iterations": 2,
+        "training.batch_size": 2,
+        "training.crop": 32,
+        "training.workers": 0,
+        "student.iterations": 2,
+        "student.batch_size": 2,
+        "student.crop": 32,
+        "student.workers": 0,
+        "labels.looked_at": 4,
+    },
     "selfmask": {
         "voting.block": -1,
         "training.queries": 3,

@@ -15,12 +15,14 @@ from namesake.systems.notices import models_by_option
 from tiny_models import write_dino, write_sam2, write_siglip
 
 LAPTOP_STAGES = {
+    "consensus": ["index", "archives", "masks/voted", "features", "segmenter"],
     "namedmask": ["index", "archives", "masks/voted", "features", "segmenter"],
     "zutis": ["index", "archives", "masks/voted", "segmenter"],
     "fmbseg": ["masks/regions", "segmenter"],
     "maskclip": ["segmenter"],
 }
 SMALL: dict[str, dict[str, object]] = {
+    "consensus": {"archives.images_per_name": 6, "training.iterations": 3, "training.window": 4},
     "namedmask": {"archives.images_per_name": 6, "training.iterations": 3, "training.window": 4},
     "zutis": {
         "archives.images_per_name": 6,

@@ -60,7 +60,7 @@ ReadConfigOption = Annotated[
 ]
 RunArgument = Annotated[Path, typer.Argument(help="Folder of a run.")]
 SystemArgument = Annotated[
-    str, typer.Argument(help="namedmask, zutis, fmbseg, selfmask, saliency+clip, maskclip or reco.")
+    str, typer.Argument(help="consensus, namedmask, zutis, fmbseg, selfmask, saliency+clip, maskclip or reco.")
 ]
 
 

@@ -30,7 +30,7 @@ def label(
     images: ImagesOption,
     out: OutOption,
     names: NamesOption = "",
-    system: Annotated[str, typer.Option("--system", help="namedmask, zutis or fmbseg.")] = "namedmask",
+    system: Annotated[str, typer.Option("--system", help="consensus, namedmask, zutis or fmbseg.")] = "namedmask",
     run_folder: Annotated[
         Path | None, typer.Option("--run", help="A run that is finished; nothing is trained then.")
     ] = None,

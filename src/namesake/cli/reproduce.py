@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @app.command()
 def reproduce(
-    paper: Annotated[str, typer.Argument(help="namedmask, zutis or fmbseg.")],
+    paper: Annotated[str, typer.Argument(help="consensus, namedmask, zutis or fmbseg.")],
     *,
     table: Annotated[
         str, typer.Option(help="1, 2, ..., figure-3, ...; `list` prints what there is, `all` runs it.")

@@ -4,79 +4,63 @@ It is the same network, trained by the same loop on as many updates; only the la
 """
 
 from pathlib import Path
-from typing import final
 
 import numpy as np
-from numpy.random import Generator
-from torch.utils.data import Dataset
 
 from namesake.encoders.preprocess import IMAGENET
 from namesake.errors import DataError
 from namesake.evaluation.benchmarks import Benchmark
-from namesake.images import read_image
 from namesake.names.spelling import match_names, some
 from namesake.progress import note
 from namesake.records import Names, Regime
 from namesake.segmenter import Segmenter, SegmenterFolder, Settings, open_segmenter
 from namesake.segmenter.deeplab import KIND, ClosedSet, architecture_of
-from namesake.shapes import IGNORE, ImageArray, LabelArray, not_sure
+from namesake.shapes import IGNORE, LabelArray, not_sure
 from namesake.training import TrainingConfig
 from namesake.training.deeplab import train_on
 from namesake.training.fit import finish
-from namesake.training.samples.archives import ArrayCache, Sample, paste_crops
-from namesake.training.samples.augment import augment
+from namesake.training.samples.maps import MapSamples
 from namesake.workspace import stage
 
 
-@final
-class TruthSamples(Dataset[Sample]):
+def truth_samples(benchmark: Benchmark, names: Names, *, config: TrainingConfig) -> MapSamples:
     """Training samples from images and their true label maps, augmented and pasted together as archive images are.
 
     Args:
         benchmark: Images and truth; ids that `names` does not have are background.
         names: Names to learn.
         config: Crop, scale, copy-paste and seed.
+
+    Raises:
+        DataError: The benchmark has none of the names.
     """
+    matched = match_names(benchmark.names, names)
+    labels = matched.labels
+    if not any(labels.values()):
+        raise DataError(f"{benchmark.name} has none of the names to learn: {', '.join(names.names[:8])}.")
+    if matched.unused:
+        note(f"{benchmark.name} has no truth to learn these names from: {some(matched.unused)}.")
+    ignore = not_sure(len(names))
+    table = np.zeros(max(*labels, benchmark.ignore) + 1, dtype=np.uint8 if ignore == IGNORE else np.int32)
+    table[list(labels)] = list(labels.values())
+    table[benchmark.ignore] = ignore
 
-    def __init__(self, benchmark: Benchmark, names: Names, *, config: TrainingConfig) -> None:
-        matched = match_names(benchmark.names, names)
-        labels = matched.labels
-        if not any(labels.values()):
-            raise DataError(f"{benchmark.name} has none of the names to learn: {', '.join(names.names[:8])}.")
-        if matched.unused:
-            note(f"{benchmark.name} has no truth to learn these names from: {some(matched.unused)}.")
-        self.benchmark, self.config, self.ignore = benchmark, config, not_sure(len(names))
-        dtype = np.uint8 if self.ignore == IGNORE else np.int32
-        self._labels = np.zeros(max(*labels, benchmark.ignore) + 1, dtype=dtype)
-        self._labels[list(labels)] = list(labels.values())
-        self._labels[benchmark.ignore] = self.ignore
-        self._read, self._truth = ArrayCache(read_image), ArrayCache(self._known)
-
-    def __getitem__(self, index: int) -> Sample:
-        """The sample of that number, 0 or more; there is no last one."""
-        config = self.config
-        rng = np.random.default_rng((config.seed, index))
-        count = int(rng.integers(1, config.copy_paste_max, endpoint=True))
-        drawn = rng.integers(len(self.benchmark.images), size=count)
-        crops = [self._crop(self.benchmark.images.ids[place], rng) for place in drawn]
-        return paste_crops(crops, rng, ignore=self.ignore, crop_paste_box=config.crop_paste_box)
-
-    def _crop(self, image_id: str, rng: Generator) -> tuple[ImageArray, LabelArray]:
-        return augment(
-            self._read(self.benchmark.images.path(image_id)),
-            self._truth(image_id),
-            rng,
-            crop_size=self.config.crop_size,
-            resize_range=self.config.resize_range,
-            pad_label=self.ignore,
-            color_jitter=self.config.color_jitter,
-            uneven_padding=self.config.uneven_padding,
-        )
-
-    def _known(self, image_id: str) -> LabelArray:
+    def known(image_id: str) -> LabelArray:
         """True labels of an image, in the numbers of the names that are learned."""
-        known: LabelArray = self._labels[self.benchmark.truth(image_id)]
-        return known
+        own: LabelArray = table[benchmark.truth(image_id)]
+        return own
+
+    return MapSamples(
+        benchmark.images,
+        known,
+        ignore=ignore,
+        crop=config.crop,
+        copy_paste_max=config.copy_paste_max,
+        scale=config.scale,
+        colour=config.colour,
+        seed=config.seed,
+        published=config.published,
+    )
 
 
 @stage("segmenter", opens=open_segmenter, models=lambda config: (config.backbone,))
@@ -105,7 +89,7 @@ def train_oracle(
         WeightsError: The backbone is missing or does not fit.
         ConfigError: A value is out of range, or the loss is not finite.
     """
-    samples = TruthSamples(benchmark, names, config=config)
+    samples = truth_samples(benchmark, names, config=config)
     network, card = train_on(
         samples, labels=len(names) + 1, config=config, out=out, device=device, what="training the oracle"
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, final
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from namesake.encoders import Preprocessing
@@ -16,6 +17,7 @@ from namesake.encoders.preprocess import IMAGENET
 from namesake.encoders.vit import config_of
 from namesake.encoders.weights import fill
 from namesake.errors import WeightsError
+from namesake.images.geometry import enlarge
 from namesake.networks.frozen import FrozenDecoderConfig, FrozenSegmenter
 from namesake.records import Prediction
 from namesake.segmenter.classify import decide
@@ -42,9 +44,28 @@ class FrozenClosedSet:
     @torch.inference_mode()
     def predict(self, images: Sequence[ImageArray], *, height: int, width: int) -> list[Prediction]:
         """Label maps of height x width: images are brought to whole patches, logits are upsampled bilinearly."""
-        x = self.preprocessing.fit_patches(images, patch=self.network.patch)
-        logits = self.network.coarse(x.to(self.device))
-        return [decide(each, height=height, width=width) for each in logits]
+        return [decide(each, height=height, width=width) for each in self.logits(images)]
+
+    @property
+    def labels(self) -> Sequence[int]:
+        """Label of each channel of the logits."""
+        return range(self.network.labels)
+
+    @torch.inference_mode()
+    def logits(self, images: Sequence[ImageArray], *, scale: float = 1.0) -> Float[Tensor, "batch labels rows columns"]:
+        """Logits of images of one size, seen `scale` times as large, in whole patches."""
+        x = self.preprocessing.fit_patches(enlarge(images, scale), patch=self.network.patch)
+        seen: Tensor = self.network.coarse(x.to(self.device))
+        return seen
+
+    @property
+    def passes_to_complete(self) -> int:
+        """None."""
+        return 0
+
+    def complete(self, images: Sequence[ImageArray], read: Sequence[Prediction]) -> list[Prediction]:  # noqa: ARG002
+        """The predictions as they are."""
+        return list(read)
 
     def weights(self) -> dict[str, Tensor]:
         """What `model.safetensors` holds."""

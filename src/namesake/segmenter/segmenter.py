@@ -165,7 +165,7 @@ class Segmenter:
         if not isinstance(self.predictor, GivesLogits):
             raise ConfigError(
                 f"a segmenter of the kind {self.kind!r} gives no logits to read with care; kinds that do: deeplab, "
-                "query, aligned. Leave out the careful reading."
+                "frozen, query, aligned. Leave out the careful reading."
             )
         if self.tile is not None:
             raise ConfigError("tiles are read in one pass each; leave out either the tile or the careful reading.")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from namesake.records import Artifact
-from namesake.systems import fmbseg, maskclip, namedmask, reco, saliency_clip, selfmask, zutis
+from namesake.systems import consensus, fmbseg, maskclip, namedmask, reco, saliency_clip, selfmask, zutis
 
 
 class System(NamedTuple):
@@ -17,6 +17,7 @@ class System(NamedTuple):
 
 
 SYSTEMS: dict[str, System] = {
+    "consensus": System(consensus.consensus, consensus.PRESETS),
     "namedmask": System(namedmask.namedmask, namedmask.PRESETS, adds=True),
     "zutis": System(zutis.zutis, zutis.PRESETS, adds=True),
     "fmbseg": System(fmbseg.fmbseg, fmbseg.PRESETS),

@@ -3,9 +3,10 @@
 Shin, Xie, Albanie: NamedMask, https://arxiv.org/abs/2209.11228, sections 3.2 ("Training NamedMask") and 4.2.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 import torch
@@ -183,11 +184,24 @@ def train_network(
 
 
 def train_on(
-    samples: Dataset[Sample], *, labels: int, config: TrainingConfig, out: Path, device: str, what: str
+    samples: Dataset[Sample],
+    *,
+    labels: int,
+    config: TrainingConfig,
+    out: Path,
+    device: str,
+    what: str,
+    start: Mapping[str, Tensor] = MappingProxyType({}),
+    source: str = "",
 ) -> tuple[DeepLab, ModelCard]:
-    """`train_network` on any samples; sample i depends on i alone, and does not count `not_sure(labels - 1)`."""
+    """`train_network` on any samples; sample i depends on i alone, and does not count `not_sure(labels - 1)`.
+
+    `start` are weights to start from, of the whole network or of its backbone, and `source` says where they are from.
+    """
     _check(config)
     network, card = start_network(labels, config)
+    if start:
+        fill(network, network.state_dict() | dict(start), what=source)
     fit(
         network,
         samples,

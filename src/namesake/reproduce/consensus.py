@@ -1,0 +1,186 @@
+"""The tables of our own system: every part off in turn, what its errors are made of, a ceiling, and stuff."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from namesake.evaluation import evaluate, open_benchmark, train_oracle
+from namesake.evaluation.benchmarks import BACKGROUND
+from namesake.evaluation.confusion import Confusion, fold
+from namesake.evaluation.metrics import mean_iou_over_dataset
+from namesake.evaluation.terms import terms_of
+from namesake.prediction.stream import Segmented, segment_ahead
+from namesake.reproduce.fmbseg import refined
+from namesake.reproduce.measures import benchmark_of, segmenter_of, topics
+from namesake.reproduce.namedmask import NO_EXPERTS
+from namesake.reproduce.table import Setting, Table, Trial, Values
+from namesake.segmenter import CarefulConfig, Segmenter, load_segmenter
+from namesake.shapes import LabelArray
+from namesake.systems import configure
+from namesake.systems.consensus import PRESETS
+from namesake.workspace import Workspace
+from namesake.world import STUFF
+
+CARE = CarefulConfig()
+TEACHER = {"part": "teacher"}
+MINI = PRESETS["mini"]
+UPDATES = f"training.iterations={getattr(MINI.training, 'iterations', 0) + MINI.student.iterations}"
+"""Of another system: as many as teacher and student have together."""
+WITHOUT: dict[str, CarefulConfig] = {
+    "windows": replace(CARE, window_weight=0.0),
+    "the whole image": replace(CARE, image_weight=0.0),
+    "CLIP": replace(CARE, window_weight=0.0, image_weight=0.0),
+    "enlarging": replace(CARE, scales=(1.0,)),
+    "the mirrored view": replace(CARE, mirror=False),
+    "the bias of background": replace(CARE, background_bias=0.0),
+}
+ONE_PASS = tuple(
+    f"labels.reading.{option}"
+    for option in ("scales=[1.0]", "mirror=false", "image_weight=0", "window_weight=0", "background_bias=0")
+)
+OWN = "A system of our own: nothing is published. The embedded world."
+
+
+def with_care(config: CarefulConfig = CARE) -> Callable[[Segmenter], Segmenter]:
+    """A segmenter in, the same read with care out."""
+    return lambda segmenter: segmenter.read_carefully(config)
+
+
+def what_it_takes(trial: Trial) -> Values:
+    """Mean IoU over the dataset, and for an image the passes of the network and the pictures that CLIP sees."""
+    segmenter = segmenter_of(trial)
+    found = evaluate(segmenter, benchmark_of(trial)).mean_iou_over_dataset
+    if segmenter.careful is None:
+        return {"mIoU": found, "passes": 1.0, "pictures for CLIP": 0.0}
+    spent = segmenter.careful.spent
+    return {
+        "mIoU": found,
+        "passes": spent.passes / spent.images,
+        "pictures for CLIP": (spent.embedded + spent.dense) / spent.images,
+    }
+
+
+def both_readings(trial: Trial) -> Values:
+    """Mean IoU over the dataset in one pass, and read with care."""
+    benchmark = benchmark_of(trial)
+    segmenter = ceiling(trial) if trial.setting.facts.get("truth") else segmenter_of(trial)
+    clip = configure("consensus", preset=trial.place.preset).encoder
+    return {
+        "one pass": evaluate(segmenter, benchmark).mean_iou_over_dataset,
+        "with care": evaluate(segmenter.read_carefully(replace(CARE, clip=clip)), benchmark).mean_iou_over_dataset,
+    }
+
+
+def ceiling(trial: Trial) -> Segmenter:
+    """The same network, taught the true maps of the same unlabelled images with as many updates; kept in the run."""
+    place, names = trial.place, trial.place.names[trial.setting.names]
+    assert place.truth is not None
+    overrides = tuple(trial.setting.mini or ())
+    config = configure("consensus", preset=place.preset, seed=place.seed, config=overrides).training
+    folder = trial.run / "ceiling"
+    with Workspace(folder) as workspace:
+        workspace.step(train_oracle, open_benchmark(*place.truth), names, config=config, device=place.device)
+    return load_segmenter(folder, device=place.device)
+
+
+def budget(trial: Trial) -> Values:
+    """Mean IoU as it is, with the true names on its own foreground, and with the true shapes and its own names."""
+    segmenter, benchmark = segmenter_of(trial), benchmark_of(trial)
+    terms = terms_of(benchmark.names, dict(enumerate((BACKGROUND, *segmenter.names.names))), segmenter.names)
+    labels = len(terms.names) + 1
+    repairs: dict[str, Callable[[LabelArray, LabelArray], LabelArray]] = {
+        "as it is": lambda found, _: found,
+        "true names": lambda found, true: np.where((found > 0) & (true > 0), true, found),
+        "true shapes": own_names,
+    }
+    sums = {name: Confusion(labels, labels, ignore=labels) for name in repairs}
+    table = np.append(terms.truths, np.full(benchmark.ignore + 1 - len(terms.truths), labels))
+    for each in segment_ahead(segmenter, benchmark.images):
+        assert isinstance(each, Segmented)
+        true = table[benchmark.truth(each.image_id)]
+        found = np.asarray(terms.predictions)[each.prediction.labels]
+        for name, repair in repairs.items():
+            sums[name].add(true, repair(found, true))
+    same = np.arange(labels)
+    return {
+        name: mean_iou_over_dataset(fold(one.counts, truths=same, predictions=same, labels=labels))
+        for name, one in sums.items()
+    }
+
+
+def own_names(found: LabelArray, true: LabelArray) -> LabelArray:
+    """True shapes with the names that were found on them; where none was, the one found most on the same shape."""
+    result = np.where(true > 0, found, 0)
+    for label in np.unique(true[true > 0]).tolist():
+        shape = true == label
+        named = found[shape & (found > 0)]
+        if named.size:
+            result[shape & (found == 0)] = np.bincount(named).argmax()
+    return result
+
+
+TABLES: dict[str, Table] = {
+    "1": Table(
+        "Every part off in turn",
+        (
+            Setting("consensus", "consensus"),
+            Setting("the student, read with care", "consensus", read=with_care()),
+            Setting("the teacher, read with care", "consensus", facts=TEACHER, read=with_care()),
+            *(
+                Setting(f"the teacher, read with care, without {what}", "consensus", facts=TEACHER, read=with_care(own))
+                for what, own in WITHOUT.items()
+            ),
+            Setting("the teacher, one pass", "consensus", facts=TEACHER),
+            Setting('a student of maps without "not sure"', "consensus", ("labels.unsure=0",)),
+            Setting("a student of the teacher's one pass", "consensus", ONE_PASS),
+        ),
+        what_it_takes,
+        columns=("mIoU", "passes", "pictures for CLIP"),
+        differs=f"{OWN} Passes are of the network, for an image; pictures are images, windows and grids of patches.",
+    ),
+    "2": Table(
+        "What its errors are made of",
+        (
+            Setting("consensus", "consensus"),
+            Setting("the teacher, read with care", "consensus", facts=TEACHER, read=with_care()),
+            Setting("the teacher, one pass", "consensus", facts=TEACHER),
+        ),
+        budget,
+        columns=("as it is", "true names", "true shapes"),
+        differs=f"{OWN} Mean IoU as it is, with the true names wherever it finds a name on a named pixel, and on the "
+        "true shapes with the names that it finds there.",
+    ),
+    "3": Table(
+        "Beside the others with as many updates, and beside a ceiling",
+        (
+            Setting("consensus", "consensus"),
+            Setting("its teacher", "consensus", facts=TEACHER),
+            Setting("NamedMask", "namedmask", mini=(UPDATES,)),
+            Setting("NamedMask without experts", "namedmask", mini=(*NO_EXPERTS, UPDATES)),
+            Setting("ZUTIS", "zutis", mini=(UPDATES,)),
+            Setting(
+                "ceiling: true maps of the same images", "consensus", mini=(UPDATES,), until="archives",
+                facts={"truth": True},
+            ),
+        ),
+        both_readings,
+        columns=("one pass", "with care"),
+        differs=f"{OWN} As many updates as teacher and student together. The ceiling is the same network, taught the "
+        "true maps of the same unlabelled images; its regime is that of the truth.",
+    ),
+    "stuff": Table(
+        "Things and stuff",
+        (
+            Setting("consensus", "consensus", (f"stuff={STUFF!r}",), names="topics"),
+            Setting("its teacher, read with care", "consensus", (f"stuff={STUFF!r}",), names="topics", asked="topics",
+                    facts=TEACHER, read=with_care()),
+            Setting("FMbSeg, base", "fmbseg", names="topics"),
+            Setting("FMbSeg, refined", "fmbseg", names="topics", read=refined),
+            Setting("MaskCLIP", "maskclip", ("threshold=none",), names="topics"),
+        ),
+        topics,
+        columns=("mIoU", "mIoU things", "mIoU stuff"),
+        differs=f"{OWN} 16 things and 10 kinds of stuff; FMbSeg's masks are SAM's (tier M).",
+    ),
+}  # fmt: skip

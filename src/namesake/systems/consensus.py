@@ -1,0 +1,119 @@
+"""Consensus: what CLIP, a saliency network and a segmenter agree on, for things and stuff, without a human mask.
+
+A system of our own, of the parts of NamedMask (https://arxiv.org/abs/2209.11228). Names and unlabelled images in, a
+DeepLabv3+ over those names and background out.
+
+1. Embed the unlabelled images with CLIP.
+2. For each name of a thing, the archive of images whose embeddings lie closest to its text embedding; an image that
+   several names claim is the one's that it is most like.
+3. A class-agnostic saliency mask for every archive image.
+4. A teacher for the names of things, cross-entropy on the archives with copy-paste.
+5. The teacher reads *every* image of the folder with care: enlarged and mirrored, with CLIP's opinion of the image and
+   of overlapping windows among the names; names of stuff share the teacher's background as CLIP says. The least sure
+   pixels of each label are "not sure".
+6. A student starts from the teacher, learns those maps with copy-paste, and reads in one pass. The teacher stays in the
+   run (`RUN/teacher`): `namesake predict RUN/teacher images/ --read careful` is the slow and careful way.
+
+Without steps 5 and 6 (`student.iterations=0`) the segmenter is the teacher. What did not pay is not here: experts (3
+mean IoU less), one name for each connected piece, masks redrawn by the network, training at a higher resolution.
+
+Measured on the embedded world: `namesake reproduce consensus --table all`, docs/results/consensus.md.
+"""
+
+from dataclasses import dataclass, field, replace
+
+from namesake.archives import ArchivesConfig, retrieve
+from namesake.encoders.presets import LAPTOP, MODERN
+from namesake.errors import ConfigError
+from namesake.index import build_index
+from namesake.masks import SaliencyConfig, VotingConfig, saliency_masks, voted_masks
+from namesake.records import Images, Names
+from namesake.segmenter import SegmenterFolder
+from namesake.systems.adding import some_names
+from namesake.systems.closed_set import train_closed_set
+from namesake.training import MINI_TRAINING, FrozenTrainingConfig, TrainingConfig
+from namesake.training.student import LabelsConfig, label_images, train_student, train_teacher
+from namesake.workspace import Step, run_now
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings for photographs; their weights and numbers of updates were not measured on any."""
+
+    encoder: str = "openai/clip-vit-large-patch14-336"
+    """CLIP of steps 1, 2 and 5."""
+    archives: ArchivesConfig = field(default_factory=lambda: ArchivesConfig(contested="best"))
+    """Step 2: 500 images a name."""
+    saliency: SaliencyConfig = field(default_factory=SaliencyConfig)
+    """Step 3: SelfMask with 20 queries at a shorter side of 512, and the bilateral solver."""
+    voting: VotingConfig = field(default_factory=lambda: VotingConfig(encoders=()))
+    """Step 3 with masks voted from these encoders' features instead of a saliency network's."""
+    training: TrainingConfig | FrozenTrainingConfig = field(default_factory=TrainingConfig)
+    """Step 4: 20,000 updates of 16 images; or a light decoder on the features of a frozen encoder."""
+    labels: LabelsConfig = field(default_factory=LabelsConfig)
+    """Step 5."""
+    student: TrainingConfig = field(default_factory=lambda: TrainingConfig(iterations=20_000))
+    """Step 6: as many updates again; 0 for no student."""
+    stuff: tuple[str, ...] = ()
+    """Names of stuff (sky, grass), which get no archive."""
+    device: str = "auto"
+
+
+PRESETS: dict[str, Config] = {
+    "paper": Config(),
+    # `saliency.network` may be a run of selfmask with the same preset, which starts from DINOv2
+    "modern": Config(encoder=MODERN.clip),
+    # the decoder of a frozen encoder; a student would have to train a whole network
+    "laptop": Config(
+        encoder=LAPTOP.clip,
+        archives=ArchivesConfig(images_per_name=50, contested="best"),
+        voting=VotingConfig(bilateral_solver=True),
+        training=FrozenTrainingConfig(),
+        student=TrainingConfig(iterations=0),
+    ),
+    "mini": Config(
+        encoder="embedded:clip",
+        archives=ArchivesConfig(images_per_name=50, contested="best"),
+        saliency=SaliencyConfig(network="embedded:saliency"),
+        training=MINI_TRAINING,
+        student=replace(MINI_TRAINING, iterations=160),
+    ),
+}
+
+
+def consensus(names: Names, images: Images, *, config: Config = Config(), step: Step = run_now) -> SegmenterFolder:
+    """Names and unlabelled images to a segmenter; the steps are those of the module's docstring."""
+    things = some_names(names, [name for name in names.names if name not in config.stuff])
+    check(config, names)
+    index = step(build_index, images, encoder=config.encoder, device=config.device)
+    archives = step(retrieve, index, things, config=config.archives, device=config.device)
+    if config.voting.encoders:
+        masks = step(voted_masks, archives, config=config.voting, device=config.device)
+    else:
+        masks = step(saliency_masks, archives, config=config.saliency, device=config.device)
+    if isinstance(config.training, FrozenTrainingConfig) or not config.student.iterations:
+        return train_closed_set(archives, masks, things, config=config.training, step=step, device=config.device)
+    teacher = step(train_teacher, archives, masks, things, config=config.training, device=config.device)
+    labels = step(label_images, teacher, images, names, config=config.labels, device=config.device)
+    return step(train_student, labels, images, names, teacher, config=config.student, device=config.device)
+
+
+def check(config: Config, names: Names) -> None:
+    """Refuse what would fail when hours of other work are done.
+
+    Raises:
+        ConfigError: Stuff that is none of the names, or that nobody would learn.
+    """
+    unknown = [name for name in config.stuff if len(names) and name not in names.names]
+    if unknown:
+        raise ConfigError(f"stuff: {', '.join(unknown)} is none of the names: {', '.join(names.names)}.")
+    if isinstance(config.training, FrozenTrainingConfig) and config.student.iterations:
+        raise ConfigError(
+            "a student starts from a teacher that is a whole network; the teacher here is a decoder on a frozen "
+            "encoder. Leave the student out (student.iterations=0), or take the preset paper."
+        )
+    if config.stuff and not config.student.iterations:
+        raise ConfigError(
+            "stuff is learned by the student alone, and student.iterations is 0. Train one, or leave out `stuff` and "
+            "name it when you predict: namesake predict RUN images/ --read careful --names NAMES."
+        )

@@ -1,0 +1,258 @@
+"""A teacher and all images of a folder in; label maps of them all by its careful reading, and a student of those, out.
+
+The teacher learned from archives, where an image shows one name. Read with care it labels every image of the folder,
+those of several names and of none among them; pixels that it is least sure of are "not sure". The student starts from
+the teacher, learns those maps, and reads in one pass: distillation (https://arxiv.org/abs/1503.02531) with hard labels.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+from numpy import ndarray
+
+from namesake.config import check_limits
+from namesake.encoders.preprocess import IMAGENET
+from namesake.errors import ImagesError
+from namesake.images import read_ahead
+from namesake.masks import rle
+from namesake.masks.store import Draw, Outcome, draw_masks, open_masks, read_skipped
+from namesake.progress import track
+from namesake.records import Archives, Images, ModelCard, Names, Prediction, PseudoMask, PseudoMasks
+from namesake.segmenter import CarefulConfig, Segmenter, SegmenterFolder, Settings, load_segmenter, open_segmenter
+from namesake.segmenter.deeplab import KIND, ClosedSet, architecture_of
+from namesake.segmenter.settings import WEIGHTS, read_weights
+from namesake.shapes import not_sure
+from namesake.training.deeplab import TrainingConfig, train_on, train_segmenter
+from namesake.training.fit import forget
+from namesake.training.samples.maps import LabelMaps, MapSamples
+from namesake.workspace import stage
+
+LEVELS = 256
+PUBLISHED = TrainingConfig()
+TOGETHER = 8
+"""Images that are read at once, of one size each."""
+
+
+@dataclass(frozen=True)
+class LabelsConfig:
+    """How all images are labelled."""
+
+    reading: CarefulConfig = field(default_factory=CarefulConfig)
+    """How the teacher reads them."""
+    unsure: float = 0.1
+    """Share of each label's pixels, the least sure ones, that become "not sure"; 0 leaves all as they are."""
+    looked_at: int = 200
+    """Images, spread evenly over the folder, on which the confidence is found below which a label is "not sure"."""
+    workers: int = 2
+    """Threads that read images."""
+    shard_size: int = 250
+    """Images a shard."""
+
+
+@stage("teacher", opens=open_segmenter, together=True, models=lambda config: (config.backbone,))
+def train_teacher(
+    out: Path,
+    archives: Archives,
+    masks: PseudoMasks,
+    names: Names,
+    *,
+    config: TrainingConfig = PUBLISHED,
+    device: str = "auto",
+) -> SegmenterFolder:
+    """`train_segmenter`, kept in a folder of its own: the one that reads with care."""
+    return train_segmenter(out, archives, masks, names, config=config, device=device)
+
+
+@stage("labels", opens=open_masks, models=lambda config: (config.reading.clip,), shared=True)
+def label_images(
+    out: Path,
+    teacher: SegmenterFolder,
+    images: Images,
+    names: Names,
+    *,
+    config: LabelsConfig = LabelsConfig(),
+    device: str = "auto",
+    engine: str = "local",
+) -> PseudoMasks:
+    """Label every image by the careful reading of a segmenter.
+
+    Args:
+        out: The stage's folder; finished shards in it are kept.
+        teacher: What reads.
+        images: All of them, not those of archives alone.
+        names: What is labelled; those that the teacher does not know share its background.
+        config: How.
+        device: "auto", "cpu" or "cuda".
+        engine: "local", "ray" or "ray:N"; see `engines.spread`.
+
+    Returns:
+        A mask for each label in an image, that of background (0) and of "not sure" among them; the score is its mean
+        confidence. Counts `images`, `masks` and `skipped` (unreadable).
+
+    Raises:
+        ImagesError: Not one image can be read.
+        ConfigError: A value is out of range, or no CLIP is known.
+        WeightsError: The CLIP is missing.
+    """
+    limits = {
+        "unsure": (0 <= config.unsure < 1, "a share from 0 to below 1"),
+        "looked_at": (config.looked_at >= 1, "1 or more"),
+        "workers": (config.workers >= 1, "1 or more"),
+        "shard_size": (config.shard_size >= 1, "1 or more"),
+    }
+    check_limits(config, limits, what="labelling")
+    reader = _open_reader(teacher.folder, names, config, device)
+    arguments: dict[str, Any] = {"folder": teacher.folder, "names": names, "images": images, "config": config}
+    arguments |= {"least": find_least(reader, images, config), "device": device}
+    draw_masks(
+        [out], images.ids, _open_drawer, arguments, shard_size=config.shard_size, what="labelling", engine=engine
+    )
+    skipped = len(read_skipped(out))
+    if skipped == len(images):
+        raise ImagesError(f"none of the {len(images)} images in {images.folder} can be read.")
+    careful = () if reader.careful is None else (reader.careful.clip.card,)
+    counts = {"images": len(images) - skipped, "skipped": skipped}
+    return PseudoMasks(out, counts=counts, models=tuple(dict.fromkeys((*teacher.models, *careful))))
+
+
+def find_least(reader: Segmenter, images: Images, config: LabelsConfig) -> Int[ndarray, "labels"]:
+    """For each label the confidence, 0 to 255, below which its pixels are "not sure", from some of the images.
+
+    At most the share `unsure` of a label's pixels there lies below it. A label that they do not show has none.
+    """
+    labels = len(reader.names) + 1
+    counts = np.zeros((labels, LEVELS), dtype=np.int64)
+    places = np.unique(np.linspace(0, len(images) - 1, min(config.looked_at, len(images))).round().astype(int))
+    some = [images.ids[place] for place in places] if config.unsure else []
+    for _, found in track(_read(reader, images, some, config), what="finding what is not sure", total=len(some)):
+        if isinstance(found, Prediction):
+            np.add.at(counts, (found.labels.ravel(), _levels(found).ravel()), 1)
+    up_to = counts.cumsum(axis=1)
+    least: Int[ndarray, "labels"] = (up_to <= config.unsure * up_to[:, -1:]).sum(axis=1)
+    return np.where(up_to[:, -1] > 0, least, 0) if config.unsure else np.zeros(labels, dtype=np.int64)
+
+
+def _levels(found: Prediction) -> Int[ndarray, "height width"]:
+    return np.asarray((found.confidence * (LEVELS - 1)).round().astype(np.int64))
+
+
+def _open_reader(folder: Path, names: Names, config: LabelsConfig, device: str) -> Segmenter:
+    return load_segmenter(folder, device=device).read_carefully(config.reading).with_names(names)
+
+
+def _open_drawer(
+    *, folder: Path, names: Names, images: Images, config: LabelsConfig, least: Int[ndarray, "labels"], device: str
+) -> Draw:
+    """What labels stretches of images, with teacher and CLIP in memory."""
+    reader, unsure = _open_reader(folder, names, config, device), not_sure(len(names))
+
+    def draw(ids: Sequence[str]) -> Iterator[tuple[str, tuple[Outcome]]]:
+        for image_id, found in _read(reader, images, ids, config):
+            if isinstance(found, ImagesError):
+                yield image_id, (str(found),)
+            else:
+                yield image_id, (rows_of(image_id, found, least, unsure=unsure),)
+
+    return draw
+
+
+def _read(
+    reader: Segmenter, images: Images, ids: Sequence[str], config: LabelsConfig
+) -> Iterator[tuple[str, Prediction | ImagesError]]:
+    """What is read of each image in order; those of a stretch that have one size are read together."""
+    read = read_ahead(images, ids, workers=config.workers)
+    for start in range(0, len(ids), TOGETHER):
+        some = [next(read) for _ in ids[start : start + TOGETHER]]
+        readable = [image for _, image in some if not isinstance(image, ImagesError)]
+        found = iter(reader.segment_many(readable, batch_size=TOGETHER))
+        for image_id, image in some:
+            yield image_id, image if isinstance(image, ImagesError) else next(found)
+
+
+def rows_of(image_id: str, found: Prediction, least: Int[ndarray, "labels"], *, unsure: int) -> list[PseudoMask]:
+    """A mask for each label of a map, where pixels below their label's least confidence have the label `unsure`."""
+    labels = np.where(_levels(found) < least[found.labels], unsure, found.labels)
+    present = np.unique(labels)
+    masks = labels[None] == present[:, None, None]
+    height, width = labels.shape
+    return [
+        PseudoMask(image_id, int(label), float(found.confidence[mask].mean()), height, width, code)
+        for label, mask, code in zip(present.tolist(), masks, rle.encode_batch(masks), strict=True)
+    ]
+
+
+@stage("segmenter", opens=open_segmenter, together=True, models=lambda config: (config.backbone,))
+def train_student(
+    out: Path,
+    labels: PseudoMasks,
+    images: Images,
+    names: Names,
+    teacher: SegmenterFolder,
+    *,
+    config: TrainingConfig = PUBLISHED,
+    device: str = "auto",
+) -> SegmenterFolder:
+    """Train a segmenter on label maps, from the weights of their teacher where it has the same labels.
+
+    Args:
+        out: Folder of the segmenter; an interrupted training in it is continued.
+        labels: Masks of every label of the images; see `label_images`.
+        images: All of them; those without a map are left out.
+        names: What to segment, in the label order of the maps.
+        teacher: Where the weights come from: all of them, or, where it knows other names, those of the backbone.
+        config: How.
+        device: "auto", "cpu" or "cuda".
+
+    Returns:
+        The segmenter, with the counts `images`, `names` and `iterations`.
+
+    Raises:
+        DataError: No image has a map, or one is damaged.
+        WeightsError: The backbone or the teacher's weights are missing or do not fit.
+        ConfigError: A value is out of range, or the loss is not finite.
+    """
+    ignore = not_sure(len(names))
+    maps = LabelMaps(labels, ignore=ignore)
+    known = maps.among(images)
+    samples = MapSamples(
+        known,
+        maps,
+        ignore=ignore,
+        crop=config.crop,
+        copy_paste_max=config.copy_paste_max,
+        scale=config.scale,
+        colour=config.colour,
+        seed=config.seed,
+        published=config.published,
+    )
+    weights = read_weights(teacher.folder)
+    if teacher.names.names != names.names:
+        weights = {key: value for key, value in weights.items() if key.startswith("backbone.")}
+    network, card = train_on(
+        samples,
+        labels=len(names) + 1,
+        config=config,
+        out=out,
+        device=device,
+        what="training the student",
+        start=weights,
+        source=str(teacher.folder / WEIGHTS),
+    )
+    cards: tuple[ModelCard, ...] = tuple(dict.fromkeys((*labels.models, *teacher.models, card)))
+    settings = Settings(
+        kind=KIND,
+        names=names,
+        architecture=architecture_of(network),
+        longer_side=config.longer_side,
+        enlarge=config.enlarge,
+        models=cards,
+    )
+    where = next(network.parameters()).device
+    saved = Segmenter(ClosedSet(network, preprocessing=IMAGENET, device=where), settings).save(out)
+    forget(out)
+    counts = {"images": len(known), "names": len(names), "iterations": config.iterations}
+    return replace(saved, counts=counts)

@@ -1,0 +1,162 @@
+"""Consensus end to end on a tiny world: every stage, killed and gone on with, shared out, things and stuff."""
+
+import hashlib
+import json
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from namesake import systems
+from namesake.errors import ConfigError
+from namesake.images import open_images
+from namesake.masks.store import open_masks, read_masks
+from namesake.records import Names, Prediction
+from namesake.segmenter import load_segmenter
+from namesake.systems import configure
+from namesake.systems.consensus import PRESETS, check
+from namesake.training.samples.maps import LabelMaps
+from namesake.training.student import LabelsConfig, find_least, rows_of
+
+STAGES = {
+    "index": "index/started.json",
+    "archives": "archives/started.json",
+    "masks/saliency": "masks/saliency/started.json",
+    "teacher": "teacher/checkpoint.pt",
+    "labels": "labels/masks-00001.parquet",
+    "segmenter": "segmenter/checkpoint.pt",
+}
+"""Stage -> the file whose appearance says that the stage is at work."""
+
+RUN = """
+import os, signal, sys, threading, time
+from pathlib import Path
+sign = sys.argv.pop(1)
+def kill_when_it_appears():
+    while not Path(sign).exists():
+        time.sleep(0.001)
+    os.kill(os.getpid(), signal.SIGKILL)
+if sign != "never":
+    threading.Thread(target=kill_when_it_appears, daemon=True).start()
+import torch
+torch.set_num_threads(1)
+from namesake.cli import main
+main()
+"""
+
+
+def options(tiny, **more: object) -> tuple[str, ...]:
+    config = {
+        "encoder": tiny.clip,
+        "archives.images_per_name": 6,
+        "saliency.network": tiny.saliency,
+        "labels.looked_at": 5,
+        "labels.shard_size": 4,
+    }
+    for part, updates in (("training", 8), ("student", 12)):
+        config |= {f"{part}.backbone": tiny.resnet, f"{part}.iterations": updates, f"{part}.batch_size": 2}
+        config |= {f"{part}.crop": 32, f"{part}.checkpoint_every": 3}
+    return tuple(f"{path}={value}" for path, value in (config | more).items())
+
+
+def run(tiny, out: Path, *more: str, killed_at: Path | None = None) -> subprocess.CompletedProcess[str]:
+    line = ["run", "consensus", "--preset", "mini", "--names", "car, tree, mug", "--images", str(tiny.images)]
+    pairs = [part for each in options(tiny) for part in ("--config", each)]
+    command = [sys.executable, "-c", RUN, str(killed_at or "never"), *line, "--out", str(out), *pairs, *more, "--json"]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+
+
+def digests(folder: Path) -> dict[str, str]:
+    volatile = {"manifest.json", "run.json", ".lock"}
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in volatile
+    }
+
+
+@pytest.fixture(scope="module")
+def whole(tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    result = run(tiny, folder)
+    assert result.returncode == 0, result.stderr
+    assert [stage["name"] for stage in json.loads(result.stdout)["stages"]] == list(STAGES)
+    return folder
+
+
+@pytest.mark.slow
+def test_run__teacher_labels_all_images_and_a_student_learns_them(tiny, whole: Path):
+    images = open_images(tiny.images)
+    manifest = json.loads((whole / "labels" / "manifest.json").read_text())
+    assert manifest["counts"] == {"images": len(images), "skipped": 0}
+    assert str(tiny.clip) in {card["source"] for card in manifest["models"]}
+    teacher = load_segmenter(whole / "teacher", device="cpu")
+    assert teacher.names.names == load_segmenter(whole, device="cpu").names.names == ("car", "tree", "mug")
+    reader = teacher.read_carefully()
+    config = LabelsConfig(looked_at=5)
+    least = find_least(reader, images, config)
+    maps = LabelMaps(open_masks(whole / "labels"), ignore=255)
+    for image_id in images.ids[::7]:
+        found = reader.segment(images.path(image_id))
+        unsure = (found.confidence * 255).round().astype(int) < least[found.labels]
+        labels = maps(image_id)
+        assert (labels == np.where(unsure, 255, found.labels)).mean() > 0.999
+    teacher_weights, weights = (
+        load_segmenter(each, device="cpu").predictor.weights() for each in (whole / "teacher", whole)
+    )
+    assert teacher_weights.keys() == weights.keys()
+    assert any(not (teacher_weights[key] == weights[key]).all() for key in weights)
+
+
+@pytest.mark.slow
+def test_run__killed_in_every_stage_ends_with_the_same_bytes(tiny, whole: Path, tmp_path: Path):
+    folder = tmp_path / "killed"
+    for sign in STAGES.values():
+        assert run(tiny, folder, killed_at=folder / sign).returncode == -signal.SIGKILL
+    result = run(tiny, folder)
+    assert result.returncode == 0, result.stderr
+    assert digests(folder) == digests(whole)
+
+
+@pytest.mark.slow
+def test_run__labels_shared_out_have_the_same_bytes(tiny, whole: Path, tmp_path: Path):
+    pytest.importorskip("ray", reason="the extra [ray] is not installed")
+    result = run(tiny, tmp_path / "ray", "--engine", "ray:2")
+    assert result.returncode == 0, result.stderr
+    assert digests(tmp_path / "ray") == digests(whole)
+
+
+@pytest.mark.slow
+def test_stuff__shares_background_and_is_learned_by_the_student(tiny, tmp_path: Path):
+    names = Names(("car", "sky", "tree", "grass"), background=())
+    config = (*options(tiny), "stuff=('sky', 'grass')", "labels.reading.background_bias=-30.0")
+    systems.run("consensus", names=names, images=tiny.images, out=tmp_path / "run", preset="mini", config=config)
+    assert load_segmenter(tmp_path / "run" / "teacher", device="cpu").names.names == ("car", "tree")
+    assert load_segmenter(tmp_path / "run", device="cpu").names.names == names.names
+    labels = {mask.label for mask in read_masks(open_masks(tmp_path / "run" / "labels"))}
+    assert labels & {2, 4}
+    assert labels <= {2, 4, 255}  # every pixel is something, or not sure
+
+
+def test_rows__every_pixel_once_and_the_least_sure_ones_apart():
+    labels = np.array([[0, 0, 1, 1], [0, 2, 2, 1]], dtype=np.uint8)
+    confidence = np.array([[0.9, 0.2, 0.6, 0.8], [0.7, 0.3, 0.5, 0.1]], dtype=np.float32)
+    found = rows_of("a", Prediction(labels, confidence), np.array([0, 51, 102]), unsure=255)
+    assert [(row.label, round(row.score, 3)) for row in found] == [(0, 0.6), (1, 0.7), (2, 0.5), (255, 0.2)]
+
+
+def test_config__what_nobody_would_learn_is_refused():
+    mini, names = PRESETS["mini"], Names(("car", "sky"))
+    check(replace(mini, stuff=("sky",)), names)
+    with pytest.raises(ConfigError, match="grass"):
+        check(replace(mini, stuff=("grass",)), names)
+    with pytest.raises(ConfigError, match="predict RUN"):
+        check(replace(mini, stuff=("sky",), student=replace(mini.student, iterations=0)), names)
+    with pytest.raises(ConfigError, match="frozen"):
+        check(replace(PRESETS["laptop"], student=mini.student), names)
+    with pytest.raises(ConfigError, match="labels"):
+        configure("consensus", preset="mini", config=("labels.unsur=0.2",))
