@@ -160,3 +160,25 @@ def test_config__what_nobody_would_learn_is_refused():
         check(replace(PRESETS["laptop"], student=mini.student), names)
     with pytest.raises(ConfigError, match="labels"):
         configure("consensus", preset="mini", config=("labels.unsur=0.2",))
+
+
+@pytest.mark.slow
+def test_a_name_that_joins__own_archive_and_masks_and_all_that_follows_anew(tiny, tmp_path: Path):
+    folder = tmp_path / "run"
+
+    def go(names: str) -> dict[str, bool]:
+        done = systems.run(
+            "consensus", names=names, images=tiny.images, out=folder, preset="mini", config=options(tiny)
+        )
+        return {stage["name"]: stage["reused"] for stage in done.stages[: len(STAGES) + 2]}
+
+    go("car, tree")
+    before = digests(folder / "masks")
+    reused = go("car, tree, mug")
+    assert [name for name, was in reused.items() if was] == ["index", "archives", "masks/saliency"]
+    assert digests(folder / "masks") == before
+    assert load_segmenter(folder, device="cpu").names.names == ("car", "tree", "mug")
+    assert load_segmenter(folder / "teacher", device="cpu").names.names == ("car", "tree", "mug")
+    assert load_segmenter(folder / "earlier" / "2-names", device="cpu").names.names == ("car", "tree")
+    again = go("car, tree, mug")
+    assert all(again.values())

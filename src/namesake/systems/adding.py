@@ -19,6 +19,8 @@ Added = Sequence[tuple[Names, Step]]
 """Names that joined later, each part with the step that makes artifacts of its own."""
 
 EARLIER, FEATURES, JOINED, SEGMENTER = "earlier", "features", "joined", "segmenter"
+MADE_ANEW = (JOINED, "teacher", "labels")
+"""Stages of all names together, beside the segmenter."""
 
 
 def parts_of(found: dict[str, Any], wanted: Names) -> list[Names]:
@@ -74,7 +76,8 @@ def make_room(folder: Path, found: dict[str, Any], parts: Sequence[Names]) -> No
         f"the segmenter is trained anew, the one before goes to {EARLIER}/{before}-names."
     )
     try:
-        shutil.rmtree(folder / JOINED, ignore_errors=True)
+        for stage in MADE_ANEW:
+            shutil.rmtree(folder / stage, ignore_errors=True)
         (folder / FEATURES / MANIFEST).unlink(missing_ok=True)  # those of earlier images are kept
         if (folder / SEGMENTER).exists():
             kept = folder / EARLIER / f"{before}-names"

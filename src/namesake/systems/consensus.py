@@ -14,6 +14,8 @@ DeepLabv3+ over those names and background out.
 6. A student starts from the teacher, learns those maps with copy-paste, and reads in one pass. The teacher stays in the
    run (`RUN/teacher`): `namesake predict RUN/teacher images/ --read careful` is the slow and careful way.
 
+Names that join a run later get their own steps 2 and 3; steps 4 to 6 see all names again.
+
 Without steps 5 and 6 (`student.iterations=0`) the segmenter is the teacher. What did not pay is not here: experts (3
 mean IoU less), one name for each connected piece, masks redrawn by the network, training at a higher resolution.
 
@@ -21,15 +23,17 @@ Measured on the embedded world: `namesake reproduce consensus --table all`, docs
 """
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from namesake.archives import ArchivesConfig, retrieve
+from namesake.archives.join import join_names
 from namesake.encoders.presets import LAPTOP, MODERN
 from namesake.errors import ConfigError
 from namesake.index import build_index
 from namesake.masks import SaliencyConfig, VotingConfig, saliency_masks, voted_masks
-from namesake.records import Images, Names
+from namesake.records import Archives, Images, Index, Names, PseudoMasks
 from namesake.segmenter import SegmenterFolder
-from namesake.systems.adding import some_names
+from namesake.systems.adding import Added, label_parts, some_names
 from namesake.systems.closed_set import train_closed_set
 from namesake.training import MINI_TRAINING, FrozenTrainingConfig, TrainingConfig
 from namesake.training.student import LabelsConfig, label_images, train_student, train_teacher
@@ -81,21 +85,44 @@ PRESETS: dict[str, Config] = {
 }
 
 
-def consensus(names: Names, images: Images, *, config: Config = Config(), step: Step = run_now) -> SegmenterFolder:
-    """Names and unlabelled images to a segmenter; the steps are those of the module's docstring."""
-    things = some_names(names, [name for name in names.names if name not in config.stuff])
-    check(config, names)
+def consensus(
+    names: Names, images: Images, *, config: Config = Config(), step: Step = run_now, added: Added = ()
+) -> SegmenterFolder:
+    """Names and unlabelled images to a segmenter; the steps are those of the module's docstring.
+
+    `added` are names that joined later, each part with the step that makes its own archives and masks.
+    """
+    whole = join_names([names, *(more for more, _ in added)]) if added else names
+    check(config, whole)
     index = step(build_index, images, encoder=config.encoder, device=config.device)
-    archives = step(retrieve, index, things, config=config.archives, device=config.device)
-    if config.voting.encoders:
-        masks = step(voted_masks, archives, config=config.voting, device=config.device)
-    else:
-        masks = step(saliency_masks, archives, config=config.saliency, device=config.device)
+    parts = [(things_of(config, more), own) for more, own in added]
+    archives, masks = label_parts(
+        partial(_label, index, config=config),
+        things_of(config, names),
+        step=step,
+        added=[(more, own) for more, own in parts if len(more)],
+    )
     if isinstance(config.training, FrozenTrainingConfig) or not config.student.iterations:
-        return train_closed_set(archives, masks, things, config=config.training, step=step, device=config.device)
+        return train_closed_set(archives, masks, whole, config=config.training, step=step, device=config.device)
+    things = things_of(config, whole)
     teacher = step(train_teacher, archives, masks, things, config=config.training, device=config.device)
-    labels = step(label_images, teacher, images, names, config=config.labels, device=config.device)
-    return step(train_student, labels, images, names, teacher, config=config.student, device=config.device)
+    labels = step(label_images, teacher, images, whole, config=config.labels, device=config.device)
+    return step(train_student, labels, images, whole, teacher, config=config.student, device=config.device)
+
+
+def _label(
+    index: Index, names: Names, *, config: Config, step: Step, taken: tuple[Archives, ...]
+) -> tuple[Archives, PseudoMasks]:
+    """Steps 2 and 3."""
+    archives = step(retrieve, index, names, *taken, config=config.archives, device=config.device)
+    if config.voting.encoders:
+        return archives, step(voted_masks, archives, config=config.voting, device=config.device)
+    return archives, step(saliency_masks, archives, config=config.saliency, device=config.device)
+
+
+def things_of(config: Config, names: Names) -> Names:
+    """The names that are no stuff."""
+    return some_names(names, [name for name in names.names if name not in config.stuff])
 
 
 def check(config: Config, names: Names) -> None:
@@ -107,6 +134,8 @@ def check(config: Config, names: Names) -> None:
     unknown = [name for name in config.stuff if len(names) and name not in names.names]
     if unknown:
         raise ConfigError(f"stuff: {', '.join(unknown)} is none of the names: {', '.join(names.names)}.")
+    if len(names) and not len(things_of(config, names)):
+        raise ConfigError("all names are stuff; expected a thing at least, which archives and masks can be made of.")
     if isinstance(config.training, FrozenTrainingConfig) and config.student.iterations:
         raise ConfigError(
             "a student starts from a teacher that is a whole network; the teacher here is a decoder on a frozen "

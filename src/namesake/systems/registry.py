@@ -17,7 +17,7 @@ class System(NamedTuple):
 
 
 SYSTEMS: dict[str, System] = {
-    "consensus": System(consensus.consensus, consensus.PRESETS),
+    "consensus": System(consensus.consensus, consensus.PRESETS, adds=True),
     "namedmask": System(namedmask.namedmask, namedmask.PRESETS, adds=True),
     "zutis": System(zutis.zutis, zutis.PRESETS, adds=True),
     "fmbseg": System(fmbseg.fmbseg, fmbseg.PRESETS),
