@@ -44,7 +44,7 @@ CHANGES: Mapping[str, Sequence[str]] = {
         "[1.5]",
         "[1.0,1.1666666666666667,1.3333333333333333]",
     ),
-    "mirror": ("false", "true"),
+    "flip": ("false", "true"),
     "image_weight": ("0.0", "0.25", "0.5", "0.75", "1.0"),
     "window_weight": ("0.0", "0.25", "0.5", "0.75", "1.0", "1.5"),
     "windows": tuple(f"{side},{overlap}" for side, overlap in WINDOWS),
@@ -95,7 +95,7 @@ def sweep(work: Path, seed: int, base: CarefulConfig, clip: str) -> Iterator[tup
     segmenter = load_segmenter(run, device="cpu")
     seen = [look_at(each, benchmark, segmenter, clip) for each in track(benchmark.images.ids, what=f"seed {seed}")]
     terms = terms_of(benchmark.names, dict(enumerate(("background", *segmenter.names.names))), segmenter.names)
-    nothing = replace(base, scales=(1.0,), mirror=False, image_weight=0.0, window_weight=0.0, patch_weight=0.0)
+    nothing = replace(base, scales=(1.0,), flip=False, image_weight=0.0, window_weight=0.0, patch_weight=0.0)
     yield "one pass", score(seen, replace(nothing, background_bias=0.0), benchmark, terms)
     yield "base", score(seen, base, benchmark, terms)
     for field, values in CHANGES.items():
@@ -118,11 +118,9 @@ def look_at(image_id: str, benchmark: Benchmark, segmenter: object, clip: str) -
     views = {}
     for scale in SCALES:
         plain = look(
-            predictor, [image], owners=range(len(names) + 1), labels=len(names) + 1, scales=(scale,), mirror=False
+            predictor, [image], owners=range(len(names) + 1), labels=len(names) + 1, scales=(scale,), flip=False
         )
-        both = look(
-            predictor, [image], owners=range(len(names) + 1), labels=len(names) + 1, scales=(scale,), mirror=True
-        )
+        both = look(predictor, [image], owners=range(len(names) + 1), labels=len(names) + 1, scales=(scale,), flip=True)
         views |= {(scale, False): plain[0], (scale, True): (2 * both - plain)[0]}
     size = {"rows": plain.shape[2], "columns": plain.shape[3]}
     silent = CarefulConfig(image_weight=0.0, window_weight=0.0)
@@ -173,7 +171,7 @@ def read(seen: Seen, config: CarefulConfig) -> Tensor:
     chosen = [
         seen.views[scale, turned]
         for scale in sorted(config.scales, reverse=True)
-        for turned in ((False, True) if config.mirror else (False,))
+        for turned in ((False, True) if config.flip else (False,))
     ]
     size = chosen[0].shape[1:]
     views = torch.stack([at(view, size) for view in chosen]).mean(dim=0)

@@ -137,7 +137,7 @@ def test_read_carefully__predict_evaluate_label_trust(tmp_path: Path):
     assert "reading" not in said("predict", run, images, "--out", tmp_path / "fast")
     changed = CliRunner().invoke(app, ["predict", str(run), str(images), "--out", str(tmp_path / "careful")])
     assert changed.exit_code != 0  # not the same work
-    less = ("--config", "window_weight=0", "--config", "mirror=false")
+    less = ("--config", "window_weight=0", "--config", "flip=false")
     spent = said("predict", run, images, "--out", tmp_path / "less", "--read", "careful", *less)["reading"]
     assert (spent["passes"], spent["embedded"]) == (12, 12)
     said("evaluate", run, "--benchmark", "world", "--root", tmp_path / "scenes", "--read", "careful")
@@ -152,7 +152,7 @@ def test_read_carefully__predict_evaluate_label_trust(tmp_path: Path):
         assert len(made) == 12
     for path in (tmp_path / "labelled" / "run" / "predictions" / "labels").iterdir():
         assert path.read_bytes() == (tmp_path / "careful" / "labels" / path.name).read_bytes()
-    refused = CliRunner().invoke(app, ["predict", str(run), str(images), "--out", "x", "--config", "mirror=false"])
+    refused = CliRunner().invoke(app, ["predict", str(run), str(images), "--out", "x", "--config", "flip=false"])
     assert "--read careful" in str(refused.exception)
 
 

@@ -187,7 +187,7 @@ def test_tiles__refined_too_and_small_images_as_ever(refined: Segmenter, image: 
 
 def test_read_carefully__seen_larger_then_refined(refined: Segmenter, image: np.ndarray, tiny_clip: Path) -> None:
     assert refined.predictor.logits([image], scale=4 / 3).shape[2:] == (8, 8)  # 64 pixels of 8
-    config = CarefulConfig(clip=str(tiny_clip), scales=(4 / 3,), mirror=False)
+    config = CarefulConfig(clip=str(tiny_clip), scales=(4 / 3,), flip=False)
     reader = refined.read_carefully(config)
     found = reader.segment(image)
     said = reader.careful.log_probabilities(refined.predictor, [image])[0]

@@ -115,7 +115,7 @@ def test_fuse__background_keeps_its_share_and_names_theirs_times_what_is_said(se
 
 def test_look__mean_of_plain_and_mirrored_passes_at_each_scale(predictor: GivesLogits, tiny_network: DeepLab) -> None:
     image = picture(32, 48)
-    found = look(predictor, [image], owners=range(3), labels=3, scales=(1.0, 1.5), mirror=True)
+    found = look(predictor, [image], owners=range(3), labels=3, scales=(1.0, 1.5), flip=True)
     views = []
     for scale in (1.5, 1.0):
         shown = resize(image, height=round(32 * scale), width=round(48 * scale))
@@ -131,7 +131,7 @@ def test_look__mean_of_plain_and_mirrored_passes_at_each_scale(predictor: GivesL
 def test_silent_reading_at_one_scale_is_the_fast_one(segmenter: Segmenter, clip) -> None:
     image = picture(37, 50)
     fast = segmenter.segment(image)
-    careful = careful_of(segmenter, replace(SILENT, scales=(1.0,), mirror=False), clip).segment(image)
+    careful = careful_of(segmenter, replace(SILENT, scales=(1.0,), flip=False), clip).segment(image)
     assert (careful.labels == fast.labels).mean() > 0.999
     assert np.allclose(careful.confidence, fast.confidence, atol=0.02)
 
@@ -196,7 +196,7 @@ def test_names_that_the_network_never_saw_share_its_background(segmenter: Segmen
     found = reader.log_probabilities(segmenter.predictor, [image])[0].exp()
     rows, columns = found.shape[1:]
     owners = (0, 0, 2)  # a dog is not asked for
-    seen = look(segmenter.predictor, [image], owners=owners, labels=4, scales=config.scales, mirror=True)[0].exp()
+    seen = look(segmenter.predictor, [image], owners=owners, labels=4, scales=config.scales, flip=True)[0].exp()
     nobody = seen[0] * np.exp(-config.background_bias)
     assert torch.allclose(found[2], seen[2], atol=1e-5)
     assert torch.allclose(found[[0, 1, 3]].sum(0), nobody, atol=1e-5)

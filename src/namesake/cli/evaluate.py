@@ -136,7 +136,7 @@ def trust(
         raise ConfigError("expected either --images, or --benchmark with --root; found both or neither.")
     careful = carefulness(read, config)
     if careful is not None and other is None:
-        careful = dataclasses.replace(careful, mirror=False)  # else both sides of the comparison would be the same
+        careful = dataclasses.replace(careful, flip=False)  # else both sides of the comparison would be the same
     loaded = load_segmenter(run_folder, device=device)
     notices = read_notices(run_folder)
     unknown = unknown_names(notices)

@@ -32,12 +32,12 @@ WITHOUT: dict[str, CarefulConfig] = {
     "the whole image": replace(CARE, image_weight=0.0),
     "CLIP": replace(CARE, window_weight=0.0, image_weight=0.0),
     "enlarging": replace(CARE, scales=(1.0,)),
-    "the mirrored view": replace(CARE, mirror=False),
+    "the mirrored view": replace(CARE, flip=False),
     "the bias of background": replace(CARE, background_bias=0.0),
 }
 ONE_PASS = tuple(
     f"labels.reading.{option}"
-    for option in ("scales=[1.0]", "mirror=false", "image_weight=0", "window_weight=0", "background_bias=0")
+    for option in ("scales=[1.0]", "flip=false", "image_weight=0", "window_weight=0", "background_bias=0")
 )
 OWN = "A system of our own: nothing is published. The embedded world."
 

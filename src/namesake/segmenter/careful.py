@@ -40,8 +40,8 @@ class CarefulConfig:
     """CLIP that has a say: hub id, folder or `embedded:clip`; "" for the one that the segmenter was made with."""
     scales: tuple[float, ...] = (4 / 3,)
     """Factors on the image's sides, each a pass of the network."""
-    mirror: bool = True
-    """See every image mirrored too."""
+    flip: bool = True
+    """See every image mirrored, too: test-time augmentation, as `scales` is."""
     image_weight: float = 0.5
     """Weight of the whole image's log probabilities of the names; 0 for none."""
     window_weight: float = 0.5
@@ -157,7 +157,7 @@ class Careful:
 
     def cost(self, predictor: GivesLogits, *, height: int, width: int) -> Cost:
         """What one image of height x width takes."""
-        config, views, extra = self.config, 2 if self.config.mirror else 1, predictor.passes_to_complete
+        config, views, extra = self.config, 2 if self.config.flip else 1, predictor.passes_to_complete
         windows = len(window_boxes(height, width, config)) if config.window_weight else 0
         return Cost(
             images=1,
@@ -187,7 +187,7 @@ class Careful:
         """
         labels, config = len(self.names) + 1, self.config
         owners = [self.owners[label] for label in predictor.labels]
-        seen = look(predictor, images, owners=owners, labels=labels, scales=config.scales, mirror=config.mirror)
+        seen = look(predictor, images, owners=owners, labels=labels, scales=config.scales, flip=config.flip)
         cosines = self.cosines(images, rows=seen.shape[2], columns=seen.shape[3])
         said = self.opinion(cosines, self.seen, patch_weight=config.patch_weight).to(seen.device)
         known = [0, *(place + 1 for place in self.seen)]
@@ -292,7 +292,7 @@ def look(
     owners: Sequence[int],
     labels: int,
     scales: Sequence[float],
-    mirror: bool,
+    flip: bool,
 ) -> Float[Tensor, "batch labels rows columns"]:
     """Mean log probability of each label over views of the images, on the grid of the largest view.
 
@@ -306,7 +306,7 @@ def look(
     """
     views: list[Tensor] = []
     for scale in sorted(scales, reverse=True):
-        for turned in (False, True) if mirror else (False,):
+        for turned in (False, True) if flip else (False,):
             shown = [np.ascontiguousarray(image[:, ::-1]) for image in images] if turned else images
             found = by_label(predictor.logits(shown, scale=scale).float(), owners, labels=labels)
             found = found.flip(3) if turned else found
