@@ -6,7 +6,7 @@ the teacher, learns those maps, and reads in one pass: distillation (https://arx
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from namesake.segmenter.deeplab import KIND, ClosedSet, architecture_of
 from namesake.segmenter.settings import WEIGHTS, read_weights
 from namesake.shapes import not_sure
 from namesake.training.deeplab import TrainingConfig, train_on, train_segmenter
-from namesake.training.fit import forget
+from namesake.training.fit import finish
 from namesake.training.samples.maps import LabelMaps, MapSamples
 from namesake.workspace import stage
 
@@ -252,7 +252,5 @@ def train_student(
         models=cards,
     )
     where = next(network.parameters()).device
-    saved = Segmenter(ClosedSet(network, preprocessing=IMAGENET, device=where), settings).save(out)
-    forget(out)
-    counts = {"images": len(known), "names": len(names), "iterations": config.iterations}
-    return replace(saved, counts=counts)
+    trained = Segmenter(ClosedSet(network, preprocessing=IMAGENET, device=where), settings)
+    return finish(trained, out, images=len(known), iterations=config.iterations)
