@@ -80,7 +80,7 @@ PRESETS: dict[str, Config] = {
         archives=ArchivesConfig(images_per_name=50, contested="best"),
         saliency=SaliencyConfig(network="embedded:saliency"),
         training=MINI_TRAINING,
-        student=replace(MINI_TRAINING, iterations=160),
+        student=replace(MINI_TRAINING, iterations=160, learning_rate=2e-3),
     ),
 }
 
