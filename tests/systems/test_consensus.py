@@ -54,12 +54,12 @@ def options(tiny, **more: object) -> tuple[str, ...]:
         "encoder": tiny.clip,
         "archives.images_per_name": 6,
         "saliency.network": tiny.saliency,
-        "labels.looked_at": 5,
+        "labels.calibration_images": 5,
         "labels.shard_size": 4,
     }
     for part, updates in (("training", 8), ("student", 12)):
         config |= {f"{part}.backbone": tiny.resnet, f"{part}.iterations": updates, f"{part}.batch_size": 2}
-        config |= {f"{part}.crop": 32, f"{part}.checkpoint_every": 3}
+        config |= {f"{part}.crop_size": 32, f"{part}.checkpoint_every": 3}
     return tuple(f"{path}={value}" for path, value in (config | more).items())
 
 
@@ -97,7 +97,7 @@ def test_run__teacher_labels_all_images_and_a_student_learns_them(tiny, whole: P
     teacher = load_segmenter(whole / "teacher", device="cpu")
     assert teacher.names.names == load_segmenter(whole, device="cpu").names.names == ("car", "tree", "mug")
     reader = teacher.read_carefully()
-    config = LabelsConfig(looked_at=5)
+    config = LabelsConfig(calibration_images=5)
     least = find_least(reader, images, config)
     maps = LabelMaps(open_masks(whole / "labels"), ignore=255)
     for image_id in images.ids[::7]:
@@ -159,7 +159,7 @@ def test_config__what_nobody_would_learn_is_refused():
     with pytest.raises(ConfigError, match="frozen"):
         check(replace(PRESETS["laptop"], student=mini.student), names)
     with pytest.raises(ConfigError, match="labels"):
-        configure("consensus", preset="mini", config=("labels.unsur=0.2",))
+        configure("consensus", preset="mini", config=("labels.unsure=0.2",))
 
 
 @pytest.mark.slow

@@ -54,12 +54,13 @@ def truth_samples(benchmark: Benchmark, names: Names, *, config: TrainingConfig)
         benchmark.images,
         known,
         ignore=ignore,
-        crop=config.crop,
+        crop_size=config.crop_size,
         copy_paste_max=config.copy_paste_max,
-        scale=config.scale,
-        colour=config.colour,
+        resize_range=config.resize_range,
+        color_jitter=config.color_jitter,
         seed=config.seed,
-        published=config.published,
+        uneven_padding=config.uneven_padding,
+        crop_paste_box=config.crop_paste_box,
     )
 
 

@@ -132,7 +132,7 @@ TABLES: dict[str, Table] = {
                 for what, own in WITHOUT.items()
             ),
             Setting("the teacher, one pass", "consensus", facts=TEACHER),
-            Setting('a student of maps without "not sure"', "consensus", ("labels.unsure=0",)),
+            Setting('a student of maps without "not sure"', "consensus", ("labels.unsure_fraction=0",)),
             Setting("a student of the teacher's one pass", "consensus", ONE_PASS),
         ),
         what_it_takes,

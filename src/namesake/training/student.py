@@ -43,11 +43,11 @@ class LabelsConfig:
 
     reading: CarefulConfig = field(default_factory=CarefulConfig)
     """How the teacher reads them."""
-    unsure: float = 0.1
+    unsure_fraction: float = 0.1
     """Share of each label's pixels, the least sure ones, that become "not sure"; 0 leaves all as they are."""
-    looked_at: int = 200
+    calibration_images: int = 200
     """Images, spread evenly over the folder, on which the confidence is found below which a label is "not sure"."""
-    workers: int = 2
+    num_workers: int = 2
     """Threads that read images."""
     shard_size: int = 250
     """Images a shard."""
@@ -99,9 +99,9 @@ def label_images(
         WeightsError: The CLIP is missing.
     """
     limits = {
-        "unsure": (0 <= config.unsure < 1, "a share from 0 to below 1"),
-        "looked_at": (config.looked_at >= 1, "1 or more"),
-        "workers": (config.workers >= 1, "1 or more"),
+        "unsure_fraction": (0 <= config.unsure_fraction < 1, "a share from 0 to below 1"),
+        "calibration_images": (config.calibration_images >= 1, "1 or more"),
+        "num_workers": (config.num_workers >= 1, "1 or more"),
         "shard_size": (config.shard_size >= 1, "1 or more"),
     }
     check_limits(config, limits, what="labelling")
@@ -122,18 +122,18 @@ def label_images(
 def find_least(reader: Segmenter, images: Images, config: LabelsConfig) -> Int[ndarray, "labels"]:
     """For each label the confidence, 0 to 255, below which its pixels are "not sure", from some of the images.
 
-    At most the share `unsure` of a label's pixels there lies below it. A label that they do not show has none.
+    At most the share `unsure_fraction` of a label's pixels there lies below it. A label that they do not show has none.
     """
     labels = len(reader.names) + 1
     counts = np.zeros((labels, LEVELS), dtype=np.int64)
-    places = np.unique(np.linspace(0, len(images) - 1, min(config.looked_at, len(images))).round().astype(int))
-    some = [images.ids[place] for place in places] if config.unsure else []
+    places = np.unique(np.linspace(0, len(images) - 1, min(config.calibration_images, len(images))).round().astype(int))
+    some = [images.ids[place] for place in places] if config.unsure_fraction else []
     for _, found in track(_read(reader, images, some, config), what="finding what is not sure", total=len(some)):
         if isinstance(found, Prediction):
             np.add.at(counts, (found.labels.ravel(), _levels(found).ravel()), 1)
     up_to = counts.cumsum(axis=1)
-    least: Int[ndarray, "labels"] = (up_to <= config.unsure * up_to[:, -1:]).sum(axis=1)
-    return np.where(up_to[:, -1] > 0, least, 0) if config.unsure else np.zeros(labels, dtype=np.int64)
+    least: Int[ndarray, "labels"] = (up_to <= config.unsure_fraction * up_to[:, -1:]).sum(axis=1)
+    return np.where(up_to[:, -1] > 0, least, 0) if config.unsure_fraction else np.zeros(labels, dtype=np.int64)
 
 
 def _levels(found: Prediction) -> Int[ndarray, "height width"]:
@@ -164,7 +164,7 @@ def _read(
     reader: Segmenter, images: Images, ids: Sequence[str], config: LabelsConfig
 ) -> Iterator[tuple[str, Prediction | ImagesError]]:
     """What is read of each image in order; those of a stretch that have one size are read together."""
-    read = read_ahead(images, ids, workers=config.workers)
+    read = read_ahead(images, ids, workers=config.num_workers)
     for start in range(0, len(ids), TOGETHER):
         some = [next(read) for _ in ids[start : start + TOGETHER]]
         readable = [image for _, image in some if not isinstance(image, ImagesError)]
@@ -222,12 +222,13 @@ def train_student(
         known,
         maps,
         ignore=ignore,
-        crop=config.crop,
+        crop_size=config.crop_size,
         copy_paste_max=config.copy_paste_max,
-        scale=config.scale,
-        colour=config.colour,
+        resize_range=config.resize_range,
+        color_jitter=config.color_jitter,
         seed=config.seed,
-        published=config.published,
+        uneven_padding=config.uneven_padding,
+        crop_paste_box=config.crop_paste_box,
     )
     weights = read_weights(teacher.folder)
     if teacher.names.names != names.names:
@@ -247,7 +248,7 @@ def train_student(
         kind=KIND,
         names=names,
         architecture=architecture_of(network),
-        longer_side=config.longer_side,
+        resize_longer=config.resize_longer,
         enlarge=config.enlarge,
         models=cards,
     )

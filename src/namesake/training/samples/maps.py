@@ -29,12 +29,13 @@ class MapSamples(Dataset[Sample]):
         images: All are drawn equally often.
         labels: Label map of an image at its original size, by its id.
         ignore: Label that does not count; that of padding.
-        crop: Side of a sample in pixels.
+        crop_size: Side of a sample in pixels.
         copy_paste_max: Images of a sample: uniform from 1 to this.
-        scale: Range of the factor on an image's sides.
-        colour: Strength of the changes of colours.
+        resize_range: Range of the factor on an image's sides.
+        color_jitter: Strength of the changes of colours.
         seed: Sample i is a function of (seed, i).
-        published: Keep the published augmentation's flaws.
+        uneven_padding: Keep the published augmentation's padding, whose corners are not equally frequent.
+        crop_paste_box: Keep the published copy-paste's bounding box, a row and a column too small.
     """
 
     def __init__(
@@ -43,17 +44,19 @@ class MapSamples(Dataset[Sample]):
         labels: Callable[[str], LabelArray],
         *,
         ignore: int,
-        crop: int,
+        crop_size: int,
         copy_paste_max: int,
-        scale: tuple[float, float],
-        colour: float,
+        resize_range: tuple[float, float],
+        color_jitter: float,
         seed: int,
-        published: bool = False,
+        uneven_padding: bool = False,
+        crop_paste_box: bool = False,
     ) -> None:
         if not len(images):
             raise DataError("there is nothing to train on: no image has a label map. Check the stage before.")
-        self.images, self.ignore, self.crop, self.seed = images, ignore, crop, seed
-        self.copy_paste_max, self.scale, self.colour, self.published = copy_paste_max, scale, colour, published
+        self.images, self.ignore, self.crop_size, self.seed = images, ignore, crop_size, seed
+        self.copy_paste_max, self.resize_range, self.color_jitter = copy_paste_max, resize_range, color_jitter
+        self.uneven_padding, self.crop_paste_box = uneven_padding, crop_paste_box
         self._read: ArrayCache[Path, ImageArray] = ArrayCache(read_image)
         self._labels: ArrayCache[str, LabelArray] = ArrayCache(labels)
 
@@ -63,7 +66,7 @@ class MapSamples(Dataset[Sample]):
         count = int(rng.integers(1, self.copy_paste_max, endpoint=True))
         drawn = rng.integers(len(self.images), size=count)
         crops = [self._crop(self.images.ids[place], rng) for place in drawn]
-        return paste_crops(crops, rng, ignore=self.ignore, published=self.published)
+        return paste_crops(crops, rng, ignore=self.ignore, crop_paste_box=self.crop_paste_box)
 
     def _crop(self, image_id: str, rng: Generator) -> tuple[ImageArray, LabelArray]:
         image, labels = self._read(self.images.path(image_id)), self._labels(image_id)
@@ -76,11 +79,11 @@ class MapSamples(Dataset[Sample]):
             image,
             labels,
             rng,
-            crop=self.crop,
-            scale=self.scale,
+            crop_size=self.crop_size,
+            resize_range=self.resize_range,
             pad_label=self.ignore,
-            colour=self.colour,
-            published=self.published,
+            color_jitter=self.color_jitter,
+            uneven_padding=self.uneven_padding,
         )
 
 
