@@ -23,9 +23,7 @@ class System(NamedTuple):
 
 CHOICE = {
     "consensus": System(
-        ("consensus", "1", "consensus"),
-        ("consensus", "stuff", "consensus"),
-        "things and stuff, for a fixed list of names",
+        ("consensus", "1", "consensus"), ("consensus", "stuff", "consensus"), "things and stuff, fixed names, no SAM"
     ),
     "namedmask": System(
         ("namedmask", "6", "NamedMask"),
