@@ -33,7 +33,7 @@ from namesake.index import build_index
 from namesake.masks import SaliencyConfig, VotingConfig, saliency_masks, voted_masks
 from namesake.records import Archives, Images, Index, Names, PseudoMasks
 from namesake.segmenter import SegmenterFolder
-from namesake.systems.adding import Added, label_parts, some_names
+from namesake.systems.adding import Added, label_parts, some_of
 from namesake.systems.closed_set import train_closed_set
 from namesake.training import MINI_TRAINING, FrozenTrainingConfig, TrainingConfig
 from namesake.training.student import LabelsConfig, label_images, train_student, train_teacher
@@ -122,7 +122,7 @@ def _label(
 
 def things_of(config: Config, names: Names) -> Names:
     """The names that are no stuff."""
-    return some_names(names, [name for name in names.names if name not in config.stuff])
+    return some_of(names, [name for name in names.names if name not in config.stuff])
 
 
 def check(config: Config, names: Names) -> None:
