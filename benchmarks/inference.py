@@ -142,7 +142,7 @@ def random_clip(device: torch.device, *, dim: int, layers: int, patch: int, side
     vision |= {"num_attention_heads": heads, "patch_size": patch, "image_size": side}
     text = {"hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 1}
     config = CLIPConfig(vision_config=vision, text_config=text, projection_dim=joint)
-    preprocessing = Preprocessing(IMAGENET.mean, IMAGENET.std, resize_shorter=side)
+    preprocessing = Preprocessing(IMAGENET.mean, IMAGENET.std, shorter_side=side)
     model = CLIPModel(config).eval()
     return Clip(
         model, tokenizer=None, preprocessing=preprocessing, card=CARD, device=device, precision="no"  # type: ignore[arg-type]

@@ -39,7 +39,7 @@ TINY_SELFMASK = SelfMaskConfig(
     layers=2,
     heads=2,
     mlp_dim=24,
-    preprocessing=Preprocessing(IMAGENET.mean, IMAGENET.std, resize_shorter=32),
+    preprocessing=Preprocessing(IMAGENET.mean, IMAGENET.std, shorter_side=32),
 )
 TINY_DEEPLAB = DeepLabConfig(
     stem=8,

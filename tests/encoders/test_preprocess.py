@@ -51,8 +51,8 @@ def test_same_input_as_transformers_own_processor(
 def test_folder_with_odd_values_uses_its_own(images: list[ImageArray], tmp_path: Path) -> None:
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(ODD))
     rule = read_preprocessing(tmp_path)
-    assert (rule.mean, rule.std, rule.size, rule.crop_size) == ((0.9, 0.1, 0.2), (0.7, 0.11, 3.0), (20, 30), (26, 17))
-    assert (rule.method, rule.rescale_factor, rule.resize_shorter) == ("nearest", 1 / 128, None)
+    assert (rule.mean, rule.std, rule.size, rule.crop) == ((0.9, 0.1, 0.2), (0.7, 0.11, 3.0), (20, 30), (26, 17))
+    assert (rule.method, rule.rescale_factor, rule.shorter_side) == ("nearest", 1 / 128, None)
     assert not torch.allclose(rule.apply(images[:1]).mean(), torch.zeros(()), atol=0.1)
 
 
@@ -66,8 +66,8 @@ def test_bare_size_of_old_files__shorter_side_or_square(
     entries = {"feature_extractor_type": kind, "size": 24, "crop_size": 20, "image_mean": [0, 0, 0]}
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(entries | {"image_std": [1, 1, 1]}))
     rule = read_preprocessing(tmp_path)
-    assert (rule.resize_shorter, rule.size) == (shorter_side, size)
-    assert rule.crop_size == ((20, 20) if shorter_side else None)
+    assert (rule.shorter_side, rule.size) == (shorter_side, size)
+    assert rule.crop == ((20, 20) if shorter_side else None)
     assert rule.method == ("bicubic" if shorter_side else "bilinear")
 
 
@@ -126,7 +126,7 @@ def test_normalise__sizes_differ(images: list[ImageArray]) -> None:
 
 def test_images_are_not_changed(images: list[ImageArray]) -> None:
     before = [image.copy() for image in images]
-    Preprocessing(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), size=(8, 8), crop_size=(4, 4)).apply(images)
+    Preprocessing(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), size=(8, 8), crop=(4, 4)).apply(images)
     for image, copy in zip(images, before, strict=True):
         np.testing.assert_array_equal(image, copy)
 

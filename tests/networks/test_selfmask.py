@@ -72,7 +72,7 @@ def test_save_and_load__dinov2_encoder(tmp_path: Path) -> None:
     vit = Dinov2Model(
         Dinov2Config(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, patch_size=14, image_size=28)
     )
-    config = SelfMaskConfig(encoder=config_of(vit), queries=3, layers=1, heads=2, mlp=8)
+    config = SelfMaskConfig(encoder=config_of(vit), queries=3, layers=1, heads=2, mlp_dim=8)
     network = SelfMask(config, encoder=vit).eval()
     save_selfmask(network, tmp_path)
     x = torch.randn(1, 3, 30, 28)

@@ -88,7 +88,7 @@ def test_selfmask__the_run_is_a_saliency_network(tmp_path: Path, photo: ImageArr
     network = load_selfmask(source, device="cpu")
     assert torch.equal(network(normalised(photo[:32, :32])).mask_probs, expected.mask_probs)
     assert expected.mask_probs.std() > 1e-4
-    assert network.config.preprocessing.resize_shorter == 512
+    assert network.config.preprocessing.shorter_side == 512
 
 
 def test_again__is_reused_and_another_is_refused(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> FindConfig:
         clip=str(write_clip(home / "clip")), mask_model=str(write_sam(home / "sam")), image_size=64, points_per_word=2,
         resize_longer=48, automatic=AutomaticConfig(points_per_side=2),
     )  # fmt: skip
-    return FindConfig(regions, dense_dense_encoder=str(write_dino(home / "dino", "vit")), image_size=48)
+    return FindConfig(regions, dense_encoder=str(write_dino(home / "dino", "vit")), image_size=48)
 
 
 @pytest.fixture

@@ -71,8 +71,8 @@ def saliency_source(tmp_path_factory: pytest.TempPathFactory) -> str:
         queries=3,
         layers=1,
         heads=2,
-        mlp=32,
-        preprocessing=replace(SelfMaskConfig().preprocessing, resize_shorter=16),
+        mlp_dim=32,
+        preprocessing=replace(SelfMaskConfig().preprocessing, shorter_side=16),
     )
     network = SelfMask(sizes)
     with torch.no_grad():
@@ -184,7 +184,7 @@ def test_saliency_clip__missing_network_is_said_when_built(clip_source: str, tmp
 def test_maskclip__denoised_and_smoothed(clip_source: str, tmp_path: Path) -> None:
     from namesake.segmenter.maskclip_refine import drop_absent, smooth_unsure
 
-    options = {"threshold": None, "temperature": 20.0, "denoise": 0.4, "smooth": 0.9}
+    options = {"threshold": None, "logit_scale": 20.0, "prompt_denoising": 0.4, "key_smoothing": 0.9}
     build_maskclip(tmp_path, NAMES, clip=clip_source, **options, templates=["{}"], device="cpu")
     image = picture(24, 32)
     found = load_segmenter(tmp_path, device="cpu").segment(image)

@@ -104,7 +104,7 @@ def test_samples__no_masks(collection: Collection, encoder: str, tmp_path: Path)
 def test_start__encoder_and_its_preprocessing(encoder: str) -> None:
     network, card = start_saliency(tiny(encoder))
     assert network.config.preprocessing.mean == (0.5, 0.4, 0.3)
-    assert network.config.preprocessing.resize_shorter == 16
+    assert network.config.preprocessing.shorter_side == 16
     assert all(parameter.requires_grad for parameter in network.parameters())
     assert card.source == encoder
     again, _ = start_saliency(tiny(encoder))

@@ -182,8 +182,8 @@ def load_clip_resnet(folder: Path, *, source: str) -> tuple[ClipWithResNet, Prep
         rule = Preprocessing(
             mean=tuple(image["mean"]),
             std=tuple(image["std"]),
-            resize_shorter=side,
-            crop_size=(side, side),
+            shorter_side=side,
+            crop=(side, side),
             method="bicubic",
         )
         text_config = CLIPTextConfig(

@@ -43,42 +43,38 @@ class Preprocessing:
         mean: Per channel, subtracted after scaling; (0, 0, 0) when the network wants none.
         std: Per channel, divided by; (1, 1, 1) when the network wants none.
         rescale_factor: Factor on pixel values 0 to 255; 1/255 for nearly all networks.
-        resize_shorter: Resize so that the shorter side has so many pixels, the longer one in proportion, rounded down.
+        shorter_side: Resize so that the shorter side has so many pixels, the longer one in proportion, rounded down.
         size: Resize to (height, width), whatever the proportions.
-        crop_size: Then cut (height, width) from the centre, black outside the image.
+        crop: Then cut (height, width) from the centre, black outside the image.
         method: Interpolation: "nearest", "bilinear" or "bicubic".
     """
 
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     rescale_factor: float = 1 / 255
-    resize_shorter: int | None = None
+    shorter_side: int | None = None
     size: tuple[int, int] | None = None
-    crop_size: tuple[int, int] | None = None
+    crop: tuple[int, int] | None = None
     method: Method = "bilinear"
 
     def shape(self, image: ImageArray) -> UInt8[ndarray, "input_height input_width 3"]:
         """Resize and crop one image of any size; still uint8. Of long, thin images only what is kept is resized."""
-        if self.resize_shorter is not None and self.crop_size is not None:
-            height, width = shorter_side(*image.shape[:2], side=self.resize_shorter)
-            if max(height, width) > LONG * max(self.crop_size):
+        if self.shorter_side is not None and self.crop is not None:
+            height, width = shorter_side(*image.shape[:2], side=self.shorter_side)
+            if max(height, width) > LONG * max(self.crop):
                 return self._cut_first(image, height, width)
-        if self.resize_shorter is not None:
-            image = resize_shorter_side(image, side=self.resize_shorter, method=self.method)
+        if self.shorter_side is not None:
+            image = resize_shorter_side(image, side=self.shorter_side, method=self.method)
         elif self.size is not None:
             image = resize(image, height=self.size[0], width=self.size[1], method=self.method)
-        return (
-            image if self.crop_size is None else centre_crop(image, height=self.crop_size[0], width=self.crop_size[1])
-        )
+        return image if self.crop is None else centre_crop(image, height=self.crop[0], width=self.crop[1])
 
     def _cut_first(self, image: ImageArray, height: int, width: int) -> UInt8[ndarray, "input_height input_width 3"]:
         """The centre crop of the image resized to (height, width), of which only the crop is computed."""
-        tall, wide = (
-            min(have, want) for have, want in zip((height, width), self.crop_size or (height, width), strict=True)
-        )
+        tall, wide = (min(have, want) for have, want in zip((height, width), self.crop or (height, width), strict=True))
         box = Box((height - tall) // 2, (width - wide) // 2, tall, wide)
         part = resize_part(image, height=height, width=width, part=box, method=self.method)
-        return part if self.crop_size is None else centre_crop(part, height=self.crop_size[0], width=self.crop_size[1])
+        return part if self.crop is None else centre_crop(part, height=self.crop[0], width=self.crop[1])
 
     def normalise(self, images: Sequence[ImageArray]) -> ImageBatch:
         """Stack images of one size and normalise them, without resizing: float32 [batch, 3, height, width].
@@ -190,9 +186,9 @@ def parse(entries: Mapping[str, Any]) -> Preprocessing:
         mean=three(entries["image_mean"]) if normalises else (0.0, 0.0, 0.0),
         std=three(entries["image_std"]) if normalises else (1.0, 1.0, 1.0),
         rescale_factor=float(entries.get("rescale_factor", 1 / 255)) if entries.get("do_rescale", True) else 1.0,
-        resize_shorter=shorter_side,
+        shorter_side=shorter_side,
         size=size,
-        crop_size=crop,
+        crop=crop,
         method=METHODS[resample],
     )
 

@@ -66,5 +66,5 @@ def crop_features(
 def input_side(clip: Clip) -> int:
     """Side in pixels of the square that an encoder was trained on, down to a multiple of its patch."""
     rule = clip.preprocessing
-    side = (rule.crop_size or rule.size or (rule.resize_shorter or 224,))[0]
+    side = (rule.crop or rule.size or (rule.shorter_side or 224,))[0]
     return side // clip.patch_size * clip.patch_size

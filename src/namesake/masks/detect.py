@@ -63,7 +63,7 @@ def detect(
 
 def input_side(network: SelfMask) -> int | None:
     """Shorter side in pixels that the network wants its images to have; None for their own."""
-    return network.config.preprocessing.resize_shorter
+    return network.config.preprocessing.shorter_side
 
 
 def shrink(image: ImageArray, *, side: int | None) -> Resized:

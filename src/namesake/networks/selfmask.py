@@ -33,9 +33,9 @@ FOLDER = "saliency"
 """Where a run keeps its saliency network."""
 MODEL_TYPE = "selfmask"
 ENCODER = "encoder."
-EARLIER = {"mlp": "mlp_dim", "scale": "rescale_factor", "shorter_side": "resize_shorter", "crop": "crop_size"}
+EARLIER = {"mlp": "mlp_dim", "scale": "rescale_factor"}
 """Words of the `config.json` of networks saved before -> those of now."""
-PREPROCESSING = Preprocessing(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), resize_shorter=512)
+PREPROCESSING = Preprocessing(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), shorter_side=512)
 
 
 @dataclass(frozen=True)

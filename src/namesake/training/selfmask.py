@@ -174,7 +174,7 @@ def start_saliency(config: SaliencyTrainingConfig) -> tuple[SelfMask, ModelCard]
         heads=int(dino.vit.config.num_attention_heads),
         mlp_dim=int(dino.vit.config.intermediate_size),
         preprocessing=Preprocessing(
-            mean=dino.preprocessing.mean, std=dino.preprocessing.std, resize_shorter=config.resize_shorter
+            mean=dino.preprocessing.mean, std=dino.preprocessing.std, shorter_side=config.resize_shorter
         ),
     )
     with torch.random.fork_rng(devices=()):
