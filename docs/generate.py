@@ -7,9 +7,11 @@ from typing import Any
 import typer.main
 
 from namesake.cli import app
+from namesake.config import SYNONYMS, options
 from namesake.encoders.presets import KNOWN, PRESETS
 from namesake.encoders.sources import hub_id
 from namesake.progress import readable
+from namesake.systems import SYSTEMS
 
 DOCS = Path(__file__).parent
 EXIT_CODES = {
@@ -106,7 +108,45 @@ def _linked(source: str, url: str) -> str:
     return f"[{source}]({url or f'https://huggingface.co/{hub_id(source)}'})"
 
 
-PAGES = {"cli.md": cli_page, "models.md": models_page}
+def options_page() -> str:
+    """Every word that an option has, once, with what it is in each place; and the words of earlier versions."""
+    places: dict[str, dict[str, list[str]]] = {}
+    for system, found in SYSTEMS.items():
+        for one in options(found.presets["paper"]):
+            group, _, word = one.path.rpartition(".")
+            said = one.what + (f" Published ({one.where}): {one.paper}." if one.paper else "")
+            where = places.setdefault(word, {}).setdefault(said, [])
+            where += [f"{system} `{group}`" if group else system]
+    rows = "\n".join(
+        f"| `{word}` | {' '.join(said.split()).replace('|', '/')} | {', '.join(where)} |"
+        for word, meanings in sorted(places.items())
+        for said, where in meanings.items()
+    )
+    earlier = "\n".join(
+        f"| `{old}` | {', '.join(f'`{one}`' for one in new)} |" for old, new in sorted(SYNONYMS.items())
+    )
+    return f"""# Options: one word, one meaning
+
+Written by `python docs/generate.py` from the options themselves. `namesake options SYSTEM --preset P` lists those of
+one system with their values; `--config path=value` changes one, `--config FILE.yaml` many. All are checked before
+anything runs, and a run's own are in its `config.yaml`, which `--config` takes back.
+
+| word | what it is | where |
+|---|---|---|
+{rows}
+
+## Other words for them
+
+Words of other libraries and of earlier versions; asked for one, `--config` suggests ours. Segmenters that were saved
+with earlier words open as before.
+
+| word | ours |
+|---|---|
+{earlier}
+"""
+
+
+PAGES = {"cli.md": cli_page, "models.md": models_page, "options.md": options_page}
 
 
 if __name__ == "__main__":

@@ -62,7 +62,6 @@ def test_override__sets_one_value(assignment: str, path: str, value: object):
         ("training.iterations=1.5", "like 20000"),
         ("training.published=3", "like False"),
         ("training.atrous=few,many", "like (12, 24, 36)"),
-        ("sources=2,3", "like ('hub/dino',)"),
         ("encoder.size=3", "no option"),
     ],
 )

@@ -27,7 +27,7 @@ def _load(name: str):
     return module
 
 
-@pytest.mark.parametrize("name", ["cli.md", "models.md"])
+@pytest.mark.parametrize("name", ["cli.md", "models.md", "options.md"])
 def test_generated__up_to_date(name: str):
     written = (DOCS / name).read_text(encoding="utf-8")
     assert written == _load("generate").PAGES[name](), "run: python docs/generate.py"

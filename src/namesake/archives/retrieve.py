@@ -14,8 +14,9 @@ from namesake.archives.looks import Look, first_of_like_hashes, look_at
 from namesake.archives.notes import say, take_notes, write_notes
 from namesake.archives.sheets import draw_sheets
 from namesake.archives.store import Entries, open_archives, write_description, write_table
+from namesake.config import check, option
 from namesake.encoders import load_clip
-from namesake.errors import ConfigError, ImagesError
+from namesake.errors import ImagesError
 from namesake.index import image_sizes, read_embeddings, top_k
 from namesake.names.doubts import Doubts, doubt
 from namesake.names.prompts import TEMPLATES, embed
@@ -27,23 +28,34 @@ from namesake.workspace import stage
 class ArchivesConfig:
     """What goes into an archive; the defaults are those of NamedMask and ZUTIS."""
 
-    images_per_name: int = 500
-    """Size of an archive; paper: 500."""
-    contested: Contested = "last"
-    """Whose label an image in several archives gets: "last" (code), "best" or "drop"; see `contest.settle`."""
-    min_image_size: int = 0
-    """Leave out images with a side of fewer original pixels; 0 keeps all (paper)."""
-    near_duplicates: float = 1.0
-    """Leave out images whose cosine with a better one of the same archive is above this; 1 keeps all (paper)."""
-    max_hash_distance: int = -1
-    """Leave out images whose perceptual hash differs from a better one's in so many of 64 bits or fewer; -1: none."""
-    face_detector: str = ""
-    """Leave out images with a face; a detector as `module:function`, such as namesake.archives.looks:cascade_faces.
-    NamedMask's archives for ImageNet-S: RetinaFace. "" keeps all."""
-    weak_margin: float = 0.05
-    """Report a name as weak when its best cosine is below the median over names by more than this."""
-    sheet_images: int = 24
-    """Images on a contact sheet; 0 draws none."""
+    images_per_name: int = option(500, "Size of an archive.", paper="500", where="paper", at_least=1)
+    contested: Contested = option(
+        "last", 'Whose label an image in several archives gets: "last" (code), "best" or "drop"; see `contest.settle`.'
+    )
+    min_image_size: int = option(
+        0, "Leave out images with a side of fewer original pixels; 0 keeps all (paper).", at_least=0
+    )
+    near_duplicates: float = option(
+        1.0,
+        "Leave out images whose cosine with a better one of the same archive is above this; 1 keeps all (paper).",
+        above=0,
+        at_most=1,
+    )
+    max_hash_distance: int = option(
+        -1,
+        "Leave out images whose perceptual hash differs from a better one's in so many of 64 bits or fewer; -1: none.",
+        at_least=-1,
+        at_most=64,
+    )
+    face_detector: str = option(
+        "",
+        "Leave out images with a face; a detector as `module:function`, such as "
+        'namesake.archives.looks:cascade_faces. NamedMask\'s archives for ImageNet-S: RetinaFace. "" keeps all.',
+    )
+    weak_margin: float = option(
+        0.05, "Report a name as weak when its best cosine is below the median over names by more than this.", at_least=0
+    )
+    sheet_images: int = option(24, "Images on a contact sheet; 0 draws none.", at_least=0)
 
 
 @stage("archives", opens=open_archives)
@@ -102,8 +114,7 @@ def write_archives(
 
     `against` holds the embeddings of each name's context words: none at all, or one array a name.
     """
-    if config.images_per_name < 1:
-        raise ConfigError(f"expected images_per_name of 1 or more, found {config.images_per_name}.")
+    check(config)
     found = _find(index, text, config, against=against, taken=taken)
     kept, contested = settle(found, config.contested)
     listed = len(np.unique(found.row))

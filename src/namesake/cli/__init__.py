@@ -5,12 +5,25 @@ Each file holds the verbs of one kind and registers them on `app`.
 
 from typer.models import CommandInfo
 
-from namesake.cli import convert, evaluate, export, find, label, models, predict, reproduce, serve, stages, world
+from namesake.cli import (
+    convert,
+    evaluate,
+    export,
+    find,
+    label,
+    models,
+    options,
+    predict,
+    reproduce,
+    serve,
+    stages,
+    world,
+)
 from namesake.cli.app import app, main
 
 FLOW = (
     *("fetch", "run", "index", "archive", "mask", "train", "predict", "label", "find"),
-    *("evaluate", "trust", "report", "serve", "export", "convert", "reproduce", "world", "demo", "doctor"),
+    *("evaluate", "trust", "report", "serve", "export", "convert", "reproduce", "world", "demo", "doctor", "options"),
 )
 """The verbs in the order in which help lists them: that of the work; others follow."""
 
@@ -31,6 +44,7 @@ __all__ = [
     "find",
     "label",
     "main",
+    "options",
     "models",
     "predict",
     "reproduce",

@@ -36,7 +36,7 @@ PresetOption = Annotated[
     ),
 ]
 ConfigOption = Annotated[
-    list[str], typer.Option("--config", help="path=value, such as training.iterations=500; repeatable.")
+    list[str], typer.Option("--config", help="path=value, or a YAML file such as a run's config.yaml; repeatable.")
 ]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace stages that other options made.")]
 AppendOption = Annotated[

@@ -13,12 +13,12 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor
 
+from namesake.config import option
 from namesake.encoders.cards import read_card
 from namesake.encoders.devices import Precision, arithmetic, pick_device
 from namesake.encoders.loading import load_network, model_type
 from namesake.encoders.sam_input import Frame, SamPreprocessing, read_sam_preprocessing
 from namesake.encoders.sources import fetch
-from namesake.errors import ConfigError
 from namesake.records import ModelCard
 from namesake.shapes import ImageArray
 
@@ -29,29 +29,21 @@ PIXELS_AT_ONCE = 8 * 2**20
 
 @dataclass(frozen=True)
 class AutomaticConfig:
-    """How all masks of an image are found; the defaults are those of SAM's published generator.
+    """How all masks of an image are found; the defaults are those of SAM's published generator."""
 
-    Attributes:
-        points_per_side: The grid has its square of points.
-        points_per_batch: Points in the decoder together.
-        pred_iou_thresh: Masks that SAM itself expects to fit no better are dropped; FMbSeg: 0.97.
-        stability_score_thresh: Masks are dropped whose IoU between a stricter and a laxer threshold is no higher.
-        stability_score_offset: How much stricter and laxer, in logits.
-        box_nms_thresh: Of two masks whose boxes have a higher IoU, the less sure is dropped.
-        smallest_share: Masks that cover less of the image are dropped, 0 to 1.
-    """
-
-    points_per_side: int = 32
-    points_per_batch: int = 64
-    pred_iou_thresh: float = 0.88
-    stability_score_thresh: float = 0.95
-    stability_score_offset: float = 1.0
-    box_nms_thresh: float = 0.7
-    smallest_share: float = 0.0
-
-    def __post_init__(self) -> None:
-        if min(self.points_per_side, self.points_per_batch) < 1:
-            raise ConfigError(f"expected points_per_side and points_at_once of 1 or more, found {self}.")
+    points_per_side: int = option(32, "The grid has its square of points.", at_least=1)
+    points_per_batch: int = option(64, "Points in the decoder together.", at_least=1)
+    pred_iou_thresh: float = option(0.88, "Masks that SAM itself expects to fit no better are dropped; FMbSeg: 0.97.")
+    stability_score_thresh: float = option(
+        0.95, "Masks are dropped whose IoU between a stricter and a laxer threshold is no higher.", at_least=0
+    )
+    stability_score_offset: float = option(1.0, "How much stricter and laxer, in logits.", above=0)
+    box_nms_thresh: float = option(
+        0.7, "Of two masks whose boxes have a higher IoU, the less sure is dropped.", at_least=0, at_most=1
+    )
+    smallest_share: float = option(
+        0.0, "Masks that cover less of the image are dropped, 0 to 1.", at_least=0, at_most=1
+    )
 
 
 class SamView(NamedTuple):

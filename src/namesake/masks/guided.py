@@ -15,9 +15,10 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from namesake.archives import unique_images
+from namesake.config import check, option
 from namesake.encoders import Clip, load_clip
 from namesake.encoders.cards import card_of
-from namesake.errors import ConfigError, ImagesError
+from namesake.errors import ImagesError
 from namesake.images import read_ahead
 from namesake.masks import rle
 from namesake.masks.store import WITHOUT, Draw, MaskLookup, Outcome, count_masks, draw_masks, open_masks
@@ -32,16 +33,18 @@ from namesake.workspace import stage
 class GuideConfig:
     """What counts as explained by another word."""
 
-    clip: str = ""
-    """CLIP of the dense scores; "" leaves all masks as they are (paper)."""
-    size: int | None = None
-    """Shorter side that images are brought to; None keeps theirs."""
-    min_fraction: float = 0.4
-    """Another word takes part only where it is the likeliest one on so large a share of the mask."""
-    keep: float = 0.05
-    """A mask of which less than this share would remain is left whole."""
-    shard_size: int = 1000
-    """Images a shard."""
+    clip: str = option("", 'CLIP of the dense scores; "" leaves all masks as they are (paper).')
+    size: int | None = option(None, "Shorter side that images are brought to; None keeps theirs.", at_least=16)
+    min_fraction: float = option(
+        0.4,
+        "Another word takes part only where it is the likeliest one on so large a share of the mask.",
+        at_least=0,
+        at_most=1,
+    )
+    keep: float = option(
+        0.05, "A mask of which less than this share would remain is left whole.", at_least=0, at_most=1
+    )
+    shard_size: int = option(1000, "Images a shard.", at_least=1)
 
 
 @stage("masks/guided", opens=open_masks, models=lambda config: (config.clip,), shared=True)
@@ -71,10 +74,7 @@ def keep_named(
         ConfigError: A share is outside 0 to 1.
         WeightsError: The CLIP is missing.
     """
-    if not (0 <= config.min_fraction <= 1 and 0 <= config.keep <= 1):
-        raise ConfigError(
-            f"guide: expected min_fraction and keep of 0 to 1, found {config.min_fraction} and {config.keep}."
-        )
+    check(config)
     ids, arguments = list(unique_images(archives)), {"masks": masks, "archives": archives, "config": config}
     whole, size = arguments | {"device": device}, config.shard_size
     draw_masks([out], ids, _open_drawer, whole, shard_size=size, what="guiding", engine=engine)

@@ -17,6 +17,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from namesake.archives import rows
+from namesake.config import option
 from namesake.encoders import Clip, Dino, load_clip, load_dino
 from namesake.encoders.preprocess import centre_crop
 from namesake.errors import DataError, ImagesError
@@ -42,20 +43,18 @@ class ReferencesConfig:
     given as `encoder`, and CLIP RN50x16. Both are on no hub in a form that is read here.
     """
 
-    dino: str = "facebook/dino-vits16"
-    """Image encoder whose patches are compared."""
-    block: int | None = None
-    """Take the patches from this block, counted from 0; None for the last."""
-    clip: str = "openai/clip-vit-base-patch16"
-    """CLIP whose dense features attend to the name."""
-    contexts: tuple[str, ...] = ("tree", "sky", "building", "road", "person")
-    """Names whose references are kept out of all others; none leaves context elimination out."""
-    language: bool = True
-    """Weigh patches by how far CLIP takes them for the name."""
-    wide_seed_columns: bool = True
-    """Search seeds as the released code does; False repairs its column range (see `cosegment.find_seeds`)."""
-    crop_size: int = 224
-    """Images are brought to this shorter side and cropped to a square."""
+    dino: str = option("facebook/dino-vits16", "Image encoder whose patches are compared.")
+    block: int | None = option(None, "Take the patches from this block, counted from 0; None for the last.", at_least=0)
+    clip: str = option("openai/clip-vit-base-patch16", "CLIP whose dense features attend to the name.")
+    contexts: tuple[str, ...] = option(
+        ("tree", "sky", "building", "road", "person"),
+        "Names whose references are kept out of all others; none leaves context elimination out.",
+    )
+    language: bool = option(True, "Weigh patches by how far CLIP takes them for the name.")
+    wide_seed_columns: bool = option(
+        True, "Search seeds as the released code does; False repairs its column range (see `cosegment.find_seeds`)."
+    )
+    crop_size: int = option(224, "Images are brought to this shorter side and cropped to a square.", at_least=16)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ FMbSeg, https://arxiv.org/abs/2403.09307, section 3.2: a mask at the patches tha
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, NamedTuple, final
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy import ndarray
 from torch import Tensor
 from torch.nn import functional
 
+from namesake.config import group, option
 from namesake.encoders import AutomaticConfig, Clip, load_clip
 from namesake.images.geometry import resize_longer_side
 from namesake.masks.crops import CropFeatures, crop_features
@@ -29,29 +30,43 @@ from namesake.shapes import ImageArray
 class RegionsConfig:
     """How masks are named without training; the defaults are FMbSeg's."""
 
-    clip: str = "openai/clip-vit-large-patch14-336"
-    """Encoder of crops, patches and words; paper: CLIP ViT-L/14 at 336 pixels."""
-    mask_model: str = "facebook/sam-vit-huge"
-    """Who draws masks: SAM, SAM 2, or a saliency network (tier S); paper: SAM, which one is not said."""
-    prompts: Prompts = "photo"
-    """What a word is put into: "bare", "photo" (paper: one sentence) or "templates" (85)."""
-    image_size: int = 1344
-    """Side in pixels that images are enlarged to for CLIP; paper: 1344."""
-    keep_last_mlp: bool = False
-    """Keep the perceptron behind CLIP's last attention; paper: left out."""
-    present_from: Literal["crops", "patches"] = "crops"
-    """Who votes on which words are there; paper: the class tokens of crops. An encoder that knows whole scenes only, as
-    the embedded one does, says more through its patches."""
-    overview: bool = False
-    """Let the whole image vote beside its crops on which words are there; paper: crops alone."""
-    min_votes: int = 2
-    """Votes that have to be exceeded for a word to be there; paper: 1."""
-    points_per_word: int = 5
-    """Points a word; paper: 5."""
-    resize_longer: int = 518
-    """Images are shrunk to it for the masks; paper: 518, the alignment's input."""
-    automatic: AutomaticConfig = field(default_factory=lambda: AutomaticConfig(pred_iou_thresh=0.97))
-    """Stage 1.2's masks; paper: predicted IoU 0.97."""
+    clip: str = option(
+        "openai/clip-vit-large-patch14-336",
+        "Encoder of crops, patches and words.",
+        paper="CLIP ViT-L/14 at 336 pixels",
+        where="paper",
+    )
+    mask_model: str = option(
+        "facebook/sam-vit-huge",
+        "Model that draws masks: SAM, SAM 2, or a saliency network (tier S).",
+        paper="SAM, which one is not said",
+        where="paper",
+    )
+    prompts: Prompts = option(
+        "photo", 'What a word is put into: "bare", "photo" (paper: one sentence) or "templates" (85).'
+    )
+    image_size: int = option(
+        1344, "Side in pixels that images are enlarged to for CLIP.", paper="1344", where="paper", at_least=16
+    )
+    keep_last_mlp: bool = option(
+        False, "Keep the perceptron behind CLIP's last attention.", paper="left out", where="paper"
+    )
+    present_from: Literal["crops", "patches"] = option(
+        "crops",
+        "Who votes on which words are there; paper: the class tokens of crops. An encoder that knows whole scenes "
+        "only, as the embedded one does, says more through its patches.",
+    )
+    overview: bool = option(
+        False, "Let the whole image vote beside its crops on which words are there.", paper="crops alone", where="paper"
+    )
+    min_votes: int = option(
+        2, "Votes that a word needs to be there.", paper="2 (more than 1)", where="paper", at_least=1
+    )
+    points_per_word: int = option(5, "Points a word.", paper="5", where="paper", at_least=1)
+    resize_longer: int = option(
+        518, "Images are shrunk to it for the masks.", paper="518, the alignment's input", where="paper", at_least=16
+    )
+    automatic: AutomaticConfig = group(lambda: AutomaticConfig(pred_iou_thresh=0.97), "Stage 1.2's masks.")
 
 
 MINI_REGIONS = RegionsConfig(

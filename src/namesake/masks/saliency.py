@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from namesake.archives import unique_images
-from namesake.errors import ConfigError, ImagesError
+from namesake.config import check, option
+from namesake.errors import ImagesError
 from namesake.images import read_image, work_ahead
 from namesake.masks import rle
 from namesake.masks.bilateral import PUBLISHED
@@ -30,21 +31,13 @@ WINDOW = 64
 
 @dataclass(frozen=True)
 class SaliencyConfig:
-    """How archive images get their masks; the defaults are NamedMask's and ZUTIS's.
+    """How archive images get their masks; the defaults are NamedMask's and ZUTIS's."""
 
-    Attributes:
-        network: Source of the saliency network.
-        bilateral_solver: Draw the masks to the images' edges.
-        batch_size: Images a step of the network.
-        num_workers: Threads that read images, and as many that solve.
-        shard_size: Images a shard of the result.
-    """
-
-    network: str = "selfmask_nq20.pt"
-    bilateral_solver: bool = True
-    batch_size: int = 8
-    num_workers: int = 2
-    shard_size: int = 1000
+    network: str = option("selfmask_nq20.pt", "Source of the saliency network.")
+    bilateral_solver: bool = option(True, "Draw the masks to the images' edges.")
+    batch_size: int = option(8, "Images a step of the network.", at_least=1)
+    num_workers: int = option(2, "Threads that read images, and as many that solve.", at_least=1)
+    shard_size: int = option(1000, "Images a shard of the result.", at_least=1)
 
 
 class _Read(NamedTuple):
@@ -80,8 +73,7 @@ def saliency_masks(
         WeightsError: The network is missing or does not fit.
         ConfigError: A size below 1.
     """
-    if min(config.batch_size, config.num_workers, config.shard_size) < 1:
-        raise ConfigError(f"saliency: expected batch_size, num_workers and shard_size of 1 or more, found {config}.")
+    check(config)
     labels = unique_images(archives)
     arguments = {"images": archives.images, "labels": labels, "config": config, "device": device}
     size, what = config.shard_size, "saliency masks"

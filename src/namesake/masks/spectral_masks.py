@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from namesake.archives import unique_images
+from namesake.config import check, option
 from namesake.encoders.cards import card_of
 from namesake.encoders.dense_resnet import SelfSupervised, load_self_supervised
 from namesake.errors import ConfigError, ImagesError
@@ -41,32 +42,32 @@ AFFINITIES = 2**26
 
 @dataclass(frozen=True)
 class VotingConfig:
-    """How images get voted masks; the defaults are SelfMask's, with the one of its three encoders that is a ViT.
+    """How images get voted masks; the defaults are SelfMask's, with the one of its three encoders that is a ViT."""
 
-    Attributes:
-        encoders: Sources of DINO or DINOv2 transformers, or of ResNets (checkpoints of MoCo-v2, SwAV or DINO); every
-            one adds its candidates. Published: MoCo-v2, SwAV and DINO ViT-S/16.
-        clusters: Numbers of clusters; an encoder gives as many candidates as their sum.
-        upsample: Factor on the patch grid before clustering.
-        temperature: 0 for the published affinity (cosines scaled to 0..1), else exp((cosine - 1) / temperature).
-        block: Features of this block, counted from 0 (negative: from the end).
-        resize_longer: Larger images are shrunk to this many pixels, and their masks brought back by nearest neighbour.
-        bilateral_solver: Draw the masks to the images' edges; SelfMask: no.
-        batch_size: Images at once.
-        shard_size: Images a shard of the result.
-        seed: Of k-means.
-    """
-
-    encoders: tuple[str, ...] = ("facebook/dino-vits16",)
-    clusters: tuple[int, ...] = (2, 3, 4)
-    upsample: int = 2
-    temperature: float = 0.0
-    block: int = -1
-    resize_longer: int = 512
-    bilateral_solver: bool = False
-    batch_size: int = 16
-    shard_size: int = 1000
-    seed: int = 0
+    encoders: tuple[str, ...] = option(
+        ("facebook/dino-vits16",),
+        "Sources of DINO or DINOv2 transformers, or of ResNets (checkpoints of MoCo-v2, SwAV or DINO); every one "
+        "adds its candidates.",
+        paper="MoCo-v2, SwAV and DINO ViT-S/16",
+        where="paper",
+    )
+    clusters: tuple[int, ...] = option(
+        (2, 3, 4), "Numbers of clusters; an encoder gives as many candidates as their sum.", at_least=2
+    )
+    upsample: int = option(2, "Factor on the patch grid before clustering.", at_least=1)
+    temperature: float = option(
+        0.0, "0 for the published affinity (cosines scaled to 0..1), else exp((cosine - 1) / temperature).", at_least=0
+    )
+    block: int = option(-1, "Features of this block, counted from 0 (negative: from the end).")
+    resize_longer: int = option(
+        512,
+        "Larger images are shrunk to this many pixels, and their masks brought back by nearest neighbour.",
+        at_least=16,
+    )
+    bilateral_solver: bool = option(False, "Draw the masks to the images' edges; SelfMask: no.")
+    batch_size: int = option(16, "Images at once.", at_least=1)
+    shard_size: int = option(1000, "Images a shard of the result.", at_least=1)
+    seed: int = option(0, "Seed of k-means.", at_least=0)
 
 
 class _Read(NamedTuple):
@@ -104,7 +105,9 @@ def voted_masks(
         WeightsError: An encoder is missing.
         ConfigError: An option is out of range.
     """
-    _check(config)
+    check(config)
+    if not config.encoders:
+        raise ConfigError("voting.encoders is empty, expected an encoder or more.")
     labels = unique_images(images) if isinstance(images, Archives) else dict.fromkeys(images.ids, 0)
     images, ids = images.images if isinstance(images, Archives) else images, tuple(labels)
     arguments = {"images": images, "labels": labels, "config": config, "device": device}
@@ -202,10 +205,3 @@ def _at_once(size: tuple[int, ...], encoders: Sequence[SelfSupervised], config: 
     side = config.upsample / min(encoder.patch_size for encoder in encoders)
     nodes = size[0] * size[1] * side * side
     return max(1, min(config.batch_size, int(AFFINITIES / nodes**2)))
-
-
-def _check(config: VotingConfig) -> None:
-    if not config.encoders or not config.clusters or min(config.clusters) < 2:
-        raise ConfigError(f"voting: expected an encoder and numbers of clusters of 2 or more, found {config}.")
-    if min(config.upsample, config.batch_size, config.shard_size, config.resize_longer) < 1 or config.temperature < 0:
-        raise ConfigError(f"voting: expected sizes of 1 or more and a temperature of 0 or more, found {config}.")

@@ -5,7 +5,7 @@ stage (https://arxiv.org/abs/2403.09307, section 3.2).
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from namesake.archives import unique_images
+from namesake.config import group, option
 from namesake.encoders.cards import card_of
 from namesake.errors import ConfigError, ImagesError
 from namesake.images import read_ahead
@@ -30,12 +31,9 @@ from namesake.workspace import stage
 class StuffConfig:
     """Which names are stuff, and how its masks are drawn."""
 
-    names: tuple[str, ...] = ()
-    """Names whose archives get new masks; none leaves all as they are."""
-    regions: RegionsConfig = field(default_factory=RegionsConfig)
-    """How regions are named."""
-    shard_size: int = 1000
-    """Images a shard."""
+    names: tuple[str, ...] = option((), "Names whose archives get new masks; none leaves all as they are.")
+    regions: RegionsConfig = group(RegionsConfig, "How regions are named.")
+    shard_size: int = option(1000, "Images a shard.", at_least=1)
 
 
 def check_stuff(config: StuffConfig, names: Names) -> None:

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from namesake.config import derived, option
 from namesake.encoders.bottleneck import ResNet, sizes_of
 from namesake.encoders.weights import fill, read_state
 from namesake.errors import WeightsError
@@ -25,30 +26,30 @@ LAST = "classifier.classifier.3.weight"
 
 @dataclass(frozen=True)
 class DeepLabConfig:
-    """Sizes of a DeepLabv3+; the defaults are NamedMask's.
+    """Sizes of a DeepLabv3+; the defaults are NamedMask's."""
 
-    Attributes:
-        stem: Channels of the backbone's stem; paper: 64.
-        hidden_sizes: Output channels of the backbone's four stages; paper: 256, 512, 1024, 2048.
-        depths: Blocks of the four stages; paper: 3, 4, 6, 3.
-        output_stride: Pixels a step of the last feature map; paper: 8.
-        low_level_channels: Channels that the first stage's output is projected to; paper: 48.
-        aspp_channels: Channels of the atrous spatial pyramid and of the decoder; paper: 256.
-        atrous_rates: Dilations of the pyramid's three 3x3 branches; paper: 12, 24, 36.
-        dropout: After the pyramid, in training; paper: 0.1.
-        backbone_bn_momentum: Momentum of the backbone's batch normalisation; code: 0.01, which takes hundreds of
-            updates to settle.
-    """
-
-    stem: int = 64
-    hidden_sizes: tuple[int, ...] = (256, 512, 1024, 2048)
-    depths: tuple[int, ...] = (3, 4, 6, 3)
-    output_stride: int = 8
-    low_level_channels: int = 48
-    aspp_channels: int = 256
-    atrous_rates: tuple[int, ...] = (12, 24, 36)
-    dropout: float = 0.1
-    backbone_bn_momentum: float = 0.01
+    stem: int = derived(64, "Channels of the backbone's stem.")
+    hidden_sizes: tuple[int, ...] = derived((256, 512, 1024, 2048), "Output channels of the backbone's four stages.")
+    depths: tuple[int, ...] = derived((3, 4, 6, 3), "Blocks of the four stages.")
+    output_stride: int = option(8, "Pixels a step of the last feature map.", paper="8", where="paper", at_least=1)
+    low_level_channels: int = option(
+        48, "Channels that the first stage's output is projected to.", paper="48", where="paper", at_least=1
+    )
+    aspp_channels: int = option(
+        256, "Channels of the atrous spatial pyramid and of the decoder.", paper="256", where="paper", at_least=1
+    )
+    atrous_rates: tuple[int, ...] = option(
+        (12, 24, 36), "Dilations of the pyramid's three 3x3 branches.", paper="12, 24, 36", where="paper", at_least=1
+    )
+    dropout: float = option(0.1, "After the pyramid, in training.", paper="0.1", where="paper", at_least=0, below=1)
+    backbone_bn_momentum: float = option(
+        0.01,
+        "Momentum of the backbone's batch normalisation.",
+        paper="0.01, which takes hundreds of updates to settle",
+        where="code",
+        at_least=0,
+        at_most=1,
+    )
 
 
 @final

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from namesake.config import option
 from namesake.encoders.vit import build_vit, patch_size, patch_tokens
 from namesake.tensors import ImageBatch, LogitsBatch, PatchFeatures
 
@@ -22,17 +23,13 @@ UPSAMPLING = 2
 
 @dataclass(frozen=True)
 class FrozenDecoderConfig:
-    """Sizes of the decoder of a frozen encoder.
+    """Sizes of the decoder of a frozen encoder."""
 
-    Attributes:
-        hidden_dim: Channels that the features are projected to; half as many on the fine grid.
-        layers: 3x3 convolutions on the patch grid, each added to what it saw.
-        dropout: Share of the projected channels that are left out in training.
-    """
-
-    hidden_dim: int = 96
-    layers: int = 2
-    dropout: float = 0.1
+    hidden_dim: int = option(
+        96, "Channels that the features are projected to; half as many on the fine grid.", at_least=1
+    )
+    layers: int = option(2, "3x3 convolutions on the patch grid, each added to what it saw.", at_least=1)
+    dropout: float = option(0.1, "Share of the projected channels that are left out in training.", at_least=0, below=1)
 
 
 @final

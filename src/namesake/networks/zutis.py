@@ -6,7 +6,7 @@ no gradient from. The tokens are compared with text embeddings by `classify.comp
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, final
 
@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from namesake.config import derived, option
 from namesake.encoders.weights import fill, read_state
 from namesake.errors import ConfigError, WeightsError
 from namesake.networks.clip_vit import INTERPOLATE_OFFSET, ClipVit, ClipVitConfig, clip_vit_from, sizes_of
@@ -24,30 +25,35 @@ from namesake.tensors import ImageBatch, PatchFeatures
 
 @dataclass(frozen=True)
 class QuerySegmenterConfig:
-    """Sizes of a query segmenter; the defaults are those of the published ViT-B/16.
+    """Sizes of a query segmenter; the defaults are those of the published ViT-B/16."""
 
-    Attributes:
-        encoder: Sizes of the vision transformer.
-        queries: Mask proposals an image; code: 100.
-        layers: Of the decoder; paper: 6.
-        heads: Attention heads of a decoder layer; code: 8.
-        mlp_dim: Width of a decoder layer's hidden layer; code: 2048.
-        hidden_dim: Width of the hidden layers before and after the decoder; code: 256.
-        interpolate_offset: Added to the new side of the grid when position embeddings are resized; see `ClipVit`.
-        stop_gradient: The encoder learns from the naming of pixels alone, not from the decoder's masks; paper: yes.
-        stem: Channels of the image stem, which lets masks follow the picture's own edges on a grid twice as fine as
-            that of the tokens; paper: none (0).
-    """
-
-    encoder: ClipVitConfig = field(default_factory=ClipVitConfig)
-    queries: int = 100
-    layers: int = 6
-    heads: int = 8
-    mlp_dim: int = 2048
-    hidden_dim: int = 256
-    interpolate_offset: float = INTERPOLATE_OFFSET
-    stop_gradient: bool = True
-    stem: int = 0
+    encoder: ClipVitConfig = derived(ClipVitConfig(), "Sizes of the vision transformer.")
+    queries: int = option(100, "Mask proposals an image.", paper="100", where="code", at_least=1)
+    layers: int = option(6, "Decoder layers.", paper="6", where="paper", at_least=1)
+    heads: int = option(8, "Attention heads of a decoder layer.", paper="8", where="code", at_least=1)
+    mlp_dim: int = option(2048, "Width of a decoder layer's hidden layer.", paper="2048", where="code", at_least=1)
+    hidden_dim: int = option(
+        256, "Width of the hidden layers before and after the decoder.", paper="256", where="code", at_least=1
+    )
+    interpolate_offset: float = option(
+        INTERPOLATE_OFFSET,
+        "Added to the new side of the grid when position embeddings are resized; see `ClipVit`.",
+        at_least=0,
+    )
+    stop_gradient: bool = option(
+        True,
+        "The encoder learns from the naming of pixels alone, not from the decoder's masks.",
+        paper="yes",
+        where="paper",
+    )
+    stem: int = option(
+        0,
+        "Channels of the image stem, which lets masks follow the picture's own edges on a grid twice as fine as "
+        "that of the tokens.",
+        paper="none (0)",
+        where="paper",
+        at_least=0,
+    )
 
     @property
     def mask_cells(self) -> int:

@@ -6,7 +6,7 @@ The folder holds the alignment module and the words' embeddings; the encoders' w
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
@@ -17,6 +17,7 @@ from numpy import ndarray
 from torch import Tensor
 from torch.nn import functional
 
+from namesake.config import derived, group, option
 from namesake.encoders import AutomaticConfig
 from namesake.encoders.patches import PatchEncoder, load_patch_encoder, squares
 from namesake.encoders.weights import fill
@@ -42,14 +43,16 @@ TEXTS = "texts"
 class AlignedInference:
     """How labels are read off; the defaults are FMbSeg's, base."""
 
-    image_size: int = 518
-    """Side in pixels that images are resized to for the encoder; paper: 518."""
-    refine_with: str = ""
-    """Who draws the masks that refine the labels (SAM, SAM 2, a saliency network); "" for none (base)."""
-    automatic: AutomaticConfig = field(default_factory=lambda: AutomaticConfig(pred_iou_thresh=0.97))
-    """How all masks of an image are found."""
-    logit_scale: float = 1.0
-    """Scale of the cosines in the softmax that gives the confidence; it changes no label. Paper: 1, as in training."""
+    image_size: int = derived(518, "Side in pixels that images are resized to for the encoder.")
+    refine_with: str = option(
+        "", 'Model that draws the masks that refine the labels (SAM, SAM 2, a saliency network); "" for none (base).'
+    )
+    automatic: AutomaticConfig = group(
+        lambda: AutomaticConfig(pred_iou_thresh=0.97), "How all masks of an image are found."
+    )
+    logit_scale: float = derived(
+        1.0, "Scale of the cosines in the softmax that gives the confidence; it changes no label."
+    )
 
 
 @final

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from namesake.config import check_limits
+from namesake.config import check_limits, option
 from namesake.encoders import Clip, load_clip
 from namesake.encoders.sources import kind_of_source
 from namesake.errors import ConfigError
@@ -36,28 +36,27 @@ LEAST_WEIGHT = 1e-6
 class CarefulConfig:
     """How images are read with care; the weights were chosen on two worlds of other seeds than those reported."""
 
-    clip: str = ""
-    """CLIP that has a say: hub id, folder or `embedded:clip`; "" for the one that the segmenter was made with."""
-    scales: tuple[float, ...] = (4 / 3,)
-    """Factors on the image's sides, each a pass of the network."""
-    flip: bool = True
-    """See every image mirrored, too: test-time augmentation, as `scales` is."""
-    image_weight: float = 0.5
-    """Weight of the whole image's log probabilities of the names; 0 for none."""
-    window_weight: float = 0.5
-    """Weight of the windows' log probabilities of the names; 0 for none."""
-    window: float = 2 / 3
-    """Side of a window, as a share of the image's shorter side."""
-    window_overlap: float = 0.5
-    """Share of its side that a window has in common with the next, at least."""
-    patch_weight: float = 0.0
-    """Weight of the patches' log probabilities of the names; 0 for none."""
-    unseen_patch_weight: float = 1.0
-    """The same where background is shared out among names that the network never saw."""
-    logit_scale: float | None = None
-    """Scale of CLIP's cosines in its softmax; none: the one that it was trained with."""
-    background_bias: float = 0.5
-    """Taken from the log probability of background."""
+    clip: str = option(
+        "", 'CLIP that has a say: hub id, folder or `embedded:clip`; "" for the one that the segmenter was made with.'
+    )
+    scales: tuple[float, ...] = option((4 / 3,), "Factors on the image's sides, each a pass of the network.", above=0)
+    flip: bool = option(True, "See every image mirrored, too: test-time augmentation, as `scales` is.")
+    image_weight: float = option(
+        0.5, "Weight of the whole image's log probabilities of the names; 0 for none.", at_least=0
+    )
+    window_weight: float = option(0.5, "Weight of the windows' log probabilities of the names; 0 for none.", at_least=0)
+    window: float = option(2 / 3, "Side of a window, as a share of the image's shorter side.", above=0, at_most=1)
+    window_overlap: float = option(
+        0.5, "Share of its side that a window has in common with the next, at least.", at_least=0.25, below=1
+    )
+    patch_weight: float = option(0.0, "Weight of the patches' log probabilities of the names; 0 for none.", at_least=0)
+    unseen_patch_weight: float = option(
+        1.0, "The same where background is shared out among names that the network never saw.", at_least=0
+    )
+    logit_scale: float | None = option(
+        None, "Scale of CLIP's cosines in its softmax; none: the one that it was trained with.", above=0
+    )
+    background_bias: float = option(0.5, "Taken from the log probability of background.")
 
 
 DEFAULTS = CarefulConfig()

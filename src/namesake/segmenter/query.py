@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from namesake.config import option
 from namesake.encoders import Preprocessing
 from namesake.encoders.preprocess import IMAGENET
 from namesake.encoders.weights import fill
@@ -38,17 +39,29 @@ FEWEST_PATCHES = 2
 class QueryInference:
     """How objects and labels are read off a query segmenter; the defaults are the published code's."""
 
-    nms: float = 0.3
-    """IoU above which the less sure of two objects of one name is dropped; 1 keeps all; code: 0.3."""
-    score_function: ScoreFunction = "sigmoid"
-    """Probability of an object's name: "sigmoid" of each cosine alone (code), or "softmax" over all names (paper)."""
-    likeness_temperature: float = NAME_LOGIT_SCALE
-    """Scale of the cosines in it; code: 5."""
-    patch_fit: Literal["crop", "resize"] = "crop"
-    """Sides that are no multiple of the patch: the rest is unseen and the map stretched over it (code), or the image is
-    resized to the nearest multiple ("resize")."""
-    mark_unsure: bool = False
-    """Pixels below their name's least confidence are "not sure"; code: no."""
+    nms: float = option(
+        0.3,
+        "IoU above which the less sure of two objects of one name is dropped; 1 keeps all.",
+        paper="0.3",
+        where="code",
+        at_least=0,
+        at_most=1,
+    )
+    score_function: ScoreFunction = option(
+        "sigmoid",
+        'Probability of an object\'s name: "sigmoid" of each cosine alone (code), or "softmax" over all names (paper).',
+    )
+    likeness_temperature: float = option(
+        NAME_LOGIT_SCALE, "Scale of the cosines in it.", paper="5", where="code", above=0
+    )
+    patch_fit: Literal["crop", "resize"] = option(
+        "crop",
+        "Sides that are no multiple of the patch: the rest is unseen and the map stretched over it (code), or the "
+        'image is resized to the nearest multiple ("resize").',
+    )
+    mark_unsure: bool = option(
+        False, 'Pixels below their name\'s least confidence are "not sure".', paper="no", where="code"
+    )
 
 
 @dataclass(frozen=True)

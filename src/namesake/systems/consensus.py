@@ -22,11 +22,12 @@ mean IoU less), one name for each connected piece, masks redrawn by the network,
 Measured on the embedded world: `namesake reproduce consensus --table all`, docs/results/consensus.md.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import partial
 
 from namesake.archives import ArchivesConfig, retrieve
 from namesake.archives.join import join_names
+from namesake.config import group, option
 from namesake.encoders.presets import LAPTOP, MODERN
 from namesake.errors import ConfigError
 from namesake.index import build_index
@@ -41,26 +42,32 @@ from namesake.workspace import Step, run_now
 
 
 @dataclass(frozen=True)
+class StudentConfig(TrainingConfig):
+    """How the student is trained."""
+
+    iterations: int = option(20_000, "Updates of the student; 0 for no student.", at_least=0)
+
+
+@dataclass(frozen=True)
 class Config:
     """Settings for photographs; their weights and numbers of updates were not measured on any."""
 
-    encoder: str = "openai/clip-vit-large-patch14-336"
-    """CLIP of steps 1, 2 and 5."""
-    archives: ArchivesConfig = field(default_factory=lambda: ArchivesConfig(contested="best"))
-    """Step 2: 500 images a name."""
-    saliency: SaliencyConfig = field(default_factory=SaliencyConfig)
-    """Step 3: SelfMask with 20 queries at a shorter side of 512, and the bilateral solver."""
-    voting: VotingConfig = field(default_factory=lambda: VotingConfig(encoders=()))
-    """Step 3 with masks voted from these encoders' features instead of a saliency network's."""
-    training: TrainingConfig | FrozenTrainingConfig = field(default_factory=TrainingConfig)
-    """Step 4: 20,000 updates of 16 images; or a light decoder on the features of a frozen encoder."""
-    labels: LabelsConfig = field(default_factory=LabelsConfig)
-    """Step 5."""
-    student: TrainingConfig = field(default_factory=lambda: TrainingConfig(iterations=20_000))
-    """Step 6: as many updates again; 0 for no student."""
-    stuff: tuple[str, ...] = ()
-    """Names of stuff (sky, grass), which get no archive."""
-    device: str = "auto"
+    encoder: str = option("openai/clip-vit-large-patch14-336", "CLIP of steps 1, 2 and 5.")
+    archives: ArchivesConfig = group(lambda: ArchivesConfig(contested="best"), "Step 2: 500 images a name.")
+    saliency: SaliencyConfig = group(
+        SaliencyConfig, "Step 3: SelfMask with 20 queries at a shorter side of 512, and the bilateral solver."
+    )
+    voting: VotingConfig = group(
+        lambda: VotingConfig(encoders=()),
+        "Step 3 with masks voted from these encoders' features instead of a saliency network's.",
+    )
+    training: TrainingConfig | FrozenTrainingConfig = group(
+        TrainingConfig, "Step 4: 20,000 updates of 16 images; or a light decoder on the features of a frozen encoder."
+    )
+    labels: LabelsConfig = group(LabelsConfig, "Step 5.")
+    student: StudentConfig = group(StudentConfig, "Step 6: as many updates again; 0 for no student.")
+    stuff: tuple[str, ...] = option((), "Names of stuff (sky, grass), which get no archive.")
+    device: str = option("auto", 'Where it computes: "auto", "cpu" or "cuda".')
 
 
 PRESETS: dict[str, Config] = {
@@ -73,14 +80,14 @@ PRESETS: dict[str, Config] = {
         archives=ArchivesConfig(images_per_name=50, contested="best"),
         voting=VotingConfig(bilateral_solver=True),
         training=FrozenTrainingConfig(),
-        student=TrainingConfig(iterations=0),
+        student=StudentConfig(iterations=0),
     ),
     "mini": Config(
         encoder="embedded:clip",
         archives=ArchivesConfig(images_per_name=50, contested="best"),
         saliency=SaliencyConfig(network="embedded:saliency"),
         training=MINI_TRAINING,
-        student=replace(MINI_TRAINING, iterations=160, learning_rate=2e-3),
+        student=StudentConfig(**{**vars(MINI_TRAINING), "iterations": 160, "learning_rate": 2e-3}),
     ),
 }
 

@@ -27,10 +27,11 @@ No code was published, and the paper leaves values open; the options that say so
 - Masks of both stages label patches together (docs/results/fmbseg.md: share of stage 1.2, modules, losses).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from namesake.config import group, option
 from namesake.encoders.presets import MODERN
 from namesake.errors import ConfigError, unknown
 from namesake.masks.region_labels import label_regions, read_shown
@@ -46,15 +47,16 @@ from namesake.workspace import Step, run_now
 class Config:
     """FMbSeg's settings; `alignment.inference.refine_with` names SAM for refined labels."""
 
-    regions: RegionsConfig = field(default_factory=RegionsConfig)
-    """Step 1."""
-    alignment: AlignmentTrainingConfig = field(default_factory=AlignmentTrainingConfig)
-    """Steps 2 and 3."""
-    until: Literal["aligned", "prompted", "automatic"] = "aligned"
-    """All steps; or stage 1.1 ("prompted") or 1.2 ("automatic") alone, which is a segmenter without training."""
-    image_labels: str = ""
-    """JSON table of image ids with the names that each is known to show (semi-supervised); "" for none."""
-    device: str = "auto"
+    regions: RegionsConfig = group(RegionsConfig, "Step 1.")
+    alignment: AlignmentTrainingConfig = group(AlignmentTrainingConfig, "Steps 2 and 3.")
+    until: Literal["aligned", "prompted", "automatic"] = option(
+        "aligned",
+        'All steps; or stage 1.1 ("prompted") or 1.2 ("automatic") alone, which is a segmenter without training.',
+    )
+    image_labels: str = option(
+        "", 'JSON table of image ids with the names that each is known to show (semi-supervised); "" for none.'
+    )
+    device: str = option("auto", 'Where it computes: "auto", "cpu" or "cuda".')
 
 
 PRESETS: dict[str, Config] = {

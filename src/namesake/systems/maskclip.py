@@ -18,6 +18,7 @@ COCO 20.6, CoCA 20.2 (ZUTIS, ViT-B/16, background words). Seconds, no training.
 
 from dataclasses import dataclass
 
+from namesake.config import option
 from namesake.encoders.presets import LAPTOP, MODERN
 from namesake.records import Images, Names
 from namesake.segmenter import SegmenterFolder, build_maskclip
@@ -28,19 +29,24 @@ from namesake.workspace import Step, run_now
 class Config:
     """The settings that NamedMask compares with."""
 
-    clip: str = "openai/clip-vit-base-patch16"
-    """CLIP of dense features."""
-    threshold: float | None = 0.25
-    """Pixels whose highest probability is lower are background; none: the background words decide."""
-    logit_scale: float = 100.0
-    """Scale of the cosines in the softmax."""
-    resize_shorter: int | None = None
-    """Shorter side that images are brought to; none keeps theirs."""
-    prompt_denoising: float = 0.0
-    """Leave out words that are nowhere surer than this; 0: none. MaskCLIP: 0.5."""
-    key_smoothing: float = 0.0
-    """Smooth patches that are no surer than this; 0: none, above 1: all. MaskCLIP: all."""
-    device: str = "auto"
+    clip: str = option("openai/clip-vit-base-patch16", "CLIP of dense features.")
+    threshold: float | None = option(
+        0.25,
+        "Pixels whose highest probability is lower are background; none: the background words decide.",
+        at_least=0,
+        at_most=1,
+    )
+    logit_scale: float = option(100.0, "Scale of the cosines in the softmax.", above=0)
+    resize_shorter: int | None = option(
+        None, "Shorter side that images are brought to; none keeps theirs.", at_least=16
+    )
+    prompt_denoising: float = option(
+        0.0, "Leave out words that are nowhere surer than this; 0: none. MaskCLIP: 0.5.", at_least=0
+    )
+    key_smoothing: float = option(
+        0.0, "Smooth patches that are no surer than this; 0: none, above 1: all. MaskCLIP: all.", at_least=0
+    )
+    device: str = option("auto", 'Where it computes: "auto", "cpu" or "cuda".')
 
 
 PRESETS: dict[str, Config] = {

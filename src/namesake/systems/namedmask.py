@@ -17,11 +17,12 @@ Published (Tables 5-9, mean IoU): VOC2012 59.2, COCO 27.7, CoCA 27.3, Cityscapes
 47.5 / 32.8 / 22.9; one A100. Where paper and released code differ, the code's values are the defaults.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 from namesake.archives import ArchivesConfig, retrieve
 from namesake.archives.join import join_names
+from namesake.config import group, option
 from namesake.encoders.presets import LAPTOP, MODERN
 from namesake.index import adopt_embeddings, build_index
 from namesake.masks import SaliencyConfig, VotingConfig, saliency_masks, voted_masks
@@ -47,25 +48,32 @@ from namesake.workspace import Step, run_now
 class Config:
     """NamedMask's settings for VOC2012, COCO, CoCA and Cityscapes."""
 
-    retrieval_clip: str = "openai/clip-vit-large-patch14-336"
-    """CLIP of steps 1 and 2."""
-    archives: ArchivesConfig = field(default_factory=ArchivesConfig)
-    """Step 2: 500 images a name."""
-    saliency: SaliencyConfig = field(default_factory=SaliencyConfig)
-    """Step 3: SelfMask with 20 queries at a shorter side of 512, and the bilateral solver."""
-    experts: ExpertsConfig = field(default_factory=ExpertsConfig)
-    """Step 4: 5,000 updates of 8 images for each name; 0 updates leave the step out."""
-    training: TrainingConfig | FrozenTrainingConfig = field(default_factory=TrainingConfig)
-    """Step 5: 20,000 updates of 16 images; or a light decoder on the features of a frozen encoder."""
-    embeddings: str = ""
-    """Folder of embeddings that clip-retrieval made of the images with `retrieval_clip`, in place of step 1 (LAION)."""
-    voting: VotingConfig = field(default_factory=lambda: VotingConfig(encoders=()))
-    """Step 3 with masks voted from these encoders' features instead of a saliency network's; none: SelfMask (paper)."""
-    guide: GuideConfig = field(default_factory=GuideConfig)
-    """After step 3, keep of each mask only what the image's name explains; off without a CLIP (paper)."""
-    stuff: StuffConfig = field(default_factory=StuffConfig)
-    """Names of stuff, whose masks are drawn by FMbSeg's first stage instead; paper: none."""
-    device: str = "auto"
+    retrieval_clip: str = option("openai/clip-vit-large-patch14-336", "CLIP of steps 1 and 2.")
+    archives: ArchivesConfig = group(ArchivesConfig, "Step 2: 500 images a name.")
+    saliency: SaliencyConfig = group(
+        SaliencyConfig, "Step 3: SelfMask with 20 queries at a shorter side of 512, and the bilateral solver."
+    )
+    experts: ExpertsConfig = group(
+        ExpertsConfig, "Step 4: 5,000 updates of 8 images for each name; 0 updates leave the step out."
+    )
+    training: TrainingConfig | FrozenTrainingConfig = group(
+        TrainingConfig, "Step 5: 20,000 updates of 16 images; or a light decoder on the features of a frozen encoder."
+    )
+    embeddings: str = option(
+        "",
+        "Folder of embeddings that clip-retrieval made of the images with `retrieval_clip`, in place of step 1 "
+        "(LAION).",
+    )
+    voting: VotingConfig = group(
+        lambda: VotingConfig(encoders=()),
+        "Step 3 with masks voted from these encoders' features instead of a saliency network's; none: SelfMask "
+        "(paper).",
+    )
+    guide: GuideConfig = group(
+        GuideConfig, "After step 3, keep of each mask only what the image's name explains; off without a CLIP (paper)."
+    )
+    stuff: StuffConfig = group(StuffConfig, "Names of stuff, whose masks are drawn by FMbSeg's first stage instead.")
+    device: str = option("auto", 'Where it computes: "auto", "cpu" or "cuda".')
 
 
 PRESETS: dict[str, Config] = {

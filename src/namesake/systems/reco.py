@@ -20,9 +20,10 @@ threshold of 0.9 is for (the product itself stays below 0.73): here it is the so
 product.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from namesake.archives import ArchivesConfig, retrieve
+from namesake.config import group, option
 from namesake.encoders.presets import MODERN
 from namesake.index import build_index
 from namesake.masks.references import ReferencesConfig, co_segment, with_contexts
@@ -35,21 +36,23 @@ from namesake.workspace import Step, run_now
 class Config:
     """ReCo's settings, with NamedMask's threshold."""
 
-    retrieval_clip: str = "openai/clip-vit-large-patch14-336"
-    """CLIP of step 1."""
-    archives: ArchivesConfig = field(default_factory=lambda: ArchivesConfig(images_per_name=50))
-    """Step 1: 50 images a name."""
-    references: ReferencesConfig = field(default_factory=ReferencesConfig)
-    """Step 2, and the encoders of step 3."""
-    threshold: float | None = 0.9
-    """Pixels whose highest probability is lower are background; none: there is no background."""
-    logit_scale: float = 100.0
-    """Scale of the scores in the softmax that gives the probability."""
-    resize_shorter: int | None = None
-    """Shorter side that images are brought to in step 3; none keeps theirs. Cityscapes and COCO-Stuff: 320."""
-    language: bool = True
-    """Multiply by CLIP's opinion in step 3."""
-    device: str = "auto"
+    retrieval_clip: str = option("openai/clip-vit-large-patch14-336", "CLIP of step 1.")
+    archives: ArchivesConfig = group(lambda: ArchivesConfig(images_per_name=50), "Step 1: 50 images a name.")
+    references: ReferencesConfig = group(ReferencesConfig, "Step 2, and the encoders of step 3.")
+    threshold: float | None = option(
+        0.9,
+        "Pixels whose highest probability is lower are background; none: there is no background.",
+        at_least=0,
+        at_most=1,
+    )
+    logit_scale: float = option(100.0, "Scale of the scores in the softmax that gives the probability.", above=0)
+    resize_shorter: int | None = option(
+        None,
+        "Shorter side that images are brought to in step 3; none keeps theirs. Cityscapes and COCO-Stuff: 320.",
+        at_least=16,
+    )
+    language: bool = option(True, "Multiply by CLIP's opinion in step 3.")
+    device: str = option("auto", 'Where it computes: "auto", "cpu" or "cuda".')
 
 
 PRESETS: dict[str, Config] = {

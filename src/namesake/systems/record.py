@@ -4,10 +4,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+from namesake.config import to_yaml
 from namesake.errors import WorkspaceError
 from namesake.names import write_names
 from namesake.records import Names
-from namesake.workspace import RECORD, write_json
+from namesake.workspace import RECORD, write_atomically, write_json
+
+CONFIG = "config.yaml"
+"""Every option of a run, in a form that `--config` takes back."""
 
 
 def claim(folder: Path, record: dict[str, Any], names: Names, *, overwrite: bool) -> None:
@@ -36,6 +40,13 @@ def write_record(folder: Path, record: dict[str, Any], names: Names) -> None:
     """Write `names.json` and `run.json`."""
     write_names(names, folder / "names.json")
     write_json(folder / RECORD, record)
+
+
+def write_config(folder: Path, record: dict[str, Any], config: Any) -> None:  # noqa: ANN401
+    """Write `config.yaml`: every option of the run as it was resolved."""
+    head = f"# namesake run {record['system']} --config {CONFIG} gives the same options, whatever the preset\n"
+    with write_atomically(folder / CONFIG) as unfinished:
+        unfinished.write_text(head + to_yaml(config), encoding="utf-8")
 
 
 def read_record(path: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from namesake.archives.join import ADDED, join_names
-from namesake.config import override, set_everywhere
+from namesake.config import set_everywhere, settle
 from namesake.encoders import pick_device
 from namesake.errors import ConfigError, unknown
 from namesake.images import open_images
@@ -21,7 +21,7 @@ from namesake.systems.adding import make_room, parts_of
 from namesake.systems.choosing import choose_preset
 from namesake.systems.notices import have_models, models_by_option, say_before
 from namesake.systems.planning import Plan, make_plan, recall_plan, use_plan
-from namesake.systems.record import claim, read_record, write_record
+from namesake.systems.record import CONFIG, claim, read_record, write_config, write_record
 from namesake.systems.registry import SYSTEMS
 from namesake.workspace import RECORD, StoppedError, Workspace
 
@@ -102,6 +102,8 @@ def run(
             make_room(folder, found, parts)
             write_record(folder, record, words)
         claim(folder, record, words, overwrite=overwrite)
+        if not (folder / CONFIG).is_file():
+            write_config(folder, record, chosen)
         say_before(words, models.values())
         if plan is not None:
             use_plan(plan, folder)
@@ -112,6 +114,7 @@ def run(
             added = {"added": [(part, own.step) for part, own in zip(later, more, strict=True)]} if later else {}
             SYSTEMS[system].function(first, pictures, config=chosen, step=workspace.step, **added)
         write_record(folder, record | as_record(notices), words)
+        write_config(folder, record, chosen)
     set_plan({})
     return Run(folder, [*workspace.stages, *(stage for own in more for stage in own.stages)])
 
@@ -171,4 +174,4 @@ def configure(
     chosen = set_everywhere(presets[preset], "device", device)
     if seed is not None:
         chosen = set_everywhere(chosen, "seed", seed)
-    return override(chosen, config)
+    return settle(chosen, config)

@@ -11,6 +11,7 @@ Seconds, no training.
 
 from dataclasses import dataclass
 
+from namesake.config import option
 from namesake.encoders.presets import MODERN
 from namesake.records import Images, Names
 from namesake.segmenter import SegmenterFolder, build_saliency_clip
@@ -21,11 +22,9 @@ from namesake.workspace import Step, run_now
 class Config:
     """The models that NamedMask uses for its archives and masks."""
 
-    clip: str = "openai/clip-vit-large-patch14-336"
-    """CLIP that names the picture."""
-    saliency: str = "selfmask_nq20.pt"
-    """SelfMask: an official file, a folder, or `embedded:saliency`."""
-    device: str = "auto"
+    clip: str = option("openai/clip-vit-large-patch14-336", "CLIP that names the picture.")
+    saliency: str = option("selfmask_nq20.pt", "SelfMask: an official file, a folder, or `embedded:saliency`.")
+    device: str = option("auto", 'Where it computes: "auto", "cpu" or "cuda".')
 
 
 PRESETS: dict[str, Config] = {

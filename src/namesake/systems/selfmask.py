@@ -12,8 +12,9 @@ MoCo-v2, SwAV (ResNet-50) and DINO ViT-S/16; the default here is the last, prese
 of the first two with `--config voting.encoders=MOCO,SWAV,facebook/dino-vits16`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from namesake.config import group, option
 from namesake.encoders.presets import MODERN
 from namesake.masks import VotingConfig, voted_masks
 from namesake.records import Images, Names
@@ -25,11 +26,9 @@ from namesake.workspace import Step, run_now
 class Config:
     """The paper's settings, with one encoder."""
 
-    voting: VotingConfig = field(default_factory=VotingConfig)
-    """Step 1."""
-    training: SaliencyTrainingConfig = field(default_factory=SaliencyTrainingConfig)
-    """Step 2: 12 epochs over 10,553 images."""
-    device: str = "auto"
+    voting: VotingConfig = group(VotingConfig, "Step 1.")
+    training: SaliencyTrainingConfig = group(SaliencyTrainingConfig, "Step 2: 12 epochs over 10,553 images.")
+    device: str = option("auto", 'Where it computes: "auto", "cpu" or "cuda".')
 
 
 PRESETS: dict[str, Config] = {

@@ -19,11 +19,12 @@ bare names, unscaled cosines, sigmoid(5 cosine) as an object's name probability.
 Names that join a run later get their own steps 2 and 3; only step 4 sees all names again.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 from namesake.archives import ArchivesConfig, retrieve
 from namesake.archives.join import join_names
+from namesake.config import group, option
 from namesake.encoders.presets import LAPTOP, MODERN
 from namesake.index import build_index
 from namesake.masks import SaliencyConfig, VotingConfig, saliency_masks, voted_masks
@@ -40,19 +41,21 @@ from namesake.workspace import Step, run_now
 class Config:
     """ZUTIS's settings for COCO, CoCA and VOC2012."""
 
-    retrieval_clip: str = "openai/clip-vit-large-patch14-336"
-    """CLIP of steps 1 and 2."""
-    archives: ArchivesConfig = field(default_factory=ArchivesConfig)
-    """Step 2: 500 images a name."""
-    saliency: SaliencyConfig = field(default_factory=SaliencyConfig)
-    """Step 3: SelfMask with 20 queries at a shorter side of 512, and the bilateral solver."""
-    voting: VotingConfig = field(default_factory=lambda: VotingConfig(encoders=()))
-    """Step 3 with masks voted from these encoders' features instead of a saliency network's; none: SelfMask (paper)."""
-    training: QueryTrainingConfig = field(default_factory=QueryTrainingConfig)
-    """Step 4: 20,000 updates of 8 images, from CLIP ViT-B/16."""
-    stuff: StuffConfig = field(default_factory=StuffConfig)
-    """Names of stuff, whose masks are drawn by FMbSeg's first stage instead; paper: none."""
-    device: str = "auto"
+    retrieval_clip: str = option("openai/clip-vit-large-patch14-336", "CLIP of steps 1 and 2.")
+    archives: ArchivesConfig = group(ArchivesConfig, "Step 2: 500 images a name.")
+    saliency: SaliencyConfig = group(
+        SaliencyConfig, "Step 3: SelfMask with 20 queries at a shorter side of 512, and the bilateral solver."
+    )
+    voting: VotingConfig = group(
+        lambda: VotingConfig(encoders=()),
+        "Step 3 with masks voted from these encoders' features instead of a saliency network's; none: SelfMask "
+        "(paper).",
+    )
+    training: QueryTrainingConfig = group(
+        QueryTrainingConfig, "Step 4: 20,000 updates of 8 images, from CLIP ViT-B/16."
+    )
+    stuff: StuffConfig = group(StuffConfig, "Names of stuff, whose masks are drawn by FMbSeg's first stage instead.")
+    device: str = option("auto", 'Where it computes: "auto", "cpu" or "cuda".')
 
 
 PRESETS: dict[str, Config] = {

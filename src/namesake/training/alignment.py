@@ -4,7 +4,7 @@ FMbSeg, https://arxiv.org/abs/2403.09307, section 3.3 and 4.1. Only the alignmen
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
-from namesake.config import check_limits
+from namesake.config import check, group, option
 from namesake.encoders import AutomaticConfig, load_clip
 from namesake.encoders.patches import PatchEncoder, load_patch_encoder
 from namesake.masks.proposals import load_masks_from
@@ -35,59 +35,60 @@ from namesake.workspace import stage
 class AlignmentTrainingConfig:
     """How an encoder is aligned; the defaults are FMbSeg's, and say where the paper is silent."""
 
-    dense_encoder: str = "facebook/dinov2-large"
-    """Frozen dense encoder: DINO, DINOv2, CLIP or SigLIP 2; paper: DINOv2 ViT-L/14."""
-    block: int | None = None
-    """Block of a DINO whose patches are aligned, counted from 0 (negative: from the end); None for the last (paper)."""
-    clip: str = "openai/clip-vit-large-patch14-336"
-    """Whose text side the patches are aligned with; paper: CLIP ViT-L/14."""
-    prompts: Prompts = "photo"
-    """What a word is put into: "bare", "photo" (paper: one sentence) or "templates" (85)."""
-    module: Module = "block"
-    """"linear", "mlp" or "block"; paper: a transformer block."""
-    heads: int = 0
-    """Of the block; 0 for one per 64 channels. Not in the paper."""
-    widening: int = 4
-    """Of the hidden layer. Not in the paper."""
-    loss: Loss = "tsupcon"
-    """"tsupcon" (paper), "supcon" or "prototype"."""
-    logit_scale: float = 1.0
-    """Factor on similarities in the loss; paper: 1."""
-    text_weight: float = 1.0
-    """Factor on the patch-text term of the loss; paper: 1."""
-    label_sources: LabelSources = "both"
-    """Masks that label patches: "both" kinds over each other, "apart", "prompted" or "automatic". Paper: both,
-    how is not said."""
-    automatic_fraction: float = 0.75
-    """Random part of the masks of stage 1.2; paper: 0.75."""
-    image_size: int = 518
-    """Of the encoder's input in pixels; paper: 518."""
-    epochs: int = 10
-    """Paper: 10, over COCO's 118,000 images."""
-    iterations: int = 0
-    """Updates; 0 for as many as the epochs hold."""
-    batch_size: int = 5
-    """Images an update; paper: 5."""
-    optimizer: Literal["sgd", "adamw"] = "sgd"
-    """Paper: SGD."""
-    learning_rate: float = 0.05
-    """Not in the paper."""
-    momentum: float = 0.9
-    """Of SGD. Not in the paper."""
-    weight_decay: float = 1e-4
-    """Not in the paper."""
-    flip_prob: float = 0.0
-    """Chance that an image is mirrored. Not in the paper."""
-    inference: AlignedInference = field(default_factory=AlignedInference)
-    """How labels are read off; `side` here is the one above."""
-    seed: int = 0
-    """Of the samples and the module's first weights."""
-    precision: Literal["no", "bf16"] = "no"
-    """Arithmetic of encoder and module; the loss is computed in float32."""
-    num_workers: int = 4
-    """Processes that make samples."""
-    checkpoint_every: int = 500
-    """Updates between two checkpoints."""
+    dense_encoder: str = option(
+        "facebook/dinov2-large",
+        "Frozen dense encoder: DINO, DINOv2, CLIP or SigLIP 2.",
+        paper="DINOv2 ViT-L/14",
+        where="paper",
+    )
+    block: int | None = option(
+        None,
+        "Block of a DINO whose patches are aligned, from 0 (negative: from the end); None for the last (paper).",
+    )
+    clip: str = option(
+        "openai/clip-vit-large-patch14-336",
+        "Whose text side the patches are aligned with.",
+        paper="CLIP ViT-L/14",
+        where="paper",
+    )
+    prompts: Prompts = option(
+        "photo", 'What a word is put into: "bare", "photo" (paper: one sentence) or "templates" (85).'
+    )
+    module: Module = option("block", '"linear", "mlp" or "block".', paper="a transformer block", where="paper")
+    heads: int = option(0, "Attention heads of the block; 0 for one per 64 channels. Not in the paper.", at_least=0)
+    mlp_ratio: int = option(
+        4, "Width of the hidden layer as a multiple of the features'. Not in the paper.", at_least=1
+    )
+    loss: Loss = option("tsupcon", '"tsupcon" (paper), "supcon" or "prototype".')
+    logit_scale: float = option(1.0, "Factor on similarities in the loss.", paper="1", where="paper", above=0)
+    text_weight: float = option(1.0, "Factor on the patch-text term of the loss.", paper="1", where="paper", above=0)
+    label_sources: LabelSources = option(
+        "both",
+        'Masks that label patches: "both" kinds over each other, "apart", "prompted" or "automatic".',
+        paper="both, how is not said",
+        where="paper",
+    )
+    automatic_fraction: float = option(
+        0.75, "Random part of the masks of stage 1.2.", paper="0.75", where="paper", at_least=0, at_most=1
+    )
+    image_size: int = option(518, "Side of the encoder's input in pixels.", paper="518", where="paper", at_least=16)
+    epochs: int = option(
+        10, "Passes over the images.", paper="10, over COCO's 118,000 images", where="paper", at_least=1
+    )
+    iterations: int = option(0, "Updates; 0 for as many as the epochs hold.", at_least=0)
+    batch_size: int = option(5, "Images an update.", paper="5", where="paper", at_least=1)
+    optimizer: Literal["sgd", "adamw"] = option("sgd", "Optimizer.", paper="SGD", where="paper")
+    learning_rate: float = option(0.05, "Learning rate; not in the paper.", above=0)
+    momentum: float = option(0.9, "Momentum of SGD. Not in the paper.", at_least=0, below=1)
+    weight_decay: float = option(1e-4, "Weight decay; not in the paper.", at_least=0)
+    flip_prob: float = option(0.0, "Chance that an image is mirrored. Not in the paper.", at_least=0, at_most=1)
+    inference: AlignedInference = group(AlignedInference, "How labels are read off; `side` here is the one above.")
+    seed: int = option(0, "Seed of the samples and the module's first weights.", at_least=0)
+    precision: Literal["no", "bf16"] = option(
+        "no", "Arithmetic of encoder and module; the loss is computed in float32."
+    )
+    num_workers: int = option(4, "Processes that make samples.", at_least=0)
+    checkpoint_every: int = option(500, "Updates between two checkpoints.", at_least=1)
 
 
 MINI_ALIGNMENT = AlignmentTrainingConfig(
@@ -167,7 +168,7 @@ def train_alignment(
         ConfigError: A value is out of range, or the loss is not finite.
     """
     config = config or AlignmentTrainingConfig()
-    _check(config)
+    check(config)
     encoder = load_patch_encoder(config.dense_encoder, device=device, precision=config.precision, block=config.block)
     clip = load_clip(config.clip, device=device)
     grid = max(1, round(config.image_size / encoder.patch_size))
@@ -205,7 +206,7 @@ def _train(
     out: Path,
     device: str,
 ) -> Alignment:
-    sizes = AlignmentConfig(config.module, config.heads, config.widening, encoder.dim, texts.shape[1])
+    sizes = AlignmentConfig(config.module, config.heads, config.mlp_ratio, encoder.dim, texts.shape[1])
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(config.seed)
         module = Alignment(sizes)
@@ -271,22 +272,3 @@ def _save(
     models = tuple(dict.fromkeys(cards))
     settings = Settings(KIND, predictor.names, architecture=facts, preprocessing=None, models=models)
     return Segmenter(predictor, settings, device=predictor.encoder.device).save(out)
-
-
-def _check(config: AlignmentTrainingConfig) -> None:
-    """Refuse values that would fail later, or not at all.
-
-    Raises:
-        ConfigError: A value is out of range.
-    """
-    limits = {
-        "batch_size": (config.batch_size >= 1, "1 or more"),
-        "image_size": (config.image_size >= 1, "1 or more"),
-        "iterations": (config.iterations >= 0, "0 (as many as the epochs hold) or more"),
-        "epochs": (config.epochs >= 1 or config.iterations >= 1, "1 or more"),
-        "optimizer": (config.optimizer in ("sgd", "adamw"), "sgd or adamw"),
-        "loss": (config.loss in ("tsupcon", "supcon", "prototype"), "tsupcon, supcon or prototype"),
-        "text_weight": (config.text_weight > 0, "above 0"),
-        "flip_prob": (0 <= config.flip_prob <= 1, "0 to 1"),
-    }
-    check_limits(config, limits, what="alignment")

@@ -4,7 +4,7 @@ Shin, Xie, Albanie: NamedMask, https://arxiv.org/abs/2209.11228, sections 3.2 ("
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Adam
 from torch.utils.data import Dataset
 
-from namesake.config import check_limits
+from namesake.config import Rule, check, group, option
 from namesake.encoders.bottleneck import read_backbone
 from namesake.encoders.preprocess import IMAGENET
 from namesake.encoders.weights import fill
@@ -36,50 +36,61 @@ from namesake.workspace import stage
 class TrainingConfig:
     """How a segmenter is trained; the defaults are NamedMask's for VOC2012, COCO, CoCA and Cityscapes."""
 
-    backbone: str = "Ramos-Ramos/dino-resnet-50"
-    """ResNet to start from: hub id, folder, file or `embedded:resnet`; paper: DINO ResNet-50."""
-    iterations: int = 20_000
-    """Updates; paper: 20,000 (80,000 for ImageNet-S)."""
-    batch_size: int = 16
-    """Samples an update, 2 or more; code: 16."""
-    crop_size: int = 384
-    """Side of a sample in pixels; code: 384."""
-    resize_range: tuple[float, float] = (0.1, 1.0)
-    """Range of the factor on an image's sides; code: 0.1 to 1."""
-    color_jitter: float = 1.0
-    """Strength of the changes of colours, greys and blur; code: 1."""
-    copy_paste_max: int = 2
-    """Most images a sample, 1 for no copy-paste; paper: 2."""
-    resize_longer: int = 2048
-    """Larger images are shrunk to this side when the segmenter is used; paper: none, and 1024 for ImageNet-S."""
-    enlarge: bool = False
-    """Smaller images are enlarged to this side too; paper: for ImageNet-S."""
-    learning_rate: float = 5e-4
-    """Of the head; paper: 5e-4."""
-    backbone_lr_factor: float = 0.1
-    """On the backbone's learning rate; code: 0.1."""
-    weight_decay: float = 2e-4
-    """L2 penalty in Adam; paper: 2e-4."""
-    poly_power: float = 0.9
-    """Of the polynomial decay; paper: 0.9."""
-    min_lr: float = 1e-6
-    """Lowest learning rate; code: 1e-6."""
-    architecture: DeepLabConfig = field(default_factory=DeepLabConfig)
-    """Sizes of the network; those of its backbone are read from the backbone's weights."""
-    uneven_padding: bool = False
-    """Keep the published augmentation's padding, whose four corners are not equally frequent."""
-    crop_paste_box: bool = False
-    """Keep the published copy-paste's bounding box, which leaves out an object's last row and column."""
-    seed: int = 0
-    """Of the samples and everything random in the network."""
-    precision: Literal["no", "bf16"] = "no"
-    """Arithmetic of the forward pass; code: float32 ("no")."""
-    num_workers: int = 4
-    """Processes that make samples; code: 8."""
-    threads: int = 0
-    """Cores that share an operation on the CPU, 0 for all."""
-    checkpoint_every: int = 500
-    """Updates between two checkpoints."""
+    backbone: str = option(
+        "Ramos-Ramos/dino-resnet-50",
+        "ResNet to start from: hub id, folder, file or `embedded:resnet`.",
+        paper="DINO ResNet-50",
+        where="paper",
+    )
+    iterations: int = option(20_000, "Updates.", paper="20,000 (80,000 for ImageNet-S)", where="paper", at_least=1)
+    batch_size: int = option(16, "Samples an update, 2 or more.", paper="16", where="code", at_least=2)
+    crop_size: int = option(384, "Side of a sample in pixels.", paper="384", where="code", at_least=16)
+    resize_range: tuple[float, float] = option(
+        (0.1, 1.0), "Range of the factor on an image's sides.", paper="0.1 to 1", where="code", above=0
+    )
+    color_jitter: float = option(
+        1.0, "Strength of the changes of colours, greys and blur.", paper="1", where="code", at_least=0
+    )
+    copy_paste_max: int = option(2, "Most images a sample, 1 for no copy-paste.", paper="2", where="paper", at_least=1)
+    resize_longer: int = option(
+        2048,
+        "Larger images are shrunk to this side when the segmenter is used.",
+        paper="none, and 1024 for ImageNet-S",
+        where="paper",
+        at_least=16,
+    )
+    enlarge: bool = option(
+        False, "Smaller images are enlarged to this side too.", paper="for ImageNet-S", where="paper"
+    )
+    learning_rate: float = option(5e-4, "Learning rate of the head.", paper="5e-4", where="paper", above=0)
+    backbone_lr_factor: float = option(
+        0.1, "Factor on the backbone's learning rate.", paper="0.1", where="code", at_least=0
+    )
+    weight_decay: float = option(2e-4, "L2 penalty in Adam.", paper="2e-4", where="paper", at_least=0)
+    poly_power: float = option(
+        0.9, "Power of the polynomial decay of the learning rate.", paper="0.9", where="paper", at_least=0
+    )
+    min_lr: float = option(1e-6, "Lowest learning rate.", paper="1e-6", where="code", at_least=0)
+    architecture: DeepLabConfig = group(
+        DeepLabConfig, "Sizes of the network; those of its backbone are read from the backbone's weights."
+    )
+    uneven_padding: bool = option(
+        False, "Keep the published augmentation's padding, whose four corners are not equally frequent."
+    )
+    crop_paste_box: bool = option(
+        False, "Keep the published copy-paste's bounding box, which leaves out an object's last row and column."
+    )
+    seed: int = option(0, "Seed of the samples and everything random in the network.", at_least=0)
+    precision: Literal["no", "bf16"] = option(
+        "no", "Arithmetic of the forward pass.", paper='float32 ("no")', where="code"
+    )
+    num_workers: int = option(4, "Processes that make samples.", paper="8", where="code", at_least=0)
+    threads: int = option(0, "Cores that share an operation on the CPU, 0 for all.", at_least=0)
+    checkpoint_every: int = option(500, "Updates between two checkpoints.", at_least=1)
+
+    def rules(self) -> tuple[Rule, ...]:
+        """What options have to be together."""
+        return (("resize_range", self.resize_range[0] <= self.resize_range[1], "two numbers, the lower one first"),)
 
 
 MINI_TRAINING = TrainingConfig(
@@ -198,7 +209,7 @@ def train_on(
 
     `start` are weights to start from, of the whole network or of its backbone, and `source` says where they are from.
     """
-    _check(config)
+    check(config)
     network, card = start_network(labels, config)
     if start:
         fill(network, network.state_dict() | dict(start), what=source)
@@ -252,21 +263,3 @@ def _adam(network: DeepLab, config: TrainingConfig) -> Adam:
     adam = Adam(groups, weight_decay=config.weight_decay, fused=True)
     hold_min_lr(adam, config.min_lr)
     return adam
-
-
-def _check(config: TrainingConfig) -> None:
-    """Refuse values that would fail later, or not at all.
-
-    Raises:
-        ConfigError: A value is out of range.
-    """
-    low, high = config.resize_range
-    limits = {
-        "iterations": (config.iterations >= 1, "1 or more"),
-        "batch_size": (config.batch_size >= 2, "2 or more, because the network normalises over the batch"),
-        "crop_size": (config.crop_size >= 16, "16 pixels or more"),
-        "longer_side": (config.resize_longer >= 16, "16 pixels or more"),
-        "copy_paste_max": (config.copy_paste_max >= 1, "1 (no copy-paste) or more"),
-        "resize_range": (0 < low <= high, "two numbers above 0, the lower one first"),
-    }
-    check_limits(config, limits, what="training")

@@ -18,6 +18,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from namesake.archives import rows
+from namesake.config import derived, option
 from namesake.encoders import load_clip
 from namesake.encoders.bottleneck import read_backbone
 from namesake.encoders.preprocess import IMAGENET
@@ -50,19 +51,28 @@ KEPT, OWNERS = "segmenters", "experts.json"
 class ExpertsConfig(TrainingConfig):
     """How each expert is trained; the defaults are NamedMask's for VOC2012, COCO, CoCA and Cityscapes."""
 
-    iterations: int = 5_000
-    """Updates an expert; paper: 5,000 (10,000 for ImageNet-S). 0: systems leave this step out."""
-    batch_size: int = 8
-    """Samples an update; paper: 8 (16 for ImageNet-S)."""
-    copy_paste_max: int = 1
-    """Most images a sample; code: 1."""
-    groups: int = 0
-    """Experts in all, each for a group of names with similar text embeddings; 0 for one a name. Paper: 0, and 90 or 30
-    for ImageNet-S."""
-    clip: str = "openai/clip-vit-large-patch14-336"
-    """CLIP whose text embeddings are grouped."""
-    keep: bool = False
-    """Keep each expert as a segmenter of two labels, `masks/experts/segmenters/NUMBER`, to use by itself."""
+    iterations: int = option(
+        5_000,
+        "Updates an expert.",
+        paper="5,000 (10,000 for ImageNet-S). 0: systems leave this step out",
+        where="paper",
+        at_least=0,
+    )
+    batch_size: int = option(8, "Samples an update.", paper="8 (16 for ImageNet-S)", where="paper", at_least=1)
+    copy_paste_max: int = option(1, "Most images a sample.", paper="1", where="code", at_least=1)
+    resize_longer: int = derived(2048, "Side that larger images are shrunk to when an expert draws.")
+    enlarge: bool = derived(False, "Experts enlarge no image.")
+    groups: int = option(
+        0,
+        "Experts in all, each for a group of names with similar text embeddings; 0 for one a name.",
+        paper="0, and 90 or 30 for ImageNet-S",
+        where="paper",
+        at_least=0,
+    )
+    clip: str = option("openai/clip-vit-large-patch14-336", "CLIP whose text embeddings are grouped.")
+    keep: bool = option(
+        False, "Keep each expert as a segmenter of two labels, `masks/experts/segmenters/NUMBER`, to use by itself."
+    )
 
 
 MINI_EXPERTS = ExpertsConfig(

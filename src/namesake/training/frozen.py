@@ -4,7 +4,7 @@ What NamedMask learns, with the encoder left as it is: training takes minutes of
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import AdamW
 
-from namesake.config import check_limits
+from namesake.config import check, group, option
 from namesake.encoders.dino import load_dino
 from namesake.encoders.preprocess import Preprocessing
 from namesake.encoders.vit import config_of
@@ -34,34 +34,20 @@ from namesake.workspace import stage
 class FrozenTrainingConfig:
     """How the decoder of a frozen encoder is trained; for ordinary machines, no paper has it."""
 
-    features: FeaturesConfig = field(default_factory=FeaturesConfig)
-    """The encoder, and the size that it sees images in."""
-    iterations: int = 600
-    """Updates."""
-    batch_size: int = 8
-    """Samples an update."""
-    window: int = 20
-    """Side of a sample in patches."""
-    copy_paste_max: int = 2
-    """Most images a sample, 1 for no copy-paste."""
-    flip_prob: float = 0.5
-    """Chance that an image is mirrored."""
-    learning_rate: float = 1e-3
-    """Of AdamW."""
-    weight_decay: float = 0.01
-    """In AdamW."""
-    poly_power: float = 0.9
-    """Of the polynomial decay."""
-    architecture: FrozenDecoderConfig = field(default_factory=FrozenDecoderConfig)
-    """Sizes of the decoder."""
-    seed: int = 0
-    """Of the samples and the decoder's first weights."""
-    num_workers: int = 1
-    """Processes that make samples."""
-    threads: int = 0
-    """Cores that share an operation on the CPU, 0 for all."""
-    checkpoint_every: int = 200
-    """Updates between two checkpoints."""
+    features: FeaturesConfig = group(FeaturesConfig, "The encoder, and the size that it sees images in.")
+    iterations: int = option(600, "Updates.", at_least=1)
+    batch_size: int = option(8, "Samples an update.", at_least=1)
+    window: int = option(20, "Side of a sample in patches.", at_least=1)
+    copy_paste_max: int = option(2, "Most images a sample, 1 for no copy-paste.", at_least=1)
+    flip_prob: float = option(0.5, "Chance that an image is mirrored.", at_least=0, at_most=1)
+    learning_rate: float = option(1e-3, "Learning rate of AdamW.", above=0)
+    weight_decay: float = option(0.01, "Weight decay of AdamW.", at_least=0)
+    poly_power: float = option(0.9, "Power of the polynomial decay of the learning rate.", at_least=0)
+    architecture: FrozenDecoderConfig = group(FrozenDecoderConfig, "Sizes of the decoder.")
+    seed: int = option(0, "Seed of the samples and the decoder's first weights.", at_least=0)
+    num_workers: int = option(1, "Processes that make samples.", at_least=0)
+    threads: int = option(0, "Cores that share an operation on the CPU, 0 for all.", at_least=0)
+    checkpoint_every: int = option(200, "Updates between two checkpoints.", at_least=1)
 
 
 @stage("segmenter", opens=open_segmenter, together=True, models=lambda config: (config.features.dino,))
@@ -94,7 +80,7 @@ def train_on_features(
         WeightsError: The encoder is missing.
         ConfigError: A value is out of range, or the loss is not finite.
     """
-    _check(config)
+    check(config)
     examples = read_examples(archives, masks)
     if examples.label.max() > len(names):
         raise DataError(f"the archives have the label {examples.label.max()}, but there are {len(names)} names.")
@@ -133,7 +119,7 @@ def train_decoder(
         WeightsError: The encoder is missing.
         ConfigError: A value is out of range, or the loss is not finite.
     """
-    _check(config)
+    check(config)
     encoder = load_dino(kept.encoder, device="cpu")
     samples = FeatureSamples(
         examples,
@@ -187,19 +173,3 @@ def cell_loss(ignore: int) -> Callable[[nn.Module, FeatureSample], dict[str, Ten
         return {"loss": cross_entropy(fine, batch.labels, ignore=ignore)}
 
     return loss
-
-
-def _check(config: FrozenTrainingConfig) -> None:
-    """Refuse values that would fail later, or not at all.
-
-    Raises:
-        ConfigError: A value is out of range.
-    """
-    limits = {
-        "iterations": (config.iterations >= 1, "1 or more"),
-        "batch_size": (config.batch_size >= 1, "1 or more"),
-        "window": (config.window >= 1, "1 patch or more"),
-        "copy_paste_max": (config.copy_paste_max >= 1, "1 (no copy-paste) or more"),
-        "flip_prob": (0 <= config.flip_prob <= 1, "0 to 1"),
-    }
-    check_limits(config, limits, what="training")

@@ -5,7 +5,7 @@ the code's way is the default.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-from namesake.config import check_limits
+from namesake.config import Rule, check, group, option
 from namesake.encoders import Clip, Preprocessing, load_clip
 from namesake.encoders.preprocess import IMAGENET
 from namesake.errors import DataError
@@ -40,69 +40,95 @@ from namesake.workspace import stage
 class QueryTrainingConfig:
     """How a query segmenter is trained and read; the defaults are ZUTIS's for COCO, CoCA and VOC2012."""
 
-    clip: str = "openai/clip-vit-base-patch16"
-    """CLIP whose image side is trained and whose text side names; paper: ViT-B/16 or B/32."""
-    prompts: Prompts = "bare"
-    """What a name is put into before it is encoded: "bare" (code) or "templates" (paper: 85)."""
-    normalization: Literal["imagenet", "clip"] = "imagenet"
-    """Mean and standard deviation of the input; code: ImageNet's."""
-    iterations: int = 20_000
-    """Updates; paper: 20,000 (80,000 for ImageNet-S)."""
-    batch_size: int = 8
-    """Samples an update; code: 8."""
-    crop_size: int = 384
-    """Side of a sample in pixels; code: 384."""
-    resize_range: tuple[float, float] = (0.1, 1.0)
-    """Range of the factor on an image's sides; code: 0.1 to 1."""
-    color_jitter: float = 1.0
-    """Strength of the changes of colours, greys and blur; code: 1."""
-    copy_paste_max: int = 10
-    """Most images a sample, 1 for no copy-paste; paper: 10."""
-    same_archive: float = 0.5
-    """Chance that all images of a sample are of one archive; paper: 0.5."""
-    learning_rate: float = 5e-5
-    """Of the decoder; paper: 5e-5."""
-    backbone_lr_factor: float = 0.1
-    """On the encoder's learning rate; paper: 5e-6."""
-    weight_decay: float = 0.05
-    """In AdamW; paper: 0.05."""
-    poly_power: float = 0.9
-    """Of the polynomial decay; code: 0.9."""
-    min_lr: float = 1e-6
-    """Lowest learning rate; code: 1e-6."""
-    mask_weight: float = 1.0
-    """Of the masks' loss beside the naming of pixels; paper: 1."""
-    logit_scale: float = 1.0
-    """Scale of the cosines in the naming of pixels; code: 1."""
-    targets: Literal["saliency", "components"] = "saliency"
-    """What counts as an object: a whole pseudo-mask (paper), or each connected piece of it."""
-    rounds: int = 0
-    """Rounds of training before the last one, each of which teaches the next the objects that it found; paper: 0."""
-    resize_longer: int = 2048
-    """Larger images are shrunk to this side when the segmenter is used; paper: none, and 1024 for ImageNet-S."""
-    unsure_fraction: float = 0.02
-    """Share of the pixels agreeing with their pseudo-label, of each name, that lie below its least confidence."""
-    init: Literal["torch", "he"] = "torch"
-    """Of the layers before and after the decoder: torch's own (code), or He et al.'s, 2.4 times as wide, with which a
-    short training gets to masks sooner."""
-    architecture: QuerySegmenterConfig = field(default_factory=QuerySegmenterConfig)
-    """Sizes of the decoder, and the stop of gradients; those of the encoder are the CLIP's."""
-    inference: QueryInference = field(default_factory=QueryInference)
-    """How objects are read off."""
-    uneven_padding: bool = False
-    """Keep the published augmentation's padding, whose four corners are not equally frequent."""
-    crop_paste_box: bool = False
-    """Keep the published copy-paste's bounding box, which leaves out an object's last row and column."""
-    seed: int = 0
-    """Of the samples and of the decoder's first weights."""
-    precision: Literal["no", "bf16"] = "no"
-    """Arithmetic of the forward pass; code: float32 ("no")."""
-    num_workers: int = 4
-    """Processes that make samples; code: 8."""
-    threads: int = 0
-    """Cores that share an operation on the CPU, 0 for all."""
-    checkpoint_every: int = 500
-    """Updates between two checkpoints."""
+    clip: str = option(
+        "openai/clip-vit-base-patch16",
+        "CLIP whose image side is trained and whose text side names.",
+        paper="ViT-B/16 or B/32",
+        where="paper",
+    )
+    prompts: Prompts = option(
+        "bare", 'What a name is put into before it is encoded: "bare" (code) or "templates" (paper: 85).'
+    )
+    normalization: Literal["imagenet", "clip"] = option(
+        "imagenet", "Mean and standard deviation of the input.", paper="ImageNet's", where="code"
+    )
+    iterations: int = option(20_000, "Updates.", paper="20,000 (80,000 for ImageNet-S)", where="paper", at_least=1)
+    batch_size: int = option(8, "Samples an update.", paper="8", where="code", at_least=1)
+    crop_size: int = option(384, "Side of a sample in pixels.", paper="384", where="code", at_least=16)
+    resize_range: tuple[float, float] = option(
+        (0.1, 1.0), "Range of the factor on an image's sides.", paper="0.1 to 1", where="code", above=0
+    )
+    color_jitter: float = option(
+        1.0, "Strength of the changes of colours, greys and blur.", paper="1", where="code", at_least=0
+    )
+    copy_paste_max: int = option(
+        10, "Most images a sample, 1 for no copy-paste.", paper="10", where="paper", at_least=1, at_most=12
+    )
+    same_archive: float = option(
+        0.5, "Chance that all images of a sample are of one archive.", paper="0.5", where="paper", at_least=0, at_most=1
+    )
+    learning_rate: float = option(5e-5, "Learning rate of the decoder.", paper="5e-5", where="paper", above=0)
+    backbone_lr_factor: float = option(
+        0.1, "Factor on the encoder's learning rate.", paper="5e-6", where="paper", at_least=0
+    )
+    weight_decay: float = option(0.05, "Weight decay of AdamW.", paper="0.05", where="paper", at_least=0)
+    poly_power: float = option(
+        0.9, "Power of the polynomial decay of the learning rate.", paper="0.9", where="code", at_least=0
+    )
+    min_lr: float = option(1e-6, "Lowest learning rate.", paper="1e-6", where="code", at_least=0)
+    mask_weight: float = option(
+        1.0, "Weight of the masks' loss beside the naming of pixels.", paper="1", where="paper", at_least=0
+    )
+    logit_scale: float = option(1.0, "Scale of the cosines in the naming of pixels.", paper="1", where="code", above=0)
+    targets: Literal["saliency", "components"] = option(
+        "saliency", "What counts as an object: a whole pseudo-mask (paper), or each connected piece of it."
+    )
+    rounds: int = option(
+        0,
+        "Rounds of training before the last one, each of which teaches the next the objects that it found.",
+        paper="0",
+        where="paper",
+        at_least=0,
+    )
+    resize_longer: int = option(
+        2048,
+        "Larger images are shrunk to this side when the segmenter is used.",
+        paper="none, and 1024 for ImageNet-S",
+        where="paper",
+        at_least=16,
+    )
+    unsure_fraction: float = option(
+        0.02,
+        "Share of the pixels agreeing with their pseudo-label, of each name, that lie below its least confidence.",
+        at_least=0,
+        below=1,
+    )
+    init: Literal["torch", "he"] = option(
+        "torch",
+        "First weights of the layers before and after the decoder: torch's own (code), or He et al.'s, 2.4 times as"
+        " wide, with which a short training gets to masks sooner.",
+    )
+    architecture: QuerySegmenterConfig = group(
+        QuerySegmenterConfig, "Sizes of the decoder, and the stop of gradients; those of the encoder are the CLIP's."
+    )
+    inference: QueryInference = group(QueryInference, "How objects are read off.")
+    uneven_padding: bool = option(
+        False, "Keep the published augmentation's padding, whose four corners are not equally frequent."
+    )
+    crop_paste_box: bool = option(
+        False, "Keep the published copy-paste's bounding box, which leaves out an object's last row and column."
+    )
+    seed: int = option(0, "Seed of the samples and of the decoder's first weights.", at_least=0)
+    precision: Literal["no", "bf16"] = option(
+        "no", "Arithmetic of the forward pass.", paper='float32 ("no")', where="code"
+    )
+    num_workers: int = option(4, "Processes that make samples.", paper="8", where="code", at_least=0)
+    threads: int = option(0, "Cores that share an operation on the CPU, 0 for all.", at_least=0)
+    checkpoint_every: int = option(500, "Updates between two checkpoints.", at_least=1)
+
+    def rules(self) -> tuple[Rule, ...]:
+        """What options have to be together."""
+        return (("resize_range", self.resize_range[0] <= self.resize_range[1], "two numbers, the lower one first"),)
 
 
 MINI_QUERY_TRAINING = QueryTrainingConfig(
@@ -178,7 +204,7 @@ def train_query_segmenter(
         WeightsError: The CLIP is missing or has no vision transformer.
         ConfigError: A value is out of range, or the loss is not finite.
     """
-    _check(config)
+    check(config)
     if config.rounds:
         refuse_sharing("training in rounds")
     examples = read_examples(archives, masks)
@@ -322,28 +348,3 @@ def _adamw(network: QuerySegmenter, config: QueryTrainingConfig) -> AdamW:
     adam = AdamW(groups, weight_decay=config.weight_decay)
     hold_min_lr(adam, config.min_lr)
     return adam
-
-
-def _check(config: QueryTrainingConfig) -> None:
-    """Refuse values that would fail later, or not at all.
-
-    Raises:
-        ConfigError: A value is out of range.
-    """
-    low, high = config.resize_range
-    limits = {
-        "iterations": (config.iterations >= 1, "1 or more"),
-        "batch_size": (config.batch_size >= 1, "1 or more"),
-        "crop_size": (config.crop_size >= 16, "16 pixels or more"),
-        "copy_paste_max": (1 <= config.copy_paste_max <= 12, "1 (no copy-paste) to 12"),
-        "resize_range": (0 < low <= high, "two numbers above 0, the lower one first"),
-        "same_archive": (0 <= config.same_archive <= 1, "from 0 to 1"),
-        "resize_longer": (config.resize_longer >= 16, "16 pixels or more"),
-        "unsure_fraction": (0 <= config.unsure_fraction < 1, "from 0 to below 1"),
-        "rounds": (config.rounds >= 0, "0 or more"),
-        "targets": (config.targets in TARGETS, f"one of {', '.join(TARGETS)}"),
-        "prompts": (config.prompts in {"bare", "templates"}, "bare or templates"),
-        "init": (config.init in {"torch", "he"}, "torch or he"),
-        "normalization": (config.normalization in {"imagenet", "clip"}, "imagenet or clip"),
-    }
-    check_limits(config, limits, what="training")

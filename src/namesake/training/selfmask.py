@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.utils.data import Dataset
 
-from namesake.config import check_limits
+from namesake.config import Rule, check, option
 from namesake.encoders import Preprocessing, load_dino
 from namesake.encoders.vit import config_of
 from namesake.errors import DataError
@@ -38,42 +38,42 @@ from namesake.workspace import read_facts, stage
 class SaliencyTrainingConfig:
     """How a saliency network is trained; the defaults are SelfMask's."""
 
-    backbone: str = "facebook/dino-vits8"
-    """Vision transformer to start from; paper: DINO ViT-S/8."""
-    queries: int = 20
-    """Masks proposed for an image; paper: 20."""
-    layers: int = 6
-    """Of the decoder; paper: 6."""
-    resize_shorter: int = 512
-    """To which the trained network resizes images; as NamedMask uses it."""
-    iterations: int = 15_840
-    """Updates; code: 12 epochs of 10,553 images."""
-    batch_size: int = 8
-    """Samples an update; code: 8."""
-    image_size: int = 224
-    """Side of a sample in pixels; code: 224."""
-    resize_range: tuple[float, float] = (0.1, 1.0)
-    """Range of the factor on a sample's content; code: 0.1 to 1."""
-    learning_rate: float = 6e-6
-    """Code: 6e-6."""
-    backbone_lr_factor: float = 1.0
-    """On the encoder's learning rate; code: 1."""
-    weight_decay: float = 0.01
-    """Of AdamW; code: 0.01."""
-    poly_power: float = 0.9
-    """Of the polynomial decay; paper: 0.9."""
-    sawtooth_lr: bool = False
-    """Keep the published code's learning rate, which swings twice an epoch instead of falling."""
-    inverted_ranking: bool = False
-    """Keep the published code's ranking of queries, which rewards the higher loss."""
-    seed: int = 0
-    """Of the samples and everything random in the network."""
-    precision: Literal["no", "bf16"] = "no"
-    """Arithmetic of the forward pass; code: float32 ("no")."""
-    num_workers: int = 4
-    """Processes that make samples."""
-    checkpoint_every: int = 500
-    """Updates between two checkpoints."""
+    backbone: str = option(
+        "facebook/dino-vits8", "Vision transformer to start from.", paper="DINO ViT-S/8", where="paper"
+    )
+    queries: int = option(20, "Masks proposed for an image.", paper="20", where="paper", at_least=1)
+    layers: int = option(6, "Decoder layers.", paper="6", where="paper", at_least=1)
+    resize_shorter: int = option(512, "To which the trained network resizes images; as NamedMask uses it.", at_least=16)
+    iterations: int = option(15_840, "Updates.", paper="12 epochs of 10,553 images", where="code", at_least=1)
+    batch_size: int = option(8, "Samples an update.", paper="8", where="code", at_least=1)
+    image_size: int = option(224, "Side of a sample in pixels.", paper="224", where="code", at_least=16)
+    resize_range: tuple[float, float] = option(
+        (0.1, 1.0), "Range of the factor on a sample's content.", paper="0.1 to 1", where="code", above=0, at_most=1
+    )
+    learning_rate: float = option(6e-6, "Learning rate.", paper="6e-6", where="code", above=0)
+    backbone_lr_factor: float = option(
+        1.0, "Factor on the encoder's learning rate.", paper="1", where="code", at_least=0
+    )
+    weight_decay: float = option(0.01, "Weight decay of AdamW.", paper="0.01", where="code", at_least=0)
+    poly_power: float = option(
+        0.9, "Power of the polynomial decay of the learning rate.", paper="0.9", where="paper", at_least=0
+    )
+    sawtooth_lr: bool = option(
+        False, "Keep the published code's learning rate, which swings twice an epoch instead of falling."
+    )
+    inverted_ranking: bool = option(
+        False, "Keep the published code's ranking of queries, which rewards the higher loss."
+    )
+    seed: int = option(0, "Seed of the samples and everything random in the network.", at_least=0)
+    precision: Literal["no", "bf16"] = option(
+        "no", "Arithmetic of the forward pass.", paper='float32 ("no")', where="code"
+    )
+    num_workers: int = option(4, "Processes that make samples.", at_least=0)
+    checkpoint_every: int = option(500, "Updates between two checkpoints.", at_least=1)
+
+    def rules(self) -> tuple[Rule, ...]:
+        """What options have to be together."""
+        return (("resize_range", self.resize_range[0] <= self.resize_range[1], "two numbers, the lower one first"),)
 
 
 MINI_SALIENCY = SaliencyTrainingConfig(
@@ -129,7 +129,7 @@ def train_saliency(
         WeightsError: The encoder is missing or no vision transformer.
         ConfigError: A value is out of range, or the loss is not finite.
     """
-    _check(config)
+    check(config)
     samples = SaliencySamples(images, masks, config)
     network, card = start_saliency(config)
     groups: list[dict[str, Any]] = [
@@ -248,16 +248,3 @@ class SaliencySamples(Dataset[Sample]):
         image, labels = random_flip(image, labels, rng)
         image = photometric(image, rng)
         return sample_of(image, labels)
-
-
-def _check(config: SaliencyTrainingConfig) -> None:
-    low, high = config.resize_range
-    limits = {
-        "iterations": (config.iterations >= 1, "1 or more"),
-        "batch_size": (config.batch_size >= 1, "1 or more"),
-        "image_size": (config.image_size >= 16, "16 pixels or more"),
-        "queries": (config.queries >= 1, "1 or more"),
-        "layers": (config.layers >= 1, "1 or more"),
-        "resize_range": (0 < low <= high <= 1, "two numbers above 0 and up to 1, the lower one first"),
-    }
-    check_limits(config, limits, what="training")

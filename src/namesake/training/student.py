@@ -6,7 +6,7 @@ the teacher, learns those maps, and reads in one pass: distillation (https://arx
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Int
 from numpy import ndarray
 
-from namesake.config import check_limits
+from namesake.config import check_limits, group, option
 from namesake.encoders.preprocess import IMAGENET
 from namesake.errors import ImagesError
 from namesake.images import read_ahead
@@ -41,16 +41,20 @@ TOGETHER = 8
 class LabelsConfig:
     """How all images are labelled."""
 
-    reading: CarefulConfig = field(default_factory=CarefulConfig)
-    """How the teacher reads them."""
-    unsure_fraction: float = 0.1
-    """Share of each label's pixels, the least sure ones, that become "not sure"; 0 leaves all as they are."""
-    calibration_images: int = 200
-    """Images, spread evenly over the folder, on which the confidence is found below which a label is "not sure"."""
-    num_workers: int = 2
-    """Threads that read images."""
-    shard_size: int = 250
-    """Images a shard."""
+    reading: CarefulConfig = group(CarefulConfig, "How the teacher reads them.")
+    unsure_fraction: float = option(
+        0.1,
+        'Share of each label\'s pixels, the least sure ones, that become "not sure"; 0 leaves all as they are.',
+        at_least=0,
+        below=1,
+    )
+    calibration_images: int = option(
+        200,
+        'Images, spread evenly over the folder, on which the confidence is found below which a label is "not sure".',
+        at_least=1,
+    )
+    num_workers: int = option(2, "Threads that read images.", at_least=0)
+    shard_size: int = option(250, "Images a shard.", at_least=1)
 
 
 @stage("teacher", opens=open_segmenter, together=True, models=lambda config: (config.backbone,))

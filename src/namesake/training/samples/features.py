@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from namesake.archives import unique_images
-from namesake.config import check_limits
+from namesake.config import check, option
 from namesake.encoders.dino import Dino, load_dino
 from namesake.encoders.preprocess import Preprocessing
 from namesake.errors import DataError, ImagesError
@@ -47,17 +47,11 @@ Place = tuple[int, int, int] | None
 
 @dataclass(frozen=True)
 class FeaturesConfig:
-    """Whose features are kept.
+    """Whose features are kept."""
 
-    Attributes:
-        dino: Source of a DINO or DINOv2; it stays as it is.
-        resize_longer: Larger images are shrunk to this side, in training and in use.
-        batch_size: Images at once.
-    """
-
-    dino: str = "facebook/dinov2-small"
-    resize_longer: int = 518
-    batch_size: int = 8
+    dino: str = option("facebook/dinov2-small", "Source of a DINO or DINOv2; it stays as it is.")
+    resize_longer: int = option(518, "Larger images are shrunk to this side, in training and in use.", at_least=16)
+    batch_size: int = option(8, "Images at once.", at_least=1)
 
 
 @dataclass(frozen=True)
@@ -137,11 +131,7 @@ def keep_features(
         WeightsError: The encoder is missing or damaged.
         ConfigError: A value is out of range.
     """
-    limits = {
-        "resize_longer": (config.resize_longer >= 16, "16 pixels or more"),
-        "batch_size": (config.batch_size >= 1, "1 or more"),
-    }
-    check_limits(config, limits, what="keeping features")
+    check(config)
     facts = {"encoder": config.dino, "longer_side": config.resize_longer}
     if not _belongs(out, facts):
         for path in out.glob("features*"):
