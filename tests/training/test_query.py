@@ -176,8 +176,8 @@ def test_config_json_says_how_it_names(collection: Collection, clip: str, tmp_pa
     ],
 )
 def test_config__out_of_range(collection: Collection, clip: str, tmp_path: Path, change: str) -> None:
-    config = override(tiny(clip), [change])
     with pytest.raises(ConfigError, match=change.partition("=")[0]):
+        config = override(tiny(clip), [change])
         train_query_segmenter(tmp_path / "run", *collection, NAMES, config=config, device="cpu")
 
 
