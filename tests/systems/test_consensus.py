@@ -151,13 +151,16 @@ def test_rows__every_pixel_once_and_the_least_sure_ones_apart():
 
 def test_config__what_nobody_would_learn_is_refused():
     mini, names = PRESETS["mini"], Names(("car", "sky"))
-    check(replace(mini, stuff=("sky",)), names)
+    taught = replace(mini, student=replace(mini.student, iterations=5))
+    check(replace(taught, stuff=("sky",)), names)
     with pytest.raises(ConfigError, match="grass"):
-        check(replace(mini, stuff=("grass",)), names)
+        check(replace(taught, stuff=("grass",)), names)
+    with pytest.raises(ConfigError, match="all names"):
+        check(replace(taught, stuff=("sky", "car")), names)
     with pytest.raises(ConfigError, match="predict RUN"):
-        check(replace(mini, stuff=("sky",), student=replace(mini.student, iterations=0)), names)
+        check(replace(mini, stuff=("sky",)), names)
     with pytest.raises(ConfigError, match="frozen"):
-        check(replace(PRESETS["laptop"], student=mini.student), names)
+        check(replace(PRESETS["laptop"], student=taught.student), names)
     with pytest.raises(ConfigError, match="labels"):
         configure("consensus", preset="mini", config=("labels.unsure=0.2",))
 

@@ -51,7 +51,7 @@ def check_objects(table: Table, place: Place) -> None:
 def segmenter_of(trial: Trial) -> Segmenter:
     """The run's segmenter, asked and read as the setting says."""
     setting, place = trial.setting, trial.place
-    segmenter = load_segmenter(trial.run / setting.facts.get("part", ""), device=place.device)
+    segmenter = load_segmenter(trial.run, device=place.device)
     segmenter = segmenter if setting.read is None else setting.read(segmenter)
     return segmenter if setting.asked is None else segmenter.with_names(place.names[setting.asked])
 
