@@ -34,7 +34,7 @@ LEAST_WEIGHT = 1e-6
 
 @dataclass(frozen=True)
 class CarefulConfig:
-    """How images are read with care; the weights were chosen on two worlds of other seeds than those reported."""
+    """How images are read with care; the weights were chosen on a world of a seed that no table reports."""
 
     clip: str = option(
         "", 'CLIP that has a say: hub id, folder or `embedded:clip`; "" for the one that the segmenter was made with.'
