@@ -119,7 +119,7 @@ def read_yaml(file: Path, *, error: type[NamesakeError] = DataError) -> Any:  # 
             return content
 
     try:
-        return yaml.load(text, Loader)  # noqa: S506
+        return Loader(text).get_single_data()
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError) as cause:
         raise error(f"{file} is not YAML: {cause}.") from cause
 

@@ -13,6 +13,7 @@ from PIL import Image
 from transformers import Sam2Model, SamModel
 from transformers.models.sam.image_processing_pil_sam import SamImageProcessorPil
 
+from namesake.config import check
 from namesake.encoders.loading import quiet
 from namesake.encoders.sam import AutomaticConfig, boxes_of, load_sam, point_grid, stability_scores, suppress_boxes
 from namesake.errors import ConfigError, WeightsError
@@ -204,7 +205,7 @@ def test_suppress_boxes__as_a_plain_loop_does(seed: int, overlap: float) -> None
 
 def test_config__an_empty_grid_is_refused() -> None:
     with pytest.raises(ConfigError, match="points_per_side"):
-        AutomaticConfig(points_per_side=0)
+        check(AutomaticConfig(points_per_side=0))
 
 
 def test_load__another_model_type_is_refused(tiny: Callable[[str], Path]) -> None:

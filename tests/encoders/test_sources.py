@@ -122,7 +122,7 @@ def test_neither_folder_nor_hub_id(source: str) -> None:
 
 def test_single_file(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").touch()
-    with pytest.raises(WeightsError, match="found a single file"):
+    with pytest.raises(WeightsError, match="not a checkpoint that holds only weights"):
         load_dino(str(tmp_path / "model.safetensors"), device="cpu")
     assert find(str(tmp_path / "model.safetensors")).status == "found"
 

@@ -88,9 +88,17 @@ def test_no_readable_image(pictures: Images, config: VotingConfig, tmp_path: Pat
         voted_masks(tmp_path / "masks", broken, config=config, device="cpu")
 
 
-@pytest.mark.parametrize("change", [{"encoders": ()}, {"clusters": (1, 2)}, {"batch_size": 0}, {"temperature": -1.0}])
-def test_option_out_of_range(pictures: Images, config: VotingConfig, tmp_path: Path, change) -> None:
-    with pytest.raises(ConfigError, match="voting: expected"):
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"encoders": ()}, r"encoders is empty, expected an encoder"),
+        ({"clusters": (1, 2)}, r"clusters is \(1, 2\), expected"),
+        ({"batch_size": 0}, "batch_size is 0, expected 1 or more"),
+        ({"temperature": -1.0}, "temperature is -1.0, expected 0 or more"),
+    ],
+)
+def test_option_out_of_range(pictures: Images, config: VotingConfig, tmp_path: Path, change, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
         voted_masks(tmp_path / "masks", pictures, config=replace(config, **change), device="cpu")
 
 

@@ -82,8 +82,8 @@ def query(tiny_clip: Path) -> Segmenter:
 def frozen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, names: Names) -> Segmenter:
     """A frozen encoder of each kind, with a decoder of random weights."""
     encoder = load_dino(str(write_dino(tmp_path_factory.mktemp("frozen") / "dino", request.param)), device="cpu")
-    network = FrozenSegmenter(3, encoder=config_of(encoder.vit), decoder=FrozenDecoderConfig(hidden=8, layers=1))
-    randomise(network.decoder, seed=2)
+    network = FrozenSegmenter(3, encoder=config_of(encoder.vit), decoder=FrozenDecoderConfig(hidden_dim=8, layers=1))
+    randomise(network.decoder, seed=3)
     network.encoder.load_state_dict(encoder.vit.state_dict())
     settings = Settings(
         frozen_kind.KIND,

@@ -53,7 +53,7 @@ def test_open__damaged(frozen: Segmenter, tmp_path: Path, damage: str) -> None:
     frozen.save(tmp_path)
     content = json.loads((tmp_path / "config.json").read_text())
     if damage == "weights":
-        content["architecture"]["decoder"]["hidden"] = 12
+        content["architecture"]["decoder"]["hidden_dim"] = 12
     else:
         content["architecture"].pop(damage.removeprefix("no "))
     (tmp_path / "config.json").write_text(json.dumps(content))

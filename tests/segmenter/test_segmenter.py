@@ -110,7 +110,7 @@ def change(folder: Path, **changes) -> None:
 def test_load__unknown_kind_lists_the_known_ones(segmenter: Segmenter, tmp_path: Path) -> None:
     segmenter.save(tmp_path)
     change(tmp_path, kind="oracle")
-    with pytest.raises(WeightsError, match=r"'oracle'.*deeplab.*maskclip, saliency_clip"):
+    with pytest.raises(WeightsError, match=r"'oracle'.*deeplab.*maskclip, saliency, saliency_clip"):
         load_segmenter(tmp_path, device="cpu")
 
 

@@ -20,7 +20,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def label(tiny, out: Path, *more: str) -> dict[str, object]:
-    config = ["--preset", "mini", "--config", f"clip={tiny.clip}", "--config", "size=32", "--device", "cpu"]
+    config = ["--preset", "mini", "--config", f"clip={tiny.clip}", "--config", "resize_shorter=32", "--device", "cpu"]
     arguments = ["label", "--images", str(tiny.images), "--out", str(out), *config, "--json", "--quiet", *more]
     done = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert done.exit_code == 0, done.output
@@ -43,7 +43,7 @@ def test_label__a_dataset_then_the_same_from_its_run(tiny, tmp_path):
 
 def test_label__nothing_found_is_an_error(tiny, tmp_path):
     with pytest.raises(DataError, match="nothing was labelled"):
-        label(tiny, tmp_path / "data", "--names", "car", "--system", "maskclip", "--config", "threshold=1.1")
+        label(tiny, tmp_path / "data", "--names", "car, tree", "--system", "maskclip", "--config", "threshold=1.0")
 
 
 def test_label__users_folder_is_left_alone(tiny, tmp_path):

@@ -36,7 +36,6 @@ SMALL: dict[str, dict[str, object]] = {
         "regions.min_votes": 1,
         "alignment.image_size": 32,
         "alignment.iterations": 2,
-        "alignment.inference.image_size": 32,
     },
     "maskclip": {"resize_shorter": 32},
 }

@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from namesake.cli.app import JsonOption, PresetOption, SystemArgument, app, say
+from namesake.cli.app import JsonOption, PresetOption, QuietOption, SystemArgument, app, say
+from namesake.progress import set_quiet
 
 
 @app.command()
@@ -14,6 +15,7 @@ def options(
     preset: PresetOption = "paper",
     word: Annotated[str, typer.Option("--word", help="Only options whose path holds this.")] = "",
     as_json: JsonOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """List what --config may change of a system: path, value, what it is, the published value and where it is said.
 
@@ -24,6 +26,7 @@ def options(
 
     from namesake import config, systems
 
+    set_quiet(quiet)
     chosen = systems.configure(system, preset=preset)
     found = [one for one in config.options(chosen) if word in one.path]
     if as_json:

@@ -88,7 +88,7 @@ class RegionSamples(Dataset[RegionSample]):
         self._tables = {kind: _table(labels, kind) for kind in _kinds(label_sources, automatic_fraction)}
         self.lines = sorted(self._lines())
         if not self.lines:
-            raise DataError(f"no image has a mask that counts ({use}). Look at the counts of the mask stage.")
+            raise DataError(f"no image has a mask that counts ({label_sources}). Look at the counts of the mask stage.")
         self._rows = tuple(range(len(labels.words)))
         self._drawn = -1, np.zeros(0, dtype=np.int64)
 
