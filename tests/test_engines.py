@@ -156,7 +156,7 @@ def test_ray__experts_at_the_same_time_to_the_byte(cluster: None, collection, ba
     archives, masks = collection
     network = DeepLabConfig(low_level_channels=8, aspp_channels=16, atrous_rates=(1, 2), output_stride=4)
     small = {"iterations": 2, "batch_size": 2, "crop_size": 16, "num_workers": 0, "threads": 1}
-    config = ExpertsConfig(backbone=backbone, network=network, **small)
+    config = ExpertsConfig(backbone=backbone, architecture=network, **small)
     for engine in ("local", "ray:2"):
         out = tmp_path / engine
         made = relabel_with_experts(out, masks, archives, config=config, device="cpu", engine=engine)

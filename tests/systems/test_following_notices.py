@@ -24,6 +24,7 @@ def unsaid() -> None:
 @pytest.fixture(scope="module")
 def made(tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of the embedded models with a word that they do not know."""
+    notices._said.clear()
     out = tmp_path_factory.mktemp("warned") / "run"
     told = cli("run", "saliency+clip", *wanted(tiny, out))
     assert EMBEDDED in told.stderr

@@ -223,7 +223,14 @@ def _browse_tab(subjects: Sequence[Subject]) -> None:
             raise gr.Error(escape(str(error)), print_exception=False) from error
 
     run.change(names_of, run, name, api_visibility="private")
-    gr.on([name.change, number.change], browse, [run, name, number], [sheet, masks], api_visibility="private")
+    gr.on(
+        [name.change, number.change],
+        browse,
+        [run, name, number],
+        [sheet, masks],
+        trigger_mode="always_last",
+        api_visibility="private",
+    )
     gr.on(None, browse, [run, name, number], [sheet, masks], api_visibility="private")
 
 
@@ -235,7 +242,7 @@ def _report_tab(subjects: Sequence[Subject], tab: gr.Tab) -> None:
     def report(chosen: int) -> str:
         return subjects[chosen or 0].browser.report()
 
-    gr.on([tab.select, run.change], report, run, shown, api_visibility="private")
+    gr.on([tab.select, run.change], report, run, shown, trigger_mode="always_last", api_visibility="private")
 
 
 def _head(subjects: Sequence[Subject]) -> str:
