@@ -1,7 +1,7 @@
 """Score predictions against ground truth, which is opened here and nowhere else.
 
 `evaluate` streams a benchmark past a segmenter; `evaluate_run` does so for a run folder; `train_oracle` trains the same
-network on ground truth, as the ceiling; `report.write_report` shows a run to a person.
+network on ground truth, to compare with; `report.write_report` shows a run to a person.
 """
 
 from namesake.evaluation.benchmarks import BENCHMARKS, Benchmark, open_benchmark

@@ -1,4 +1,4 @@
-"""Train a segmenter on a benchmark's ground truth: the ceiling for those trained without.
+"""Train a segmenter on a benchmark's ground truth, to compare with those trained without.
 
 It is the same network, trained by the same loop on as many updates; only the label maps are the true ones.
 """

@@ -21,7 +21,7 @@ to a map of things and stuff in one pass: `--config student.iterations=N --confi
 Names that join a run later get their own steps 2 and 3; the rest sees all names again. What did not pay is not here:
 experts (3 mean IoU less), one name for each connected piece, masks redrawn by the network.
 
-Measured on the embedded world: `namesake reproduce consensus --table all`, docs/results/consensus.md.
+Measured on the embedded world, one seed so far: dev/LOG.md. `namesake reproduce consensus --table all` measures three.
 """
 
 from dataclasses import dataclass, replace

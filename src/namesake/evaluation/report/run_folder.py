@@ -16,7 +16,7 @@ from namesake.workspace import MANIFEST, read_manifest
 ORDER = ("index", "archives", "masks", "saliency", "joined", "segmenter", "predictions")
 TIERS = {
     "S": "no human mask had a part in any of its models",
-    "none": "the segmenter was trained on ground truth, as the ceiling for those trained without",
+    "none": "the segmenter was trained on ground truth, to compare with those trained without",
     "M": "one of its models learned from class-agnostic masks that people helped to draw (SAM)",
 }
 
