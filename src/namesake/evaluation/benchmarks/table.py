@@ -78,6 +78,23 @@ def _imagenet_s(size: int, images: int, *, tables: tuple[str, ...]) -> Listing:
     )
 
 
+def _coco(title: str, *, tables: tuple[str, ...], background: bool = True) -> Listing:
+    return Listing(
+        title=title,
+        layouts=(
+            Coco("val2017", "annotations/instances_val2017.json", "stuffthingmaps/val2017", decode="coco things"),
+            Coco("val2017", "annotations/instances_val2017.json"),
+        ),
+        ids="coco",
+        background=(0,) if background else (),
+        ignored=(IGNORE,) if background else (IGNORE, 0),
+        images=5000,
+        page="https://cocodataset.org/#download (val2017.zip, annotations_trainval2017.zip)",
+        licence="annotations CC BY 4.0, images under Flickr terms",
+        tables=tables,
+    )
+
+
 def _stuff(ids: str, *, title: str, tables: tuple[str, ...]) -> Listing:
     folders = ("stuffthingmaps/val2017", "annotations/stuffthingmaps/val2017", "annotations/val2017")
     return Listing(
@@ -173,31 +190,12 @@ BENCHMARKS: Mapping[str, Listing] = {
     "voc2012-trainval": _voc(
         "trainval", 2913, title="PASCAL VOC 2012, 20 names and background, trainval", tables=("ZUTIS 1, 2",)
     ),
-    "coco2017": Listing(
-        title="COCO 2017 val, 80 names and background; COCO-Stuff's maps, or where they are not, drawn from objects",
-        layouts=(
-            Coco("val2017", "annotations/instances_val2017.json", "stuffthingmaps/val2017", decode="coco things"),
-            Coco("val2017", "annotations/instances_val2017.json"),
-        ),
-        ids="coco",
-        images=5000,
-        page="https://cocodataset.org/#download (val2017.zip, annotations_trainval2017.zip)",
-        licence="annotations CC BY 4.0, images under Flickr terms",
+    "coco2017": _coco(
+        "COCO 2017 val, 80 names and background; COCO-Stuff's maps, or where they are not, drawn from objects",
         tables=("NamedMask 5", "ZUTIS 4"),
     ),
-    "coco2017-things": Listing(
-        title="COCO 2017 val, 80 names, all else not counted",
-        layouts=(
-            Coco("val2017", "annotations/instances_val2017.json", "stuffthingmaps/val2017", decode="coco things"),
-            Coco("val2017", "annotations/instances_val2017.json"),
-        ),
-        ids="coco",
-        background=(),
-        ignored=(IGNORE, 0),
-        images=5000,
-        page="https://cocodataset.org/#download (val2017.zip, annotations_trainval2017.zip)",
-        licence="annotations CC BY 4.0, images under Flickr terms",
-        tables=("FMbSeg 1 (CO-80)",),
+    "coco2017-things": _coco(
+        "COCO 2017 val, 80 names, all else not counted", tables=("FMbSeg 1 (CO-80)",), background=False
     ),
     "coco20k": Listing(
         title="COCO-20K, objects of 80 names in 19,817 images of train2014",
