@@ -88,7 +88,7 @@ TABLES: dict[str, Table] = {
                 ),
             ),
             Setting(
-                "SelfMask without the solver", "namedmask", (KEEP, "saliency.bilateral_solver=False"),
+                "SelfMask without the solver", "namedmask", (*NO_EXPERTS, "saliency.bilateral_solver=False"),
                 until="masks", facts={"masks": "masks/saliency"},
             ),
             Setting(

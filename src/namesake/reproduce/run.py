@@ -158,7 +158,8 @@ def run_setting(setting: Setting, place: Place, what: str) -> tuple[Trial, str]:
     names = place.names[setting.names]
     if setting.names_of and not rendered:
         names, setting = names_of(setting.names_of), replace(setting, asked=setting.asked or setting.names)
-    identity = json.dumps([setting.system, setting.names if rendered else names.names, setting.until, config])
+    asked_with = [setting.names] if rendered else [names.names, place.preset]
+    identity = json.dumps([setting.system, *asked_with, setting.until, config])
     folder = place.runs / f"{setting.system.replace('+', '-')}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
     note(f"== {what}, seed {place.seed}: {setting.label}")
     done = systems.run(
