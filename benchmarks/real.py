@@ -45,7 +45,8 @@ from namesake.evaluation.metrics import mask_iou
 from namesake.images import read_image
 from namesake.images.geometry import limit_longer_side
 from namesake.masks.spectral_masks import VotingConfig, voted
-from namesake.prediction.draw import blend, legend, palette
+from namesake.prediction.colours import colours_of
+from namesake.prediction.draw import blend, legend
 from namesake.records import Images, ModelCard, Names
 from namesake.segmenter.classify import decide
 from namesake.segmenter.frozen import FrozenClosedSet
@@ -193,9 +194,13 @@ def segment(train: list[Photo], val: list[Photo], names: Names, model: Path, opt
     best = sorted((one for one in shown if one[0].licence in FREE), key=lambda one: -(one[0].labels > 0).mean())[::2][
         :4
     ]
+
+    def painted(photo: Photo, labels: Any) -> Any:  # noqa: ANN401
+        return blend(read_image(photo.path), labels, colours=colours_of(names.names))
+
     _draw(
         [
-            [read_image(one.path), *(blend(read_image(one.path), each) for each in (one.labels, ours, theirs))]
+            [read_image(one.path), *(painted(one, each) for each in (one.labels, ours, theirs))]
             for one, ours, theirs in best
         ],
         DOCS / "real-segments.jpg",
@@ -336,7 +341,7 @@ def _draw(rows: Sequence[Sequence[Any]], path: Path, names: Names | None) -> Non
     gap = np.full((6, strips[0].shape[1], 3), 255, np.uint8)
     sheet = np.concatenate([part for strip in strips for part in (strip, gap)][:-1], axis=0)
     if names is not None:
-        colours = palette(len(names) + 1).tolist()
+        colours = colours_of(names.names).tolist()
         entries = [(name, tuple(colours[place])) for place, name in enumerate(names.names, start=1)]
         below = legend(entries, width=sheet.shape[1])
         sheet = np.concatenate([sheet, below[:, : sheet.shape[1]]], axis=0)

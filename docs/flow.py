@@ -16,6 +16,7 @@ from namesake.archives import open_archives, rows
 from namesake.images import open_images, read_image
 from namesake.masks import rle
 from namesake.masks.store import open_masks, read_masks
+from namesake.prediction.colours import colours_of
 from namesake.prediction.draw import blend
 
 NAMES = ("car", "lamp", "mushroom")
@@ -43,6 +44,7 @@ def main(demo: Path, out: Path) -> None:
         if row["name"] == name and row["rank"] <= ACROSS
     ]
     label = {name: archives.names.names.index(name) + 1 for name in NAMES}
+    colours = colours_of(archives.names.names)
     drawn = []
     for place, image_id in enumerate(best):
         mask = masks[image_id]
@@ -50,6 +52,7 @@ def main(demo: Path, out: Path) -> None:
             blend(
                 read_image(images.path(image_id)),
                 rle.decode(mask.rle, mask.height, mask.width) * np.uint8(label[NAMES[place // ACROSS]]),
+                colours=colours,
             )
         )
     segmenter = namesake.load(run)
@@ -58,7 +61,7 @@ def main(demo: Path, out: Path) -> None:
         [read_image(images.path(image_id)) for image_id in images.ids[: ACROSS * len(NAMES)]],
         [read_image(images.path(image_id)) for image_id in best],
         drawn,
-        [blend(scene, segmenter.segment(scene).labels) for scene in scenes],
+        [blend(scene, segmenter.segment(scene).labels, colours=colours) for scene in scenes],
     ]
     figure = plt.figure(figsize=(13, 3.7), dpi=110, facecolor="white")
     for column, (panel, title) in enumerate(zip(panels, TITLES, strict=True)):

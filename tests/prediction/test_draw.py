@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import ImageFont
 
-from namesake.prediction import draw
+from namesake.prediction import draw, fonts
+from namesake.prediction.colours import colours_of, shades
 from namesake.prediction.draw import (
     OUTLINE,
     PANEL,
@@ -16,10 +17,14 @@ from namesake.prediction.draw import (
     legend,
     overlay,
 )
-from namesake.prediction.palette import palette
 from namesake.records import Names
 
 NAMES = Names(("dog", "cat"))
+
+
+def luminance(colour):
+    linear = [part / 255 / 12.92 if part <= 10 else ((part / 255 + 0.055) / 1.055) ** 2.4 for part in colour]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def disc(height, width, label=1):
@@ -31,16 +36,15 @@ def disc(height, width, label=1):
 def test_blend__readable_on_dark_and_light(grey):
     labels = disc(60, 80)
     image = np.full((60, 80, 3), grey, np.uint8)
-    mixed = blend(image, labels)
+    mixed = blend(image, labels, colours=colours_of(("dog",)))
     assert np.array_equal(mixed[labels == 0], image[labels == 0])
     centre = mixed[30, 40].astype(int)
-    assert np.abs(centre - (0.55 * grey + 0.45 * palette()[1])).max() <= 1
+    assert np.abs(centre - (0.55 * grey + 0.45 * colours_of(("dog",))[1])).max() <= 1
     outlined = (mixed == OUTLINE).all(axis=2)
     assert outlined.any()
     assert not outlined[labels == 0].any()
     ring = mixed[(labels == 1) & ~outlined & (np.abs(mixed.astype(int) - centre).max(axis=2) > 1)]
-    assert len(np.unique(ring, axis=0)) == 1  # one light colour, whatever the picture
-    assert ring[0].sum() > 300
+    assert np.array_equal(np.unique(ring, axis=0), colours_of(("dog",))[1:])  # the full colour, whatever the picture
 
 
 def test_blend__not_sure_is_hatched():
@@ -80,7 +84,7 @@ def test_overlay__small_pictures_enlarged_with_legend_below():
     picture = overlay(image, disc(96, 96, label=2), NAMES)
     assert picture.shape[1] == 4 * 96
     assert picture.shape[0] > 4 * 96
-    swatch = (picture[4 * 96 :] == palette()[2]).all(axis=2)
+    swatch = (picture[4 * 96 :] == colours_of(NAMES.names)[2]).all(axis=2)
     assert swatch.sum() > 100
 
 
@@ -91,8 +95,48 @@ def test_overlay__large_pictures_keep_their_size():
 
 def test_entries__names_that_occur():
     labels = np.array([[0, 2, 255]])
-    assert entries(labels, NAMES) == [("cat", (0, 128, 0)), ("not sure", UNSURE_COLOUR)]
+    assert entries(labels, NAMES) == [("cat", tuple(colours_of(NAMES.names)[2])), ("not sure", UNSURE_COLOUR)]
     assert entries(np.zeros((2, 2), np.int64), NAMES) == []
+
+
+def test_entries__specks_are_left_out():
+    labels = np.ones((100, 100), np.int64)
+    labels[0, :9] = 2
+    assert [name for name, _ in entries(labels, NAMES)] == ["dog"]
+    labels[0, :10] = 2
+    assert [name for name, _ in entries(labels, NAMES)] == ["dog", "cat"]
+
+
+@pytest.mark.parametrize("colour", shades().tolist())
+def test_ink_on__contrast(colour):
+    """At least 4.5 to 1, as WCAG asks of text."""
+    light = [luminance(each) + 0.05 for each in (colour, draw.ink_on(colour))]
+    assert max(light) / min(light) >= 4.5
+
+
+def test_with_names__on_large_pieces_only():
+    image, labels = np.zeros((400, 600, 3), np.uint8), np.zeros((400, 600), np.uint8)
+    labels[50:250, 50:250], labels[300:310, 500:510] = 1, 2
+    changed = (draw.with_names(image, labels, NAMES) != image).any(axis=2)
+    assert changed[100:200, 100:200].any()
+    assert not changed[labels == 0].any()
+    assert not changed[labels == 2].any()
+
+
+def test_with_names__plates_do_not_cover_each_other():
+    """Two rings around one middle: only the larger one is named there."""
+    labels = disc(400, 400)
+    labels[np.hypot(*np.mgrid[-200:200, -200:200]) < 40] = 2
+    plain = np.zeros((400, 400, 3), np.uint8)
+    colours = {tuple(each) for each in draw.with_names(plain, labels, NAMES).reshape(-1, 3)}
+    assert tuple(colours_of(NAMES.names)[1]) in colours
+
+
+def test_blend__outlines_of_large_pictures_are_thicker():
+    small, large = (
+        (blend(np.zeros((side, side, 3), np.uint8), disc(side, side)) == OUTLINE).all(axis=2) for side in (300, 3000)
+    )
+    assert 20 < large.sum() / small.sum() < 40  # ten times as long, and three times as wide
 
 
 def test_entries__name_255():
@@ -142,34 +186,34 @@ def test_overlay__line_of_pixels_stays_small():
 )
 def test_legend__scripts_that_come_with_the_installation(name: str):
     """Letters, and not the sign for one that is lacking."""
-    assert draw.can_write(name)
+    assert fonts.can_write(name)
     lacking = legend([("\uffff" * len(name), (200, 0, 0))], width=320)
     assert not np.array_equal(legend([(name, (200, 0, 0))], width=320), lacking)
 
 
 def test_legend__a_name_that_no_font_can_write_is_its_label(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(draw, "_system_fonts", lambda: ())
-    draw._system_font.cache_clear()
+    monkeypatch.setattr(fonts, "_system_fonts", lambda: ())
+    fonts._system_font.cache_clear()
     labels = np.array([[0, 1, 2, 2]], dtype=np.uint8)
     found = draw.entries(labels, Names(("dog", "\u72ac \u0e2a")))
-    draw._system_font.cache_clear()
+    fonts._system_font.cache_clear()
     assert [text for text, _ in found] == ["dog", "label 2"]
 
 
 def test_legend__a_font_of_the_system_where_it_has_the_letters(monkeypatch: pytest.MonkeyPatch):
     wide = str(files("matplotlib") / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf")
-    monkeypatch.setattr(draw, "_fonts", lambda size: (ImageFont.load_default(size),))
-    monkeypatch.setattr(draw, "_system_fonts", lambda: ("/no/such/font.ttf", wide))
-    draw._system_font.cache_clear()
-    assert draw.can_write("\u0441\u043e\u0431\u0430\u043a\u0430")
-    assert not draw.can_write("\u72ac")
-    draw._system_font.cache_clear()
+    monkeypatch.setattr(fonts, "_fonts", lambda size: (ImageFont.load_default(size),))
+    monkeypatch.setattr(fonts, "_system_fonts", lambda: ("/no/such/font.ttf", wide))
+    fonts._system_font.cache_clear()
+    assert fonts.can_write("\u0441\u043e\u0431\u0430\u043a\u0430")
+    assert not fonts.can_write("\u72ac")
+    fonts._system_font.cache_clear()
 
 
 def test_contact_sheet__captions_that_no_font_can_write_are_spelled_as_codes(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(draw, "_system_fonts", lambda: ())
-    draw._system_font.cache_clear()
+    monkeypatch.setattr(fonts, "_system_fonts", lambda: ())
+    fonts._system_font.cache_clear()
     picture = np.zeros((8, 8, 3), dtype=np.uint8)
     spelled, plainly = (draw.contact_sheet([(picture, text)]) for text in ("\u72ac.jpg", "\\u72ac.jpg"))
-    draw._system_font.cache_clear()
+    fonts._system_font.cache_clear()
     assert np.array_equal(spelled, plainly)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from namesake.errors import ImagesError, WorkspaceError
+from namesake.errors import ConfigError, ImagesError, WorkspaceError
 from namesake.images import open_images, read_image
 from namesake.prediction import stream
 from namesake.prediction.export import read_index_png
@@ -264,3 +264,15 @@ def test_labels__many_names(tmp_path):
     assert read_index_png(tmp_path / "out" / "labels" / "x.png")[0, :4].tolist() == [300, 65_535, 0, 255]
     found = json.loads((tmp_path / "out" / "instances.json").read_text())["annotations"]
     assert [each["category_id"] for each in found] == [255, 300]
+
+
+def test_overlays__opacity(photos, segmenter, tmp_path):
+    plain, opaque = (
+        predict_folder(tmp_path / f"{opacity}", segmenter, photos, opacity=opacity) for opacity in (0.45, 1.0)
+    )
+    one, other = (next((made.folder / "overlays").rglob("*.jpg")).read_bytes() for made in (plain, opaque))
+    assert one != other
+    with pytest.raises(WorkspaceError, match="opacity"):
+        predict_folder(tmp_path / "1.0", segmenter, photos)
+    with pytest.raises(ConfigError, match="from 0 to 1, found 45"):
+        predict_folder(tmp_path / "new", segmenter, photos, opacity=45)

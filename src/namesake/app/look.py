@@ -21,9 +21,9 @@ from numpy import ndarray
 from namesake.errors import NamesError
 from namesake.images.geometry import resize, resize_labels
 from namesake.names import read_names
+from namesake.prediction.colours import colours_of, in_order
 from namesake.prediction.draw import UNSURE_COLOUR, Picture, blend
 from namesake.prediction.export import annotation, encode_index_png, write_coco
-from namesake.prediction.palette import palette
 from namesake.prediction.pieces import find_pieces
 from namesake.records import Instances, Names, Prediction
 from namesake.segmenter import Segmenter
@@ -141,7 +141,8 @@ def picture(image: ImageArray, found: Found, view: View) -> Picture:
         return np.rint(0.3 * shown + 0.7 * resize(heat, **size, method="nearest")).astype(np.uint8)
     if view == "objects":
         return blend(shown, resize_labels(_objects(found).numbers, **size))
-    return blend(shown, resize_labels(prediction.labels, **size), unsure=not_sure(len(found.names)))
+    labels, unsure = resize_labels(prediction.labels, **size), not_sure(len(found.names))
+    return blend(shown, labels, colours=colours_of(found.names.names), unsure=unsure)
 
 
 def legend(found: Found, view: View) -> str:
@@ -195,7 +196,7 @@ def _annotations(found: Found) -> Iterator[dict[str, Any]]:
 def _area_rows(found: Found) -> str:
     """Names with their share of the picture and mean confidence; then the rest of the picture, and absent names."""
     labels, confidence, unsure = found.prediction.labels, found.prediction.confidence, not_sure(len(found.names))
-    colours, rows, last = palette(len(found.names) + 1), [], []
+    colours, rows, last = colours_of(found.names.names), [], []
     for label, pixels in zip(*np.unique(labels, return_counts=True), strict=True):
         share, sure = f"{pixels / labels.size:.1%}", f"sure {confidence[labels == label].mean():.0%}"
         if label == 0:
@@ -242,7 +243,7 @@ def _objects(found: Found) -> _Objects:
 def _object_rows(found: Found) -> str:
     """Objects, the largest first."""
     numbers, labels, scores = _objects(found)
-    colours, pixels = palette(len(labels) + 1), np.bincount(numbers.ravel(), minlength=len(labels) + 1)[1:]
+    colours, pixels = in_order(len(labels) + 1), np.bincount(numbers.ravel(), minlength=len(labels) + 1)[1:]
     rows = [
         _row(
             colours[place + 1],

@@ -40,6 +40,7 @@ def predict(
     ] = False,
     every: Annotated[int, typer.Option(help="Of a video, segment every n-th frame.")] = 1,
     frames: Annotated[int | None, typer.Option(help="Of a video or camera, segment at most so many frames.")] = None,
+    opacity: Annotated[float, typer.Option(help="Opacity of the colours in the overlays, 0 to 1.")] = 0.45,
     precision: Annotated[
         Literal["no", "bf16", "fp16"], typer.Option(help="no, bf16 or fp16: arithmetic of the network.")
     ] = "no",
@@ -76,6 +77,7 @@ def predict(
         source.images,
         whole_folder=source.whole_folder,
         instances=instances,
+        opacity=opacity,
         source=f"{segmenter.key}{' unsure' if unsure else ''}{f' {careful}' if careful else ''}",
     )
     rate = round(made.counts["images"] / max(time.monotonic() - start, 1e-9), 1)

@@ -18,6 +18,7 @@ from namesake.images import read_image
 from namesake.images.geometry import resize_labels
 from namesake.prediction import contact_sheet, legend
 from namesake.prediction import not_sure as unsure_label
+from namesake.prediction.colours import colours_of
 from namesake.prediction.draw import blend, entries, fitted
 from namesake.records import InstanceScores, Names, Scores
 from namesake.shapes import LabelArray
@@ -60,7 +61,8 @@ class ExamplePictures:
         confusion.add(true, predicted)
         image = fitted(read_image(self._benchmark.images.path(image_id)), side=SIDE)
         shown = [resize_labels(each, height=image.shape[0], width=image.shape[1]) for each in (true, predicted)]
-        painted = [blend(image, labels, unsure=unsure) for labels in shown]
+        colours = colours_of(names.names)
+        painted = [blend(image, labels, colours=colours, unsure=unsure) for labels in shown]
         panels = zip((image, *painted), ("image", "truth", "prediction"), strict=True)
         sheet = contact_sheet(list(panels), columns=3, side=SIDE)
         below = legend(entries(np.concatenate([true, predicted]), names), width=sheet.shape[1])

@@ -1,23 +1,21 @@
 """Label maps and pictures in, pictures for people out: colours, outlines, legends and sheets. Same in, same bytes out.
 
-Colours are those of the VOC palette. Text is set in Pillow's built-in font, so it looks alike everywhere; what that
-font lacks, in DejaVu Sans, which comes with matplotlib (Latin, Greek, Cyrillic, Arabic, Hebrew, ...); what that lacks,
-in a font of the system; and a name that no font here can write is shown by its label.
+A name has one colour wherever it is drawn (`colours`), and stands on each of its large pieces where there is room. A
+name that no font here can write is shown by its label.
 """
 
 from collections.abc import Sequence
-from functools import cache, lru_cache
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Int, UInt8, UInt32
 from numpy import ndarray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from namesake.images.geometry import resize
-from namesake.prediction.palette import palette
+from namesake.prediction.colours import colours_of, in_order
+from namesake.prediction.fonts import can_write, set_text
+from namesake.prediction.spots import find_spots
 from namesake.records import Instances, Names
 from namesake.shapes import IGNORE, ImageArray, LabelArray, not_sure
 
@@ -25,13 +23,17 @@ Colour = tuple[int, int, int]
 Picture = UInt8[ndarray, "_ _ 3"]
 """An RGB image of any size, 0 to 255."""
 
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
-NO_LETTER = "\uffff"
-"""A code that no font has a letter for."""
+Colours = UInt8[ndarray, "labels 3"]
+"""RGB of each label; row 0, the background, is never drawn."""
 Tile = tuple[Picture, str]
 """A picture and the caption below it."""
 
 UNSURE_COLOUR, OUTLINE = (224, 224, 192), (12, 12, 12)
+OPACITY = 0.45
+THIN = 1000
+"""Pixels of the longer side for which an outline is one pixel thin; it is two from twice as many on, and so forth."""
+LEAST_SHARE = 0.001
+"""Share of the picture below which a name is left out of the legend."""
 PANEL, INK, MUTED = (24, 26, 30), (236, 238, 241), (70, 74, 82)
 TEXT_SIZE = 15
 LARGEST_TEXT = 96
@@ -45,15 +47,19 @@ def blend(
     image: ImageArray,
     labels: LabelArray,
     *,
+    colours: Colours | None = None,
     unsure: int = IGNORE,
-    opacity: float = 0.45,
+    opacity: float = OPACITY,
     objects: Int[ndarray, "height width"] | None = None,
 ) -> ImageArray:
     """The picture with every label's colour laid over its pixels, and an outline around each area and each object.
 
+    The outline is dark outside and of the full colour inside, so that it shows on dark and on light pictures.
+
     Args:
         image: RGB.
         labels: At the image's size; 0 stays as it is.
+        colours: Colour of each label; those of `colours.in_order` where no names are known.
         unsure: Label of pixels that are not sure; they are hatched.
         opacity: Opacity of the colour, 0 to 1.
         objects: The number of the object that a pixel is of, 0 for none; objects get a white line.
@@ -61,10 +67,26 @@ def blend(
     Returns:
         RGB of the image's size.
     """
+    layer = paint(labels, colours=colours, unsure=unsure, opacity=opacity, objects=objects)
+    below = Image.fromarray(image).convert("RGBA")
+    below.alpha_composite(Image.fromarray(layer))
+    return np.array(below.convert("RGB"))
+
+
+def paint(
+    labels: LabelArray,
+    *,
+    colours: Colours | None = None,
+    unsure: int = IGNORE,
+    opacity: float = OPACITY,
+    objects: Int[ndarray, "height width"] | None = None,
+) -> UInt8[ndarray, "height width 4"]:
+    """What `blend` lays over a picture, as RGBA, 0 to 255."""
     hatched = labels == unsure
     shown = np.where(hatched, 0, labels)
+    last = int(shown.max(initial=0))
+    areas, rings = _layer_colours(in_order(last + 1) if colours is None else colours, opacity)
     outer, inner = _outlines(labels)
-    areas, rings = _layer_colours(int(shown.max(initial=0)), opacity)
     layer = areas.take(shown)
     np.copyto(layer, rings.take(shown), where=inner & ~hatched)
     if hatched.any():
@@ -73,19 +95,25 @@ def blend(
     layer[outer] = _packed(np.array([[*OUTLINE, 255]]))
     if objects is not None:
         layer[_next_to_change(objects) & (objects > 0)] = _packed(np.array([[*INK, 255]]))
-    below = Image.fromarray(image).convert("RGBA")
-    below.alpha_composite(Image.fromarray(layer.view(np.uint8).reshape(*layer.shape, 4)))
-    return np.array(below.convert("RGB"))
+    return layer.view(np.uint8).reshape(*layer.shape, 4)
 
 
-def overlay(image: ImageArray, labels: LabelArray, names: Names, *, instances: Instances | None = None) -> Picture:
-    """`blend` with a legend of the names that occur on a panel below; narrow pictures are enlarged.
+def overlay(
+    image: ImageArray,
+    labels: LabelArray,
+    names: Names,
+    *,
+    instances: Instances | None = None,
+    opacity: float = OPACITY,
+) -> Picture:
+    """`blend` with the names on their pieces, and a legend on a panel below; narrow pictures are enlarged.
 
     Args:
         image: RGB.
         labels: At the image's size; 0 = background, 1..K = names, 255 (65535 with more than 254 names) = not sure.
         names: The names, in label order.
         instances: Objects to outline, if the system finds them.
+        opacity: Opacity of the colours, 0 to 1.
 
     Returns:
         RGB; a whole multiple of the image's width, and higher by the legend. Very long and narrow pictures lie on a
@@ -94,7 +122,9 @@ def overlay(image: ImageArray, labels: LabelArray, names: Names, *, instances: I
     factor = max(1, min(-(-NARROWEST // image.shape[1]), ENLARGED_TO // max(image.shape[:2])))
     enlarged, enlarged_labels = _enlarge(image, factor), _enlarge(labels, factor)
     objects = None if instances is None else _enlarge(number_objects(instances, labels.shape), factor)
-    picture = blend(enlarged, enlarged_labels, unsure=not_sure(len(names)), objects=objects)
+    colours, unsure = colours_of(names.names), not_sure(len(names))
+    picture = blend(enlarged, enlarged_labels, colours=colours, unsure=unsure, opacity=opacity, objects=objects)
+    picture = with_names(picture, labels, names)
     if picture.shape[1] < NARROWEST:
         panel = np.full((picture.shape[0], NARROWEST - picture.shape[1], 3), PANEL, dtype=np.uint8)
         picture = np.concatenate([picture, panel], axis=1)
@@ -113,15 +143,58 @@ def _enlarge(picture: Any, factor: int) -> Any:  # noqa: ANN401
     return picture.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
-def entries(labels: LabelArray, names: Names) -> list[tuple[str, Colour]]:
-    """Name and colour of every label that occurs, in label order; "not sure" comes last, background is left out.
+def with_names(picture: Picture, labels: LabelArray, names: Names) -> Picture:
+    """A picture with each name written on its large pieces, dark or light on a plate of its colour.
 
-    A name that no font can write is called by its label.
+    Pieces that are too small for their plate, and those whose plate would cover another, go without.
+
+    Args:
+        picture: RGB, of any size of the label map's shape.
+        labels: What it shows.
+        names: What the labels mean.
     """
-    present = np.flatnonzero(np.bincount(labels.ravel())).tolist()
-    unsure, colours = not_sure(len(names)), palette(len(names) + 1).tolist()
+    height, width = picture.shape[:2]
+    size = min(max(13, max(height, width) // 64), LARGEST_TEXT)
+    image, colours = Image.fromarray(picture), colours_of(names.names)
+    pen, placed = ImageDraw.Draw(image), list[tuple[float, float, float, float]]()
+    for spot in find_spots(labels, unsure=not_sure(len(names))):
+        text, font = set_text(_written(names, spot.label), size, width // 3)
+        across, down, colour = font.getlength(text) + size * 0.7, size * 1.4, tuple(colours[spot.label].tolist())
+        if not text or across * down > 0.7 * spot.share * width * height:
+            continue
+        left = min(max(spot.x * width - across / 2, 1), max(width - across - 2, 1))
+        top = min(max(spot.y * height - down / 2, 1), max(height - down - 2, 1))
+        plate = (left, top, left + across, top + down)
+        if any(left < x1 and x0 < plate[2] and top < y1 and y0 < plate[3] for x0, y0, x1, y1 in placed):
+            continue
+        placed.append(plate)
+        pen.rounded_rectangle(plate, radius=size // 4, fill=colour, outline=OUTLINE)
+        pen.text((left + across / 2, top + down / 2), text, fill=ink_on(colour), font=font, anchor="mm")
+    return np.array(image)
+
+
+def ink_on(colour: Sequence[int]) -> Colour:
+    """Black or white, whichever reads better on a colour."""
+    red, green, blue = ((part / 255) ** 2.2 for part in colour)
+    return (0, 0, 0) if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.18 else (255, 255, 255)
+
+
+def _written(names: Names, label: int) -> str:
+    """The name of a label; its number where no font can write it."""
+    name = names.names[label - 1]
+    return name if can_write(name) else f"label {label}"
+
+
+def entries(labels: LabelArray, names: Names) -> list[tuple[str, Colour]]:
+    """Name and colour of every label that covers at least a thousandth of the picture, in label order.
+
+    "not sure" comes last, background is left out. A name that no font can write is called by its label.
+    """
+    counts = np.bincount(labels.ravel())
+    present = np.flatnonzero(counts >= max(1, LEAST_SHARE * labels.size)).tolist()
+    unsure, colours = not_sure(len(names)), colours_of(names.names).tolist()
     found: list[tuple[str, Colour]] = [
-        (names.names[label - 1] if can_write(names.names[label - 1]) else f"label {label}", (red, green, blue))
+        (_written(names, label), (red, green, blue))
         for label in present
         if label not in {0, unsure}
         for red, green, blue in [colours[label]]
@@ -133,7 +206,7 @@ def legend(entries: Sequence[tuple[str, Colour]], *, width: int) -> Picture:
     """A dark panel with a swatch and the name of each entry, in as many lines as the width needs.
 
     Args:
-        entries: Name and RGB colour each; an empty list says so in words.
+        entries: Name and RGB colour each; an empty list says in words that nothing was found.
         width: Width of the panel in pixels; grows no wider for long names, which end in an ellipsis.
 
     Returns:
@@ -141,7 +214,7 @@ def legend(entries: Sequence[tuple[str, Colour]], *, width: int) -> Picture:
     """
     size = min(max(TEXT_SIZE, width // 48), LARGEST_TEXT)
     pad, line = size // 2, size + size // 2
-    texts = [(*_set(name, size, width - 4 * pad - size), colour) for name, colour in entries]
+    texts = [(*set_text(name, size, width - 4 * pad - size), colour) for name, colour in entries]
     spots, left, top = [], pad, pad
     for text, font, _ in texts:
         advance = size + pad + int(font.getlength(text)) + 2 * pad
@@ -155,7 +228,7 @@ def legend(entries: Sequence[tuple[str, Colour]], *, width: int) -> Picture:
         pen.rectangle((x, y, x + size - 1, y + size - 1), fill=colour, outline=INK)
         pen.text((x + size + pad, y + size // 2), text, fill=INK, font=font, anchor="lm")
     if not texts:
-        text, font = _set("background only", size, width - 2 * pad)
+        text, font = set_text("background: no name covers 0.1 %", size, width - 2 * pad)
         pen.text((pad, pad + size // 2), text, INK, font, anchor="lm")
     return np.array(panel)
 
@@ -181,7 +254,7 @@ def contact_sheet(tiles: Sequence[Tile], *, columns: int = 4, side: int = 160) -
         small = fitted(picture, side=side)
         pen.rectangle((left, top, left + side - 1, top + side - 1), fill=MUTED)
         sheet.paste(Image.fromarray(small), (left + (side - small.shape[1]) // 2, top + (side - small.shape[0]) // 2))
-        shown, font = _set(text, TEXT_SIZE, side)
+        shown, font = set_text(text, TEXT_SIZE, side)
         pen.text((left + side // 2, top + side + caption // 2), shown, INK, font, anchor="mm")
     return np.array(sheet)
 
@@ -193,12 +266,12 @@ def fitted(picture: Picture, *, side: int) -> Picture:
     return resize(picture, height=max(1, round(height * scale)), width=max(1, round(width * scale)), method="bilinear")
 
 
-def _layer_colours(last: int, opacity: float) -> tuple[UInt32[ndarray, "labels"], UInt32[ndarray, "labels"]]:
+def _layer_colours(colours: Colours, opacity: float) -> tuple[UInt32[ndarray, "labels"], UInt32[ndarray, "labels"]]:
     """For each label, what is laid over its pixels, and over the ring inside its outline: RGBA in 32 bits."""
-    colours = palette(last + 1).astype(np.int64)
-    opacities = np.where(np.arange(last + 1) > 0, round(255 * opacity), 0)[:, None]
-    light = np.concatenate([(colours * 2 + 255) // 3, np.full_like(opacities, 255)], axis=1)
-    return _packed(np.concatenate([colours, opacities], axis=1)), _packed(light)
+    wide = colours.astype(np.int64)
+    opacities = np.where(np.arange(len(wide)) > 0, round(255 * opacity), 0)[:, None]
+    full = np.concatenate([wide, np.full_like(opacities, 255)], axis=1)
+    return _packed(np.concatenate([wide, opacities], axis=1)), _packed(full)
 
 
 def _packed(colours: Int[ndarray, "n 4"]) -> UInt32[ndarray, "n"]:
@@ -208,9 +281,14 @@ def _packed(colours: Int[ndarray, "n 4"]) -> UInt32[ndarray, "n"]:
 
 def _outlines(labels: LabelArray) -> tuple[Bool[ndarray, "height width"], Bool[ndarray, "height width"]]:
     """The outermost pixels of every area that is not background, and the ring just inside them."""
-    outer = _next_to_change(labels) & (labels > 0)
-    inner = _next_to_change(np.where(outer, 0, labels)) & (labels > 0) & ~outer
-    return outer, inner
+    step = max(1, max(labels.shape) // THIN)
+    small = labels[::step, ::step]
+    outer = _next_to_change(small) & (small > 0)
+    inner = _next_to_change(np.where(outer, 0, small)) & (small > 0) & ~outer
+    if step == 1:
+        return outer, inner
+    height, width = labels.shape
+    return tuple(_enlarge(ring, step)[:height, :width] & (labels > 0) for ring in (outer, inner))
 
 
 def _next_to_change(labels: LabelArray) -> Bool[ndarray, "height width"]:
@@ -222,71 +300,3 @@ def _next_to_change(labels: LabelArray) -> Bool[ndarray, "height width"]:
     changed[1:] |= down
     changed[:-1] |= down
     return changed
-
-
-def can_write(text: str) -> bool:
-    """Whether a font is here that has every letter of a text."""
-    return _font_for(text, TEXT_SIZE) is not None
-
-
-def _set(text: str, size: int, width: int) -> tuple[str, Font]:
-    """A text as it is drawn within `width` pixels, and its font; letters that no font has are spelled as codes."""
-    font = _font_for(text, size)
-    if font is None:
-        text, font = text.encode("ascii", "backslashreplace").decode(), _fonts(size)[0]
-    return _shortened(text, font, width), font
-
-
-def _font_for(text: str, size: int) -> Font | None:
-    """The first font that has every letter of a text: one that is the same everywhere, else one of the system."""
-    for font in _fonts(size):
-        if _has(font, text):
-            return font
-    path = _system_font("".join(sorted(set(text))))
-    return None if path is None else ImageFont.truetype(path, size)
-
-
-@cache
-def _fonts(size: int) -> tuple[Font, ...]:
-    """The fonts that are here with every installation."""
-    wide = files("matplotlib") / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
-    built_in = ImageFont.load_default(size)
-    return (built_in, ImageFont.truetype(str(wide), size)) if wide.is_file() else (built_in,)
-
-
-@lru_cache(maxsize=256)
-def _system_font(letters: str) -> str | None:
-    """File of a font of the system that has these letters; fonts of the Noto family first, then by name."""
-    for path in _system_fonts():
-        try:
-            if _has(ImageFont.truetype(path, TEXT_SIZE), letters):
-                return path
-        except OSError:  # a font of bitmaps in another size, or a damaged one
-            continue
-    return None
-
-
-@cache
-def _system_fonts() -> tuple[str, ...]:
-    from matplotlib.font_manager import findSystemFonts
-
-    return tuple(sorted(findSystemFonts(), key=lambda path: ("noto" not in Path(path).name.lower(), path)))
-
-
-def _has(font: Font, text: str) -> bool:
-    """Whether a font has every letter of a text: those it lacks look like the sign for what is lacking."""
-    lacking = _glyph(font, NO_LETTER)
-    return all(_glyph(font, letter) != lacking for letter in dict.fromkeys(text) if not letter.isspace())
-
-
-def _glyph(font: Font, letter: str) -> tuple[bytes, tuple[int, int]]:
-    mask = font.getmask(letter)
-    return bytes(mask), mask.size
-
-
-def _shortened(text: str, font: Font, width: int) -> str:
-    """The text, cut and ended in an ellipsis where it is wider than `width` pixels."""
-    if font.getlength(text) <= width:
-        return text
-    fits = [end for end in range(len(text)) if font.getlength(text[:end] + "...") <= width]
-    return text[: fits[-1]] + "..." if fits else ""

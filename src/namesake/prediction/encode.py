@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from namesake.prediction.draw import Picture, fitted, overlay
+from namesake.prediction.draw import OPACITY, Picture, fitted, overlay
 from namesake.prediction.export.coco import annotation
 from namesake.prediction.export.index_png import encode_index_png
 from namesake.prediction.stream import Segmented, Skipped
@@ -29,6 +29,7 @@ class EncodeSettings(NamedTuple):
     instances: bool
     overlays: bool
     confidence: bool
+    opacity: float = OPACITY
 
 
 class Encoded(NamedTuple):
@@ -65,9 +66,8 @@ def _encode(found: Segmented, stem: str, settings: EncodeSettings) -> Encoded:
     image_id, image, prediction = found
     names, labels, files = settings.names, prediction.labels, []
     if settings.overlays:
-        files.append(
-            (Path(OVERLAYS, f"{stem}.jpg"), _jpeg(overlay(image, labels, names, instances=prediction.instances)))
-        )
+        drawn = overlay(image, labels, names, instances=prediction.instances, opacity=settings.opacity)
+        files.append((Path(OVERLAYS, f"{stem}.jpg"), _jpeg(drawn)))
     if settings.confidence:
         files.append((Path(CONFIDENCE, f"{stem}.png"), _grey_png(prediction)))
     files.append((Path(LABELS, f"{stem}.png"), encode_index_png(labels, names=len(names))))

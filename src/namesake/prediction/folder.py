@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from namesake.errors import ImagesError, WorkspaceError
+from namesake.errors import ConfigError, ImagesError, WorkspaceError
+from namesake.prediction.draw import OPACITY
 from namesake.prediction.encode import CONFIDENCE, LABELS, OVERLAYS, Encoded, EncodeSettings, encode_behind
 from namesake.prediction.export.coco import write_objects
 from namesake.prediction.kept import keep_current, stems_of
@@ -73,6 +74,7 @@ def predict_folder(
     instances: bool = True,
     overlays: bool = True,
     confidence: bool = False,
+    opacity: float = OPACITY,
     source: str = "",
     whole_folder: bool = True,
     workers: int = 2,
@@ -93,6 +95,7 @@ def predict_folder(
         instances: Write `instances.json`.
         overlays: Write `overlays/`.
         confidence: Write `confidence/`.
+        opacity: Opacity of the colours in `overlays/`, 0 to 1.
         source: Where the segmenter comes from, for the check that a folder begun is the same work.
         whole_folder: The images are all those of their folder, so that `out` may not lie in it.
         workers: Threads that read, and as many that encode.
@@ -101,11 +104,14 @@ def predict_folder(
         The folder; counts `images` and `skipped`.
 
     Raises:
+        ConfigError: `opacity` is not between 0 and 1.
         ImagesError: There are no images, or none can be read.
         WorkspaceError: `out` holds other work, what was made of other images, or files of the user, lies within the
             images, or cannot be written.
     """
-    settings = EncodeSettings(segmenter.names, instances, overlays, confidence)
+    settings = EncodeSettings(segmenter.names, instances, overlays, confidence, opacity)
+    if not 0 <= opacity <= 1:
+        raise ConfigError(f"expected an opacity from 0 to 1, found {opacity}.")
     if not len(images):
         raise ImagesError(f"there are no images in {images.folder}; give a folder that holds some.")
     if whole_folder:
@@ -157,12 +163,14 @@ def _claim(out: Path, settings: EncodeSettings, source: str) -> None:
     """Mark `out` as the place of this work, or find that it is marked so already."""
     claim: dict[str, Any] = settings._asdict() | {"source": source}
     claim |= {"names": list(settings.names.names), "background": list(settings.names.background)}
+    if settings.opacity == OPACITY:  # folders that were begun before there was a choice say nothing of it
+        del claim["opacity"]
     path = out / CLAIM
     found = _read_claim(path)
     if found is None and out.exists() and {entry.name for entry in out.iterdir()} - {LOCK, STARTED, FRAMES}:
         raise WorkspaceError(f"{out} is not empty and holds no predictions; --out wants a new folder.")
     if found is not None and found != claim:
-        changed = ", ".join(key for key in claim if found.get(key) != claim[key])
+        changed = ", ".join(key for key in claim | found if found.get(key) != claim.get(key))
         raise WorkspaceError(f"{out} holds predictions with other settings ({changed}). Choose another --out.")
     if found is None:
         write_json(path, claim)

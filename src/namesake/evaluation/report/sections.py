@@ -25,6 +25,7 @@ from namesake.images.geometry import resize_labels
 from namesake.masks import rle
 from namesake.masks.store import lookup, open_masks
 from namesake.names import read_names
+from namesake.prediction.colours import colours_of
 from namesake.prediction.draw import Picture, blend, fitted
 from namesake.prediction.encode import OVERLAYS
 from namesake.records import PseudoMask, PseudoMasks
@@ -183,7 +184,8 @@ def mask_figure(mask: PseudoMask, images: Path, names: Sequence[str]) -> Figure 
     small = fitted(image, side=MASK_SIDE)
     inside = resize_labels(rle.decode(mask.rle, mask.height, mask.width), height=small.shape[0], width=small.shape[1])
     name = names[mask.label - 1] if 0 < mask.label <= len(names) else mask.image_id
-    shown = blend(small, inside.astype(np.int32) * max(mask.label, 1))
+    colours = colours_of(names)[[0, mask.label]] if 0 < mask.label <= len(names) else None
+    shown = blend(small, inside.astype(np.int32), colours=colours)
     return figure(shown, caption=name, detail=f"score {mask.score:.3f}")
 
 

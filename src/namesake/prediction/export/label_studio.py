@@ -15,8 +15,8 @@ import numpy as np
 from jaxtyping import Int
 from numpy import ndarray
 
+from namesake.prediction.colours import colours_of
 from namesake.prediction.export.dataset import IMAGES, Dataset, LabelledImage
-from namesake.prediction.palette import palette
 from namesake.shapes import MaskArray
 from namesake.workspace import write_atomically
 
@@ -111,7 +111,7 @@ def _regions(image: LabelledImage, dataset: Dataset) -> Iterator[dict[str, Any]]
 
 def _config(dataset: Dataset) -> list[str]:
     """Lines of the labelling interface."""
-    colours = palette(len(dataset.names) + 1).tolist()[1:]
+    colours = colours_of(dataset.names.names).tolist()[1:]
     labels = [
         f'    <Label value={quoteattr(name)} background="#{red:02x}{green:02x}{blue:02x}"/>'
         for name, (red, green, blue) in zip(dataset.names.names, colours, strict=True)
