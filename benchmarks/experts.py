@@ -18,7 +18,7 @@ from namesake.masks import rle
 from namesake.records import Names
 from namesake.segmenter import Segmenter, Settings
 from namesake.segmenter.deeplab import KIND, ClosedSet
-from namesake.training import MINI_EXPERTS
+from namesake.systems.mini import MINI_EXPERTS
 from namesake.training.deeplab import start_network
 from timing import fastest
 

@@ -18,7 +18,7 @@ from namesake.records import Names
 from namesake.reproduce.places import PAIRED_NAMES
 from namesake.world import write_world
 
-CONFIG = ("guide.clip=embedded:clip", "experts.iterations=0", "archives.sheet_images=0", "archives.images_per_name=25")
+CONFIG = ("guide.clip=embedded:clip", "experts.iterations=0", "archives.images_per_name=25")
 
 
 def main() -> None:

@@ -12,7 +12,8 @@ from collections import defaultdict
 from claims import claim
 from namesake.masks import rle
 from namesake.masks.crops import crop_features
-from namesake.masks.regions import MINI_REGIONS, NamedView, load_region_namer
+from namesake.masks.regions import NamedView, load_region_namer
+from namesake.systems.mini import MINI_REGIONS
 from namesake.world import NAMES, STUFF, draw
 
 IMAGES = 60

@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.optim import Adam
 from torch.utils.data import default_collate
 
 from claims import claim
@@ -38,16 +39,15 @@ from namesake.index import open_index
 from namesake.index.build import write_index
 from namesake.masks import SaliencyConfig, VotingConfig, open_masks, saliency_masks, voted_masks
 from namesake.masks.region_labels import label_regions
-from namesake.masks.regions import MINI_REGIONS
 from namesake.prediction import predict_folder
 from namesake.records import Images, Names
 from namesake.segmenter import load_segmenter
 from namesake.shapes import not_sure
-from namesake.training import MINI_TRAINING, train_segmenter
-from namesake.training.deeplab import _adam, pixel_loss, start_network
+from namesake.systems.mini import MINI_REGIONS, MINI_TRAINING
+from namesake.training import train_segmenter
+from namesake.training.deeplab import pixel_loss, start_network
 from namesake.training.fit import fit
-from namesake.training.samples.archives import ArchiveSamples, read_examples
-from namesake.training.schedules import poly
+from namesake.training.samples.archives import read_examples
 from namesake.world import SEEN_NAMES, write_world
 
 NAMES, CLIP = Names(SEEN_NAMES), "embedded:clip"
@@ -236,14 +236,7 @@ def train_step(home: Path, device: str) -> None:
     config = MINI_TRAINING
     examples = read_examples(open_archives(home / "archives"), open_masks(home / "saliency"))
     ignore = not_sure(len(NAMES))
-    samples = ArchiveSamples(
-        examples,
-        crop_size=config.crop_size,
-        copy_paste_max=config.copy_paste_max,
-        seed=0,
-        resize_range=config.resize_range,
-        ignore=ignore,
-    )
+    samples = archive_samples(examples, config, seed=0, ignore=ignore)
     batches = [default_collate([samples[i * 24 + j] for j in range(24)]) for i in range(2)]
     loss = pixel_loss(ignore)
     network, _ = start_network(len(NAMES) + 1, config)
@@ -258,20 +251,16 @@ def train_step(home: Path, device: str) -> None:
     fit(
         network,
         samples,
+        replace(config, iterations=STEPS, batch_size=24),
         loss=loss,
-        optimizers=[_adam(network, config)],
-        iterations=STEPS,
-        batch_size=24,
+        optimizers=[Adam(network.parameters(), lr=config.learning_rate, fused=True)],
         out=home / "step",
-        rate=poly(STEPS),
-        num_workers=1,
-        threads=1,
         device=device,
         after_step=lambda _: ends.append(time.process_time()),
     )
     ours, floor = float(np.median(np.diff(ends[2:]))), float(np.median(bare[1:]))
     claim(
-        f"training step, DeepLabv3+ of the mini preset, batch 24 of {config.crop} px",
+        f"training step, DeepLabv3+ of the mini preset, batch 24 of {config.crop_size} px",
         f"{1000 * ours:.0f} ms of the CPU",
         ratio=ours / floor,
         to="times forward and backward",

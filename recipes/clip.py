@@ -23,7 +23,7 @@ from transformers import CLIPConfig, CLIPModel, PreTrainedTokenizerFast, ViTMode
 
 from guide import WIDTHS, Guide, load_guide
 from namesake.names.prompts import TEMPLATES
-from namesake.training.fit import fit
+from namesake.training.fit import FitConfig, fit
 from namesake.world.captions import PATTERNS_NONE, PATTERNS_SOME
 from optimisers import muon_and_adamw, warm_hold_decay
 from render import TRAINING, WORK
@@ -241,17 +241,13 @@ def main() -> None:
     fit(
         learner,
         Drawn(options.work, "captioned", seed, count, first=7000),
+        FitConfig(iterations=options.iterations, batch_size=32, seed=options.seed, num_workers=0, checkpoint_every=200),
         loss=Objective(
             tokenizer, guide, seed=options.seed, text_from=options.words, large_from=options.iterations - options.large
         ),
         optimizers=muon_and_adamw(learner, blocks=("vision_model.encoder",), muon_rate=0.02, adamw_rate=1e-3),
-        iterations=options.iterations,
-        batch_size=32,
         out=options.work / "clip",
         rate=warm_hold_decay(options.iterations, decay=0.9),
-        seed=options.seed,
-        num_workers=0,
-        checkpoint_every=200,
         device="cpu",
         collate=gather,
         what="mini CLIP",

@@ -24,7 +24,7 @@ from torch.utils.data import Dataset
 from transformers import ViTModel
 
 from first_dino import FOLDER
-from namesake.training.fit import fit
+from namesake.training.fit import FitConfig, fit
 from optimisers import muon_and_adamw, warm_hold_decay
 from render import TRAINING, WORK
 from samples import Drawn, crop, gather, random_boxes, whitening
@@ -182,15 +182,13 @@ def main() -> None:
     fit(
         learner,
         collection,
+        FitConfig(
+            iterations=options.iterations, batch_size=BATCH, seed=options.seed, num_workers=0, checkpoint_every=50
+        ),
         loss=loss,
         optimizers=muon_and_adamw(learner, blocks=("vit.layers",), muon_rate=0.02, adamw_rate=1e-3),
-        iterations=options.iterations,
-        batch_size=BATCH,
         out=options.work / "dino",
         rate=warm_hold_decay(options.iterations, decay=0.6),
-        seed=options.seed,
-        num_workers=0,
-        checkpoint_every=50,
         device="cpu",
         collate=gather,
         what="mini DINO",

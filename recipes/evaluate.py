@@ -23,11 +23,11 @@ from namesake.encoders.dino import load_dino
 from namesake.encoders.sam import AutomaticConfig, load_sam
 from namesake.masks.bilateral import PUBLISHED
 from namesake.masks.detect import detect
-from namesake.masks.regions import MINI_REGIONS
 from namesake.masks.spectral import candidate_masks
 from namesake.masks.vote import spectral_vote
 from namesake.names.prompts import TEMPLATES
 from namesake.networks.selfmask import load_selfmask
+from namesake.systems.mini import MINI_REGIONS
 from namesake.tensors import PatchFeatures
 from namesake.world import NAMES, STUFF
 from readme import write_readme

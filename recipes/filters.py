@@ -14,8 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from namesake.masks.regions import MINI_REGIONS, NamedView, Regions, load_region_namer, paint
+from namesake.masks.regions import NamedView, Regions, load_region_namer, paint
 from namesake.segmenter.aligned import majority_label
+from namesake.systems.mini import MINI_REGIONS
 from namesake.world import NAMES, SEEN_NAMES, STUFF, Scene, draw
 
 WORDS = (*SEEN_NAMES, *STUFF)

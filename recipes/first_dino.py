@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import ViTConfig, ViTModel
 
-from namesake.training.fit import fit
+from namesake.training.fit import FitConfig, fit
 from optimisers import muon_and_adamw, warm_hold_decay
 from render import TRAINING, WORK
 from samples import Drawn, colour_statistics, crop, gather, random_boxes, read, same_places
@@ -175,15 +175,13 @@ def main() -> None:
     fit(
         learner,
         Drawn(options.work, "unlabelled", seed, count),
+        FitConfig(
+            iterations=options.iterations, batch_size=batch_size, seed=options.seed, num_workers=0, checkpoint_every=100
+        ),
         loss=Objective(seed=options.seed, batch_size=batch_size, large_from=options.iterations - options.large),
         optimizers=muon_and_adamw(learner, blocks=("vit.layers",), muon_rate=0.01, adamw_rate=1e-3),
-        iterations=options.iterations,
-        batch_size=batch_size,
         out=options.work / "first-dino-training",
         rate=warm_hold_decay(options.iterations),
-        seed=options.seed,
-        num_workers=0,
-        checkpoint_every=100,
         device="cpu",
         collate=gather,
         after_step=lambda i: learner.follow(min(0.996, 1 - 1 / (10 + i / 4))),

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from namesake.training.fit import fit
+from namesake.training.fit import FitConfig, fit
 from optimisers import muon_and_adamw, warm_hold_decay
 from render import TRAINING, WORK
 from samples import Drawn, colour_statistics, crop, gather, random_boxes, read
@@ -103,15 +103,11 @@ def main() -> None:
     fit(
         guide,
         Drawn(options.work, "captioned", seed, count, first=7000),
+        FitConfig(iterations=options.iterations, batch_size=32, seed=options.seed, num_workers=0, checkpoint_every=200),
         loss=Objective(seed=options.seed, batch_size=32),
         optimizers=muon_and_adamw(guide, blocks=("stages",), muon_rate=0.02, adamw_rate=2e-3),
-        iterations=options.iterations,
-        batch_size=32,
         out=options.work / "guide",
         rate=warm_hold_decay(options.iterations),
-        seed=options.seed,
-        num_workers=0,
-        checkpoint_every=200,
         device="cpu",
         collate=gather,
         what="guide",

@@ -23,7 +23,7 @@ from transformers import ResNetConfig, ResNetModel
 
 from namesake.encoders.clip import load_clip
 from namesake.encoders.dino import load_dino
-from namesake.training.fit import fit
+from namesake.training.fit import FitConfig, fit
 from namesake.training.samples.augment import photometric
 from optimisers import warm_hold_decay
 from render import TRAINING, WORK
@@ -137,15 +137,11 @@ def main() -> None:
     fit(
         learner,
         Crops(images, teach(images), options.seed),
+        FitConfig(iterations=options.iterations, batch_size=32, seed=options.seed, num_workers=0, checkpoint_every=100),
         loss=imitation,
         optimizers=[AdamW([{"params": decayed}, {"params": others, "weight_decay": 0.0}], lr=3e-3, weight_decay=0.05)],
-        iterations=options.iterations,
-        batch_size=32,
         out=options.work / "resnet",
         rate=warm_hold_decay(options.iterations),
-        seed=options.seed,
-        num_workers=0,
-        checkpoint_every=100,
         device="cpu",
         what="mini ResNet",
     )

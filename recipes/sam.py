@@ -26,7 +26,7 @@ from torch.utils.data import Dataset
 from transformers import CLIPModel, SamConfig, SamModel
 from transformers.models.sam.modeling_sam import SamAttention
 
-from namesake.training.fit import fit
+from namesake.training.fit import FitConfig, fit
 from optimisers import warm_hold_decay
 from regions import COUNT, NAMELESS_FROM, STUFF_FROM, read_regions
 from render import SHARD, SIZE, TRAINING, WORK
@@ -323,15 +323,13 @@ def main() -> None:
     fit(
         learner,
         Prompts(options.work, options.seed),
+        FitConfig(
+            iterations=options.iterations, batch_size=BATCH, seed=options.seed, num_workers=0, checkpoint_every=100
+        ),
         loss=Objective(options.seed),
         optimizers=[AdamW(groups, weight_decay=0.01, betas=(0.9, 0.98))],
-        iterations=options.iterations,
-        batch_size=BATCH,
         out=options.work / "sam",
         rate=warm_hold_decay(options.iterations, decay=0.6),
-        seed=options.seed,
-        num_workers=0,
-        checkpoint_every=100,
         device="cpu",
         what="mini SAM",
     )

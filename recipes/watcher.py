@@ -26,7 +26,7 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 
 from guide import Stage, convolution
-from namesake.training.fit import fit
+from namesake.training.fit import FitConfig, fit
 from namesake.workspace import write_atomically
 from optimisers import muon_and_adamw, warm_hold_decay
 from render import SIZE, WORK
@@ -278,15 +278,13 @@ def main() -> None:
     fit(
         learner,
         Pictures(options.work, options.seed),
+        FitConfig(
+            iterations=options.iterations, batch_size=batch_size, seed=options.seed, num_workers=0, checkpoint_every=50
+        ),
         loss=Objective(seed=options.seed, batch_size=batch_size),
         optimizers=muon_and_adamw(learner, blocks=("stages", "beside", "above"), muon_rate=0.02, adamw_rate=2e-3),
-        iterations=options.iterations,
-        batch_size=batch_size,
         out=options.work / "watcher",
         rate=warm_hold_decay(options.iterations),
-        seed=options.seed,
-        num_workers=0,
-        checkpoint_every=50,
         device="cpu",
         after_step=after,
         what="watcher",

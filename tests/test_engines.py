@@ -16,7 +16,7 @@ from namesake.engines import SETTINGS, Part, Work, spread
 from namesake.errors import ConfigError, ImagesError, WeightsError
 from namesake.images import open_images
 from namesake.index import build_index
-from namesake.masks import SaliencyConfig, VotingConfig, saliency_masks, voted_masks
+from namesake.masks import SaliencyConfig, VotingConfig, region_labels, saliency_masks, store, voted_masks
 from namesake.masks.guided import GuideConfig, keep_named
 from namesake.masks.region_labels import label_regions
 from namesake.masks.regions import RegionsConfig
@@ -129,10 +129,12 @@ def test_ray__error_of_opening(cluster: None):
 
 
 @pytest.mark.slow
-def test_ray__stages_to_the_byte(cluster: None, tiny, tmp_path: Path):
+def test_ray__stages_to_the_byte(cluster: None, tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(store, "SHARD_SIZE", 5)
+    monkeypatch.setattr(region_labels, "SHARD_SIZE", 7)
     images = open_images(tiny.images)
-    voting = VotingConfig(encoders=(str(tiny.dino),), shard_size=5)
-    saliency = SaliencyConfig(network=str(tiny.saliency), shard_size=4)
+    voting = VotingConfig(encoders=(str(tiny.dino),))
+    saliency = SaliencyConfig(network=str(tiny.saliency))
     regions = RegionsConfig(clip=str(tiny.clip), mask_model=str(tiny.saliency), image_size=64, min_votes=1)
     for engine in ("local", "ray:2"):
         how, out = {"engine": engine, "device": "cpu"}, tmp_path / engine
@@ -141,11 +143,11 @@ def test_ray__stages_to_the_byte(cluster: None, tiny, tmp_path: Path):
             tmp_path / "archives", index, Names(("car", "tree")), config=ArchivesConfig(images_per_name=6)
         )
         masks = saliency_masks(out / "saliency", archives, config=saliency, **how)
-        guide, stuff = GuideConfig(clip=str(tiny.clip), shard_size=5), StuffConfig(("tree",), regions, shard_size=3)
+        guide, stuff = GuideConfig(clip=str(tiny.clip)), StuffConfig(("tree",), regions)
         keep_named(out / "guided", masks, archives, config=guide, **how)
         redraw_stuff(out / "stuff", masks, archives, config=stuff, **how)
         voted_masks(out / "voted", images, config=voting, **how)
-        label_regions(out / "regions", images, Names(("car", "tree")), config=regions, shard_size=7, **how)
+        label_regions(out / "regions", images, Names(("car", "tree")), config=regions, **how)
     local = content(tmp_path / "local")
     assert sum(path.endswith((".npy", ".parquet")) for path in local) >= 2 * 4 + 2 + 4 + 2 * 3 + 2 + 2
     assert content(tmp_path / "ray:2") == local

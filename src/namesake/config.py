@@ -112,9 +112,9 @@ def group(make: typing.Callable[[], T], what: str) -> T:
     return found
 
 
-def derived(default: T, what: str) -> T:
-    """A field that a run reads off something else, such as sizes off weights: no option."""
-    metadata = {"what": what, "derived": True}
+def fixed(default: T, what: str) -> T:
+    """A field that is no option: presets set it, or a run reads it off something else, such as sizes off weights."""
+    metadata = {"what": what, "fixed": True}
     if dataclasses.is_dataclass(default):
         found: T = dataclasses.field(default_factory=lambda: default, metadata=metadata)
         return found
@@ -266,7 +266,7 @@ def to_yaml(config: Any) -> str:  # noqa: ANN401
 
 def _leaves(config: Any, prefix: str) -> Iterator[tuple[str, "dataclasses.Field[Any]", Any]]:  # noqa: ANN401
     for field in dataclasses.fields(config):
-        if field.metadata.get("derived"):
+        if field.metadata.get("fixed"):
             continue
         value = getattr(config, field.name)
         if dataclasses.is_dataclass(value):
@@ -280,7 +280,7 @@ def _faults(config: Any, prefix: str) -> Iterator[str]:  # noqa: ANN401
     wrong = set()
     for field in dataclasses.fields(config):
         value, path = getattr(config, field.name), f"{prefix}{field.name}"
-        if field.metadata.get("derived"):
+        if field.metadata.get("fixed"):
             continue
         if dataclasses.is_dataclass(value):
             yield from _faults(value, f"{path}.")
@@ -362,7 +362,7 @@ def _assign(config: Any, path: str, given: Any, *, whole: Any, within: str = "")
     """`config` with the value at `path` replaced; `within` is the dotted path of `config` in `whole`."""
     name, _, rest = path.partition(".")
     fields = {field.name: field for field in dataclasses.fields(config)} if dataclasses.is_dataclass(config) else {}
-    if name not in fields or fields[name].metadata.get("derived"):
+    if name not in fields or fields[name].metadata.get("fixed"):
         raise ConfigError(_unknown(within + path, whole))
     current, full = getattr(config, name), within + name
     if rest:

@@ -21,33 +21,34 @@ LISTS = [[(1, 0.30), (2, 0.29)], [(2, 0.28), (1, 0.27), (3, 0.2)], [(3, 0.31)], 
 
 def test_weak__below_the_median_by_more_than_the_margin():
     found = entries_of(LISTS)
-    assert take_notes(found, found, names=4, asked=2, weak_margin=0.05).weak == (4,)
-    assert take_notes(found, found, names=4, asked=2, weak_margin=0.08).weak == ()
+    assert take_notes(found, found, names=4, asked=2).weak == (4,)
+    close = entries_of([*LISTS[:3], [(9, 0.25)]])
+    assert take_notes(close, close, names=4, asked=2).weak == ()
 
 
 def test_weak__one_name_alone_never_is():
     found = entries_of([[(1, 0.01)]])
-    assert take_notes(found, found, names=1, asked=1, weak_margin=0.0).weak == ()
+    assert take_notes(found, found, names=1, asked=1).weak == ()
 
 
 def test_short__by_what_was_kept():
     kept = entries_of([[(1, 0.3)], [], [(3, 0.3), (4, 0.2)], []])
-    notes = take_notes(entries_of(LISTS), kept, names=4, asked=2, weak_margin=0.05)
+    notes = take_notes(entries_of(LISTS), kept, names=4, asked=2)
     assert notes.sizes.tolist() == [1, 0, 2, 0]
     assert notes.short == (1, 2, 4)
 
 
 def test_pairs__most_shared_first():
     found = entries_of(LISTS)
-    assert take_notes(found, found, names=4, asked=2, weak_margin=0.05).pairs == ((1, 2, 2), (2, 3, 1))
+    assert take_notes(found, found, names=4, asked=2).pairs == ((1, 2, 2), (2, 3, 1))
 
 
 def test_name_without_a_found_image__no_score(tmp_path: Path):
     found = entries_of([[(1, 0.3)], []])
-    notes = take_notes(found, found, names=2, asked=1, weak_margin=0.05)
+    notes = take_notes(found, found, names=2, asked=1)
     assert np.isnan(notes.best[1])
     assert notes.weak == ()
-    write_notes(tmp_path, notes, Names(("dog", "cat")), weak_margin=0.05)
+    write_notes(tmp_path, notes, Names(("dog", "cat")))
     written = json.loads((tmp_path / "notes.json").read_text(encoding="utf-8"))
     assert written["names"][1] == {"label": 2, "name": "cat", "images": 0, "best_score": None}
     assert written["short"] == {"cat": 0}
@@ -56,14 +57,14 @@ def test_name_without_a_found_image__no_score(tmp_path: Path):
 
 def test_say__nothing_when_all_is_well(capsys: pytest.CaptureFixture[str]):
     found = entries_of([[(1, 0.3)], [(2, 0.3)]])
-    notes = take_notes(found, found, names=2, asked=1, weak_margin=0.05)
+    notes = take_notes(found, found, names=2, asked=1)
     say(notes, Names(("dog", "cat")), asked=1, images=2, contested=0, rule="last")
     assert capsys.readouterr().err == ""
 
 
 def test_say__archives_nearly_the_same(capsys: pytest.CaptureFixture[str]):
     found = entries_of([[(1, 0.3), (2, 0.29)], [(2, 0.28), (1, 0.27)], [(3, 0.31), (4, 0.3)], [(4, 0.3), (9, 0.2)]])
-    notes = take_notes(found, found, names=4, asked=2, weak_margin=0.5)
+    notes = take_notes(found, found, names=4, asked=2)
     say(notes, Names(("sofa", "couch", "dog", "cat")), asked=2, images=5, contested=2, rule="best")
     said = " ".join(capsys.readouterr().err.split())
     assert "sofa / couch (2), dog / cat (1)" in said
@@ -71,6 +72,6 @@ def test_say__archives_nearly_the_same(capsys: pytest.CaptureFixture[str]):
 
 def test_say__archives_of_the_whole_collection_are_no_news(capsys: pytest.CaptureFixture[str]):
     found = entries_of([[(1, 0.3), (2, 0.29)], [(2, 0.28), (1, 0.27)]])
-    notes = take_notes(found, found, names=2, asked=2, weak_margin=0.5)
+    notes = take_notes(found, found, names=2, asked=2)
     say(notes, Names(("sofa", "dog")), asked=2, images=2, contested=0, rule="best")
     assert capsys.readouterr().err == ""

@@ -241,14 +241,6 @@ def test_faces__images_with_one_are_replaced_by_the_next(plain: Index, angles: A
     assert [row[2] for row in table(archives)] == ["005.png", "003.png"]
 
 
-def test_max_hash_distance__near_copies_are_replaced_by_the_next(plain: Index, angles: Angles, tmp_path: Path):
-    noise = np.random.default_rng(0).integers(0, 256, (2, 40, 40, 3), dtype=np.uint8)
-    for row, picture in ((4, noise[0]), (5, noise[0] // 2 + 60), (3, noise[1])):
-        Image.fromarray(picture).save(plain.images.path(f"00{row}.png"))
-    archives = build(plain, Names(("dog",)), angles([43]), tmp_path / "out", images_per_name=2, max_hash_distance=6)
-    assert [row[2] for row in table(archives)] == ["004.png", "003.png"]
-
-
 def test_taken__images_of_earlier_archives_are_left_out(plain: Index, angles: Angles, tmp_path: Path):
     earlier = build(plain, Names(("dog",)), angles([42]), tmp_path / "earlier", images_per_name=3)
     assert [row[2] for row in table(earlier)] == ["004.png", "005.png", "003.png"]

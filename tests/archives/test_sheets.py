@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from namesake.archives import ArchivesConfig, write_archives
+from namesake.archives import ArchivesConfig, sheets, write_archives
 from namesake.archives.sheets import CAPTION, MARGIN, TILE, draw_sheet, sheet_file
 from namesake.errors import ImagesError
 from namesake.records import Archives, Index, Names
@@ -23,20 +23,16 @@ def tile_centre(place: int) -> tuple[int, int]:
     return left + TILE // 2, 2 * MARGIN + CAPTION + place // 6 * (TILE + MARGIN + CAPTION) + TILE // 2
 
 
-def test_sheets__best_images_first(index_of: IndexOf, angles: Angles, tmp_path: Path):
+def test_sheets__best_images_first(index_of: IndexOf, angles: Angles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sheets, "SHOWN", 8)
     index = index_of(angles([5 * row for row in range(20)]))
     names = Names(("dog", "tv/monitor"))
-    build(index, names, angles([95, 0]), tmp_path / "out", images_per_name=9, sheet_images=8)
+    build(index, names, angles([95, 0]), tmp_path / "out", images_per_name=9)
     assert sorted(path.name for path in (tmp_path / "out" / "sheets").iterdir()) == ["1-dog.jpg", "2-tv-monitor.jpg"]
     with Image.open(tmp_path / "out" / "sheets" / "1-dog.jpg") as sheet:
         colours = [sheet.getpixel(tile_centre(place)) for place in range(9)]
     np.testing.assert_allclose(colours[:8], [(19 - place, 90, 200) for place in range(8)], atol=6)
     np.testing.assert_allclose(colours[8], (255, 255, 255), atol=6)  # eight were asked for
-
-
-def test_sheets__none_asked(index_of: IndexOf, angles: Angles, tmp_path: Path):
-    build(index_of(angles([0, 10])), Names(("dog",)), angles([0]), tmp_path / "out", sheet_images=0)
-    assert not (tmp_path / "out" / "sheets").exists()
 
 
 def test_sheets__name_without_images_has_none(index_of: IndexOf, angles: Angles, tmp_path: Path):

@@ -14,11 +14,13 @@ from transformers import Sam2Model, SamModel
 from transformers.models.sam.image_processing_pil_sam import SamImageProcessorPil
 
 from namesake.config import check
+from namesake.encoders import sam as module
 from namesake.encoders.loading import quiet
 from namesake.encoders.sam import AutomaticConfig, boxes_of, load_sam, point_grid, stability_scores, suppress_boxes
 from namesake.errors import ConfigError, WeightsError
 from namesake.shapes import ImageArray
 
+OFFSET = 0.05
 COLOURS = {"image_mean": [0.5, 0.4, 0.3], "image_std": [0.2, 0.3, 0.25]}
 
 
@@ -59,7 +61,7 @@ def test_at_points__surest_of_three_as_transformers_has_it(sam_folder: Path, ima
     points = np.random.default_rng(number).uniform(0, 1, (5, 3, 2)) * [image.shape[1], image.shape[0]]
     logits, iou = reference_masks(sam_folder, image, points)
     sam = load_sam(str(sam_folder), device="cpu")
-    found = sam.at_points(sam.embed(image), points, points_per_batch=2)
+    found = sam.at_points(sam.embed(image), points)
     best = iou.argmax(1)
     np.testing.assert_allclose(found.scores, iou.max(1).values.numpy(), atol=1e-5)
     wanted = logits[torch.arange(5), best]
@@ -94,7 +96,7 @@ def reference_automatic(folder: Path, image: ImageArray, config: AutomaticConfig
     )
     codes, scores, found = processor.filter_masks(
         logits[0], output.iou_scores[0], image.shape[:2], boxes[0], config.pred_iou_thresh,
-        config.stability_score_thresh, 0, config.stability_score_offset,
+        config.stability_score_thresh, 0, OFFSET,
     )  # fmt: skip
     kept: list[int] = []
     for i in sorted(range(len(scores)), key=lambda one: -float(scores[one])):
@@ -116,10 +118,13 @@ def box_iou(a: list[float], b: list[float]) -> float:
 
 
 @pytest.mark.parametrize("number", [0, 1])
-def test_automatic__masks_of_the_mask_generation_pipeline(sam_folder: Path, images: list, number: int) -> None:
+def test_automatic__masks_of_the_mask_generation_pipeline(
+    sam_folder: Path, images: list, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "STABILITY_OFFSET", OFFSET)
+    monkeypatch.setattr(module, "POINTS_AT_ONCE", 10)
     config = AutomaticConfig(
-        points_per_side=6, points_per_batch=10, pred_iou_thresh=0.02, stability_score_thresh=0.8,
-        stability_score_offset=0.05, box_nms_thresh=0.999,
+        points_per_side=6, pred_iou_thresh=0.02, stability_score_thresh=0.8, box_nms_thresh=0.999,
     )  # fmt: skip
     wanted = reference_automatic(sam_folder, images[number], config)
     sam = load_sam(str(sam_folder), device="cpu")
@@ -135,16 +140,6 @@ def test_automatic__nothing_passes_a_filter(sam_folder: Path, images: list, filt
     sam = load_sam(str(sam_folder), device="cpu")
     found = sam.automatic(sam.embed(images[0]), AutomaticConfig(points_per_side=3, **filters))
     assert found.masks.shape == (0, 40, 60)
-
-
-def test_automatic__small_masks_are_dropped_by_their_share(sam_folder: Path, images: list) -> None:
-    sam = load_sam(str(sam_folder), device="cpu")
-    lax = AutomaticConfig(points_per_side=6, pred_iou_thresh=-1e9, stability_score_thresh=0.0, box_nms_thresh=1.0)
-    everything = sam.automatic(sam.embed(images[0]), lax).masks
-    shares = everything.mean((1, 2))
-    least = float(np.median(shares))
-    kept = sam.automatic(sam.embed(images[0]), AutomaticConfig(**{**vars(lax), "smallest_share": least})).masks
-    assert len(kept) == (shares >= least - 1e-7).sum() < len(everything)
 
 
 @torch.no_grad()

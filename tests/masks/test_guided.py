@@ -73,7 +73,7 @@ def test_keep_named__each_image_against_all_words(archives: Archives, tiny_clip:
     from namesake.images import read_image
 
     masks = whole_masks(archives, tmp_path / "before")
-    config = GuideConfig(clip=str(tiny_clip), min_fraction=0.1, keep=0.05)
+    config = GuideConfig(clip=str(tiny_clip), min_fraction=0.1)
     made = keep_named(tmp_path / "after", masks, archives, config=config, device="cpu")
     assert (made.counts["masks"], made.counts["skipped"]) == (9, 1)
     clip, found = load_clip(str(tiny_clip), device="cpu"), MaskLookup(made)

@@ -28,7 +28,7 @@ def test_join__codes_as_they_were_and_labels_of_now(tmp_path: Path) -> None:
     )
     first = masks(tmp_path / "first", {"a.png": 1, "b.png": 2})
     more = masks(tmp_path / "more", {"b.png": 1, "c.png": 1})
-    joined = join_masks(tmp_path / "out", open_archives(tmp_path / "all"), first, more, shard_size=3)
+    joined = join_masks(tmp_path / "out", open_archives(tmp_path / "all"), first, more)
     assert joined.counts == {"masks": 3, "empty": 0, "skipped": 1}
     found, before, after = MaskLookup(joined), MaskLookup(first), MaskLookup(more)
     assert found["a.png"] == before["a.png"]

@@ -50,13 +50,6 @@ def test_saliency__all_masks_once_from_the_most_object_like_without_empty_ones(h
     assert found.masks[0, 0].tolist() == [True, True, False, False]
 
 
-def test_saliency__small_masks_are_left_out() -> None:
-    probs = torch.zeros(2, 4, 4)
-    probs[0, 0, 0], probs[1, :, 2:] = 0.9, 0.8
-    config = AutomaticConfig(smallest_share=0.2)
-    assert len(SaliencyProposals(probs, torch.tensor([0.9, 0.4]), (4, 4), config).all().masks) == 1
-
-
 def test_saliency__no_query_is_sure() -> None:
     found = SaliencyProposals(torch.zeros(2, 4, 4), torch.tensor([0.9, 0.4]), (8, 6), AutomaticConfig()).all()
     assert found.masks.shape == (0, 8, 6)
@@ -82,12 +75,10 @@ def clusters() -> ClusterProposals:
     return ClusterProposals(masks, AutomaticConfig(box_nms_thresh=0.9))
 
 
-def test_clusters__cover_the_picture_each_once_and_small_ones_are_left_out(clusters: ClusterProposals) -> None:
+def test_clusters__cover_the_picture_each_once(clusters: ClusterProposals) -> None:
     found = clusters.all()
     assert len({mask.tobytes() for mask in found.masks}) == len(found.masks) == 23
     assert (np.diff(found.scores) <= 0).all()
-    large = ClusterProposals(clusters.masks, AutomaticConfig(box_nms_thresh=0.9, smallest_share=0.3)).all()
-    assert sorted(mask.mean() for mask in large.masks) == pytest.approx([1 / 3] * 3 + [1 / 2] * 2)
 
 
 def test_clusters__equal_masks_are_taken_once(clusters: ClusterProposals) -> None:

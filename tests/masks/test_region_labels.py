@@ -10,7 +10,7 @@ from PIL import Image
 from namesake.encoders import AutomaticConfig
 from namesake.errors import DataError, ImagesError
 from namesake.images import open_images, read_image
-from namesake.masks import rle
+from namesake.masks import region_labels, rle
 from namesake.masks.present_words import present_words
 from namesake.masks.region_labels import (
     KINDS,
@@ -29,7 +29,8 @@ NAMES = Names(("cat", "dog"), synonyms=((), ("red dog",)), background=("park", "
 
 
 @pytest.fixture
-def config(tiny_clip: Path, tiny_sam: Path) -> RegionsConfig:
+def config(tiny_clip: Path, tiny_sam: Path, monkeypatch: pytest.MonkeyPatch) -> RegionsConfig:
+    monkeypatch.setattr(region_labels, "SHARD_SIZE", 3)
     grid = AutomaticConfig(points_per_side=3, pred_iou_thresh=-9, stability_score_thresh=0.01, box_nms_thresh=0.999)
     return RegionsConfig(
         clip=str(tiny_clip),
@@ -49,7 +50,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_labels__masks_of_both_kinds_with_words_that_are_there(
     pictures: Images, config: RegionsConfig, tmp_path: Path
 ) -> None:
-    made = label_regions(tmp_path / "out", pictures, NAMES, config=config, device="cpu", shard_size=4)
+    made = label_regions(tmp_path / "out", pictures, NAMES, config=config, device="cpu")
     assert made.words == ("park", "bench", "cat", "dog", "red dog")
     assert made.labels == (0, 0, 1, 2, 2)
     assert made.counts["images"] == 10
@@ -97,7 +98,7 @@ def test_labels__automatic_masks_get_the_nearest_word_that_is_there(pictures: Im
 def test_labels__killed_and_restarted_ends_with_the_same_bytes(
     pictures: Images, config: RegionsConfig, tmp_path: Path
 ) -> None:
-    options = {"config": config, "device": "cpu", "shard_size": 3}
+    options = {"config": config, "device": "cpu"}
     whole = label_regions(tmp_path / "whole", pictures, NAMES, **options)
     label_regions(tmp_path / "cut", pictures, NAMES, **options)
     for kind, kept in ((KINDS[0], 2), (KINDS[1], 1)):  # the one kind was a shard ahead of the other

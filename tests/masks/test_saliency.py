@@ -16,8 +16,9 @@ from namesake.workspace import Workspace
 
 
 @pytest.fixture
-def config(saliency_folder: Path) -> SaliencyConfig:
-    return SaliencyConfig(network=str(saliency_folder), batch_size=2, shard_size=4)
+def config(saliency_folder: Path, monkeypatch: pytest.MonkeyPatch) -> SaliencyConfig:
+    monkeypatch.setattr(store, "SHARD_SIZE", 4)
+    return SaliencyConfig(network=str(saliency_folder), batch_size=2)
 
 
 def content(folder: Path) -> dict[str, bytes]:

@@ -8,7 +8,7 @@ import torch
 from namesake.encoders import load_dino
 from namesake.errors import ConfigError, ImagesError, WeightsError
 from namesake.images import read_image
-from namesake.masks import VotingConfig, open_masks, read_masks, voted_masks
+from namesake.masks import VotingConfig, open_masks, read_masks, store, voted_masks
 from namesake.masks.rle import decode
 from namesake.masks.spectral import candidate_masks
 from namesake.masks.spectral_masks import voted
@@ -17,8 +17,9 @@ from namesake.records import Images
 
 
 @pytest.fixture
-def config(dino_folder: Path) -> VotingConfig:
-    return VotingConfig(encoders=(str(dino_folder),), batch_size=2, shard_size=4)
+def config(dino_folder: Path, monkeypatch: pytest.MonkeyPatch) -> VotingConfig:
+    monkeypatch.setattr(store, "SHARD_SIZE", 4)
+    return VotingConfig(encoders=(str(dino_folder),), batch_size=2)
 
 
 def test_voted_follows_the_steps(config: VotingConfig, draw) -> None:
@@ -77,7 +78,7 @@ def test_larger_images_are_shrunk_and_their_masks_brought_back(
 
 
 def test_temperature_and_block_are_options(pictures: Images, config: VotingConfig, tmp_path: Path) -> None:
-    changed = replace(config, temperature=0.3, block=0, clusters=(2, 5), upsample=1)
+    changed = replace(config, temperature=0.3, block=0, clusters=(2, 5))
     made = voted_masks(tmp_path / "masks", pictures, config=changed, device="cpu")
     assert made.counts["masks"] == 9
 

@@ -6,7 +6,7 @@ import pytest
 from namesake.archives import unique_images
 from namesake.errors import ConfigError
 from namesake.images import read_image
-from namesake.masks import rle
+from namesake.masks import rle, store
 from namesake.masks.regions import RegionsConfig
 from namesake.masks.store import MaskWriter, lookup
 from namesake.masks.stuff import StuffConfig, check_stuff, redraw_stuff, stuff_among
@@ -29,11 +29,12 @@ def masks(archives: Archives, tmp_path: Path) -> PseudoMasks:
 
 
 @pytest.fixture
-def config(tiny_clip: Path, tiny_sam: Path) -> StuffConfig:
+def config(tiny_clip: Path, tiny_sam: Path, monkeypatch: pytest.MonkeyPatch) -> StuffConfig:
+    monkeypatch.setattr(store, "SHARD_SIZE", 4)
     regions = RegionsConfig(
         clip=str(tiny_clip), mask_model=str(tiny_sam), image_size=64, min_votes=1, resize_longer=48, points_per_word=2
     )
-    return StuffConfig(names=("other",), regions=regions, shard_size=4)
+    return StuffConfig(names=("other",), regions=regions)
 
 
 def test_stuff__new_masks_for_its_images_and_the_old_ones_for_things(

@@ -44,6 +44,8 @@ if sign != "never":
     threading.Thread(target=kill_when_it_appears, daemon=True).start()
 import torch
 torch.set_num_threads(1)
+from namesake.training import student
+student.SHARD_SIZE = 4
 from namesake.cli import main
 main()
 """
@@ -55,7 +57,6 @@ def options(tiny, **more: object) -> tuple[str, ...]:
         "archives.images_per_name": 6,
         "saliency.network": tiny.saliency,
         "labels.calibration_images": 5,
-        "labels.shard_size": 4,
     }
     for part, updates in (("training", 8), ("student", 12)):
         config |= {f"{part}.backbone": tiny.resnet, f"{part}.iterations": updates, f"{part}.batch_size": 2}

@@ -15,7 +15,7 @@ from namesake.systems import SYSTEMS, configure
 from namesake.workspace.fingerprint import EXECUTION, describe
 
 PRESETS = [(system, preset) for system, found in SYSTEMS.items() for preset in found.presets]
-NEGATIVE = {"pred_iou_thresh", "block", "max_hash_distance", "background_bias"}
+NEGATIVE = {"pred_iou_thresh", "block", "background_bias"}
 """Words of numbers that may be -1."""
 TEXTS = {"names", "encoders", "contexts", "stuff"}
 
@@ -62,10 +62,9 @@ def test_wrong_values_are_refused(system: str, preset: str) -> None:
         ("zutis", "training.architecture.encoder.eps=1"),
         ("namedmask", "training.architecture.stem=8"),
         ("namedmask", "training.architecture.hidden_sizes=8,8,8,8"),
-        ("namedmask", "experts.architecture.depths=1,1,1,1"),
+        ("namedmask", "training.architecture.depths=1,1,1,1"),
         ("fmbseg", "alignment.inference.image_size=777"),
         ("namedmask", "training.learning_rate=-1"),
-        ("namedmask", "training.poly_power=-1"),
         ("namedmask", "training.num_workers=-1"),
         ("namedmask", "training.weight_decay=-3"),
         ("namedmask", "training.threads=-2"),

@@ -148,7 +148,7 @@ def test_bad_images__index_masks_and_prediction(long: bool, runner, command, tin
     run, voted, predictions = tmp_path / "run", tmp_path / "voted", tmp_path / "predictions"
     ended = runner(*command("namedmask", run, "--images", corpus))
     assert ended.code == 0, ended.err
-    ended = runner(*command("selfmask", voted, "--images", corpus, "--config", "voting.shard_size=32"))
+    ended = runner(*command("selfmask", voted, "--images", corpus))
     assert ended.code == 0, ended.err
     ended = runner("predict", run, corpus, "--out", predictions, "--json", "--quiet")
     assert ended.code == 0, ended.err

@@ -130,19 +130,6 @@ def test_start_network__fills_the_backbone_and_draws_the_head_from_the_seed(back
     assert not torch.equal(network.classifier.project[0].weight, other.classifier.project[0].weight)
 
 
-def test_adam__two_rates_and_a_floor(backbone: str) -> None:
-    network, _ = start_network(3, tiny(backbone))
-    adam = module._adam(network, replace(tiny(backbone), learning_rate=5e-4, backbone_lr_factor=0.1))
-    assert [group["lr"] for group in adam.param_groups] == [pytest.approx(5e-5), pytest.approx(5e-4)]
-    assert sum(len(group["params"]) for group in adam.param_groups) == len(list(network.parameters()))
-    assert all(group["weight_decay"] == 2e-4 for group in adam.param_groups)
-    for group in adam.param_groups:
-        group["lr"] = 1e-9
-    network(torch.randn(2, 3, 24, 24)).sum().backward()
-    adam.step()
-    assert [group["lr"] for group in adam.param_groups] == [1e-6, 1e-6]
-
-
 def test_normalise_equals_the_segmenters_own() -> None:
     image = np.random.default_rng(0).integers(0, 256, (5, 6, 3), dtype=np.uint8)
     batch = torch.from_numpy(image).permute(2, 0, 1)[None]

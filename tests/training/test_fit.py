@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from namesake.errors import ConfigError, WeightsError
-from namesake.training.fit import fit, forget
+from namesake.training.fit import FitConfig, fit, forget, parameter_groups
 
 ITERATIONS = 60
 
@@ -52,14 +52,11 @@ def train(
     return fit(
         module,
         Sums(),
+        FitConfig(iterations=iterations, batch_size=8, checkpoint_every=20, num_workers=num_workers),
         loss=error_of_sum,
         optimizers=[torch.optim.Adam(module.parameters(), 1e-2)],
-        iterations=iterations,
-        batch_size=8,
         out=out,
         rate=lambda iteration: 1 - iteration / iterations,
-        checkpoint_every=20,
-        num_workers=num_workers,
         after_step=after,
     )
 
@@ -85,15 +82,21 @@ def test_fit__learns(tmp_path: Path):
     fit(
         module,
         Sums(),
+        FitConfig(iterations=300, batch_size=8, num_workers=0),
         loss=error_of_sum,
         optimizers=[torch.optim.Adam(module.parameters(), 0.05)],
-        iterations=300,
-        batch_size=8,
         out=tmp_path,
         rate=lambda _: 1.0,
-        num_workers=0,
     )
     assert torch.allclose(module.weight, torch.ones(1, 4), atol=0.02)
+
+
+def test_parameter_groups__every_weight_once_and_the_backbone_slower():
+    backbone = nn.Linear(4, 8)
+    network = nn.Sequential(backbone, nn.Linear(8, 8), nn.Linear(8, 1))
+    inner, others = parameter_groups(network, backbone, learning_rate=5e-5, backbone_lr_factor=0.1)
+    assert (inner["lr"], others["lr"]) == (pytest.approx(5e-6), 5e-5)
+    assert [*map(id, (*inner["params"], *others["params"]))] == [*map(id, network.parameters())]
 
 
 def test_fit__finished_training_is_not_repeated(tmp_path: Path):
@@ -125,13 +128,11 @@ def test_fit__loss_not_finite(tmp_path: Path):
         fit(
             module,
             Sums(),
+            FitConfig(iterations=40, batch_size=2, num_workers=0),
             loss=lambda module, batch: {"loss": module(batch["numbers"]).mean() * float("nan")},
             optimizers=[torch.optim.SGD(module.parameters(), 0.1)],
-            iterations=40,
-            batch_size=2,
             out=tmp_path,
             rate=lambda _: 1.0,
-            num_workers=0,
         )
 
 

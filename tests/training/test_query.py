@@ -17,7 +17,7 @@ from namesake.masks.store import read_masks
 from namesake.networks.zutis import QuerySegmenterConfig
 from namesake.records import Archives, Names, PseudoMasks
 from namesake.segmenter import load_segmenter
-from namesake.training import MINI_QUERY_TRAINING, QueryTrainingConfig, train_query_segmenter
+from namesake.training import QueryTrainingConfig, train_query_segmenter
 from tiny_models import write_clip
 
 from .conftest import NAMES, draw
@@ -139,20 +139,6 @@ def test_stop_gradient__the_encoder_learns_from_names_alone(collection: Collecti
         assert float(network.ffn1.layers[0].weight.grad.abs().sum()) > 0
 
 
-def test_adamw__two_rates_and_a_floor(clip: str) -> None:
-    config = tiny(clip, learning_rate=5e-5, backbone_lr_factor=0.1, min_lr=1e-6)
-    network = module.start_network(load_clip(clip, device="cpu"), config)
-    adam = module._adamw(network, config)
-    encoder, others = adam.param_groups
-    assert (encoder["lr"], others["lr"]) == (pytest.approx(5e-6), 5e-5)
-    assert encoder["weight_decay"] == others["weight_decay"] == 0.05
-    count = sum(len(group["params"]) for group in adam.param_groups)
-    assert count == len(list(network.parameters()))
-    encoder["lr"] = 1e-9
-    adam.step()
-    assert encoder["lr"] == 1e-6
-
-
 def test_config_json_says_how_it_names(collection: Collection, clip: str, tmp_path: Path) -> None:
     archives, masks = collection
     train_query_segmenter(tmp_path / "run", archives, masks, NAMES, config=tiny(clip, iterations=1), device="cpu")
@@ -168,7 +154,6 @@ def test_config_json_says_how_it_names(collection: Collection, clip: str, tmp_pa
     [
         "iterations=0",
         "copy_paste_max=13",
-        "same_archive=1.5",
         "unsure_fraction=1.0",
         "targets=boxes",
         "prompts=some",
@@ -184,8 +169,3 @@ def test_config__out_of_range(collection: Collection, clip: str, tmp_path: Path,
 def test_archives__more_labels_than_names(collection: Collection, clip: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there are 1 names"):
         train_query_segmenter(tmp_path / "run", *collection, Names(("red",)), config=tiny(clip), device="cpu")
-
-
-def test_mini__embedded_and_small() -> None:
-    assert MINI_QUERY_TRAINING.clip == "embedded:clip"
-    assert MINI_QUERY_TRAINING.crop_size == 96

@@ -1,22 +1,17 @@
-"""What the pixels of an image say about keeping it out: whether a face is seen, and a hash of its looks.
+"""Find the images that show a face.
 
 The face filter of NamedMask (https://arxiv.org/abs/2209.11228, section 4.1; RetinaFace there); the detector is any
-function from an image to faces. Knows no names and no embeddings.
+function from an image to faces.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
-from jaxtyping import Bool, UInt64
-from numpy import ndarray
-
-from namesake.errors import ConfigError, ImagesError
+from namesake.errors import ConfigError
 from namesake.images import read_image, work_ahead
-from namesake.images.geometry import resize, resize_longer_side
+from namesake.images.geometry import resize_longer_side
 from namesake.records import Images
 from namesake.shapes import ImageArray
 
@@ -28,14 +23,6 @@ CASCADE = "namesake.archives.looks:cascade_faces"
 
 LARGEST = 512
 SMALLEST_FACE = 24
-HASH_SIDE = 32
-
-
-class Look(NamedTuple):
-    """What was seen of an image; an unreadable one has no face and the hash 0."""
-
-    face: bool
-    hash: int
 
 
 def load_detector(entry: str) -> FaceDetector:
@@ -77,53 +64,25 @@ def cascade_faces(image: ImageArray) -> Sequence[object]:
     )
 
 
-def look_at(images: Images, ids: Iterable[str], *, faces: str = "", workers: int = 2) -> dict[str, Look]:
-    """Look at images, each once.
+def look_for_faces(images: Images, ids: Iterable[str], *, detector: str, workers: int = 2) -> set[str]:
+    """The images that show a face; an unreadable one shows none.
 
     Args:
         images: Where they lie.
         ids: Which ones.
-        faces: Entry of a detector; "" looks for no face.
+        detector: Entry of a detector, `package.module:function`.
         workers: Threads that read and look.
 
     Raises:
         ConfigError: There is no such detector.
     """
-    detector = load_detector(faces) if faces else None
+    find = load_detector(detector)
 
-    def look(image_id: str) -> Look:
-        image = read_image(images.path(image_id))
-        return Look(detector is not None and len(detector(image)) > 0, perceptual_hash(image))
+    def look(image_id: str) -> bool:
+        return len(find(read_image(images.path(image_id)))) > 0
 
     seen = work_ahead(look, dict.fromkeys(ids), workers=workers)
-    return {image_id: Look(False, 0) if isinstance(each, ImagesError) else each for image_id, each in seen}
-
-
-def perceptual_hash(image: ImageArray) -> int:
-    """64 bits that near copies of an image share: which of its 64 lowest frequencies lie above their median.
-
-    Discrete cosine transform of the image in grey at 32 x 32 pixels, as the imagehash and pHash libraries define it.
-    """
-    from scipy.fft import dctn
-
-    small = resize(image, height=HASH_SIDE, width=HASH_SIDE, method="bicubic").astype(np.float64)
-    low = dctn(small @ np.array([0.299, 0.587, 0.114]))[:8, :8].ravel().round(6)  # of one colour: nothing but zeros
-    return int(np.packbits(low > np.median(low)).view(">u8")[0])
-
-
-def first_of_like_hashes(hashes: UInt64[ndarray, " images"], *, distance: int) -> Bool[ndarray, " images"]:
-    """Which images to keep so that no two kept hashes differ in `distance` bits or fewer; of two such, the first stays.
-
-    Raises:
-        ConfigError: A distance outside 0 to 64.
-    """
-    if not 0 <= distance <= 64:
-        raise ConfigError(f"expected a hash distance of 0 to 64 bits, found {distance}.")
-    kept = np.ones(len(hashes), dtype=np.bool_)
-    for image in range(len(hashes)):  # each decision rests on the ones before
-        if kept[image]:
-            kept[image + 1 :] &= np.bitwise_count(hashes[image + 1 :] ^ hashes[image]) > distance
-    return kept
+    return {image_id for image_id, face in seen if face is True}
 
 
 @cache

@@ -16,6 +16,8 @@ from namesake.workspace import write_json
 FILE = "notes.json"
 PAIRS = 20
 SHOWN = 8
+WEAK_MARGIN = 0.05
+"""A name is weak when its best cosine is below the median over names by more than this."""
 MOSTLY = 0.5
 """Share of the smaller archive from which two archives count as nearly the same."""
 
@@ -42,13 +44,13 @@ class Notes:
     pairs: tuple[tuple[int, int, int], ...]
 
 
-def take_notes(found: Entries, kept: Entries, *, names: int, asked: int, weak_margin: float) -> Notes:
+def take_notes(found: Entries, kept: Entries, *, names: int, asked: int) -> Notes:
     """Look at what was found, and at what was kept after contested images were settled."""
     best = np.full(names, np.nan, dtype=np.float32)
     labels, first = np.unique(found.archive, return_index=True)
     best[labels - 1] = found.score[first]
     sizes = np.bincount(kept.archive, minlength=names + 1)[1:]
-    weak = best < np.nanmedian(best) - weak_margin
+    weak = best < np.nanmedian(best) - WEAK_MARGIN
     return Notes(
         sizes=sizes,
         best=best,
@@ -64,14 +66,13 @@ def write_notes(
     notes: Notes,
     names: Names,
     *,
-    weak_margin: float,
     doubts: Doubts = Doubts((), ()),  # noqa: B008
 ) -> None:
     """Write `notes.json`: what is doubtful, then one line a name."""
     write_json(
         out / FILE,
         {
-            "weak_margin": weak_margin,
+            "weak_margin": WEAK_MARGIN,
             "median_best_score": _number(float(np.nanmedian(notes.best))),
             "weak": [names.names[label - 1] for label in notes.weak],
             "short": {names.names[label - 1]: int(notes.sizes[label - 1]) for label in notes.short},

@@ -1,6 +1,6 @@
 """For each name, retrieve the archive of images whose embeddings are most similar to the name's."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from numpy import ndarray
 
 from namesake.archives.cleaning import first_of_near_duplicates, large_enough
 from namesake.archives.contest import Contested, settle
-from namesake.archives.looks import Look, first_of_like_hashes, look_at
+from namesake.archives.looks import look_for_faces
 from namesake.archives.notes import say, take_notes, write_notes
 from namesake.archives.sheets import draw_sheets
 from namesake.archives.store import Entries, open_archives, write_description, write_table
@@ -41,21 +41,11 @@ class ArchivesConfig:
         above=0,
         at_most=1,
     )
-    max_hash_distance: int = option(
-        -1,
-        "Leave out images whose perceptual hash differs from a better one's in so many of 64 bits or fewer; -1: none.",
-        at_least=-1,
-        at_most=64,
-    )
     face_detector: str = option(
         "",
         "Leave out images with a face; a detector as `module:function`, such as "
         'namesake.archives.looks:cascade_faces. NamedMask\'s archives for ImageNet-S: RetinaFace. "" keeps all.',
     )
-    weak_margin: float = option(
-        0.05, "Report a name as weak when its best cosine is below the median over names by more than this.", at_least=0
-    )
-    sheet_images: int = option(24, "Images on a contact sheet; 0 draws none.", at_least=0)
 
 
 @stage("archives", opens=open_archives)
@@ -124,7 +114,7 @@ def write_archives(
             f"(contested={config.contested!r}). Use fewer images_per_name, or contested='best'."
         )
     asked = config.images_per_name
-    notes = take_notes(found, kept, names=len(names), asked=asked, weak_margin=config.weak_margin)
+    notes = take_notes(found, kept, names=len(names), asked=asked)
     counts = {
         "names": len(names),
         "images": len(np.unique(kept.row)),
@@ -132,8 +122,8 @@ def write_archives(
         "short": len(notes.short),
     }
     write_table(out, kept, names, index.images.ids)
-    write_notes(out, notes, names, weak_margin=config.weak_margin, doubts=doubts)
-    draw_sheets(out, kept, names, index.images, count=config.sheet_images)
+    write_notes(out, notes, names, doubts=doubts)
+    draw_sheets(out, kept, names, index.images)
     say(notes, names, asked=asked, images=listed, contested=contested, rule=config.contested)
     write_description(out, images=index.images, names=names, counts=counts, models=index.models)
     return open_archives(out)
@@ -148,8 +138,7 @@ def _find(
     taken: Sequence[Archives],
 ) -> Entries:
     """The best images of each name, cleaned, in label order."""
-    looks = config.face_detector != "" or config.max_hash_distance >= 0
-    cleaning = looks or config.min_image_size > 0 or config.near_duplicates < 1 or any(map(len, against))
+    cleaning = config.face_detector or config.min_image_size > 0 or config.near_duplicates < 1 or any(map(len, against))
     scores, rows = top_k(index, text, config.images_per_name * (4 if taken else 2 if cleaning else 1))
     before = {image_id for archives in taken for image_id in archives.images.ids}
     keep = np.array([image_id not in before for image_id in index.images.ids])[rows]
@@ -158,9 +147,11 @@ def _find(
     for name, others in enumerate(against):
         if len(others):
             keep[name] &= (read_embeddings(index, rows[name]) @ others.T).max(axis=1) <= scores[name]
-    seen = look_at(index.images, _ids(index, rows[keep]), faces=config.face_detector) if looks else {}
+    faces: set[str] = set()
+    if config.face_detector:
+        faces = look_for_faces(index.images, _ids(index, rows[keep]), detector=config.face_detector)
     for kept, own in zip(keep, rows, strict=True):
-        _clean(kept, own, index, seen, config)
+        _clean(kept, own, index, faces, config)
     keep &= np.cumsum(keep, axis=1) <= config.images_per_name
     archive = np.broadcast_to(np.arange(1, len(text) + 1)[:, None], rows.shape)[keep]
     return Entries(archive=archive, row=rows[keep], score=scores[keep], label=archive)
@@ -170,18 +161,15 @@ def _clean(
     kept: Bool[ndarray, " images"],
     rows: Int64[ndarray, " images"],
     index: Index,
-    seen: Mapping[str, Look],
+    faces: Collection[str],
     config: ArchivesConfig,
 ) -> None:
     """Leave out, of one name's images that are still kept, those with a face and those nearly equal to a better one."""
-    if seen:
-        kept[kept] = [not seen[image_id].face for image_id in _ids(index, rows[kept])]
+    if faces:
+        kept[kept] = [image_id not in faces for image_id in _ids(index, rows[kept])]
     if config.near_duplicates < 1:
         embeddings = read_embeddings(index, rows[kept])
         kept[kept] = first_of_near_duplicates(embeddings, threshold=config.near_duplicates)
-    if config.max_hash_distance >= 0:
-        hashes = np.array([seen[image_id].hash for image_id in _ids(index, rows[kept])], dtype=np.uint64)
-        kept[kept] = first_of_like_hashes(hashes, distance=config.max_hash_distance)
 
 
 def _ids(index: Index, rows: Int64[ndarray, " images"]) -> list[str]:

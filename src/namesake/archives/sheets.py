@@ -17,13 +17,15 @@ from namesake.workspace import write_atomically
 
 FOLDER = "sheets"
 COLUMNS = 6
+SHOWN = 24
+"""Images on a sheet, best first."""
 TILE = 128
 CAPTION = 16
 MARGIN = 4
 LONGEST_NAME = 40
 
 
-def draw_sheets(out: Path, entries: Entries, names: Names, images: Images, *, count: int) -> None:
+def draw_sheets(out: Path, entries: Entries, names: Names, images: Images) -> None:
     """Write `sheets/<label>-<name>.jpg` for every name with images.
 
     Args:
@@ -31,13 +33,10 @@ def draw_sheets(out: Path, entries: Entries, names: Names, images: Images, *, co
         entries: The archives.
         names: Their names.
         images: `images.ids[row]` is the image of an entry.
-        count: Images a sheet, best first; 0 draws none.
     """
-    if count < 1:
-        return
     starts = np.searchsorted(entries.archive, np.arange(1, len(names) + 2))
     shown = [
-        (label, range(first, min(first + count, last)), last - first)
+        (label, range(first, min(first + SHOWN, last)), last - first)
         for label, (first, last) in enumerate(zip(starts[:-1], starts[1:], strict=True), start=1)
         if last > first
     ]

@@ -23,6 +23,10 @@ from namesake.records import ModelCard
 from namesake.shapes import ImageArray
 
 CLASSES = {"sam": "SamModel", "sam2": "Sam2Model", "sam2_video": "Sam2Model"}
+POINTS_AT_ONCE = 64
+"""Prompts in the decoder together."""
+STABILITY_OFFSET = 1.0
+"""How much stricter and laxer than 0 the two thresholds are, in logits."""
 PIXELS_AT_ONCE = 8 * 2**20
 """Pixels of upsampled masks in memory at once (32 MiB of float32)."""
 
@@ -32,17 +36,12 @@ class AutomaticConfig:
     """How all masks of an image are found; the defaults are those of SAM's published generator."""
 
     points_per_side: int = option(32, "The grid has its square of points.", at_least=1)
-    points_per_batch: int = option(64, "Points in the decoder together.", at_least=1)
     pred_iou_thresh: float = option(0.88, "Masks that SAM itself expects to fit no better are dropped; FMbSeg: 0.97.")
     stability_score_thresh: float = option(
         0.95, "Masks are dropped whose IoU between a stricter and a laxer threshold is no higher.", at_least=0
     )
-    stability_score_offset: float = option(1.0, "How much stricter and laxer, in logits.", above=0)
     box_nms_thresh: float = option(
         0.7, "Of two masks whose boxes have a higher IoU, the less sure is dropped.", at_least=0, at_most=1
-    )
-    smallest_share: float = option(
-        0.0, "Masks that cover less of the image are dropped, 0 to 1.", at_least=0, at_most=1
     )
 
 
@@ -91,9 +90,7 @@ class Sam:
             embedding = self.model.get_image_embeddings(x)
         return SamView(embedding, self.preprocessing.frame(image.shape[0], image.shape[1]))
 
-    def at_points(
-        self, view: SamView, points: Float[ndarray, "prompts points 2"], *, points_per_batch: int = 64
-    ) -> Masks:
+    def at_points(self, view: SamView, points: Float[ndarray, "prompts points 2"]) -> Masks:
         """For each prompt, the surest of SAM's three masks.
 
         Segment Anything, https://arxiv.org/abs/2304.02643, section 3: three masks answer an ambiguous prompt.
@@ -101,10 +98,9 @@ class Sam:
         Args:
             view: View of the image.
             points: (x, y) in original pixels, from the left and from above; all of a prompt lie on one object.
-            points_per_batch: Prompts in the decoder together.
         """
         chosen, scores = [], []
-        for logits, iou in self._answers(view, points, points_per_batch):
+        for logits, iou in self._answers(view, points):
             best = iou.argmax(dim=1)
             rows = torch.arange(len(iou), device=iou.device)
             chosen += [(some > 0).cpu().numpy() for some in self._upsampled(logits[rows, best], view.frame)]
@@ -121,14 +117,13 @@ class Sam:
         frame = view.frame
         places = point_grid(config.points_per_side) * (frame.width, frame.height)
         packed, boxes, scores = [], [], []
-        for logits, iou in self._answers(view, places[:, None], config.points_per_batch):
+        for logits, iou in self._answers(view, places[:, None]):
             sure = iou.flatten() > config.pred_iou_thresh
             remaining = iou.flatten()[sure].cpu().numpy()
             for some in self._upsampled(logits.flatten(0, 1)[sure], frame):
                 count, remaining, score = len(some), remaining[len(some) :], remaining[: len(some)]
                 masks = some > 0
-                kept = stability_scores(some, offset=config.stability_score_offset) > config.stability_score_thresh
-                kept &= masks.float().mean((1, 2)) >= config.smallest_share
+                kept = stability_scores(some, offset=STABILITY_OFFSET) > config.stability_score_thresh
                 found = masks[kept].cpu().numpy()
                 packed.append(np.packbits(found.reshape(len(found), frame.height * frame.width), axis=1))
                 boxes.append(boxes_of(found))
@@ -142,11 +137,11 @@ class Sam:
 
     @torch.no_grad()
     def _answers(
-        self, view: SamView, points: Float[ndarray, "prompts points 2"], at_once: int
+        self, view: SamView, points: Float[ndarray, "prompts points 2"]
     ) -> Iterator[tuple[Float[Tensor, "some 3 rows columns"], Float[Tensor, "some 3"]]]:
         """Mask logits on SAM's own grid and expected IoU, some prompts at a time."""
-        for start in range(0, len(points), at_once):
-            placed = self.preprocessing.points(points[start : start + at_once], view.frame).to(self.device)
+        for start in range(0, len(points), POINTS_AT_ONCE):
+            placed = self.preprocessing.points(points[start : start + POINTS_AT_ONCE], view.frame).to(self.device)
             with arithmetic(self.device, precision=self.precision):
                 output = self.model(
                     image_embeddings=view.embedding,

@@ -7,23 +7,21 @@ from pathlib import Path
 
 import numpy as np
 
-from namesake.encoders.preprocess import IMAGENET
 from namesake.errors import DataError
 from namesake.evaluation.benchmarks import Benchmark
 from namesake.names.spelling import match_names, some
 from namesake.progress import note
 from namesake.records import Names, Regime
-from namesake.segmenter import Segmenter, SegmenterFolder, Settings, open_segmenter
-from namesake.segmenter.deeplab import KIND, ClosedSet, architecture_of
+from namesake.segmenter import SegmenterFolder, open_segmenter
 from namesake.shapes import IGNORE, LabelArray, not_sure
 from namesake.training import TrainingConfig
-from namesake.training.deeplab import train_on
-from namesake.training.fit import finish
-from namesake.training.samples.maps import MapSamples
+from namesake.training.deeplab import save_network, train_on
+from namesake.training.samples.archives import PastedSamples
+from namesake.training.samples.maps import map_samples
 from namesake.workspace import stage
 
 
-def truth_samples(benchmark: Benchmark, names: Names, *, config: TrainingConfig) -> MapSamples:
+def truth_samples(benchmark: Benchmark, names: Names, *, config: TrainingConfig) -> PastedSamples:
     """Training samples from images and their true label maps, augmented and pasted together as archive images are.
 
     Args:
@@ -50,18 +48,7 @@ def truth_samples(benchmark: Benchmark, names: Names, *, config: TrainingConfig)
         own: LabelArray = table[benchmark.truth(image_id)]
         return own
 
-    return MapSamples(
-        benchmark.images,
-        known,
-        ignore=ignore,
-        crop_size=config.crop_size,
-        copy_paste_max=config.copy_paste_max,
-        resize_range=config.resize_range,
-        color_jitter=config.color_jitter,
-        seed=config.seed,
-        uneven_padding=config.uneven_padding,
-        crop_paste_box=config.crop_paste_box,
-    )
+    return map_samples(benchmark.images, known, config, seed=config.seed, ignore=ignore)
 
 
 @stage("segmenter", opens=open_segmenter, models=lambda config: (config.backbone,))
@@ -94,8 +81,5 @@ def train_oracle(
     network, card = train_on(
         samples, labels=len(names) + 1, config=config, out=out, device=device, what="training the oracle"
     )
-    facts = architecture_of(network)
-    settings = Settings(kind=KIND, names=names, architecture=facts, models=(card,), regime=Regime.TRUTH)
-    where = next(network.parameters()).device
-    trained = Segmenter(ClosedSet(network, preprocessing=IMAGENET, device=where), settings)
-    return finish(trained, out, images=len(benchmark.images), iterations=config.iterations)
+    images = len(benchmark.images)
+    return save_network(network, names, out, config=config, models=(card,), images=images, regime=Regime.TRUTH)

@@ -28,23 +28,21 @@ from namesake.records import Archives, Names, PseudoMask, PseudoMasks
 from namesake.shapes import ImageArray
 from namesake.workspace import stage
 
+KEEP = 0.05
+"""A mask of which less than this share would remain is left whole."""
+
 
 @dataclass(frozen=True)
 class GuideConfig:
     """What counts as explained by another word."""
 
     clip: str = option("", 'CLIP of the dense scores; "" leaves all masks as they are (paper).')
-    size: int | None = option(None, "Shorter side that images are brought to; None keeps theirs.", at_least=16)
     min_fraction: float = option(
         0.4,
         "Another word takes part only where it is the likeliest one on so large a share of the mask.",
         at_least=0,
         at_most=1,
     )
-    keep: float = option(
-        0.05, "A mask of which less than this share would remain is left whole.", at_least=0, at_most=1
-    )
-    shard_size: int = option(1000, "Images a shard.", at_least=1)
 
 
 @stage("masks/guided", opens=open_masks, models=lambda config: (config.clip,), shared=True)
@@ -76,8 +74,7 @@ def keep_named(
     """
     check(config)
     ids, arguments = list(unique_images(archives)), {"masks": masks, "archives": archives, "config": config}
-    whole, size = arguments | {"device": device}, config.shard_size
-    draw_masks([out], ids, _open_drawer, whole, shard_size=size, what="guiding", engine=engine)
+    draw_masks([out], ids, _open_drawer, arguments | {"device": device}, what="guiding", engine=engine)
     models = tuple(dict.fromkeys((*masks.models, card_of(config.clip))))
     return PseudoMasks(out, counts=count_masks(out), models=models)
 
@@ -88,7 +85,7 @@ def explained(
     own: Bool[Tensor, "words"],
     *,
     min_fraction: float,
-    keep: float,
+    keep: float = KEEP,
 ) -> Bool[Tensor, "height width"]:
     """The part of a mask on which the name's words are likelier than those of anything else that is there.
 
@@ -120,9 +117,9 @@ def _open_drawer(*, masks: PseudoMasks, archives: Archives, config: GuideConfig,
         rows = [row for row, word in enumerate(words) if owner[row] is not None or word in context]
         own = torch.tensor([owner[row] == label for row in rows], device=clip.device)
         # patches [rows, columns, dim] with words [words, dim] -> [words, rows, columns]
-        cosines = torch.einsum("rcd,wd->wrc", clip.dense([image], config.size)[0], texts[rows])
+        cosines = torch.einsum("rcd,wd->wrc", clip.dense([image])[0], texts[rows])
         mask = torch.from_numpy(rle.decode(found.rle, found.height, found.width)).to(clip.device)
-        remaining = explained(mask, cosines, own, min_fraction=config.min_fraction, keep=config.keep)
+        remaining = explained(mask, cosines, own, min_fraction=config.min_fraction)
         return replace(found, rle=rle.encode(remaining.cpu().numpy()))
 
     def draw(ids: Sequence[str]) -> Iterator[tuple[str, tuple[Outcome]]]:

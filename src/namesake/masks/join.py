@@ -10,7 +10,7 @@ from namesake.workspace import stage
 
 
 @stage("joined/masks", opens=open_masks)
-def join_masks(out: Path, archives: Archives, *parts: PseudoMasks, shard_size: int = 1000) -> PseudoMasks:
+def join_masks(out: Path, archives: Archives, *parts: PseudoMasks) -> PseudoMasks:
     """Gather masks that were made part by part.
 
     Args:
@@ -18,13 +18,12 @@ def join_masks(out: Path, archives: Archives, *parts: PseudoMasks, shard_size: i
         archives: The joined archives; they say which label an image has now.
         *parts: Masks of each part's archives, in the order in which the archives were joined. An image of several
             parts has the mask of the first.
-        shard_size: Images a shard.
 
     Returns:
         One mask an image, in the order of image ids. Counts as `saliency_masks` has them.
     """
     labels, tables = unique_images(archives), [MaskLookup(part) for part in parts]
-    with MaskWriter(out, shard_size) as writer:
+    with MaskWriter(out) as writer:
         for image_id in writer.resume(list(labels)):
             table = next((table for table in tables if image_id in table), None)
             if table is None:

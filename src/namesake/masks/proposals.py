@@ -77,7 +77,7 @@ class SamProposals:
 
     def at_points(self, points: Float[ndarray, "prompts points 2"]) -> Masks:
         """The surest of SAM's three masks for each prompt."""
-        return self.sam.at_points(self.view, points, points_per_batch=self.config.points_per_batch)
+        return self.sam.at_points(self.view, points)
 
     def all(self) -> Masks:
         """Masks from a grid of points."""
@@ -91,7 +91,7 @@ class SaliencySource:
     Args:
         network: In evaluation mode.
         card: Name, source, licence and tier.
-        config: Its `box_nms_thresh` (here of the masks themselves) and `smallest_share` are heeded.
+        config: Its `box_nms_thresh` (here of the masks themselves) is heeded.
     """
 
     def __init__(self, network: SelfMask, card: ModelCard, config: AutomaticConfig) -> None:
@@ -136,9 +136,9 @@ class SaliencyProposals:
         """The masks of all queries, from the most object-like on, each once."""
         order = np.argsort(-self.objectness, kind="stable")
         masks = self.probs[order] > 0.5
-        large = np.flatnonzero((masks.mean(axis=(1, 2)) >= self.config.smallest_share) & masks.any(axis=(1, 2)))
-        scores, same = self.objectness[order][large], np.zeros(len(large), dtype=np.int64)
-        kept = large[suppress(masks[large], scores, same, overlap=self.config.box_nms_thresh, least=-np.inf)]
+        full = np.flatnonzero(masks.any(axis=(1, 2)))
+        scores, same = self.objectness[order][full], np.zeros(len(full), dtype=np.int64)
+        kept = full[suppress(masks[full], scores, same, overlap=self.config.box_nms_thresh, least=-np.inf)]
         return Masks(masks[kept], self.objectness[order][kept].astype(np.float32))
 
 
@@ -151,7 +151,7 @@ class ClusterSource:
 
     Args:
         encoder: DINO or DINOv2.
-        config: Its `duplicate_overlap` (here of the masks themselves) and `smallest_share` are heeded.
+        config: Its `box_nms_thresh` (here of the masks themselves) is heeded.
     """
 
     def __init__(self, encoder: Dino, config: AutomaticConfig) -> None:
@@ -194,10 +194,9 @@ class ClusterProposals:
     def all(self) -> Masks:
         """All masks, from the surest on, each once."""
         kept: list[int] = []
-        shares = self.masks.mean(axis=(1, 2))
+        full = np.flatnonzero(self.masks.any(axis=(1, 2)))
         for i in np.argsort(-self.scores, kind="stable"):
-            large = shares[i] > 0 and shares[i] >= self.config.smallest_share
-            if large and (self.overlap[i, kept] <= self.config.box_nms_thresh).all():
+            if i in full and (self.overlap[i, kept] <= self.config.box_nms_thresh).all():
                 kept.append(int(i))
         return Masks(self.masks[kept], self.scores[kept])
 

@@ -32,6 +32,8 @@ Kind = Literal["prompted", "automatic"]
 KINDS: tuple[Kind, Kind] = ("prompted", "automatic")
 WORDS = "words.json"
 ABSENT, MASKLESS = "no word is there", "no mask"
+SHARD_SIZE = 500
+"""Images a shard of named masks."""
 PUBLISHED = RegionsConfig()
 
 
@@ -80,7 +82,6 @@ def label_regions(
     device: str = "auto",
     engine: str = "local",
     workers: int = 2,
-    shard_size: int = 500,
 ) -> RegionLabels:
     """Name regions of every image.
 
@@ -94,7 +95,6 @@ def label_regions(
         device: "auto", "cpu" or "cuda".
         engine: "local", "ray" or "ray:N"; see `engines.spread`.
         workers: Threads that read images.
-        shard_size: Images a shard.
 
     Returns:
         Masks with words, with the counts `images`, `prompted`, `automatic` (masks), `without_a_name` (images in which
@@ -109,9 +109,9 @@ def label_regions(
     known = None if shown is None else _rows_of(shown, words)
     arguments = {"images": images, "names": names, "shown": known, "config": config, "workers": workers}
     folders = [out / kind for kind in KINDS]
-    what, size = "naming regions", shard_size
+    arguments |= {"device": device}
     draw_masks(
-        folders, images.ids, _open_drawer, arguments | {"device": device}, shard_size=size, what=what, engine=engine
+        folders, images.ids, _open_drawer, arguments, what="naming regions", shard_size=SHARD_SIZE, engine=engine
     )
     write_json(out / WORDS, {"words": words, "labels": labels, "clip": config.clip})
     counts = _count(out, len(images))

@@ -15,7 +15,7 @@ from numpy import ndarray
 from torch import Tensor
 from torch.nn import functional
 
-from namesake.config import group, option
+from namesake.config import fixed, group, option
 from namesake.encoders import AutomaticConfig, Clip, load_clip
 from namesake.images.geometry import resize_longer_side
 from namesake.masks.crops import CropFeatures, crop_features
@@ -56,9 +56,7 @@ class RegionsConfig:
         "Who votes on which words are there; paper: the class tokens of crops. An encoder that knows whole scenes "
         "only, as the embedded one does, says more through its patches.",
     )
-    overview: bool = option(
-        False, "Let the whole image vote beside its crops on which words are there.", paper="crops alone", where="paper"
-    )
+    overview: bool = fixed(False, "Let the whole image vote beside its crops on which words are there.")
     min_votes: int = option(
         2, "Votes that a word needs to be there.", paper="2 (more than 1)", where="paper", at_least=1
     )
@@ -67,27 +65,6 @@ class RegionsConfig:
         518, "Images are shrunk to it for the masks.", paper="518, the alignment's input", where="paper", at_least=16
     )
     automatic: AutomaticConfig = group(lambda: AutomaticConfig(pred_iou_thresh=0.97), "Stage 1.2's masks.")
-
-
-MINI_REGIONS = RegionsConfig(
-    clip="embedded:clip",
-    mask_model="embedded:sam",
-    prompts="templates",
-    image_size=96,
-    keep_last_mlp=True,
-    present_from="patches",
-    min_votes=5,
-    resize_longer=96,
-    automatic=AutomaticConfig(points_per_side=8, pred_iou_thresh=0.4, stability_score_thresh=0.0),
-)
-"""For the embedded world's small images. The embedded SAM expects less of its masks of things than the published one
-does, and blurs them: at 0.75 and a stability of 0.7, one thing in twenty keeps a mask (dev/LOG.md)."""
-
-LAPTOP_REGIONS = RegionsConfig(
-    clip="openai/clip-vit-base-patch16", mask_model="facebook/dino-vits16", image_size=672, overview=True
-)
-"""For two CPU cores: nine crops of CLIP's 224 pixels and the whole image vote; masks are clusters of DINO's patches,
-which cover things and stuff, instead of SAM's (tier S)."""
 
 
 class Regions(NamedTuple):

@@ -37,7 +37,6 @@ class SaliencyConfig:
     bilateral_solver: bool = option(True, "Draw the masks to the images' edges.")
     batch_size: int = option(8, "Images a step of the network.", at_least=1)
     num_workers: int = option(2, "Threads that read images, and as many that solve.", at_least=1)
-    shard_size: int = option(1000, "Images a shard of the result.", at_least=1)
 
 
 class _Read(NamedTuple):
@@ -76,8 +75,7 @@ def saliency_masks(
     check(config)
     labels = unique_images(archives)
     arguments = {"images": archives.images, "labels": labels, "config": config, "device": device}
-    size, what = config.shard_size, "saliency masks"
-    draw_masks([out], list(labels), _open_drawer, arguments, shard_size=size, what=what, engine=engine)
+    draw_masks([out], list(labels), _open_drawer, arguments, what="saliency masks", engine=engine)
     counts = count_masks(out)
     if not counts["masks"]:
         raise ImagesError(f"none of the {len(labels)} archive images in {archives.images.folder} can be read.")

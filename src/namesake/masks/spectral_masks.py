@@ -36,6 +36,8 @@ from namesake.workspace import stage
 
 WINDOW = 64
 """Images that are sorted by size together."""
+UPSAMPLE = 2
+"""Factor on the patch grid before clustering; published: 2."""
 AFFINITIES = 2**26
 """Entries of dense affinities in memory at once."""
 
@@ -54,7 +56,6 @@ class VotingConfig:
     clusters: tuple[int, ...] = option(
         (2, 3, 4), "Numbers of clusters; an encoder gives as many candidates as their sum.", at_least=2
     )
-    upsample: int = option(2, "Factor on the patch grid before clustering.", at_least=1)
     temperature: float = option(
         0.0, "0 for the published affinity (cosines scaled to 0..1), else exp((cosine - 1) / temperature).", at_least=0
     )
@@ -66,7 +67,6 @@ class VotingConfig:
     )
     bilateral_solver: bool = option(False, "Draw the masks to the images' edges; SelfMask: no.")
     batch_size: int = option(16, "Images at once.", at_least=1)
-    shard_size: int = option(1000, "Images a shard of the result.", at_least=1)
     seed: int = option(0, "Seed of k-means.", at_least=0)
 
 
@@ -111,7 +111,7 @@ def voted_masks(
     labels = unique_images(images) if isinstance(images, Archives) else dict.fromkeys(images.ids, 0)
     images, ids = images.images if isinstance(images, Archives) else images, tuple(labels)
     arguments = {"images": images, "labels": labels, "config": config, "device": device}
-    draw_masks([out], ids, _open_drawer, arguments, shard_size=config.shard_size, what="voting", engine=engine)
+    draw_masks([out], ids, _open_drawer, arguments, what="voting", engine=engine)
     counts = count_masks(out)
     if not counts["masks"]:
         raise ImagesError(f"none of the {len(ids)} images in {images.folder} can be read.")
@@ -163,7 +163,7 @@ def _candidates(
     masks = candidate_masks(
         features,
         clusters=config.clusters,
-        upsample=config.upsample,
+        upsample=UPSAMPLE,
         temperature=config.temperature or None,
         seed=config.seed,
     )
@@ -202,6 +202,6 @@ def _at_once(size: tuple[int, ...], encoders: Sequence[SelfSupervised], config: 
     """Images that fit into memory together: those of an affinity that is built whole are few."""
     if not config.temperature:
         return config.batch_size
-    side = config.upsample / min(encoder.patch_size for encoder in encoders)
+    side = UPSAMPLE / min(encoder.patch_size for encoder in encoders)
     nodes = size[0] * size[1] * side * side
     return max(1, min(config.batch_size, int(AFFINITIES / nodes**2)))

@@ -24,6 +24,8 @@ SHARD = "masks-{:05d}.parquet"
 SKIPPED = "skipped.json"
 WITHOUT = "unreadable, or without a mask before"
 """Why an image has no mask, where masks are drawn anew."""
+SHARD_SIZE = 1000
+"""Images a shard of masks, unless a stage says otherwise."""
 ROWS_TOGETHER = 64  # rows of a row group: what a random look-up reads
 
 
@@ -34,12 +36,12 @@ class MaskWriter:
 
     Args:
         out: Folder of the shards.
-        shard_size: Image ids a shard covers, with or without a mask.
+        shard_size: Image ids a shard covers, with or without a mask; SHARD_SIZE if None.
         only: Write the shard of this number and leave all others alone; any shard may be the next one if None.
     """
 
-    def __init__(self, out: Path, shard_size: int = 1000, *, only: int | None = None) -> None:
-        self.out, self.shard_size, self._only = out, shard_size, only
+    def __init__(self, out: Path, shard_size: int | None = None, *, only: int | None = None) -> None:
+        self.out, self.shard_size, self._only = out, shard_size or SHARD_SIZE, only
         self._shard, self._images = only or 0, 0
         self._rows: list[PseudoMask] = []
         self._skipped: list[tuple[str, str]] = []
@@ -120,8 +122,8 @@ def draw_masks(
     open_drawer: Callable[..., Draw],
     arguments: Mapping[str, Any],
     *,
-    shard_size: int,
     what: str,
+    shard_size: int | None = None,
     engine: str = "local",
 ) -> None:
     """Write the masks of images, shard by shard; the shards that a killed run finished are kept.
@@ -131,13 +133,14 @@ def draw_masks(
         ids: The images, in the order of the shards.
         open_drawer: Loads the models; called with `arguments` once a process. A function of a module, not a lambda.
         arguments: Records and settings by keyword, `device` among them.
-        shard_size: Images a shard.
         what: Words for the progress bar.
+        shard_size: Images a shard; SHARD_SIZE if None.
         engine: "local", "ray" or "ray:N"; see `engines.spread`.
 
     Raises:
         NamesakeError: What drawing raises.
     """
+    shard_size = shard_size or SHARD_SIZE
     stretches = [tuple(ids[first : first + shard_size]) for first in range(0, len(ids), shard_size)]
     missing = [
         part for part in enumerate(stretches) if not all(_there(folder, part[0], ids, shard_size) for folder in folders)

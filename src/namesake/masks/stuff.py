@@ -33,7 +33,6 @@ class StuffConfig:
 
     names: tuple[str, ...] = option((), "Names whose archives get new masks; none leaves all as they are.")
     regions: RegionsConfig = group(RegionsConfig, "How regions are named.")
-    shard_size: int = option(1000, "Images a shard.", at_least=1)
 
 
 def check_stuff(config: StuffConfig, names: Names) -> None:
@@ -84,8 +83,7 @@ def redraw_stuff(
     """
     check_stuff(config, archives.names)
     ids, arguments = list(unique_images(archives)), {"masks": masks, "archives": archives, "config": config}
-    whole, size = arguments | {"device": device}, config.shard_size
-    draw_masks([out], ids, _open_drawer, whole, shard_size=size, what="stuff", engine=engine)
+    draw_masks([out], ids, _open_drawer, arguments | {"device": device}, what="stuff", engine=engine)
     cards = map(card_of, (config.regions.clip, config.regions.mask_model))
     return PseudoMasks(out, counts=count_masks(out), models=tuple(dict.fromkeys((*masks.models, *cards))))
 

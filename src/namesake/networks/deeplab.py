@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from namesake.config import derived, option
+from namesake.config import fixed, option
 from namesake.encoders.bottleneck import ResNet, sizes_of
 from namesake.encoders.weights import fill, read_state
 from namesake.errors import WeightsError
@@ -28,27 +28,20 @@ LAST = "classifier.classifier.3.weight"
 class DeepLabConfig:
     """Sizes of a DeepLabv3+; the defaults are NamedMask's."""
 
-    stem: int = derived(64, "Channels of the backbone's stem.")
-    hidden_sizes: tuple[int, ...] = derived((256, 512, 1024, 2048), "Output channels of the backbone's four stages.")
-    depths: tuple[int, ...] = derived((3, 4, 6, 3), "Blocks of the four stages.")
+    stem: int = fixed(64, "Channels of the backbone's stem.")
+    hidden_sizes: tuple[int, ...] = fixed((256, 512, 1024, 2048), "Output channels of the backbone's four stages.")
+    depths: tuple[int, ...] = fixed((3, 4, 6, 3), "Blocks of the four stages.")
     output_stride: int = option(8, "Pixels a step of the last feature map.", paper="8", where="paper", at_least=1)
-    low_level_channels: int = option(
-        48, "Channels that the first stage's output is projected to.", paper="48", where="paper", at_least=1
-    )
+    low_level_channels: int = fixed(48, "Channels that the first stage's output is projected to.")
     aspp_channels: int = option(
         256, "Channels of the atrous spatial pyramid and of the decoder.", paper="256", where="paper", at_least=1
     )
     atrous_rates: tuple[int, ...] = option(
         (12, 24, 36), "Dilations of the pyramid's three 3x3 branches.", paper="12, 24, 36", where="paper", at_least=1
     )
-    dropout: float = option(0.1, "After the pyramid, in training.", paper="0.1", where="paper", at_least=0, below=1)
-    backbone_bn_momentum: float = option(
-        0.01,
-        "Momentum of the backbone's batch normalisation.",
-        paper="0.01, which takes hundreds of updates to settle",
-        where="code",
-        at_least=0,
-        at_most=1,
+    dropout: float = fixed(0.1, "Dropout after the pyramid, in training.")
+    backbone_bn_momentum: float = fixed(
+        0.01, "Momentum of the backbone's batch normalisation; 0.01 takes hundreds of updates to settle."
     )
 
 

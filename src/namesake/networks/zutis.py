@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from namesake.config import derived, option
+from namesake.config import fixed, option
 from namesake.encoders.weights import fill, read_state
 from namesake.errors import ConfigError, WeightsError
 from namesake.networks.clip_vit import INTERPOLATE_OFFSET, ClipVit, ClipVitConfig, clip_vit_from, sizes_of
@@ -27,7 +27,7 @@ from namesake.tensors import ImageBatch, PatchFeatures
 class QuerySegmenterConfig:
     """Sizes of a query segmenter; the defaults are those of the published ViT-B/16."""
 
-    encoder: ClipVitConfig = derived(ClipVitConfig(), "Sizes of the vision transformer.")
+    encoder: ClipVitConfig = fixed(ClipVitConfig(), "Sizes of the vision transformer.")
     queries: int = option(100, "Mask proposals an image.", paper="100", where="code", at_least=1)
     layers: int = option(6, "Decoder layers.", paper="6", where="paper", at_least=1)
     heads: int = option(8, "Attention heads of a decoder layer.", paper="8", where="code", at_least=1)
@@ -35,10 +35,8 @@ class QuerySegmenterConfig:
     hidden_dim: int = option(
         256, "Width of the hidden layers before and after the decoder.", paper="256", where="code", at_least=1
     )
-    interpolate_offset: float = option(
-        INTERPOLATE_OFFSET,
-        "Added to the new side of the grid when position embeddings are resized; see `ClipVit`.",
-        at_least=0,
+    interpolate_offset: float = fixed(
+        INTERPOLATE_OFFSET, "Added to the new side of the grid when position embeddings are resized; see `ClipVit`."
     )
     stop_gradient: bool = option(
         True,

@@ -17,7 +17,7 @@ from numpy import ndarray
 from torch import Tensor
 from torch.nn import functional
 
-from namesake.config import derived, group, option
+from namesake.config import fixed, group, option
 from namesake.encoders import AutomaticConfig
 from namesake.encoders.patches import PatchEncoder, load_patch_encoder, squares
 from namesake.encoders.weights import fill
@@ -43,14 +43,14 @@ TEXTS = "texts"
 class AlignedInference:
     """How labels are read off; the defaults are FMbSeg's, base."""
 
-    image_size: int = derived(518, "Side in pixels that images are resized to for the encoder.")
+    image_size: int = fixed(518, "Side in pixels that images are resized to for the encoder.")
     refine_with: str = option(
         "", 'Model that draws the masks that refine the labels (SAM, SAM 2, a saliency network); "" for none (base).'
     )
     automatic: AutomaticConfig = group(
         lambda: AutomaticConfig(pred_iou_thresh=0.97), "How all masks of an image are found."
     )
-    logit_scale: float = derived(
+    logit_scale: float = fixed(
         1.0, "Scale of the cosines in the softmax that gives the confidence; it changes no label."
     )
 

@@ -24,7 +24,7 @@ from namesake.networks.clip_vit import ClipVitConfig
 from namesake.networks.zutis import QueryProposals, QuerySegmenter, QuerySegmenterConfig
 from namesake.records import Names, Prediction
 from namesake.segmenter.classify import compare, decide
-from namesake.segmenter.instances import NAME_LOGIT_SCALE, ScoreFunction, find_instances
+from namesake.segmenter.instances import ScoreFunction, find_instances
 from namesake.segmenter.settings import CONFIG, WEIGHTS, Settings, read_weights
 from namesake.segmenter.words import TextSide, Words
 from namesake.shapes import ImageArray
@@ -50,9 +50,6 @@ class QueryInference:
     score_function: ScoreFunction = option(
         "sigmoid",
         'Probability of an object\'s name: "sigmoid" of each cosine alone (code), or "softmax" over all names (paper).',
-    )
-    likeness_temperature: float = option(
-        NAME_LOGIT_SCALE, "Scale of the cosines in it.", paper="5", where="code", above=0
     )
     patch_fit: Literal["crop", "resize"] = option(
         "crop",
@@ -227,7 +224,6 @@ class OpenVocabulary:
             labels=self.words.labels,
             overlap=None if self.inference.nms >= 1 else self.inference.nms,
             score_function=self.inference.score_function,
-            logit_scale=self.inference.likeness_temperature,
         )
         return replace(self.decide(logits, height=height, width=width), instances=objects)
 

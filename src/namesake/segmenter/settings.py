@@ -18,7 +18,7 @@ from namesake.encoders.preprocess import IMAGENET, Preprocessing
 from namesake.errors import WeightsError
 from namesake.networks.selfmask import MODEL_TYPE, read_saliency_card
 from namesake.records import Artifact, ModelCard, Names, Regime
-from namesake.segmenter.format1 import upgrade
+from namesake.segmenter.formats import upgrade
 from namesake.tensors import ImageBatch
 from namesake.workspace import read_manifest, write_atomically, write_json
 
@@ -107,7 +107,7 @@ def read_settings(folder: Path) -> Settings:
             return _of_saliency(folder)
         if content["format"] > FORMAT:
             raise WeightsError(f"{path} has format {content['format']}, this version reads {FORMAT}. Upgrade namesake.")
-        return _settings(content if content["format"] == FORMAT else upgrade(content))
+        return _settings(upgrade(content))
     except FileNotFoundError as error:
         raise WeightsError(f"expected a segmenter in {folder}, found no {CONFIG} there. Check the path.") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

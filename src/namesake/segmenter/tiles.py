@@ -164,7 +164,6 @@ def _parts(predictor: OpenVocabulary, found: QueryProposals, box: Box) -> list[P
         found.tokens[0],
         predictor.texts,
         score_function=inference.score_function,
-        logit_scale=inference.likeness_temperature,
     )
     labels, scores = np.asarray(predictor.words.labels)[words.cpu().numpy()], sure.double().cpu().numpy()
     named = np.flatnonzero(labels > 0)

@@ -38,7 +38,8 @@ from namesake.records import Archives, Images, Index, Names, PseudoMasks
 from namesake.segmenter import SegmenterFolder
 from namesake.systems.adding import Added, label_parts, some_of
 from namesake.systems.closed_set import train_closed_set
-from namesake.training import MINI_TRAINING, FrozenTrainingConfig, TrainingConfig
+from namesake.systems.mini import MINI_TRAINING
+from namesake.training import FrozenTrainingConfig, TrainingConfig
 from namesake.training.student import LabelsConfig, label_images, train_student, train_teacher
 from namesake.workspace import Step, run_now
 

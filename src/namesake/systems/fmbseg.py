@@ -28,11 +28,12 @@ from namesake.config import group, option
 from namesake.encoders.presets import MODERN
 from namesake.errors import ConfigError, unknown
 from namesake.masks.region_labels import label_regions, read_shown
-from namesake.masks.regions import LAPTOP_REGIONS, MINI_REGIONS, RegionsConfig
+from namesake.masks.regions import RegionsConfig
 from namesake.prediction.find import FindConfig
 from namesake.records import Images, Names
 from namesake.segmenter import SegmenterFolder, build_named_regions
-from namesake.training.alignment import LAPTOP_ALIGNMENT, MINI_ALIGNMENT, AlignmentTrainingConfig, train_alignment
+from namesake.systems.mini import LAPTOP_ALIGNMENT, LAPTOP_REGIONS, MINI_ALIGNMENT, MINI_REGIONS
+from namesake.training.alignment import AlignmentTrainingConfig, train_alignment
 from namesake.workspace import Step, run_now
 
 

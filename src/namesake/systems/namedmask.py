@@ -27,15 +27,13 @@ from namesake.encoders.presets import LAPTOP, MODERN
 from namesake.index import adopt_embeddings, build_index
 from namesake.masks import SaliencyConfig, VotingConfig, saliency_masks, voted_masks
 from namesake.masks.guided import GuideConfig, keep_named
-from namesake.masks.regions import MINI_REGIONS
 from namesake.masks.stuff import StuffConfig, check_stuff, redraw_stuff, stuff_among
 from namesake.records import Archives, Images, Index, Names, PseudoMasks
 from namesake.segmenter import SegmenterFolder
 from namesake.systems.adding import Added, label_parts
 from namesake.systems.closed_set import train_closed_set
+from namesake.systems.mini import MINI_EXPERTS, MINI_REGIONS, MINI_TRAINING
 from namesake.training import (
-    MINI_EXPERTS,
-    MINI_TRAINING,
     ExpertsConfig,
     FrozenTrainingConfig,
     TrainingConfig,

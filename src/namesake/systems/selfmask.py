@@ -18,7 +18,8 @@ from namesake.config import group, option
 from namesake.encoders.presets import MODERN
 from namesake.masks import VotingConfig, voted_masks
 from namesake.records import Images, Names
-from namesake.training.selfmask import MINI_SALIENCY, SaliencyModel, SaliencyTrainingConfig, train_saliency
+from namesake.systems.mini import MINI_SALIENCY
+from namesake.training.selfmask import SaliencyModel, SaliencyTrainingConfig, train_saliency
 from namesake.workspace import Step, run_now
 
 

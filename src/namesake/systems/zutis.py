@@ -28,12 +28,12 @@ from namesake.config import group, option
 from namesake.encoders.presets import LAPTOP, MODERN
 from namesake.index import build_index
 from namesake.masks import SaliencyConfig, VotingConfig, saliency_masks, voted_masks
-from namesake.masks.regions import MINI_REGIONS
 from namesake.masks.stuff import StuffConfig, check_stuff, redraw_stuff, stuff_among
 from namesake.records import Archives, Images, Index, Names, PseudoMasks
 from namesake.segmenter import SegmenterFolder
 from namesake.systems.adding import Added, label_parts
-from namesake.training import LAPTOP_QUERY_TRAINING, MINI_QUERY_TRAINING, QueryTrainingConfig, train_query_segmenter
+from namesake.systems.mini import LAPTOP_QUERY_TRAINING, MINI_QUERY_TRAINING, MINI_REGIONS
+from namesake.training import QueryTrainingConfig, train_query_segmenter
 from namesake.workspace import Step, run_now
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
 from namesake.config import check, group, option
-from namesake.encoders import AutomaticConfig, load_clip
+from namesake.encoders import load_clip
 from namesake.encoders.patches import PatchEncoder, load_patch_encoder
 from namesake.masks.proposals import load_masks_from
 from namesake.masks.region_labels import RegionLabels
@@ -25,14 +25,17 @@ from namesake.segmenter.aligned import KIND, Aligned, AlignedInference, architec
 from namesake.segmenter.words import TextSide
 from namesake.training.contrast import Kind as Loss
 from namesake.training.contrast import contrast
-from namesake.training.fit import fit, forget
+from namesake.training.fit import FitConfig, fit, forget
 from namesake.training.samples.regions import LabelSources, RegionSample, RegionSamples
 from namesake.training.schedules import cosine
 from namesake.workspace import stage
 
+MOMENTUM = 0.9
+"""Momentum of SGD; not in the paper."""
+
 
 @dataclass(frozen=True)
-class AlignmentTrainingConfig:
+class AlignmentTrainingConfig(FitConfig):
     """How an encoder is aligned; the defaults are FMbSeg's, and say where the paper is silent."""
 
     dense_encoder: str = option(
@@ -55,10 +58,6 @@ class AlignmentTrainingConfig:
         "photo", 'What a word is put into: "bare", "photo" (paper: one sentence) or "templates" (85).'
     )
     module: Module = option("block", '"linear", "mlp" or "block".', paper="a transformer block", where="paper")
-    heads: int = option(0, "Attention heads of the block; 0 for one per 64 channels. Not in the paper.", at_least=0)
-    mlp_ratio: int = option(
-        4, "Width of the hidden layer as a multiple of the features'. Not in the paper.", at_least=1
-    )
     loss: Loss = option("tsupcon", '"tsupcon" (paper), "supcon" or "prototype".')
     logit_scale: float = option(1.0, "Factor on similarities in the loss.", paper="1", where="paper", above=0)
     text_weight: float = option(1.0, "Factor on the patch-text term of the loss.", paper="1", where="paper", above=0)
@@ -79,59 +78,9 @@ class AlignmentTrainingConfig:
     batch_size: int = option(5, "Images an update.", paper="5", where="paper", at_least=1)
     optimizer: Literal["sgd", "adamw"] = option("sgd", "Optimizer.", paper="SGD", where="paper")
     learning_rate: float = option(0.05, "Learning rate; not in the paper.", above=0)
-    momentum: float = option(0.9, "Momentum of SGD. Not in the paper.", at_least=0, below=1)
     weight_decay: float = option(1e-4, "Weight decay; not in the paper.", at_least=0)
     flip_prob: float = option(0.0, "Chance that an image is mirrored. Not in the paper.", at_least=0, at_most=1)
     inference: AlignedInference = group(AlignedInference, "How labels are read off; `side` here is the one above.")
-    seed: int = option(0, "Seed of the samples and the module's first weights.", at_least=0)
-    precision: Literal["no", "bf16"] = option(
-        "no", "Arithmetic of encoder and module; the loss is computed in float32."
-    )
-    num_workers: int = option(4, "Processes that make samples.", at_least=0)
-    checkpoint_every: int = option(500, "Updates between two checkpoints.", at_least=1)
-
-
-MINI_ALIGNMENT = AlignmentTrainingConfig(
-    dense_encoder="embedded:clip",
-    clip="embedded:clip",
-    prompts="templates",
-    text_weight=50.0,
-    image_size=96,
-    batch_size=8,
-    iterations=600,
-    optimizer="adamw",
-    learning_rate=1e-3,
-    flip_prob=0.5,
-    logit_scale=4.0,
-    inference=AlignedInference(
-        image_size=96,
-        logit_scale=4.0,
-        automatic=AutomaticConfig(points_per_side=8, pred_iou_thresh=0.4, stability_score_thresh=0.0),
-    ),
-    num_workers=1,
-    checkpoint_every=100,
-)
-"""For the embedded world's small images, on scenes of another seed than any that is reported: CLIP's patches end at
-27 mean IoU of things and 73 of stuff (28 and 66 as they come), those of the first embedded DINO at 7 and 55 (the one of
-today knows things, dev/LOG.md, but the choice was not made anew); and 600 updates instead of 240,000 learn the words
-only if the patch-text term, 27 summands beside 1,100, counts more (things 1, stuff 2 at weight 1)."""
-
-LAPTOP_ALIGNMENT = AlignmentTrainingConfig(
-    dense_encoder="facebook/dinov2-small",
-    clip="openai/clip-vit-base-patch16",
-    text_weight=50.0,
-    image_size=392,
-    iterations=400,
-    optimizer="adamw",
-    learning_rate=1e-3,
-    flip_prob=0.5,
-    logit_scale=4.0,
-    inference=AlignedInference(image_size=392),
-    num_workers=1,
-    checkpoint_every=50,
-)
-"""For two CPU cores, chosen by time, not by accuracy: DINOv2's smallest network at 28 x 28 patches, and the weights,
-scale and optimiser with which a short training learns the words of the embedded world."""
 
 
 @stage(
@@ -206,23 +155,18 @@ def _train(
     out: Path,
     device: str,
 ) -> Alignment:
-    sizes = AlignmentConfig(config.module, config.heads, config.mlp_ratio, encoder.dim, texts.shape[1])
+    sizes = AlignmentConfig(module=config.module, dim=encoder.dim, joint=texts.shape[1])
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(config.seed)
         module = Alignment(sizes)
     fit(
         module,
         samples,
+        replace(config, iterations=iterations),
         loss=_loss(encoder, texts, config),
         optimizers=[_optimiser(module, config)],
-        iterations=iterations,
-        batch_size=config.batch_size,
         out=out,
         rate=cosine(iterations),
-        seed=config.seed,
-        precision=config.precision,
-        num_workers=config.num_workers,
-        checkpoint_every=config.checkpoint_every,
         device=device,
         what="aligning the encoder",
     )
@@ -258,7 +202,7 @@ def _optimiser(module: nn.Module, config: AlignmentTrainingConfig) -> Optimizer:
     rate, decay = config.learning_rate, config.weight_decay
     if config.optimizer == "adamw":
         return AdamW(module.parameters(), lr=rate, weight_decay=decay)
-    return SGD(module.parameters(), lr=rate, momentum=config.momentum, weight_decay=decay)
+    return SGD(module.parameters(), lr=rate, momentum=MOMENTUM, weight_decay=decay)
 
 
 def _save(

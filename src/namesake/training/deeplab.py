@@ -3,37 +3,37 @@
 Shin, Xie, Albanie: NamedMask, https://arxiv.org/abs/2209.11228, sections 3.2 ("Training NamedMask") and 4.2.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 from torch.utils.data import Dataset
 
-from namesake.config import Rule, check, group, option
+from namesake.config import check, group, option
 from namesake.encoders.bottleneck import read_backbone
 from namesake.encoders.preprocess import IMAGENET
 from namesake.encoders.weights import fill
 from namesake.errors import DataError
 from namesake.networks.deeplab import DeepLab, DeepLabConfig, with_backbone
-from namesake.records import Archives, ModelCard, Names, PseudoMasks
+from namesake.records import Archives, ModelCard, Names, PseudoMasks, Regime
 from namesake.segmenter import Segmenter, SegmenterFolder, Settings, open_segmenter
 from namesake.segmenter.deeplab import KIND, ClosedSet, architecture_of
 from namesake.segmenter.settings import normalise
 from namesake.shapes import not_sure
-from namesake.training.fit import finish, fit
+from namesake.training.fit import FitConfig, finish, fit, parameter_groups
 from namesake.training.losses import cross_entropy
-from namesake.training.samples.archives import ArchiveSamples, Examples, Sample, read_examples
-from namesake.training.schedules import hold_min_lr, poly
+from namesake.training.samples.archives import Examples, Sample, archive_samples, read_examples
+from namesake.training.samples.augment import AugmentConfig
+from namesake.training.schedules import hold_min_lr
 from namesake.workspace import stage
 
 
 @dataclass(frozen=True)
-class TrainingConfig:
+class TrainingConfig(AugmentConfig, FitConfig):
     """How a segmenter is trained; the defaults are NamedMask's for VOC2012, COCO, CoCA and Cityscapes."""
 
     backbone: str = option(
@@ -44,14 +44,11 @@ class TrainingConfig:
     )
     iterations: int = option(20_000, "Updates.", paper="20,000 (80,000 for ImageNet-S)", where="paper", at_least=1)
     batch_size: int = option(16, "Samples an update, 2 or more.", paper="16", where="code", at_least=2)
-    crop_size: int = option(384, "Side of a sample in pixels.", paper="384", where="code", at_least=16)
-    resize_range: tuple[float, float] = option(
-        (0.1, 1.0), "Range of the factor on an image's sides.", paper="0.1 to 1", where="code", above=0
+    learning_rate: float = option(5e-4, "Learning rate of the head.", paper="5e-4", where="paper", above=0)
+    backbone_lr_factor: float = option(
+        0.1, "Factor on the backbone's learning rate.", paper="0.1", where="code", at_least=0
     )
-    color_jitter: float = option(
-        1.0, "Strength of the changes of colours, greys and blur.", paper="1", where="code", at_least=0
-    )
-    copy_paste_max: int = option(2, "Most images a sample, 1 for no copy-paste.", paper="2", where="paper", at_least=1)
+    weight_decay: float = option(2e-4, "L2 penalty in Adam.", paper="2e-4", where="paper", at_least=0)
     resize_longer: int = option(
         2048,
         "Larger images are shrunk to this side when the segmenter is used.",
@@ -62,55 +59,9 @@ class TrainingConfig:
     enlarge: bool = option(
         False, "Smaller images are enlarged to this side too.", paper="for ImageNet-S", where="paper"
     )
-    learning_rate: float = option(5e-4, "Learning rate of the head.", paper="5e-4", where="paper", above=0)
-    backbone_lr_factor: float = option(
-        0.1, "Factor on the backbone's learning rate.", paper="0.1", where="code", at_least=0
-    )
-    weight_decay: float = option(2e-4, "L2 penalty in Adam.", paper="2e-4", where="paper", at_least=0)
-    poly_power: float = option(
-        0.9, "Power of the polynomial decay of the learning rate.", paper="0.9", where="paper", at_least=0
-    )
-    min_lr: float = option(1e-6, "Lowest learning rate.", paper="1e-6", where="code", at_least=0)
     architecture: DeepLabConfig = group(
         DeepLabConfig, "Sizes of the network; those of its backbone are read from the backbone's weights."
     )
-    uneven_padding: bool = option(
-        False, "Keep the published augmentation's padding, whose four corners are not equally frequent."
-    )
-    crop_paste_box: bool = option(
-        False, "Keep the published copy-paste's bounding box, which leaves out an object's last row and column."
-    )
-    seed: int = option(0, "Seed of the samples and everything random in the network.", at_least=0)
-    precision: Literal["no", "bf16"] = option(
-        "no", "Arithmetic of the forward pass.", paper='float32 ("no")', where="code"
-    )
-    num_workers: int = option(4, "Processes that make samples.", paper="8", where="code", at_least=0)
-    threads: int = option(0, "Cores that share an operation on the CPU, 0 for all.", at_least=0)
-    checkpoint_every: int = option(500, "Updates between two checkpoints.", at_least=1)
-
-    def rules(self) -> tuple[Rule, ...]:
-        """What options have to be together."""
-        return (("resize_range", self.resize_range[0] <= self.resize_range[1], "two numbers, the lower one first"),)
-
-
-MINI_TRAINING = TrainingConfig(
-    backbone="embedded:resnet",
-    iterations=320,
-    batch_size=24,
-    crop_size=80,
-    resize_range=(0.5, 1.0),
-    color_jitter=0.3,
-    copy_paste_max=6,
-    learning_rate=1e-2,
-    backbone_lr_factor=0.2,
-    architecture=DeepLabConfig(
-        output_stride=16, low_level_channels=32, aspp_channels=96, atrous_rates=(1, 2), backbone_bn_momentum=0.1
-    ),
-    num_workers=1,
-    threads=1,
-    checkpoint_every=100,
-)
-"""For the embedded world's small images, on two CPU cores in about two minutes."""
 
 
 @stage("segmenter", opens=open_segmenter, together=True, models=lambda config: (config.backbone,))
@@ -147,17 +98,33 @@ def train_segmenter(
     network, card = train_network(
         examples, labels=len(names) + 1, config=config, out=out, device=device, what="training the segmenter"
     )
+    models = (*archives.models, *masks.models, card)
+    return save_network(network, names, out, config=config, models=models, images=len(examples.images))
+
+
+def save_network(
+    network: DeepLab,
+    names: Names,
+    out: Path,
+    *,
+    config: TrainingConfig,
+    models: Iterable[ModelCard],
+    images: int,
+    regime: Regime = Regime.NAME_ONLY,
+) -> SegmenterFolder:
+    """Save a trained network as a segmenter of `names`, and delete its checkpoint; arguments as `Settings` has them."""
     settings = Settings(
         kind=KIND,
         names=names,
         architecture=architecture_of(network),
         resize_longer=config.resize_longer,
         enlarge=config.enlarge,
-        models=tuple(dict.fromkeys((*archives.models, *masks.models, card))),
+        models=tuple(dict.fromkeys(models)),
+        regime=regime,
     )
     where = next(network.parameters()).device
     trained = Segmenter(ClosedSet(network, preprocessing=IMAGENET, device=where), settings)
-    return finish(trained, out, images=len(examples.images), iterations=config.iterations)
+    return finish(trained, out, images=images, iterations=config.iterations)
 
 
 def train_network(
@@ -180,17 +147,7 @@ def train_network(
         WeightsError: The backbone is missing or does not fit.
         ConfigError: A value is out of range, or the loss is not finite.
     """
-    samples = ArchiveSamples(
-        examples,
-        crop_size=config.crop_size,
-        copy_paste_max=config.copy_paste_max,
-        seed=config.seed,
-        resize_range=config.resize_range,
-        color_jitter=config.color_jitter,
-        ignore=not_sure(labels - 1),
-        uneven_padding=config.uneven_padding,
-        crop_paste_box=config.crop_paste_box,
-    )
+    samples = archive_samples(examples, config, seed=config.seed, ignore=not_sure(labels - 1))
     return train_on(samples, labels=labels, config=config, out=out, device=device, what=what)
 
 
@@ -213,23 +170,13 @@ def train_on(
     network, card = start_network(labels, config)
     if start:
         fill(network, network.state_dict() | dict(start), what=source)
-    fit(
-        network,
-        samples,
-        loss=pixel_loss(not_sure(labels - 1)),
-        optimizers=[_adam(network, config)],
-        iterations=config.iterations,
-        batch_size=config.batch_size,
-        out=out,
-        rate=poly(config.iterations, power=config.poly_power),
-        seed=config.seed,
-        precision=config.precision,
-        num_workers=config.num_workers,
-        threads=config.threads,
-        checkpoint_every=config.checkpoint_every,
-        device=device,
-        what=what,
+    groups = parameter_groups(
+        network, network.backbone, learning_rate=config.learning_rate, backbone_lr_factor=config.backbone_lr_factor
     )
+    adam = Adam(groups, weight_decay=config.weight_decay, fused=True)
+    hold_min_lr(adam)
+    loss = pixel_loss(not_sure(labels - 1))
+    fit(network, samples, config, loss=loss, optimizers=[adam], out=out, device=device, what=what)
     return network, card
 
 
@@ -252,14 +199,3 @@ def pixel_loss(ignore: int) -> Callable[[nn.Module, Sample], dict[str, Tensor]]:
         return {"loss": cross_entropy(network(x).float(), batch.labels, ignore=ignore)}
 
     return loss
-
-
-def _adam(network: DeepLab, config: TrainingConfig) -> Adam:
-    """Adam with an L2 penalty, a lower rate for the backbone, and a floor under both rates."""
-    groups = [
-        {"params": network.backbone.parameters(), "lr": config.learning_rate * config.backbone_lr_factor},
-        {"params": network.classifier.parameters(), "lr": config.learning_rate},
-    ]
-    adam = Adam(groups, weight_decay=config.weight_decay, fused=True)
-    hold_min_lr(adam, config.min_lr)
-    return adam

@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from namesake.archives import rows
-from namesake.config import derived, option
+from namesake.config import fixed, option
 from namesake.encoders import load_clip
 from namesake.encoders.bottleneck import read_backbone
 from namesake.encoders.preprocess import IMAGENET
@@ -59,9 +59,10 @@ class ExpertsConfig(TrainingConfig):
         at_least=0,
     )
     batch_size: int = option(8, "Samples an update.", paper="8 (16 for ImageNet-S)", where="paper", at_least=1)
-    copy_paste_max: int = option(1, "Most images a sample.", paper="1", where="code", at_least=1)
-    resize_longer: int = derived(2048, "Side that larger images are shrunk to when an expert draws.")
-    enlarge: bool = derived(False, "Experts enlarge no image.")
+    copy_paste_max: int = fixed(1, "Images a sample (code).")
+    resize_longer: int = fixed(2048, "Side that larger images are shrunk to when an expert draws.")
+    enlarge: bool = fixed(False, "Experts enlarge no image.")
+    architecture: DeepLabConfig = fixed(DeepLabConfig(), "Sizes of the network.")
     groups: int = option(
         0,
         "Experts in all, each for a group of names with similar text embeddings; 0 for one a name.",
@@ -73,27 +74,6 @@ class ExpertsConfig(TrainingConfig):
     keep: bool = option(
         False, "Keep each expert as a segmenter of two labels, `masks/experts/segmenters/NUMBER`, to use by itself."
     )
-
-
-MINI_EXPERTS = ExpertsConfig(
-    backbone="embedded:resnet",
-    iterations=60,
-    batch_size=16,
-    crop_size=80,
-    resize_range=(0.5, 1.0),
-    color_jitter=0.3,
-    learning_rate=1e-2,
-    backbone_lr_factor=0.2,
-    architecture=DeepLabConfig(
-        output_stride=16, low_level_channels=32, aspp_channels=96, atrous_rates=(1, 2), backbone_bn_momentum=0.1
-    ),
-    num_workers=1,
-    threads=1,
-    checkpoint_every=60,
-    groups=4,
-    clip="embedded:clip",
-)
-"""For the embedded world's small images."""
 
 
 class _Expert(NamedTuple):

@@ -9,7 +9,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,12 +18,14 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader, Dataset
 
+from namesake.config import option
 from namesake.encoders.devices import pick_device
 from namesake.encoders.loading import first_line
 from namesake.errors import ConfigError, WeightsError
 from namesake.processes import leave, sharing
 from namesake.progress import Meter
 from namesake.segmenter import Segmenter, SegmenterFolder
+from namesake.training.schedules import poly
 from namesake.workspace import write_atomically
 
 CHECKPOINT = "checkpoint.pt"
@@ -33,21 +35,34 @@ LOG_EVERY = 20
 Loss = Callable[[nn.Module, Any], Mapping[str, Tensor]]
 
 
+@dataclass(frozen=True)
+class FitConfig:
+    """What every training is told; each has defaults of its own."""
+
+    iterations: int = option(20_000, "Updates.", at_least=1)
+    batch_size: int = option(8, "Samples an update.", at_least=1)
+    learning_rate: float = option(1e-3, "Learning rate.", above=0)
+    weight_decay: float = option(0.01, "Weight decay of AdamW.", at_least=0)
+    seed: int = option(0, "Seed of the samples, of first weights and of all else that is random.", at_least=0)
+    precision: Literal["no", "bf16"] = option(
+        "no", "Arithmetic of the forward pass.", paper='float32 ("no")', where="code"
+    )
+    num_workers: int = option(4, "Processes that make samples; 0 makes them in the main one.", at_least=0)
+    threads: int = option(
+        0, "Cores that share an operation on the CPU, 0 for all; few suit small networks.", at_least=0
+    )
+    checkpoint_every: int = option(500, "Updates between two checkpoints.", at_least=1)
+
+
 def fit(
     module: nn.Module,
     samples: Dataset[Any],
+    config: FitConfig,
     *,
     loss: Loss,
     optimizers: Sequence[Optimizer],
-    iterations: int,
-    batch_size: int,
     out: Path,
-    rate: Callable[[int], float],
-    seed: int = 0,
-    precision: Literal["no", "bf16"] = "no",
-    num_workers: int = 1,
-    threads: int = 0,
-    checkpoint_every: int = 500,
+    rate: Callable[[int], float] | None = None,
     device: str = "auto",
     collate: Callable[[list[Any]], Any] | None = None,
     after_step: Callable[[int], None] | None = None,
@@ -58,17 +73,12 @@ def fit(
     Args:
         module: What is trained and checkpointed. A teacher that follows it by averaging belongs inside it.
         samples: `samples[i]` for i in 0 .. iterations * batch_size - 1 is the i-th sample and depends on i alone.
+        config: Updates, batch (over all processes together), seed, precision and execution; its learning rate and
+            weight decay are those of the optimisers already.
         loss: `loss(module, batch)` gives named scalars; "loss" is minimised, the others are logged.
         optimizers: All are stepped in order; each group's initial `lr` is what `rate` scales.
-        iterations: Number of updates.
-        batch_size: Samples an update, over all processes together.
         out: Folder of the checkpoint and of `metrics.jsonl`.
-        rate: Factor on every learning rate, by iteration (0-based).
-        seed: Seed of everything random inside the module (dropout, ...).
-        precision: "bf16" runs the loss under autocast; weights stay float32.
-        num_workers: Processes that prepare samples; 0 prepares them in this one.
-        threads: Cores that share an operation on the CPU, 0 for all; a small network is faster with one.
-        checkpoint_every: Updates between two checkpoints.
+        rate: Factor on every learning rate, by iteration (0-based); `poly` if None.
         device: "auto", "cpu" or "cuda". Processes started by `accelerate launch` or torchrun take equal parts of each
             batch; the mean of their losses is what one process would compute where the loss is a mean over samples.
             Normalisation layers see the whole batch on GPUs (SyncBatchNorm); on CPUs, where torch has no such layer,
@@ -87,6 +97,8 @@ def fit(
     """
     from accelerate.utils import send_to_device
 
+    iterations, batch_size = config.iterations, config.batch_size
+    rate = rate or poly(iterations)
     number, count = sharing()
     place = _join(device, batch_size) if count > 1 else pick_device(device)
     if count > 1 and place.type == "cuda":
@@ -97,14 +109,18 @@ def fit(
         [group.setdefault("initial_lr", group["lr"]) for group in optimizer.param_groups] for optimizer in optimizers
     ]
     order = _part(range(start * batch_size, iterations * batch_size), batch_size, number, count)
-    loader = _loader(samples, order, batch_size // count, num_workers=num_workers, collate=collate)
-    with _threads(threads), Meter(what, total=iterations, done=start) as meter, _Metrics(out, keep=start) as metrics:
+    loader = _loader(samples, order, batch_size // count, num_workers=config.num_workers, collate=collate)
+    with (
+        _threads(config.threads),
+        Meter(what, total=iterations, done=start) as meter,
+        _Metrics(out, keep=start) as metrics,
+    ):
         for iteration, batch in zip(range(start, iterations), loader, strict=False):
-            torch.manual_seed(seed * 1_000_003 + iteration + (number << 40))
+            torch.manual_seed(config.seed * 1_000_003 + iteration + (number << 40))
             for optimizer, rates in zip(optimizers, base_rates, strict=True):
                 for group, base in zip(optimizer.param_groups, rates, strict=True):
                     group["lr"] = base * rate(iteration)
-            with torch.autocast(place.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
+            with torch.autocast(place.type, dtype=torch.bfloat16, enabled=config.precision == "bf16"):
                 parts = loss(module, send_to_device(batch, place))
             torch.autograd.backward(parts["loss"])
             _average([weight.grad for weight in module.parameters() if weight.grad is not None], count)
@@ -116,11 +132,23 @@ def fit(
             done = iteration + 1
             if done % LOG_EVERY == 0 or done == iterations:
                 meter.detail = metrics.write(done, parts, count)
-            if number == 0 and (done == iterations or done % checkpoint_every == 0):
+            if number == 0 and (done == iterations or done % config.checkpoint_every == 0):
                 _save(module, optimizers, done, out)
             meter.advance()
     leave()
     return module
+
+
+def parameter_groups(
+    network: nn.Module, backbone: nn.Module, *, learning_rate: float, backbone_lr_factor: float
+) -> list[dict[str, Any]]:
+    """An optimiser's groups: the backbone's weights at a lower rate, then all others."""
+    inside = {id(weight) for weight in backbone.parameters()}
+    others = [weight for weight in network.parameters() if id(weight) not in inside]
+    return [
+        {"params": list(backbone.parameters()), "lr": learning_rate * backbone_lr_factor},
+        {"params": others, "lr": learning_rate},
+    ]
 
 
 def finish(segmenter: Segmenter, out: Path, *, images: int, iterations: int) -> SegmenterFolder:

@@ -22,31 +22,24 @@ from namesake.records import Archives, ModelCard, Names, PseudoMasks
 from namesake.segmenter import Segmenter, SegmenterFolder, Settings, open_segmenter
 from namesake.segmenter.frozen import KIND, FrozenClosedSet, architecture_of
 from namesake.shapes import not_sure
-from namesake.training.fit import finish, fit
+from namesake.training.fit import FitConfig, finish, fit
 from namesake.training.losses import cross_entropy
 from namesake.training.samples.archives import Examples, read_examples
 from namesake.training.samples.features import FeatureSample, FeatureSamples, FeaturesConfig, KeptFeatures
-from namesake.training.schedules import poly
 from namesake.workspace import stage
 
 
 @dataclass(frozen=True)
-class FrozenTrainingConfig:
+class FrozenTrainingConfig(FitConfig):
     """How the decoder of a frozen encoder is trained; for ordinary machines, no paper has it."""
 
     features: FeaturesConfig = group(FeaturesConfig, "The encoder, and the size that it sees images in.")
     iterations: int = option(600, "Updates.", at_least=1)
-    batch_size: int = option(8, "Samples an update.", at_least=1)
     window: int = option(20, "Side of a sample in patches.", at_least=1)
     copy_paste_max: int = option(2, "Most images a sample, 1 for no copy-paste.", at_least=1)
     flip_prob: float = option(0.5, "Chance that an image is mirrored.", at_least=0, at_most=1)
-    learning_rate: float = option(1e-3, "Learning rate of AdamW.", above=0)
-    weight_decay: float = option(0.01, "Weight decay of AdamW.", at_least=0)
-    poly_power: float = option(0.9, "Power of the polynomial decay of the learning rate.", at_least=0)
     architecture: FrozenDecoderConfig = group(FrozenDecoderConfig, "Sizes of the decoder.")
-    seed: int = option(0, "Seed of the samples and the decoder's first weights.", at_least=0)
     num_workers: int = option(1, "Processes that make samples.", at_least=0)
-    threads: int = option(0, "Cores that share an operation on the CPU, 0 for all.", at_least=0)
     checkpoint_every: int = option(200, "Updates between two checkpoints.", at_least=1)
 
 
@@ -148,16 +141,10 @@ def fit_decoder(
     fit(
         decoder,
         samples,
+        config,
         loss=cell_loss(not_sure(labels - 1)),
         optimizers=[AdamW(decoder.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)],
-        iterations=config.iterations,
-        batch_size=config.batch_size,
         out=out,
-        rate=poly(config.iterations, power=config.poly_power),
-        seed=config.seed,
-        num_workers=config.num_workers,
-        threads=config.threads,
-        checkpoint_every=config.checkpoint_every,
         device=device,
         what="training the decoder",
     )

@@ -6,6 +6,9 @@ from typing import Any
 
 from torch.optim import Optimizer
 
+MIN_LR = 1e-6
+"""Lowest learning rate of the published code of NamedMask and ZUTIS."""
+
 
 def poly(iterations: int, *, power: float = 0.9) -> Callable[[int], float]:
     """The factor (1 - iteration / iterations) ** power.
@@ -33,7 +36,7 @@ def cosine(iterations: int) -> Callable[[int], float]:
     return lambda iteration: (1 + cos(pi * iteration / iterations)) / 2
 
 
-def hold_min_lr(optimizer: Optimizer, floor: float) -> None:
+def hold_min_lr(optimizer: Optimizer, floor: float = MIN_LR) -> None:
     """Keep every learning rate of an optimiser at `floor` or above, whatever factor `fit` puts on it."""
 
     def hold(stepped: Optimizer, *_: Any) -> None:  # noqa: ANN401

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import final
 
 import numpy as np
 import torch
@@ -26,16 +26,16 @@ from namesake.masks.store import read_masks
 from namesake.networks.selfmask import SelfMask, SelfMaskConfig, read_saliency_card, save_selfmask
 from namesake.records import Artifact, Images, ModelCard, PseudoMasks
 from namesake.segmenter.settings import normalise
-from namesake.training.fit import fit, forget
+from namesake.training.fit import FitConfig, fit, forget, parameter_groups
 from namesake.training.losses import mask_queries
 from namesake.training.samples.archives import ArrayCache, MaskCodes, Sample, sample_of
 from namesake.training.samples.augment import RIGHT_BOTTOM, pad_and_crop, photometric, random_flip
-from namesake.training.schedules import poly, sawtooth
+from namesake.training.schedules import sawtooth
 from namesake.workspace import read_facts, stage
 
 
 @dataclass(frozen=True)
-class SaliencyTrainingConfig:
+class SaliencyTrainingConfig(FitConfig):
     """How a saliency network is trained; the defaults are SelfMask's."""
 
     backbone: str = option(
@@ -45,7 +45,6 @@ class SaliencyTrainingConfig:
     layers: int = option(6, "Decoder layers.", paper="6", where="paper", at_least=1)
     resize_shorter: int = option(512, "To which the trained network resizes images; as NamedMask uses it.", at_least=16)
     iterations: int = option(15_840, "Updates.", paper="12 epochs of 10,553 images", where="code", at_least=1)
-    batch_size: int = option(8, "Samples an update.", paper="8", where="code", at_least=1)
     image_size: int = option(224, "Side of a sample in pixels.", paper="224", where="code", at_least=16)
     resize_range: tuple[float, float] = option(
         (0.1, 1.0), "Range of the factor on a sample's content.", paper="0.1 to 1", where="code", above=0, at_most=1
@@ -54,42 +53,16 @@ class SaliencyTrainingConfig:
     backbone_lr_factor: float = option(
         1.0, "Factor on the encoder's learning rate.", paper="1", where="code", at_least=0
     )
-    weight_decay: float = option(0.01, "Weight decay of AdamW.", paper="0.01", where="code", at_least=0)
-    poly_power: float = option(
-        0.9, "Power of the polynomial decay of the learning rate.", paper="0.9", where="paper", at_least=0
-    )
     sawtooth_lr: bool = option(
         False, "Keep the published code's learning rate, which swings twice an epoch instead of falling."
     )
     inverted_ranking: bool = option(
         False, "Keep the published code's ranking of queries, which rewards the higher loss."
     )
-    seed: int = option(0, "Seed of the samples and everything random in the network.", at_least=0)
-    precision: Literal["no", "bf16"] = option(
-        "no", "Arithmetic of the forward pass.", paper='float32 ("no")', where="code"
-    )
-    num_workers: int = option(4, "Processes that make samples.", at_least=0)
-    checkpoint_every: int = option(500, "Updates between two checkpoints.", at_least=1)
 
     def rules(self) -> tuple[Rule, ...]:
         """What options have to be together."""
         return (("resize_range", self.resize_range[0] <= self.resize_range[1], "two numbers, the lower one first"),)
-
-
-MINI_SALIENCY = SaliencyTrainingConfig(
-    backbone="embedded:dino",
-    queries=10,
-    layers=3,
-    resize_shorter=96,
-    iterations=900,
-    batch_size=16,
-    image_size=96,
-    resize_range=(0.3, 1.0),
-    learning_rate=5e-4,
-    backbone_lr_factor=0.5,
-    num_workers=1,
-)
-"""For the embedded world's small images, on two CPU cores in minutes."""
 
 
 @dataclass(frozen=True)
@@ -132,25 +105,18 @@ def train_saliency(
     check(config)
     samples = SaliencySamples(images, masks, config)
     network, card = start_saliency(config)
-    groups: list[dict[str, Any]] = [
-        {"params": network.encoder.parameters(), "lr": config.learning_rate * config.backbone_lr_factor},
-        {"params": [value for name, value in network.named_parameters() if not name.startswith("encoder.")]},
-    ]
+    groups = parameter_groups(
+        network, network.encoder, learning_rate=config.learning_rate, backbone_lr_factor=config.backbone_lr_factor
+    )
     per_epoch = ceil(len(samples.ids) / config.batch_size)
-    decay = sawtooth(config.iterations, per_epoch=per_epoch, power=config.poly_power)
     fit(
         network,
         samples,
+        config,
         loss=query_loss(network.config.preprocessing, inverted_ranking=config.inverted_ranking),
-        optimizers=[AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)],
-        iterations=config.iterations,
-        batch_size=config.batch_size,
+        optimizers=[AdamW(groups, weight_decay=config.weight_decay)],
         out=out,
-        rate=decay if config.sawtooth_lr else poly(config.iterations, power=config.poly_power),
-        seed=config.seed,
-        precision=config.precision,
-        num_workers=config.num_workers,
-        checkpoint_every=config.checkpoint_every,
+        rate=sawtooth(config.iterations, per_epoch=per_epoch) if config.sawtooth_lr else None,
         device=device,
         what="training the saliency network",
     )

@@ -15,24 +15,23 @@ from jaxtyping import Int
 from numpy import ndarray
 
 from namesake.config import check_limits, group, option
-from namesake.encoders.preprocess import IMAGENET
 from namesake.errors import ImagesError
 from namesake.images import read_ahead
 from namesake.masks import rle
 from namesake.masks.store import Draw, Outcome, draw_masks, open_masks, read_skipped
 from namesake.progress import track
-from namesake.records import Archives, Images, ModelCard, Names, Prediction, PseudoMask, PseudoMasks
-from namesake.segmenter import CarefulConfig, Segmenter, SegmenterFolder, Settings, load_segmenter, open_segmenter
-from namesake.segmenter.deeplab import KIND, ClosedSet, architecture_of
+from namesake.records import Archives, Images, Names, Prediction, PseudoMask, PseudoMasks
+from namesake.segmenter import CarefulConfig, Segmenter, SegmenterFolder, load_segmenter, open_segmenter
 from namesake.segmenter.settings import WEIGHTS, read_weights
 from namesake.shapes import not_sure
-from namesake.training.deeplab import TrainingConfig, train_on, train_segmenter
-from namesake.training.fit import finish
-from namesake.training.samples.maps import LabelMaps, MapSamples
+from namesake.training.deeplab import TrainingConfig, save_network, train_on, train_segmenter
+from namesake.training.samples.maps import LabelMaps, map_samples
 from namesake.workspace import stage
 
 LEVELS = 256
 PUBLISHED = TrainingConfig()
+SHARD_SIZE = 250
+"""Images a shard of label maps."""
 TOGETHER = 8
 """Images that are read at once, of one size each."""
 
@@ -54,7 +53,6 @@ class LabelsConfig:
         at_least=1,
     )
     num_workers: int = option(2, "Threads that read images.", at_least=0)
-    shard_size: int = option(250, "Images a shard.", at_least=1)
 
 
 @stage("teacher", opens=open_segmenter, together=True, models=lambda config: (config.backbone,))
@@ -106,15 +104,12 @@ def label_images(
         "unsure_fraction": (0 <= config.unsure_fraction < 1, "a share from 0 to below 1"),
         "calibration_images": (config.calibration_images >= 1, "1 or more"),
         "num_workers": (config.num_workers >= 1, "1 or more"),
-        "shard_size": (config.shard_size >= 1, "1 or more"),
     }
     check_limits(config, limits, what="labelling")
     reader = _open_reader(teacher.folder, names, config, device)
     arguments: dict[str, Any] = {"folder": teacher.folder, "names": names, "images": images, "config": config}
     arguments |= {"least": find_least(reader, images, config), "device": device}
-    draw_masks(
-        [out], images.ids, _open_drawer, arguments, shard_size=config.shard_size, what="labelling", engine=engine
-    )
+    draw_masks([out], images.ids, _open_drawer, arguments, shard_size=SHARD_SIZE, what="labelling", engine=engine)
     skipped = len(read_skipped(out))
     if skipped == len(images):
         raise ImagesError(f"none of the {len(images)} images in {images.folder} can be read.")
@@ -222,18 +217,7 @@ def train_student(
     ignore = not_sure(len(names))
     maps = LabelMaps(labels, ignore=ignore)
     known = maps.among(images)
-    samples = MapSamples(
-        known,
-        maps,
-        ignore=ignore,
-        crop_size=config.crop_size,
-        copy_paste_max=config.copy_paste_max,
-        resize_range=config.resize_range,
-        color_jitter=config.color_jitter,
-        seed=config.seed,
-        uneven_padding=config.uneven_padding,
-        crop_paste_box=config.crop_paste_box,
-    )
+    samples = map_samples(known, maps, config, seed=config.seed, ignore=ignore)
     weights = read_weights(teacher.folder)
     if teacher.names.names != names.names:
         weights = {key: value for key, value in weights.items() if key.startswith("backbone.")}
@@ -247,15 +231,5 @@ def train_student(
         start=weights,
         source=str(teacher.folder / WEIGHTS),
     )
-    cards: tuple[ModelCard, ...] = tuple(dict.fromkeys((*labels.models, *teacher.models, card)))
-    settings = Settings(
-        kind=KIND,
-        names=names,
-        architecture=architecture_of(network),
-        resize_longer=config.resize_longer,
-        enlarge=config.enlarge,
-        models=cards,
-    )
-    where = next(network.parameters()).device
-    trained = Segmenter(ClosedSet(network, preprocessing=IMAGENET, device=where), settings)
-    return finish(trained, out, images=len(known), iterations=config.iterations)
+    models = (*labels.models, *teacher.models, card)
+    return save_network(network, names, out, config=config, models=models, images=len(known))

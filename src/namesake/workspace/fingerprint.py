@@ -11,7 +11,7 @@ from namesake.images.identity import identify
 from namesake.records import Artifact, Images
 from namesake.workspace.manifest import read_manifest
 
-EXECUTION = frozenset({"device", "workers", "num_workers", "threads", "engine", "checkpoint_every", "sheet_images"})
+EXECUTION = frozenset({"device", "workers", "num_workers", "threads", "engine", "checkpoint_every"})
 """Options that say how a stage is computed, not what: they may change between two runs of the same command."""
 
 

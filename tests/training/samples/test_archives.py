@@ -13,16 +13,23 @@ from namesake.images import read_image
 from namesake.masks import rle
 from namesake.records import Archives, PseudoMask, PseudoMasks
 from namesake.shapes import not_sure
-from namesake.training.samples.archives import ArchiveSamples, ArrayCache, MaskCodes, read_examples
-from namesake.training.samples.augment import augment
+from namesake.training.samples.archives import (
+    CACHE_BYTES,
+    ArrayCache,
+    MaskCodes,
+    PastedSamples,
+    archive_samples,
+    read_examples,
+)
+from namesake.training.samples.augment import AugmentConfig, augment
 from namesake.training.samples.copy_paste import copy_paste
 
 Collection = tuple[Archives, PseudoMasks]
 
 
-def samples(collection: Collection, **options) -> ArchiveSamples:
-    settings = {"crop_size": 24, "copy_paste_max": 3, "seed": 5} | options
-    return ArchiveSamples(read_examples(*collection), **settings)
+def samples(collection: Collection, *, seed: int = 5, cache_bytes: int = CACHE_BYTES, **options) -> PastedSamples:
+    config = AugmentConfig(**{"crop_size": 24, "copy_paste_max": 3} | options)
+    return archive_samples(read_examples(*collection), config, seed=seed, cache_bytes=cache_bytes)
 
 
 def test_examples_are_the_concatenated_archives(collection: Collection) -> None:
@@ -66,8 +73,7 @@ def test_where_takes_lines_under_one_label(collection: Collection) -> None:
 
 def test_sample_is_the_composition_of_its_parts(collection: Collection) -> None:
     """Drawn by hand: how many, which lines, each augmented, then pasted, from one generator."""
-    data = samples(collection)
-    examples = data.examples
+    data, examples = samples(collection), read_examples(*collection)
     for index in (0, 1, 10**9):
         rng = np.random.default_rng((5, index))
         lines = rng.integers(9, size=int(rng.integers(1, 4)))
@@ -75,7 +81,7 @@ def test_sample_is_the_composition_of_its_parts(collection: Collection) -> None:
         for line in lines:
             image = read_image(examples.images.path(examples.images.ids[examples.image[line]]))
             labels = examples.codes[examples.mask[line]] * np.uint8(examples.label[line])
-            crops.append(augment(image, labels, rng, crop_size=24))
+            crops.append(augment(image, labels, rng, data.config))
         image, labels, _ = copy_paste([a for a, _ in crops], [b for _, b in crops], rng)
         sample = data[index]
         assert np.array_equal(sample.image.permute(1, 2, 0), image)
@@ -98,12 +104,11 @@ def test_seeds_differ(collection: Collection) -> None:
 
 def test_lines_are_drawn_evenly_with_duplicates(collection: Collection) -> None:
     """07.png lies in both archives: it is drawn twice as often as the others."""
-    data = samples(collection, copy_paste_max=1)
-    drawn = np.zeros(8)
+    examples, drawn = read_examples(*collection), np.zeros(8)
     for index in range(3000):
         rng = np.random.default_rng((5, index))
         rng.integers(1, 1, endpoint=True)
-        drawn[data.examples.image[rng.integers(9, size=1)[0]]] += 1
+        drawn[examples.image[rng.integers(9, size=1)[0]]] += 1
     assert np.allclose(drawn / 3000, [1 / 9] * 7 + [2 / 9], atol=0.02)
 
 
@@ -120,23 +125,23 @@ def test_many_names__labels_above_255_survive(collection: Collection) -> None:
     examples = examples.where(np.ones(9, bool), label=900)
     assert not_sure(254) == 255
     assert not_sure(255) == 65535
-    data = ArchiveSamples(examples, crop_size=24, copy_paste_max=2, seed=0, ignore=not_sure(919))
+    data = archive_samples(examples, AugmentConfig(crop_size=24, copy_paste_max=2), seed=0, ignore=not_sure(919))
     found = {value for index in range(10) for value in np.unique(data[index].labels).tolist()}
     assert found == {0, 900, 65535}
 
 
 def test_mask_of_another_size(collection: Collection) -> None:
     data = samples(collection, copy_paste_max=1)
-    for image_id in data.examples.images.ids:
-        Image.new("RGB", (9, 9)).save(data.examples.images.path(image_id))
+    for image_id in collection[0].images.ids:
+        Image.new("RGB", (9, 9)).save(collection[0].images.path(image_id))
     with pytest.raises(DataError, match="9 x 9 pixels, its mask 28 x"):
         data[0]
 
 
 def test_missing_image(collection: Collection) -> None:
     data = samples(collection)
-    for image_id in data.examples.images.ids:
-        data.examples.images.path(image_id).unlink()
+    for image_id in collection[0].images.ids:
+        collection[0].images.path(image_id).unlink()
     with pytest.raises(ImagesError):
         data[0]
 

@@ -10,6 +10,8 @@ from torch.nn import functional
 
 from namesake.training.samples import augment as aug
 
+CONFIG = aug.AugmentConfig(crop_size=24)
+
 
 def picture(height: int, width: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
@@ -178,9 +180,9 @@ def test_photometric_probabilities() -> None:
 
 def test_augment_depends_on_the_generator_alone() -> None:
     image, labels = picture(40, 30)
-    first = aug.augment(image, labels, np.random.default_rng((3, 7)), crop_size=24)
-    second = aug.augment(image, labels, np.random.default_rng((3, 7)), crop_size=24)
-    other = aug.augment(image, labels, np.random.default_rng((3, 8)), crop_size=24)
+    first = aug.augment(image, labels, np.random.default_rng((3, 7)), CONFIG)
+    second = aug.augment(image, labels, np.random.default_rng((3, 7)), CONFIG)
+    other = aug.augment(image, labels, np.random.default_rng((3, 8)), CONFIG)
     assert first[0].shape == (24, 24, 3)
     assert first[1].shape == (24, 24)
     assert np.array_equal(first[0], second[0])
@@ -191,5 +193,5 @@ def test_augment_depends_on_the_generator_alone() -> None:
 def test_augment__labels_above_255() -> None:
     image, _ = picture(20, 20)
     labels = np.full((20, 20), 900, np.int32)
-    _, cut = aug.augment(image, labels, np.random.default_rng(0), crop_size=24, pad_label=65535)
+    _, cut = aug.augment(image, labels, np.random.default_rng(0), CONFIG, pad_label=65535)
     assert set(np.unique(cut)) == {900, 65535}

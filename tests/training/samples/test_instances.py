@@ -12,7 +12,9 @@ from namesake.masks import rle
 from namesake.masks.store import MaskWriter
 from namesake.records import Archives, PseudoMask, PseudoMasks
 from namesake.training.matching import instance_targets
+from namesake.training.samples import instances
 from namesake.training.samples.archives import Examples, read_examples
+from namesake.training.samples.augment import AugmentConfig
 from namesake.training.samples.instances import (
     InstanceSamples,
     collate,
@@ -31,15 +33,9 @@ def examples(collection: Collection) -> Examples:
 
 
 def samples_of(examples: Examples, **changes) -> InstanceSamples:
-    options = {
-        "names": 2,
-        "crop_size": 24,
-        "copy_paste_max": 4,
-        "same_archive": 0.5,
-        "seed": 0,
-        "resize_range": (0.6, 1.0),
-    }
-    return InstanceSamples(examples, **({"targets": whole_masks(examples)} | options | changes))
+    how = {"crop_size": 24, "copy_paste_max": 4, "resize_range": (0.6, 1.0)}
+    config = AugmentConfig(**how | {word: changes.pop(word) for word in how if word in changes})
+    return InstanceSamples(examples, config, **({"targets": whole_masks(examples), "names": 2, "seed": 0} | changes))
 
 
 def test_objects_are_where_labels_are(examples: Examples) -> None:
@@ -59,9 +55,10 @@ def test_same_number_same_sample(examples: Examples) -> None:
 
 
 @pytest.mark.parametrize("chance", [0.0, 1.0])
-def test_same_archive(examples: Examples, chance: float) -> None:
+def test_same_archive(examples: Examples, chance: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """All images of one archive, or of any; an image keeps its own label where another archive claims it."""
-    samples = samples_of(examples, same_archive=chance, copy_paste_max=8)
+    monkeypatch.setattr(instances, "SAME_ARCHIVE", chance)
+    samples = samples_of(examples, copy_paste_max=8)
     archives = [set(examples.archive[samples._draw(np.random.default_rng(i))]) for i in range(60)]
     mixed = sum(len(archive) > 1 for archive in archives)
     assert mixed == 0 if chance else mixed > 20

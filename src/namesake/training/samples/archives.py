@@ -7,7 +7,7 @@ pages in and out. So of an archive only its ids and a few numbers a line are in 
 
 import mmap
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar, final
@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Int, UInt8
 from numpy import ndarray
-from numpy.random import Generator
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -27,7 +26,7 @@ from namesake.masks import rle
 from namesake.masks.store import read_masks
 from namesake.records import Archives, Images, PseudoMask, PseudoMasks
 from namesake.shapes import IGNORE, ImageArray, LabelArray
-from namesake.training.samples.augment import augment
+from namesake.training.samples.augment import AugmentConfig, augment
 from namesake.training.samples.copy_paste import copy_paste
 
 Key = TypeVar("Key")
@@ -88,24 +87,6 @@ def sample_of(image: ImageArray, labels: LabelArray) -> Sample:
     return Sample(torch.from_numpy(image).permute(2, 0, 1).contiguous(), torch.from_numpy(np.ascontiguousarray(labels)))
 
 
-def paste_crops(
-    crops: Sequence[tuple[ImageArray, LabelArray]], rng: Generator, *, ignore: int, crop_paste_box: bool
-) -> Sample:
-    """One sample of augmented images and labels, the objects of the others pasted onto the first.
-
-    Args:
-        crops: All of one size.
-        rng: Random numbers of the pasting.
-        ignore: Label that does not count.
-        crop_paste_box: Keep the published pasting's bounding box, which leaves out an object's last row and column.
-    """
-    images, labels = zip(*crops, strict=True)
-    image, joined, _ = copy_paste(
-        list(images), list(labels), rng, ignore=IGNORE if crop_paste_box else ignore, crop_paste_box=crop_paste_box
-    )
-    return sample_of(image, joined)
-
-
 @final
 class ArrayCache(Generic[Key, Array]):
     """The array that `read` makes of a key; keeps the first ones that fit into `limit` bytes.
@@ -164,74 +145,67 @@ class MaskCodes:
 
 
 @final
-class ArchiveSamples(Dataset[Sample]):
-    """Training samples of NamedMask: objects of random archive images, pasted together.
+class PastedSamples(Dataset[Sample]):
+    """Numbered training samples: the objects of several labelled images, augmented and pasted together.
 
-    Every image of a sample is drawn uniformly from the concatenated archives, with replacement; an image that lies in
-    several archives is there several times.
+    The images of a sample are drawn uniformly and with replacement. Sample i is a function of (seed, i).
 
     Args:
-        examples: The concatenated archives and their masks.
-        crop_size: Side of a sample in pixels.
-        copy_paste_max: Images of a sample: uniform from 1 to this.
-        seed: Sample i is a function of (seed, i).
-        resize_range: Range of the factor on an image's sides.
-        color_jitter: Strength of the changes of colours.
+        count: Labelled images to draw from.
+        read: An image and its labels, at its own size, by number.
+        config: Size, changes and number of images of a sample.
+        seed: Seed of all samples.
         ignore: Label that does not count; that of padding.
-        uneven_padding: See `augment`.
-        crop_paste_box: See `copy_paste`.
-        cache_bytes: Decoded images that each process keeps.
+
+    Raises:
+        DataError: There is no image.
     """
 
     def __init__(
         self,
-        examples: Examples,
+        count: int,
+        read: Callable[[int], tuple[ImageArray, LabelArray]],
+        config: AugmentConfig,
         *,
-        crop_size: int,
-        copy_paste_max: int,
         seed: int,
-        resize_range: tuple[float, float] = (0.1, 1.0),
-        color_jitter: float = 1.0,
         ignore: int = IGNORE,
-        uneven_padding: bool = False,
-        crop_paste_box: bool = False,
-        cache_bytes: int = CACHE_BYTES,
     ) -> None:
-        if not len(examples):
-            raise DataError("there is nothing to train on: no image of the archives has a mask. Check the mask stage.")
-        self.examples = examples
-        self.crop_size, self.copy_paste_max, self.seed, self.resize_range = (
-            crop_size,
-            copy_paste_max,
-            seed,
-            resize_range,
-        )
-        self.color_jitter, self.ignore = color_jitter, ignore
-        self.uneven_padding, self.crop_paste_box = uneven_padding, crop_paste_box
-        self._read = ArrayCache(read_image, cache_bytes)
+        if not count:
+            raise DataError("there is nothing to train on: no image has labels. Check the stage before.")
+        self.count, self.read, self.config, self.seed, self.ignore = count, read, config, seed, ignore
 
     def __getitem__(self, index: int) -> Sample:
         """The sample of that number, 0 or more; there is no last one."""
         rng = np.random.default_rng((self.seed, index))
-        count = int(rng.integers(1, self.copy_paste_max, endpoint=True))
-        drawn = rng.integers(len(self.examples), size=count)
-        crops = [self._crop(int(line), rng) for line in drawn]
-        return paste_crops(crops, rng, ignore=self.ignore, crop_paste_box=self.crop_paste_box)
+        some = int(rng.integers(1, self.config.copy_paste_max, endpoint=True))
+        drawn = rng.integers(self.count, size=some)
+        crops = [augment(*self.read(int(one)), rng, self.config, pad_label=self.ignore) for one in drawn]
+        images, labels = zip(*crops, strict=True)
+        box = self.config.crop_paste_box
+        ignore = IGNORE if box else self.ignore
+        return sample_of(*copy_paste(list(images), list(labels), rng, ignore=ignore, crop_paste_box=box)[:2])
 
-    def _crop(self, line: int, rng: Generator) -> tuple[ImageArray, LabelArray]:
-        examples = self.examples
-        image, mask = read_line(examples, line, self._read)
-        labels = mask if self.ignore == IGNORE else mask.astype(np.int32)
-        return augment(
-            image,
-            labels * labels.dtype.type(examples.label[line]),
-            rng,
-            crop_size=self.crop_size,
-            resize_range=self.resize_range,
-            pad_label=self.ignore,
-            color_jitter=self.color_jitter,
-            uneven_padding=self.uneven_padding,
-        )
+
+def archive_samples(
+    examples: Examples, config: AugmentConfig, *, seed: int, ignore: int = IGNORE, cache_bytes: int = CACHE_BYTES
+) -> PastedSamples:
+    """Training samples of NamedMask: drawn from the lines of archives, so that an image of several is there as often.
+
+    Args:
+        examples: Lines of the archives with their masks.
+        config: How samples are made.
+        seed: Seed of all samples.
+        ignore: Label that does not count; that of padding.
+        cache_bytes: Decoded images that each process keeps.
+    """
+    cached = ArrayCache(read_image, cache_bytes)
+
+    def read(line: int) -> tuple[ImageArray, LabelArray]:
+        image, mask = read_line(examples, line, cached)
+        labels = mask if ignore == IGNORE else mask.astype(np.int32)
+        return image, labels * labels.dtype.type(examples.label[line])
+
+    return PastedSamples(len(examples), read, config, seed=seed, ignore=ignore)
 
 
 def read_line(

@@ -7,6 +7,7 @@ published numbers embody, an option of its own keeps it.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 from numpy.random import Generator
 
+from namesake.config import Rule, option
 from namesake.images.geometry import resize, resize_labels
 from namesake.shapes import IGNORE, ImageArray, LabelArray
 
@@ -31,16 +33,32 @@ RIGHT_BOTTOM = (0.0, 0.0, 0.0)
 """Always the last corner."""
 
 
+@dataclass(frozen=True)
+class AugmentConfig:
+    """How a sample is made of images; the defaults are those of NamedMask."""
+
+    crop_size: int = option(384, "Side of a sample in pixels.", paper="384", where="code", at_least=16)
+    resize_range: tuple[float, float] = option(
+        (0.1, 1.0), "Range of the factor on an image's sides.", paper="0.1 to 1", where="code", above=0
+    )
+    color_jitter: float = option(
+        1.0, "Strength of the changes of colours, greys and blur.", paper="1", where="code", at_least=0
+    )
+    copy_paste_max: int = option(2, "Most images a sample, 1 for no copy-paste.", paper="2", where="paper", at_least=1)
+    uneven_padding: bool = option(
+        False, "Keep the published augmentation's padding, whose four corners are not equally frequent."
+    )
+    crop_paste_box: bool = option(
+        False, "Keep the published copy-paste's bounding box, which leaves out an object's last row and column."
+    )
+
+    def rules(self) -> tuple[Rule, ...]:
+        """What options have to be together."""
+        return (("resize_range", self.resize_range[0] <= self.resize_range[1], "two numbers, the lower one first"),)
+
+
 def augment(
-    image: ImageArray,
-    labels: LabelArray,
-    rng: Generator,
-    *,
-    crop_size: int,
-    resize_range: tuple[float, float] = (0.1, 1.0),
-    pad_label: int = IGNORE,
-    color_jitter: float = 1.0,
-    uneven_padding: bool = False,
+    image: ImageArray, labels: LabelArray, rng: Generator, config: AugmentConfig, *, pad_label: int = IGNORE
 ) -> tuple[UInt8[ndarray, "crop crop 3"], LabelArray]:
     """The whole chain, for one image.
 
@@ -48,20 +66,17 @@ def augment(
         image: RGB.
         labels: At the image's size.
         rng: Source of everything random.
-        crop_size: Side of the result in pixels.
-        resize_range: Range of the factor on the image's sides.
+        config: Size and strength of the changes.
         pad_label: Label of padding; the published training ignores it.
-        color_jitter: Strength of `photometric`.
-        uneven_padding: Keep the published bias of the padded corner.
 
     Returns:
         Image [crop, crop, 3] and labels [crop, crop].
     """
-    image, labels = random_scale(image, labels, rng, resize_range=resize_range)
-    corners = PUBLISHED_CORNERS if uneven_padding else EVEN_CORNERS
-    image, labels = pad_and_crop(image, labels, rng, crop_size=crop_size, pad_label=pad_label, corners=corners)
+    image, labels = random_scale(image, labels, rng, resize_range=config.resize_range)
+    corners = PUBLISHED_CORNERS if config.uneven_padding else EVEN_CORNERS
+    image, labels = pad_and_crop(image, labels, rng, crop_size=config.crop_size, pad_label=pad_label, corners=corners)
     image, labels = random_flip(image, labels, rng)
-    return photometric(image, rng, strength=color_jitter), labels
+    return photometric(image, rng, strength=config.color_jitter), labels
 
 
 def random_scale(

@@ -21,12 +21,14 @@ from namesake.masks.store import read_masks
 from namesake.records import PseudoMask, PseudoMasks
 from namesake.shapes import IGNORE, ImageArray, not_sure
 from namesake.training.samples.archives import CACHE_BYTES, ArrayCache, Examples, MaskCodes, read_line
-from namesake.training.samples.augment import augment
+from namesake.training.samples.augment import AugmentConfig, augment
 from namesake.training.samples.copy_paste import copy_paste
 
 Numbers = UInt8[ndarray, "height width"]
 """Number of the object at each pixel, counted from 1; 0 for none, 255 for pixels that do not count."""
 
+SAME_ARCHIVE = 0.5
+"""Chance that all images of a sample are of one archive (paper)."""
 MOST_OBJECTS = 20
 """Of one archive image; smaller ones stay with the largest."""
 LEAST_SHARE = 0.05
@@ -89,21 +91,15 @@ class InstanceSamples(Dataset[InstanceSample]):
     """Training samples of ZUTIS: objects of random archive images, pasted together.
 
     ZUTIS, https://arxiv.org/abs/2304.14376, sections 3.2 and 4.1. A sample is made of 1 to `copy_paste_max` images.
-    They are drawn from the concatenated archives or, with the chance `same_archive`, all from one archive drawn
+    They are drawn from the concatenated archives or, with the chance SAME_ARCHIVE, all from one archive drawn
     uniformly, so that objects of one name have to be told apart.
 
     Args:
         examples: The concatenated archives and their masks.
+        config: How samples are made, of at most 12 images each.
         targets: The objects of a line.
         names: How many; decides which label does not count.
-        crop_size: Side of a sample in pixels.
-        copy_paste_max: Images of a sample: uniform from 1 to this; at most 12.
-        same_archive: Chance that all images of a sample are of one archive.
         seed: Sample i is a function of (seed, i).
-        resize_range: Range of the factor on an image's sides.
-        color_jitter: Strength of the changes of colours.
-        uneven_padding: See `augment`.
-        crop_paste_box: See `copy_paste`.
         cache_bytes: Decoded images that each process keeps.
 
     Raises:
@@ -113,25 +109,17 @@ class InstanceSamples(Dataset[InstanceSample]):
     def __init__(
         self,
         examples: Examples,
+        config: AugmentConfig,
         *,
         targets: Targets,
         names: int,
-        crop_size: int,
-        copy_paste_max: int,
-        same_archive: float,
         seed: int,
-        resize_range: tuple[float, float] = (0.1, 1.0),
-        color_jitter: float = 1.0,
-        uneven_padding: bool = False,
-        crop_paste_box: bool = False,
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
         if not len(examples):
             raise DataError("there is nothing to train on: no image of the archives has a mask. Check the mask stage.")
-        self.examples, self.targets, self.ignore = examples, targets, not_sure(names)
-        self.crop_size, self.copy_paste_max, self.same_archive = crop_size, copy_paste_max, same_archive
-        self.seed, self.resize_range, self.color_jitter = seed, resize_range, color_jitter
-        self.uneven_padding, self.crop_paste_box = uneven_padding, crop_paste_box
+        self.examples, self.config, self.targets = examples, config, targets
+        self.ignore, self.seed = not_sure(names), seed
         self._by_archive = [np.flatnonzero(examples.archive == label) for label in np.unique(examples.archive)]
         self._read = ArrayCache(read_image, cache_bytes)
 
@@ -146,7 +134,7 @@ class InstanceSamples(Dataset[InstanceSample]):
             images.append(image)
             numbers.append(own)
             labels += found
-        image, seen, _ = copy_paste(images, numbers, rng, crop_paste_box=self.crop_paste_box)
+        image, seen, _ = copy_paste(images, numbers, rng, crop_paste_box=self.config.crop_paste_box)
         table = np.full(IGNORE + 1, self.ignore, dtype=np.uint8 if self.ignore == IGNORE else np.int32)
         table[: len(labels)] = labels
         return InstanceSample(
@@ -158,8 +146,8 @@ class InstanceSamples(Dataset[InstanceSample]):
 
     def _draw(self, rng: Generator) -> Int[ndarray, "images"]:
         """Lines of one sample."""
-        count = int(rng.integers(1, self.copy_paste_max, endpoint=True))
-        if rng.random() < self.same_archive:
+        count = int(rng.integers(1, self.config.copy_paste_max, endpoint=True))
+        if rng.random() < SAME_ARCHIVE:
             lines = self._by_archive[int(rng.integers(len(self._by_archive)))]
             return lines[rng.integers(len(lines), size=count)]
         return rng.integers(len(self.examples), size=count)
@@ -167,15 +155,7 @@ class InstanceSamples(Dataset[InstanceSample]):
     def _crop(self, line: int, rng: Generator) -> tuple[ImageArray, Numbers, tuple[int, ...]]:
         image, mask = read_line(self.examples, line, self._read)
         objects = self.targets(line, mask)
-        cut, numbers = augment(
-            image,
-            objects.numbers,
-            rng,
-            crop_size=self.crop_size,
-            resize_range=self.resize_range,
-            color_jitter=self.color_jitter,
-            uneven_padding=self.uneven_padding,
-        )
+        cut, numbers = augment(image, objects.numbers, rng, self.config)
         return cut, np.array(numbers, dtype=np.uint8), objects.labels
 
 

@@ -1,15 +1,10 @@
-"""Images with whole label maps in, numbered training samples out, augmented and pasted together as archive images are.
-
-A map may hold several names and pixels that do not count. Sample i is a function of the seed and of i alone.
-"""
+"""Draw training samples from images with whole label maps, of several names and of pixels that do not count."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import final
 
 import numpy as np
-from numpy.random import Generator
-from torch.utils.data import Dataset
 
 from namesake.errors import DataError
 from namesake.images import read_image
@@ -17,74 +12,36 @@ from namesake.masks import rle
 from namesake.masks.store import MaskLookup
 from namesake.records import Images, PseudoMasks
 from namesake.shapes import IGNORE, ImageArray, LabelArray
-from namesake.training.samples.archives import ArrayCache, Sample, paste_crops
-from namesake.training.samples.augment import augment
+from namesake.training.samples.archives import ArrayCache, PastedSamples
+from namesake.training.samples.augment import AugmentConfig
 
 
-@final
-class MapSamples(Dataset[Sample]):
-    """Training samples from images and their label maps.
+def map_samples(
+    images: Images, labels: Callable[[str], LabelArray], config: AugmentConfig, *, seed: int, ignore: int
+) -> PastedSamples:
+    """Training samples from images and their label maps, all drawn equally often.
 
     Args:
-        images: All are drawn equally often.
+        images: The images.
         labels: Label map of an image at its original size, by its id.
+        config: How samples are made.
+        seed: Seed of all samples.
         ignore: Label that does not count; that of padding.
-        crop_size: Side of a sample in pixels.
-        copy_paste_max: Images of a sample: uniform from 1 to this.
-        resize_range: Range of the factor on an image's sides.
-        color_jitter: Strength of the changes of colours.
-        seed: Sample i is a function of (seed, i).
-        uneven_padding: Keep the published augmentation's padding, whose corners are not equally frequent.
-        crop_paste_box: Keep the published copy-paste's bounding box, a row and a column too small.
     """
+    cached: ArrayCache[Path, ImageArray] = ArrayCache(read_image)
+    maps: ArrayCache[str, LabelArray] = ArrayCache(labels)
 
-    def __init__(
-        self,
-        images: Images,
-        labels: Callable[[str], LabelArray],
-        *,
-        ignore: int,
-        crop_size: int,
-        copy_paste_max: int,
-        resize_range: tuple[float, float],
-        color_jitter: float,
-        seed: int,
-        uneven_padding: bool = False,
-        crop_paste_box: bool = False,
-    ) -> None:
-        if not len(images):
-            raise DataError("there is nothing to train on: no image has a label map. Check the stage before.")
-        self.images, self.ignore, self.crop_size, self.seed = images, ignore, crop_size, seed
-        self.copy_paste_max, self.resize_range, self.color_jitter = copy_paste_max, resize_range, color_jitter
-        self.uneven_padding, self.crop_paste_box = uneven_padding, crop_paste_box
-        self._read: ArrayCache[Path, ImageArray] = ArrayCache(read_image)
-        self._labels: ArrayCache[str, LabelArray] = ArrayCache(labels)
-
-    def __getitem__(self, index: int) -> Sample:
-        """The sample of that number, 0 or more; there is no last one."""
-        rng = np.random.default_rng((self.seed, index))
-        count = int(rng.integers(1, self.copy_paste_max, endpoint=True))
-        drawn = rng.integers(len(self.images), size=count)
-        crops = [self._crop(self.images.ids[place], rng) for place in drawn]
-        return paste_crops(crops, rng, ignore=self.ignore, crop_paste_box=self.crop_paste_box)
-
-    def _crop(self, image_id: str, rng: Generator) -> tuple[ImageArray, LabelArray]:
-        image, labels = self._read(self.images.path(image_id)), self._labels(image_id)
-        if labels.shape != image.shape[:2]:
+    def read(place: int) -> tuple[ImageArray, LabelArray]:
+        path = images.path(images.ids[place])
+        image, own = cached(path), maps(images.ids[place])
+        if own.shape != image.shape[:2]:
             raise DataError(
-                f"{self.images.path(image_id)} has {image.shape[0]} x {image.shape[1]} pixels, its label map "
-                f"{labels.shape[0]} x {labels.shape[1]}. The image changed after it was labelled: label it again."
+                f"{path} has {image.shape[0]} x {image.shape[1]} pixels, its label map {own.shape[0]} x "
+                f"{own.shape[1]}. The image changed after it was labelled: label it again."
             )
-        return augment(
-            image,
-            labels,
-            rng,
-            crop_size=self.crop_size,
-            resize_range=self.resize_range,
-            pad_label=self.ignore,
-            color_jitter=self.color_jitter,
-            uneven_padding=self.uneven_padding,
-        )
+        return image, own
+
+    return PastedSamples(len(images), read, config, seed=seed, ignore=ignore)
 
 
 @final

@@ -1,6 +1,6 @@
-"""Read the `config.json` of segmenters saved in format 1, whose options had other names.
+"""Read the `config.json` of segmenters that earlier versions saved: other words, and options that are fixed now.
 
-Weights are the same in both formats; only words and a few values differ.
+Weights are the same in all formats.
 """
 
 from collections.abc import Mapping
@@ -63,15 +63,29 @@ VALUES: Mapping[str, Mapping[Any, Any]] = {
     "patch_fit": {"published": "crop", "patches": "resize"},
 }
 """By word of format 2: value of format 1 -> value of format 2."""
+FIXED = {
+    "stability_score_offset": 1.0,
+    "smallest_share": 0.0,
+    "likeness_temperature": 5.0,
+    "points_per_batch": None,
+}
+"""Options that there are no more, and their only value now; None where it does not change what is predicted."""
 
 
 def upgrade(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of a `config.json` of format 1, in the words of format 2.
+    """The content of a `config.json`, in the words of now.
 
     Raises:
         KeyError: An entry is missing.
         TypeError: The architecture is no table.
+        ValueError: An option that is fixed now had another value.
     """
+    if content["format"] == 1:
+        content = _of_format_1(content)
+    return {**content, "architecture": _without_fixed(content["architecture"])}
+
+
+def _of_format_1(content: Mapping[str, Any]) -> dict[str, Any]:
     kind, preprocessing = str(content["kind"]), dict(content["preprocessing"])
     preprocessing["resize_longer"] = preprocessing.pop("longer_side_at_most")
     architecture = _renamed(content["architecture"], RENAMED.get(kind, {}))
@@ -80,6 +94,16 @@ def upgrade(content: Mapping[str, Any]) -> dict[str, Any]:
     if "min_votes" in architecture:
         architecture["min_votes"] += 1  # format 1 held the number that votes have to exceed
     return {**content, "architecture": architecture, "preprocessing": preprocessing}
+
+
+def _without_fixed(table: Mapping[str, Any]) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for word, value in dict(table).items():
+        if word not in FIXED:
+            kept[word] = _without_fixed(value) if isinstance(value, Mapping) and word != "least" else value
+        elif FIXED[word] not in {None, value}:
+            raise ValueError(f"{word} is {value} and can only be {FIXED[word]} now; train the segmenter anew")
+    return kept
 
 
 def _renamed(table: Mapping[str, Any], words: Mapping[str, str]) -> dict[str, Any]:

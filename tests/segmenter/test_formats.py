@@ -1,4 +1,4 @@
-"""Segmenters saved in format 1 open: their words and values are those of now."""
+"""Segmenters of earlier versions open: their words and values are those of now."""
 
 import json
 from dataclasses import asdict
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from namesake.encoders import AutomaticConfig
+from namesake.errors import WeightsError
 from namesake.masks.regions import RegionsConfig
 from namesake.networks.alignment import AlignmentConfig
 from namesake.networks.deeplab import DeepLabConfig
@@ -99,4 +100,21 @@ def test_words_and_values_are_those_of_now(kind: str, tmp_path: Path) -> None:
 
 
 def test_automatic_masks__no_word_is_lost() -> None:
-    assert len(SAM) == len(asdict(AutomaticConfig()))
+    assert len(SAM) == len(asdict(AutomaticConfig())) + len({"points", "stability_offset", "smallest_share"})
+
+
+@pytest.mark.parametrize(
+    ("kind", "old", "said"),
+    [
+        ("aligned", {"inference": {"automatic": {"smallest_share": 0.1}}}, "smallest_share is 0.1 and can only be 0.0"),
+        ("query", {"inference": {"likeness_temperature": 7.0}}, "likeness_temperature is 7.0 and can only be 5.0"),
+    ],
+)
+@pytest.mark.parametrize("number", [1, 2])
+def test_option_that_is_fixed_now_and_was_turned(kind: str, old: dict, said: str, number: int, tmp_path: Path) -> None:
+    path = written(tmp_path, kind) / "config.json"
+    content = json.loads(path.read_text(encoding="utf-8")) | {"architecture": old, "format": number}
+    content["preprocessing"] |= {"resize_longer": 500}
+    path.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(WeightsError, match=said):
+        read_settings(tmp_path)
