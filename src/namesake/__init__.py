@@ -4,9 +4,21 @@ The public surface; everything else may move.
 """
 
 import os
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from namesake.errors import NamesakeError
 from namesake.records import Archives, Images, Index, Instances, Names, Prediction, PseudoMasks, Scores
+
+if TYPE_CHECKING:
+    from namesake.evaluation import evaluate_run as evaluate
+    from namesake.evaluation.report import write_report as report
+    from namesake.evaluation.trust_run import trust
+    from namesake.official import load_official
+    from namesake.prediction import predict
+    from namesake.segmenter import Segmenter
+    from namesake.segmenter import load_segmenter as load
+    from namesake.systems import export, find, label, run
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when huggingface_hub is first imported
 
@@ -21,25 +33,41 @@ __all__ = [
     "Prediction",
     "PseudoMasks",
     "Scores",
+    "Segmenter",
+    "evaluate",
+    "export",
+    "find",
     "label",
     "load",
     "load_official",
+    "predict",
+    "report",
     "run",
+    "trust",
 ]
 
+_LATER = {
+    "Segmenter": ("namesake.segmenter", "Segmenter"),
+    "evaluate": ("namesake.evaluation", "evaluate_run"),
+    "export": ("namesake.systems", "export"),
+    "find": ("namesake.systems", "find"),
+    "label": ("namesake.systems", "label"),
+    "load": ("namesake.segmenter", "load_segmenter"),
+    "load_official": ("namesake.official", "load_official"),
+    "predict": ("namesake.prediction", "predict"),
+    "report": ("namesake.evaluation.report", "write_report"),
+    "run": ("namesake.systems", "run"),
+    "trust": ("namesake.evaluation.trust_run", "trust"),
+}
+"""Where what brings torch with it lies; it is imported when it is first used."""
 
-def __getattr__(name: str) -> object:
-    """`label`, `load`, `load_official` and `run`, imported when first used: they bring torch with them."""
-    if name == "load":
-        from namesake.segmenter import load_segmenter
+if not TYPE_CHECKING:
 
-        return load_segmenter
-    if name == "load_official":
-        from namesake.official import load_official
+    def __getattr__(name: str) -> object:
+        if name not in _LATER:
+            raise AttributeError(f"module 'namesake' has no attribute {name!r}")
+        module, attribute = _LATER[name]
+        return getattr(import_module(module), attribute)
 
-        return load_official
-    if name in {"label", "run"}:
-        from namesake import systems
-
-        return getattr(systems, name)
-    raise AttributeError(f"module 'namesake' has no attribute {name!r}")
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

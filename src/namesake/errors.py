@@ -24,7 +24,15 @@ def how_to_install(extra: str) -> str:
 
 
 class NamesakeError(Exception):
-    """Base of every error that is a user's or an environment's to mend; the command line prints it without a trace."""
+    """Base of every error that is a user's or an environment's to mend; the command line prints it without a trace.
+
+    Examples:
+        >>> try:
+        ...     namesake.load("runs/nowhere")
+        ... except namesake.NamesakeError as error:
+        ...     print(type(error).__name__)
+        WeightsError
+    """
 
 
 class NamesError(NamesakeError):

@@ -64,7 +64,6 @@ def evaluate(
     from namesake.evaluation import evaluate_run
     from namesake.evaluation.benchmarks import as_measures
     from namesake.evaluation.benchmarks import prepare as make_ready
-    from namesake.names import read_names
 
     set_quiet(quiet)
     if not benchmark:
@@ -86,8 +85,8 @@ def evaluate(
         run_folder,
         benchmark=benchmark,
         root=root,
-        names=read_names(names) if names else None,
-        ask=read_names(ask) if ask else None,
+        names=names or None,
+        ask=ask or None,
         predictions=predictions,
         measures=as_measures(measure) if measure else None,
         out=out,
@@ -122,33 +121,23 @@ def trust(
 
     Example: namesake trust runs/pets --images photos/
     """
-    from namesake.errors import ConfigError
-    from namesake.evaluation import open_benchmark
-    from namesake.evaluation.trust import MIRRORED
-    from namesake.evaluation.trust_run import FOLDER, RECORD, trust_run
-    from namesake.images import open_images
-    from namesake.notices import as_record, repeat, unknown_names
-    from namesake.segmenter import load_segmenter
+    from namesake.evaluation import trust_run
+    from namesake.evaluation.trust_run import FOLDER, RECORD
+    from namesake.notices import as_record, unknown_names
     from namesake.workspace import read_notices
 
     set_quiet(quiet)
-    if (images is None) == (not benchmark):
-        raise ConfigError("expected either --images, or --benchmark with --root; found both or neither.")
-    careful = carefulness(read, config)
-    if careful is not None and other is None:
-        careful = dataclasses.replace(careful, flip=False)  # else both sides of the comparison would be the same
-    loaded = load_segmenter(run_folder, device=device)
+    found, quality = trust_run.trust(
+        run_folder,
+        images,
+        benchmark=benchmark,
+        root=root,
+        other=other,
+        read=carefulness(read, config),
+        device=device,
+    )
     notices = read_notices(run_folder)
     unknown = unknown_names(notices)
-    repeat(notices)
-    found, quality = trust_run(
-        loaded.read_carefully(careful) if careful else loaded,
-        open_benchmark(benchmark, root) if images is None else open_images(images),
-        out=run_folder / FOLDER,
-        other=None if other is None else load_segmenter(other, device=device),
-        against=MIRRORED if other is None else str(other),
-        unknown=unknown,
-    )
     ranked = {} if quality is None else dataclasses.asdict(quality)
     least = sorted(found.names, key=lambda each: (each.name not in unknown, each.trust))
     say(

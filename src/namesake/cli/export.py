@@ -7,24 +7,6 @@ import typer
 
 from namesake.cli.app import JsonOption, QuietOption, RunArgument, app, say
 from namesake.progress import set_quiet
-from namesake.shapes import ImageArray
-
-RENDERED = 4
-
-
-def _pictures(folder: Path | None, count: int) -> list[ImageArray]:
-    """The first images of a folder, or rendered ones."""
-    from tempfile import TemporaryDirectory
-
-    from namesake.images import open_images, read_image
-    from namesake.world import write_world
-
-    if folder is not None:
-        images = open_images(folder)
-        return [read_image(images.path(image_id)) for image_id in images.ids[:count]]
-    with TemporaryDirectory() as place:
-        write_world("unlabelled", Path(place), count=min(count, RENDERED), seed=0, size=96)
-        return _pictures(Path(place), count)
 
 
 @app.command()
@@ -51,18 +33,10 @@ def export(
     """
     import dataclasses
 
-    from namesake.segmenter import load_segmenter
-    from namesake.segmenter.export import export_segmenter
+    from namesake import systems
 
     set_quiet(quiet)
-    segmenter = load_segmenter(run_folder, device="cpu")
-    made = export_segmenter(
-        segmenter,
-        _pictures(images, count),
-        out=out or run_folder / "export",
-        format=form,
-        precision=precision,
-    )
+    made = systems.export(run_folder, format=form, precision=precision, images=images, count=count, out=out)
     found, size = made.check, made.file.stat().st_size
     say(
         {"file": made.file, "format": form, "precision": precision, "bytes": size, **dataclasses.asdict(found)},

@@ -30,25 +30,17 @@ def find(
 
     Example: namesake find --object my-cup/*.jpg --name cup --images photos/
     """
-    from namesake.encoders import embedded_notice
+    from namesake import systems
     from namesake.images import open_images
-    from namesake.notices import as_record, caution, collecting
-    from namesake.prediction.find import find_object, load_finder, quality, read_shown_ids
-    from namesake.systems.choosing import choose_preset
-    from namesake.systems.fmbseg import find_config
+    from namesake.notices import as_record
+    from namesake.prediction.find import quality, read_shown_ids
     from namesake.workspace import write_json
 
     set_quiet(quiet)
     folder = open_images(images)
     known = None if shown is None else read_shown_ids(shown, folder)
-    config = find_config(choose_preset("fmbseg", preset, device=device))
-    shows = open_images([*pictures, *more])
-    with collecting() as notices:
-        caution(embedded_notice((config.regions.clip, config.regions.mask_model, config.dense_encoder)), once=True)
-        finder = load_finder(name, [shows.path(each) for each in shows.ids], config=config, device=device)
-    least = finder.threshold() if threshold is None else threshold
-    matches = list(find_object(finder, folder))
-    found = [match for match in matches if match.score is not None and match.score >= least]
+    made = systems.find(name, [*pictures, *more], folder, threshold=threshold, preset=preset, device=device)
+    matches, found, least = made.matches, made.shown, made.threshold
     measured = {} if known is None else quality(matches, known, threshold=least)._asdict()
     result = {
         "images": len(matches),
@@ -57,7 +49,7 @@ def find(
         "threshold": round(least, 4),
         "found": [{"image": match.image_id, "score": round(match.score or 0, 4)} for match in found],
         **measured,
-        **as_record(notices),
+        **as_record(made.notices),
     }
     if out is not None:
         write_json(out, result | {"scores": {match.image_id: match.score for match in matches}})

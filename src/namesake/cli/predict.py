@@ -56,45 +56,41 @@ def predict(
     """
     import time
 
-    from namesake.notices import as_record, repeat
-    from namesake.prediction import open_source, predict_folder
-    from namesake.segmenter import load_segmenter
+    from namesake import prediction
+    from namesake.notices import as_record
     from namesake.workspace import read_notices
 
     set_quiet(quiet)
-    notices = read_notices(run_folder)
-    repeat(notices)
     start = time.monotonic()
-    source = open_source(images, out=out, every=every, most=frames)
-    segmenter = load_segmenter(run_folder, device=device, precision=precision, tile=tile)
-    segmenter = segmenter.with_unsure() if unsure else segmenter
-    careful = carefulness(read, config)
-    segmenter = segmenter.read_carefully(careful) if careful else segmenter
-    segmenter = segmenter.with_names(names) if names else segmenter
-    made = predict_folder(
-        out,
-        segmenter,
-        source.images,
-        whole_folder=source.whole_folder,
+    made = prediction.predict(
+        run_folder,
+        images,
+        out=out,
+        names=names or None,
         instances=instances,
         opacity=opacity,
-        source=f"{segmenter.key}{' unsure' if unsure else ''}{f' {careful}' if careful else ''}",
+        tile=tile,
+        unsure=unsure,
+        every=every,
+        frames=frames,
+        precision=precision,
+        read=carefulness(read, config),
+        device=device,
     )
     rate = round(made.counts["images"] / max(time.monotonic() - start, 1e-9), 1)
-    passed = f", {sum(source.images.passed_over.values())} passed over" if source.images.passed_over else ""
-    spent = segmenter.careful.spent if segmenter.careful else None
+    passed = f", {sum(made.passed_over.values())} passed over" if made.passed_over else ""
     say(
         {
             **made.counts,
-            "passed_over": source.images.passed_over,
+            "passed_over": made.passed_over,
             "images_per_second": rate,
-            **({"reading": spent._asdict()} if spent else {}),
+            **({"reading": made.reading._asdict()} if made.reading else {}),
             "out": out,
         }
-        | as_record(notices),
+        | as_record(read_notices(run_folder)),
         as_json=as_json,
         lines=[
             f"{made.counts['images']} images ({rate} a second, {made.counts['skipped']} skipped{passed}) in {out}",
-            *([str(spent)] if spent else []),
+            *([str(made.reading)] if made.reading else []),
         ],
     )

@@ -24,6 +24,7 @@ from namesake.evaluation.record import ExamplePictures, record_of
 from namesake.evaluation.saliency import SaliencyScorer
 from namesake.evaluation.terms import Terms, terms_of
 from namesake.images import work_ahead
+from namesake.names import read_names
 from namesake.prediction import SegmentsImages
 from namesake.progress import Meter
 from namesake.records import Names, Prediction, Scores
@@ -142,15 +143,15 @@ def _scorer(
 
 
 def evaluate_run(
-    run: Path | None,
+    run: str | Path | None,
     *,
     benchmark: str,
-    root: Path,
-    names: Names | None = None,
-    ask: Names | None = None,
-    predictions: Path | None = None,
+    root: str | Path,
+    names: Names | str | Path | None = None,
+    ask: Names | str | Path | None = None,
+    predictions: str | Path | None = None,
     measures: Sequence[Measure] | None = None,
-    out: Path | None = None,
+    out: str | Path | None = None,
     read: CarefulConfig | None = None,
     device: str = "auto",
     count_crowds: bool = False,
@@ -159,9 +160,10 @@ def evaluate_run(
 
     Args:
         run: The run folder; `evaluation/<benchmark>.json` is written to it. None to score predictions alone.
-        benchmark: A key of `BENCHMARKS`.
+        benchmark: "folder" (your own `root` with images/, masks/ and names.json), "world", or a published one; a key of
+            `BENCHMARKS`.
         root: Where the benchmark lies.
-        names: Score these only.
+        names: Score these only; names, a comma list, or a file of names.
         ask: Ask an open-vocabulary segmenter for these names instead of its own.
         predictions: Score these instead of predicting; see `read_predictions`.
         measures: See `evaluate`.
@@ -176,10 +178,15 @@ def evaluate_run(
     Raises:
         WeightsError: The run holds no segmenter.
         DataError: What `evaluate` and `open_benchmark` raise.
+
+    Examples:
+        >>> scores = namesake.evaluate("runs/first", benchmark="world", root="scenes")
+        >>> scores.images, [name for name, iou in scores.iou_per_name.items() if iou > 0]
+        (4, ['background', 'mug', 'car', 'dog'])
     """
     from namesake.segmenter import load_segmenter
 
-    opened = open_benchmark(benchmark, root)
+    opened = open_benchmark(benchmark, Path(root))
     if run is None and predictions is None:
         raise DataError("expected the folder of a run, or predictions to score; found neither.")
     segmenter = None if run is None or predictions is not None else load_segmenter(run, device=device)
@@ -187,15 +194,16 @@ def evaluate_run(
         segmenter = segmenter.read_carefully(read)
     if segmenter is not None and ask is not None:
         segmenter = segmenter.with_names(ask)
-    folder = out or (None if run is None else run / FOLDER)
+    place = None if run is None else Path(run)
+    folder = Path(out) if out is not None else None if place is None else place / FOLDER
     return evaluate(
         segmenter,
         opened,
-        names=names,
-        predictions=predictions,
+        names=names if isinstance(names, Names) or names is None else read_names(names),
+        predictions=None if predictions is None else Path(predictions),
         out=folder,
         measures=measures,
-        run=run,
+        run=place,
         count_crowds=count_crowds,
     )
 

@@ -4,14 +4,14 @@ With a benchmark, how well trust ranks names and images by their true IoU is mea
 """
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from namesake.errors import ConfigError
-from namesake.evaluation.benchmarks import BACKGROUND, Benchmark
+from namesake.evaluation.benchmarks import BACKGROUND, Benchmark, open_benchmark
 from namesake.evaluation.confusion import Confusion
 from namesake.evaluation.metrics import image_iou, iou_per_label
 from namesake.evaluation.terms import terms_of
@@ -25,13 +25,15 @@ from namesake.evaluation.trust import (
     rank_quality,
     views,
 )
-from namesake.images import read_image
+from namesake.images import open_images, read_image
 from namesake.names.spelling import match_names, some
+from namesake.notices import repeat, unknown_names
 from namesake.prediction import SegmentsImages, not_sure, overlay
 from namesake.prediction.draw import fitted
 from namesake.progress import note, track
 from namesake.records import Images, Names
-from namesake.workspace import write_atomically, write_json
+from namesake.segmenter import CarefulConfig, load_segmenter
+from namesake.workspace import read_notices, write_atomically, write_json
 
 FOLDER, RECORD = "trust", "trust.json"
 SHOWN, SIDE = 8, 320
@@ -92,6 +94,59 @@ def trust_run(
     record["pictures"] = _draw(segmenter, pictures, trust.look_first(SHOWN), out)
     write_json(out / RECORD, record)
     return trust, quality
+
+
+def trust(
+    run: str | Path,
+    images: str | Path | None = None,
+    *,
+    benchmark: str = "",
+    root: str | Path = "",
+    other: str | Path | None = None,
+    read: CarefulConfig | None = None,
+    device: str = "auto",
+) -> tuple[Trust, RankQuality | None]:
+    """Say from predictions alone which names and images of a run to trust, and which images to look at first.
+
+    Args:
+        run: The run folder; `trust/` in it gets the record and the pictures to look at first.
+        images: Images without labels, as `open_images` takes them; or none, with a benchmark.
+        benchmark: Measure on it how well trust ranks by true IoU; a key of `BENCHMARKS`.
+        root: Where the benchmark lies.
+        other: Run to compare with; mirrored images if None.
+        read: Read the images with care; None for one pass.
+        device: "auto", "cpu" or "cuda".
+
+    Returns:
+        The trust, and with a benchmark, how well it ranks.
+
+    Raises:
+        ConfigError: Both or neither of images and benchmark are given.
+        NamesakeError: As `trust_run` and `load_segmenter` have it.
+
+    Examples:
+        >>> found, _ = namesake.trust("runs/first", "photos/images")
+        >>> [each.name for each in found.names]
+        ['mug', 'car', 'tree', 'dog']
+        >>> found.look_first(1)
+        ['000003.jpg']
+    """
+    if (images is None) == (not benchmark):
+        raise ConfigError("expected either images, or a benchmark with its root; found both or neither.")
+    careful = read
+    if careful is not None and other is None:
+        careful = replace(careful, flip=False)  # else both sides of the comparison would be the same
+    loaded = load_segmenter(run, device=device)
+    notices = read_notices(Path(run))
+    repeat(notices)
+    return trust_run(
+        loaded.read_carefully(careful) if careful else loaded,
+        open_benchmark(benchmark, Path(root)) if images is None else open_images(images),
+        out=Path(run) / FOLDER,
+        other=None if other is None else load_segmenter(other, device=device),
+        against=MIRRORED if other is None else str(other),
+        unknown=unknown_names(notices),
+    )
 
 
 class _Truth:

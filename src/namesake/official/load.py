@@ -60,6 +60,15 @@ def load_official(
         ConfigError: There is no such kind, or text embeddings are missing or given to a kind that takes none.
         WeightsError: The file is missing, damaged or holds more than weights; the checkpoint is of another kind; keys
             are missing, extra or of another shape (they are listed); or the text embeddings do not fit.
+
+    Examples:
+        >>> network = namesake.load_official("selfmask", "selfmask_nq20.pt")  # doctest: +SKIP
+        >>> from safetensors.torch import load_file
+        >>> try:
+        ...     namesake.load_official("selfmask", load_file("runs/trained/segmenter/model.safetensors"))
+        ... except namesake.NamesakeError as error:
+        ...     print(error)
+        expected a selfmask checkpoint, found one of the kind namedmask. Ask for that kind.
     """
     if kind not in KINDS:
         raise ConfigError(unknown("kind of checkpoint", kind, KINDS))

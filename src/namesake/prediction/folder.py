@@ -7,7 +7,7 @@ label map exists, which is written last; killed work goes on behind the last one
 import json
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from namesake.prediction.stream import SegmentsImages, Skipped, segment_ahead
 from namesake.progress import Meter
 from namesake.records import Artifact, Images, Names
 from namesake.segmenter import CarefulConfig, SegmenterFolder, load_segmenter
+from namesake.segmenter.careful import Cost
 from namesake.workspace import (
     LOCK,
     STARTED,
@@ -45,9 +46,13 @@ class Predictions(Artifact):
 
     Attributes:
         names: Names of the labels.
+        passed_over: Number of files by ending that lie among the images and are none.
+        reading: What reading with care took; None for one pass.
     """
 
     names: Names = Names(())
+    passed_over: Mapping[str, int] = field(default_factory=dict)
+    reading: Cost | None = None
 
 
 def open_predictions(folder: Path) -> Predictions:

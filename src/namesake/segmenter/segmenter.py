@@ -55,6 +55,14 @@ class Segmenter:
 
     Raises:
         ConfigError: This kind knows no tiles or cannot be read with care, or the precision is unknown.
+
+    Examples:
+        >>> segmenter = namesake.load("runs/first")
+        >>> segmenter.kind, segmenter.names.names
+        ('saliency_clip', ('mug', 'car', 'tree', 'dog'))
+        >>> found = segmenter.segment_many(["photos/images/000003.jpg", "photos/images/000008.jpg"])
+        >>> [int(each.labels.max()) for each in found]
+        [4, 3]
     """
 
     def __init__(
@@ -220,7 +228,9 @@ class Segmenter:
         for members in by_size.values():
             for start in range(0, len(members), batch_size):
                 some = members[start : start + batch_size]
-                found |= zip(some, self._predict([arrays[index] for index in some], resize_longer), strict=True)
+                predicted = self._predict([arrays[index] for index in some], resize_longer)
+                for index, prediction in zip(some, predicted, strict=True):
+                    found[index] = replace(prediction, image=arrays[index], names=self.names)
         return [found[index] for index in range(len(arrays))]
 
     def _predict(self, images: Sequence[ImageArray], resize_longer: int | None) -> list[Prediction]:
@@ -298,6 +308,11 @@ def load_segmenter(
 
     Raises:
         WeightsError: There is none, or it is damaged or of an unknown kind.
+
+    Examples:
+        >>> segmenter = namesake.load("runs/first")
+        >>> segmenter.segment("photos/images/000003.jpg").labels.shape
+        (96, 96)
     """
     where = find_segmenter(hub.download(str(folder)) if str(folder).startswith(hub.PREFIX) else Path(folder))
     settings = read_settings(where)

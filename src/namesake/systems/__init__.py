@@ -1,13 +1,29 @@
 """The systems: each turns names and unlabelled images into a segmenter, with one call a step of its paper.
 
 One file a system; `registry` lists them by name, `runs` carries one out in a run folder, `labelling` makes a
-dataset of it.
+dataset of it, `exporting` a program; `finding` looks for one very object.
 """
 
+from namesake.systems.exporting import export
+from namesake.systems.finding import Found, find
 from namesake.systems.labelling import label
 from namesake.systems.planning import Plan, plan_lines
 from namesake.systems.registry import SYSTEMS, System
 from namesake.systems.runs import Run, configure, plan, run
 from namesake.workspace import RECORD
 
-__all__ = ["RECORD", "SYSTEMS", "Plan", "Run", "System", "configure", "label", "plan", "plan_lines", "run"]
+__all__ = [
+    "RECORD",
+    "SYSTEMS",
+    "Found",
+    "Plan",
+    "Run",
+    "System",
+    "configure",
+    "export",
+    "find",
+    "label",
+    "plan",
+    "plan_lines",
+    "run",
+]

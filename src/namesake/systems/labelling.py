@@ -24,7 +24,7 @@ def label(
     names: Names | str | Path | None = None,
     images: Images | str | Path,
     out: str | Path,
-    finished: Path | None = None,
+    finished: str | Path | None = None,
     preset: str = "auto",
     config: tuple[str, ...] = (),
     dataset: DatasetConfig = SETTINGS,
@@ -54,12 +54,17 @@ def label(
     Raises:
         DataError: No image shows any of the names.
         NamesakeError: As `run`, `predict_images` and `write_dataset` have it.
+
+    Examples:
+        >>> made = namesake.label(images="photos/images", out="dataset", finished="runs/first")
+        >>> made.counts["labelled"], sorted(made.exports)
+        (12, ['coco', 'confidence', 'index_png', 'label_studio', 'lightly_train', 'ultralytics', 'voc', 'yolo'])
     """
-    folder = Path(out)
+    folder, done = Path(out), None if finished is None else Path(finished)
     refuse_foreign(folder)
     pictures = images if isinstance(images, Images) else open_images(images)
     place = folder / RUN
-    if finished is None:
+    if done is None:
         run(
             system,
             names=names,
@@ -72,11 +77,11 @@ def label(
             overwrite=overwrite,
             engine=engine,
         )
-    asked = None if finished is None or not names else names if isinstance(names, Names) else read_names(names)
+    asked = None if done is None or not names else names if isinstance(names, Names) else read_names(names)
     with Workspace(place, overwrite=overwrite) as workspace:
-        segmenter = open_segmenter(finished or place)
+        segmenter = open_segmenter(done or place)
         reading = {} if read is None else {"read": read}
         predictions = workspace.step(predict_images, segmenter, pictures, names=asked, device=device, **reading)
-    notices = read_notices(finished or place)
+    notices = read_notices(done or place)
     repeat(notices)
     return write_dataset(predictions, pictures, out=folder, config=dataset, overwrite=overwrite, notices=notices)

@@ -70,6 +70,11 @@ def run(
 
     Raises:
         NamesakeError: An unknown system, preset or option, or what the stages raise; what was finished before stays.
+
+    Examples:
+        >>> made = namesake.run("maskclip", names="mug, dog", images="photos/images", out="runs/pets", preset="mini")
+        >>> made.folder, [stage["name"] for stage in made.stages]
+        (PosixPath('runs/pets'), ['segmenter'])
     """
     preset = choose_preset(system, preset, device=device, run=None if overwrite else Path(out))
     chosen, words, pictures = _prepare(system, names, images, preset=preset, config=config, seed=seed, device=device)

@@ -11,8 +11,12 @@ from namesake.workspace import read_notices, write_atomically
 PAGE = Path("report", "index.html")
 
 
-def write_report(run: Path, *, benchmark: str | None = None) -> Path:
+def write_report(run: str | Path, *, benchmark: str | None = None) -> Path:
     """Write the page that `render_report` gives into the run.
+
+    Args:
+        run: The run folder, finished or not.
+        benchmark: Show this evaluation only, by its name in `evaluation/`; all of them if None.
 
     Returns:
         The page's path.
@@ -20,11 +24,15 @@ def write_report(run: Path, *, benchmark: str | None = None) -> Path:
     Raises:
         WorkspaceError: The folder holds no run, or cannot be written.
         DataError: It was not evaluated on `benchmark`.
+
+    Examples:
+        >>> namesake.report("runs/first")
+        PosixPath('runs/first/report/index.html')
     """
-    page = render_report(run, benchmark=benchmark)
-    with write_atomically(run / PAGE) as unfinished:
+    page, path = render_report(Path(run), benchmark=benchmark), Path(run) / PAGE
+    with write_atomically(path) as unfinished:
         unfinished.write_text(page, encoding="utf-8")
-    return run / PAGE
+    return path
 
 
 def render_report(run: Path, *, benchmark: str | None = None) -> str:

@@ -1,0 +1,81 @@
+"""A run and images in, a folder of predictions out: what the verb `predict` does, as one call."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from namesake.encoders import Precision
+from namesake.notices import repeat
+from namesake.prediction.draw import OPACITY
+from namesake.prediction.folder import Predictions, predict_folder
+from namesake.prediction.sources import open_source
+from namesake.records import Names
+from namesake.segmenter import CarefulConfig, load_segmenter
+from namesake.workspace import read_notices
+
+
+def predict(
+    run: str | Path,
+    images: str | Path | Sequence[str | Path],
+    *,
+    out: str | Path,
+    names: Names | str | Path | Sequence[str] | None = None,
+    instances: bool = True,
+    opacity: float = OPACITY,
+    tile: int | None = None,
+    unsure: bool = False,
+    every: int = 1,
+    frames: int | None = None,
+    precision: Precision = "no",
+    read: CarefulConfig | None = None,
+    device: str = "auto",
+) -> Predictions:
+    """Segment images: index PNGs, overlays with legend and outlines, and COCO json at the original sizes.
+
+    Args:
+        run: Folder of a run, or `hf-hub:org/name`.
+        images: Files, folders or globs, one or several; or alone a video file, or `camera:0`.
+        out: A new folder, or one in which this same work was begun; see `predict_folder` for what it holds.
+        names: Segment these instead of the run's, where it is open-vocabulary; as `Segmenter.with_names` takes them.
+        instances: Write `instances.json`.
+        opacity: Opacity of the colours in the overlays, 0 to 1.
+        tile: Segment larger images in tiles of this side, at their resolution.
+        unsure: Label 255 where the run is less sure than it should be.
+        every: Of a video, segment every n-th frame.
+        frames: Of a video or camera, segment at most so many frames.
+        precision: "no", "bf16" or "fp16": arithmetic of the network.
+        read: Read the images with care; None for one pass.
+        device: "auto", "cpu" or "cuda".
+
+    Returns:
+        The folder, with the counts `images` and `skipped`, files passed over by ending, and what reading cost.
+
+    Raises:
+        NamesakeError: As `load_segmenter`, `open_source` and `predict_folder` have it.
+
+    Examples:
+        >>> made = namesake.predict("runs/first", "photos/images", out="masks")
+        >>> made.counts
+        {'images': 12, 'skipped': 0}
+        >>> sorted(path.name for path in made.folder.iterdir() if path.is_dir())
+        ['labels', 'overlays']
+    """
+    folder = Path(out)
+    repeat(read_notices(Path(run)))
+    paths = [images] if isinstance(images, str | Path) else images
+    source = open_source(paths, out=folder, every=every, most=frames)
+    segmenter = load_segmenter(run, device=device, precision=precision, tile=tile)
+    segmenter = segmenter.with_unsure() if unsure else segmenter
+    segmenter = segmenter.read_carefully(read) if read else segmenter
+    segmenter = segmenter.with_names(names) if names else segmenter
+    made = predict_folder(
+        folder,
+        segmenter,
+        source.images,
+        whole_folder=source.whole_folder,
+        instances=instances,
+        opacity=opacity,
+        source=f"{segmenter.key}{' unsure' if unsure else ''}{f' {read}' if read else ''}",
+    )
+    spent = segmenter.careful.spent if segmenter.careful else None
+    return replace(made, passed_over=source.images.passed_over, reading=spent)
