@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from namesake.encoders.weights import check, fill, read_state
+from namesake.encoders.weights import Undrawn, check, fill, read_state
 from namesake.errors import WeightsError
 
 STATE = {"weight": torch.ones(2, 3), "bias": torch.zeros(2)}
@@ -54,3 +54,15 @@ def test_check__everything_that_does_not_fit_is_listed() -> None:
 def test_check__long_lists_are_cut() -> None:
     with pytest.raises(WeightsError, match="k7 and 12 more"):
         check({}, wanted={f"k{number}": torch.ones(1) for number in range(20)}, what="the file")
+
+
+def test_undrawn__takes_no_random_numbers():
+    torch.manual_seed(0)
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    with Undrawn():
+        made = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Linear(4, 5), nn.Embedding(6, 7))
+        nn.init.kaiming_normal_(made[0].weight)
+        nn.init.trunc_normal_(made[2].weight)
+    assert torch.equal(torch.rand(1), expected)
+    assert torch.equal(made[1].weight, torch.ones(4))

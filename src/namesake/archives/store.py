@@ -3,11 +3,9 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from jaxtyping import Float32, Int64
 from numpy import ndarray
 
@@ -17,18 +15,13 @@ from namesake.names.spelling import some
 from namesake.records import Archives, Images, ModelCard, Names
 from namesake.workspace import write_atomically, write_json
 
+if TYPE_CHECKING:
+    import pyarrow
+
 TABLE = "archives.parquet"
 NAMES = "names.json"
 DESCRIPTION = "archives.json"
-SCHEMA = pa.schema(
-    [
-        ("name", pa.string()),
-        ("rank", pa.int32()),
-        ("image_id", pa.string()),
-        ("score", pa.float32()),
-        ("label", pa.int32()),
-    ]
-)
+COLUMNS = ("name", "rank", "image_id", "score", "label")
 
 
 class Entries(NamedTuple):
@@ -47,7 +40,13 @@ class Entries(NamedTuple):
     label: Int64[ndarray, " entries"]
 
 
-def rows(archives: Archives) -> pa.Table:
+def _schema() -> "pyarrow.Schema":
+    import pyarrow as pa
+
+    return pa.schema(zip(COLUMNS, (pa.string(), pa.int32(), pa.string(), pa.float32(), pa.int32()), strict=True))
+
+
+def rows(archives: Archives) -> "pyarrow.Table":
     """All entries: name, rank (from 1), image_id, score (cosine), label (from 1), in label and rank order.
 
     `name` is the archive's; `label` is the image's, and differs where another archive claims the image.
@@ -55,8 +54,10 @@ def rows(archives: Archives) -> pa.Table:
     Raises:
         DataError: The table cannot be read.
     """
+    import pyarrow.parquet as pq
+
     try:
-        table = pq.read_table(archives.folder / TABLE, schema=SCHEMA, partitioning=None)
+        table = pq.read_table(archives.folder / TABLE, schema=_schema(), partitioning=None)
         table.validate(full=True)  # text that is no UTF-8 is found only so
     except (OSError, ValueError, KeyError) as error:  # pyarrow's errors are children of these
         raise DataError(f"{archives.folder / TABLE} cannot be read ({error}). Run the archives stage again.") from error
@@ -71,6 +72,9 @@ def unique_images(archives: Archives) -> dict[str, int]:
 
 def write_table(out: Path, entries: Entries, names: Names, ids: Sequence[str]) -> None:
     """Write the entries; `ids[row]` is the image of an index row."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     first = np.searchsorted(entries.archive, entries.archive)
     table = pa.table(
         [
@@ -80,7 +84,7 @@ def write_table(out: Path, entries: Entries, names: Names, ids: Sequence[str]) -
             pa.array(entries.score),
             pa.array(entries.label, type=pa.int32()),
         ],
-        schema=SCHEMA,
+        schema=_schema(),
     )
     with write_atomically(out / TABLE) as unfinished:
         pq.write_table(table, unfinished)
@@ -132,9 +136,9 @@ def open_archives(folder: Path) -> Archives:
     )
 
 
-def _check_rows(table: pa.Table, names: Names, path: Path) -> None:
+def _check_rows(table: "pyarrow.Table", names: Names, path: Path) -> None:
     """Refuse rows that nothing can be made of: without a value, with a label that no name has, or of another name."""
-    empty = next((column for column in SCHEMA.names if table.column(column).null_count), None)
+    empty = next((column for column in COLUMNS if table.column(column).null_count), None)
     if empty is not None:
         raise DataError(f"{path}: field {empty!r}: expected a value in each row, found none in some.")
     labels = table.column("label").to_numpy()

@@ -1,14 +1,21 @@
 """State dicts: a checkpoint file in, a filled network out, or an error that lists what does not fit."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from namesake.encoders.loading import first_line
 from namesake.errors import WeightsError
+
+
+DRAWING = frozenset(
+    f"{start}{kind}_" for start in ("", "trunc_", "kaiming_", "xavier_") for kind in ("normal", "uniform")
+)
+"""Functions of torch, and of torch.nn.init, that fill a tensor with random numbers."""
 
 
 def read_state(path_or_state: str | Path | Mapping[str, Any]) -> dict[str, Tensor]:
@@ -37,6 +44,26 @@ def read_state(path_or_state: str | Path | Mapping[str, Any]) -> dict[str, Tenso
             "expected a state dict of tensors, flat or under 'model' or 'state_dict', found other content."
         )
     return dict(content)
+
+
+@final
+class Undrawn(TorchFunctionMode):
+    """Within it, the random weights of new networks are not drawn: for those that `fill` gives all values at once.
+
+    (Building on torch's device "meta" would do as well, but imports the compiler, which takes a second.)
+    """
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],  # noqa: ARG002
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:  # noqa: ANN401
+        """Do nothing where a tensor would be filled with random numbers."""
+        if getattr(func, "__name__", "") in DRAWING:
+            return next(iter((*args, *(kwargs or {}).values())))
+        return func(*args, **(kwargs or {}))
 
 
 def fill(network: nn.Module, state: Mapping[str, Tensor], *, what: str) -> None:

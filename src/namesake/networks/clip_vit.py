@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from namesake.encoders.weights import fill
+from namesake.encoders.weights import Undrawn, fill
 from namesake.errors import WeightsError
 from namesake.tensors import ImageBatch, PatchFeatures
 
@@ -264,8 +264,7 @@ def clip_vit_from(model: nn.Module, *, interpolate_offset: float = INTERPOLATE_O
         activation=vision.hidden_act,
         eps=vision.layer_norm_eps,
     )
-    with torch.device("meta"):
+    with Undrawn():
         network = ClipVit(sizes, interpolate_offset=interpolate_offset)
-    network = network.to_empty(device="cpu")
     fill(network, state, what="the CLIP")
     return network

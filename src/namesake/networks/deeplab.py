@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from namesake.config import fixed, option
 from namesake.encoders.bottleneck import ResNet, sizes_of
-from namesake.encoders.weights import fill, read_state
+from namesake.encoders.weights import Undrawn, fill, read_state
 from namesake.errors import WeightsError
 from namesake.tensors import ImageBatch, LogitsBatch
 
@@ -162,9 +162,8 @@ def load_official_deeplab(path_or_state: str | Path | Mapping[str, Tensor]) -> D
             f"{', '.join(list(state)[:3]) or 'none'}. Check that the file is a NamedMask, expert or ReCo+ checkpoint."
         )
     backbone = {key.removeprefix("backbone."): value for key, value in state.items() if key.startswith("backbone.")}
-    with torch.device("meta"):  # weights are not drawn only to be replaced
+    with Undrawn():  # weights are not drawn only to be replaced
         network = DeepLab(state[LAST].shape[0], config=with_backbone(DeepLabConfig(), backbone))
-    network = network.to_empty(device="cpu")
     fill(network, state, what="the DeepLabv3+ checkpoint")
     return network.eval()
 

@@ -21,7 +21,7 @@ from namesake.encoders.cards import read_card
 from namesake.encoders.files import read_json
 from namesake.encoders.sources import fetch
 from namesake.encoders.vit import build_vit, from_official, patch_size, patch_tokens, to_official, vit_config
-from namesake.encoders.weights import check, read_state
+from namesake.encoders.weights import Undrawn, check, read_state
 from namesake.errors import WeightsError
 from namesake.networks.query_decoder import QueryDecoder
 from namesake.records import ModelCard
@@ -196,7 +196,7 @@ def official_state(network: SelfMask) -> dict[str, Tensor]:
 
 def _build(config: SelfMaskConfig, state: Mapping[str, Tensor], *, what: str) -> SelfMask:
     """The network with the weights of an official-layout state dict, for evaluation."""
-    with torch.device("meta"):  # no time is lost on weights that are replaced at once
+    with Undrawn():  # no time is lost on weights that are replaced at once
         network = SelfMask(config)
     check(state, wanted=official_state(network), what=what)
     encoder = {key.removeprefix(ENCODER): value for key, value in state.items() if key.startswith(ENCODER)}

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from namesake.config import fixed, option
-from namesake.encoders.weights import fill, read_state
+from namesake.encoders.weights import Undrawn, fill, read_state
 from namesake.errors import ConfigError, WeightsError
 from namesake.networks.clip_vit import INTERPOLATE_OFFSET, ClipVit, ClipVitConfig, clip_vit_from, sizes_of
 from namesake.networks.query_decoder import QueryDecoder
@@ -302,8 +302,7 @@ def load_official_zutis(
             f"expected a ZUTIS checkpoint with its decoder, found none under {error} among {len(state)} keys. "
             "Check that the file is a whole ZUTIS model."
         ) from error
-    with torch.device("meta"):  # weights are not drawn only to be replaced
+    with Undrawn():  # weights are not drawn only to be replaced
         network = QuerySegmenter(config)
-    network = network.to_empty(device="cpu")
     fill(network, state, what="the ZUTIS checkpoint")
     return network.name_with(text_embeddings).eval()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from namesake.encoders import Preprocessing
 from namesake.encoders.preprocess import IMAGENET
-from namesake.encoders.weights import fill
+from namesake.encoders.weights import Undrawn, fill
 from namesake.errors import WeightsError
 from namesake.images.geometry import enlarge
 from namesake.networks.deeplab import DeepLab, DeepLabConfig
@@ -82,7 +82,8 @@ def open_closed_set(settings: Settings, folder: Path, device: torch.device) -> C
         name: tuple(value) if isinstance(value, list) else value for name, value in settings.architecture.items()
     }
     try:
-        network = DeepLab(len(settings.names) + 1, config=DeepLabConfig(**sizes))
+        with Undrawn():  # weights are not drawn only to be replaced
+            network = DeepLab(len(settings.names) + 1, config=DeepLabConfig(**sizes))
     except (TypeError, ValueError) as error:
         raise WeightsError(f"{folder}: its config.json describes no DeepLabv3+ ({error}). Make it again.") from error
     fill(network, read_weights(folder), what=str(folder / WEIGHTS))

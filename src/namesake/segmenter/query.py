@@ -16,7 +16,7 @@ from torch import Tensor
 from namesake.config import option
 from namesake.encoders import Preprocessing
 from namesake.encoders.preprocess import IMAGENET
-from namesake.encoders.weights import fill
+from namesake.encoders.weights import Undrawn, fill
 from namesake.errors import ConfigError, WeightsError
 from namesake.images.geometry import enlarge, resize
 from namesake.names.words import Prompts, with_background, words_of
@@ -255,11 +255,10 @@ def open_open_vocabulary(settings: Settings, folder: Path, device: torch.device)
         config = QuerySegmenterConfig(**(sizes | {"encoder": ClipVitConfig(**sizes["encoder"])}))
         inference, certainty = QueryInference(**facts["inference"]), Certainty(**facts["certainty"])
         source, prompts = str(facts["clip"]), facts["prompts"]
-        with torch.device("meta"):  # weights are not drawn only to be replaced
+        with Undrawn():  # weights are not drawn only to be replaced
             network = QuerySegmenter(config)
     except (KeyError, TypeError, ValueError, ConfigError) as error:
         raise WeightsError(f"{folder / CONFIG} describes no query segmenter ({error}). Make it again.") from error
-    network = network.to_empty(device="cpu")
     embeddings = weights.pop(TEXTS, torch.zeros(0, 0))
     fill(network, weights, what=str(folder / WEIGHTS))
     texts = TextSide(

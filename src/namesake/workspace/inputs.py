@@ -1,16 +1,24 @@
 """Images in, the table of what they were when a result was made of them out, and back: `inputs.parquet`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from namesake.images.identity import Known, identify
 from namesake.records import Images
 from namesake.workspace.atomic import write_atomically
 
+if TYPE_CHECKING:
+    import pyarrow
+
 INPUTS = "inputs.parquet"
 COLUMNS = ("path", *Known._fields)
 HOME = b"namesake.folder"
 SHOWN = 3
+PIECE = 100_000
+"""Paths in one piece of a column; offsets of 32 bits reach over that many of any length."""
 
 
 def read_inputs(folder: Path) -> tuple[str, dict[str, Known]]:
@@ -22,7 +30,8 @@ def read_inputs(folder: Path) -> tuple[str, dict[str, Known]]:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(folder / INPUTS, columns=list(COLUMNS), partitioning=None)
+        with pq.ParquetFile(folder / INPUTS) as file:
+            table = file.read(columns=list(COLUMNS))
         home = (table.schema.metadata or {}).get(HOME, b"").decode()
         columns = table.to_pydict()
     except (OSError, ValueError, KeyError, pa.ArrowException):
@@ -35,14 +44,28 @@ def write_inputs(folder: Path, known: Mapping[str, Known], *, home: str = "") ->
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    rows = [(path, *each) for path, each in sorted(known.items())]
-    types = (pa.string(), pa.int64(), pa.int64(), pa.int64(), pa.string())
-    columns = {
-        name: pa.array([row[place] for row in rows], kind)
-        for place, (name, kind) in enumerate(zip(COLUMNS, types, strict=True))
-    }
+    paths = sorted(known)
+    numbers = np.array([known[path][:3] for path in paths], dtype=np.int64).reshape(-1, 3).T.copy()
+    arrays = (
+        _strings(paths),
+        *(pa.Array.from_buffers(pa.int64(), len(paths), [None, pa.py_buffer(each)]) for each in numbers),
+        _strings([known[path].digest for path in paths]),
+    )
+    columns = dict(zip(COLUMNS, arrays, strict=True))
     with write_atomically(folder / INPUTS) as unfinished:
         pq.write_table(pa.table(columns).replace_schema_metadata({HOME: home}), unfinished)
+
+
+def _strings(values: Sequence[str]) -> "pyarrow.ChunkedArray":
+    """A column of text; `pyarrow.array` would first import pandas, where it is installed: a third of a second."""
+    import pyarrow as pa
+
+    pieces = []
+    for start in range(0, len(values), PIECE):
+        content = [value.encode() for value in values[start : start + PIECE]]
+        ends = np.cumsum([0, *map(len, content)], dtype=np.int32)
+        pieces.append(pa.StringArray.from_buffers(len(content), pa.py_buffer(ends), pa.py_buffer(b"".join(content))))
+    return pa.chunked_array(pieces, pa.string())
 
 
 def by_path(images: Images) -> dict[str, Known]:

@@ -1,0 +1,62 @@
+"""A verb imports what it uses: until the first image is decoded, nothing that takes long and is not needed is there."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from namesake.encoders.preprocess import IMAGENET
+from namesake.networks import DeepLab
+from namesake.records import Names
+from namesake.segmenter import Segmenter, Settings
+from namesake.segmenter.deeplab import KIND, ClosedSet, architecture_of
+from tiny_models import TINY_DEEPLAB
+
+KEPT_OUT = {"transformers", "accelerate", "scipy", "pandas", "sympy", "matplotlib", "skimage", "huggingface_hub"}
+KEPT_OUT |= {"torch._dynamo", "torch.onnx", "onnx", "ray", "gradio", "pycocotools"}
+
+AT_FIRST_DECODE = """
+import os, sys
+from namesake.images import decode
+def stop(*_, **__):
+    print("modules:", *sys.modules, flush=True)
+    os._exit(0)
+decode._to_rgb = stop
+from namesake.cli import main
+main()
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A run with a closed-set segmenter of random weights."""
+    names = Names(("cat", "dog"))
+    network = DeepLab(3, config=TINY_DEEPLAB)
+    predictor = ClosedSet(network, preprocessing=IMAGENET, device=torch.device("cpu"))
+    Segmenter(predictor, Settings(KIND, names, architecture=architecture_of(network))).save(tmp_path / "run/segmenter")
+    return tmp_path / "run"
+
+
+def modules_of(code: str, *arguments: str | Path) -> set[str]:
+    """Modules that are there when the code prints them."""
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    told = next(line for line in done.stdout.splitlines() if line.startswith("modules:"))
+    return set(told.split()[1:])
+
+
+def test_predict__until_the_first_decode(run: Path, tmp_path: Path):
+    Image.fromarray(np.zeros((20, 20, 3), dtype=np.uint8)).save(tmp_path / "photo.png")
+    there = modules_of(AT_FIRST_DECODE, "predict", run, tmp_path / "photo.png", "--out", tmp_path / "out")
+    assert "torch" in there
+    assert not there & KEPT_OUT
+
+
+def test_command_line__without_torch():
+    there = modules_of("import sys, namesake.cli; print('modules:', *sys.modules)")
+    assert "namesake.cli.predict" in there
+    assert not there & (KEPT_OUT | {"torch", "pyarrow"})
