@@ -11,7 +11,6 @@ from torch.overrides import TorchFunctionMode
 from namesake.encoders.loading import first_line
 from namesake.errors import WeightsError
 
-
 DRAWING = frozenset(
     f"{start}{kind}_" for start in ("", "trunc_", "kaiming_", "xavier_") for kind in ("normal", "uniform")
 )
