@@ -35,7 +35,7 @@ from namesake.networks.zutis import QuerySegmenter
 from namesake.records import ModelCard, Names
 from namesake.segmenter.aligned import Aligned, AlignedInference
 from namesake.segmenter.deeplab import ClosedSet
-from namesake.segmenter.maskclip import MaskClip
+from namesake.segmenter.maskclip import MaskClip, MaskClipConfig
 from namesake.segmenter.query import OpenVocabulary
 from namesake.segmenter.saliency_clip import SaliencyClip
 from namesake.segmenter.words import TextSide
@@ -176,7 +176,7 @@ def maskclip(device: torch.device) -> System:
     clip = random_clip(device, dim=768, layers=12, patch=16, side=224, joint=512)
     texts = normalize(torch.randn(len(NAMES), 512), dim=1)
     labels = range(1, len(NAMES) + 1)
-    predictor = MaskClip(clip, texts, labels=labels, logit_scale=100.0, threshold=0.25, size=None)
+    predictor = MaskClip(clip, texts, labels=labels, config=MaskClipConfig())
     return System(predictor, tuple(clip.model.vision_model.encoder.layers[:-1]), 384, 512)
 
 

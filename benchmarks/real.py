@@ -49,7 +49,7 @@ from namesake.prediction.colours import colours_of
 from namesake.prediction.draw import blend, legend
 from namesake.records import Images, ModelCard, Names
 from namesake.segmenter.classify import decide
-from namesake.segmenter.frozen import FrozenClosedSet
+from namesake.segmenter.deeplab import ClosedSet
 from namesake.training import FeaturesConfig, FrozenTrainingConfig, keep_features
 from namesake.training.frozen import fit_decoder, train_decoder
 from namesake.training.samples.archives import Examples
@@ -168,7 +168,7 @@ def segment(train: list[Photo], val: list[Photo], names: Names, model: Path, opt
     archives = _archives(train, examples.images, names, home / "archives")
     kept = keep_features(home / "features", archives, config=config.features, device="cpu")
     network, rule, _ = train_decoder(examples, kept, labels=labels, config=config, out=home / "run", device="cpu")
-    predictor = FrozenClosedSet(network, preprocessing=rule, device=torch.device("cpu"))
+    predictor = ClosedSet(network, preprocessing=rule, device=torch.device("cpu"))
     colours = Colours()
     samples = FeatureSamples(examples, kept, window=config.window, copy_paste_max=2, flip=0.5, ignore=255, seed=0)
     samples._read = lambda image_id: colours.features(_small(examples.images.path(image_id))).half().numpy()

@@ -49,6 +49,7 @@ RUNS: dict[str, tuple[str, dict[tuple[str, ...], str]]] = {
             ("experts.groups",): "0",
         },
     ),
+    "consensus": ("consensus", {("student.iterations",): "2", ("student.batch_size",): "2"}),
     "zutis": ("zutis", {}),
     "fmbseg": ("fmbseg", {}),
     "fmbseg-prompted": ("fmbseg", {("until",): "prompted"}),

@@ -192,9 +192,11 @@ def test_texts__the_vector_at_the_largest_id(folder: Path) -> None:
 
 def test_segmenter__maskclip_of_a_resnet(folder: Path, tmp_path: Path) -> None:
     from namesake.records import Names
-    from namesake.segmenter import build_maskclip, load_segmenter
+    from namesake.segmenter import MaskClipConfig, build_maskclip, load_segmenter
 
-    build_maskclip(tmp_path / "out", Names(("cat", "dog")), clip=str(folder), threshold=0.4, device="cpu")
+    build_maskclip(
+        tmp_path / "out", Names(("cat", "dog")), config=MaskClipConfig(str(folder), threshold=0.4), device="cpu"
+    )
     image = np.random.default_rng(1).integers(0, 256, (70, 100, 3), dtype=np.uint8)
     found = load_segmenter(tmp_path / "out", device="cpu").segment(image)
     assert found.labels.shape == (70, 100)

@@ -92,5 +92,5 @@ def frozen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         resize_longer=64,
         models=(encoder.card,),
     )
-    predictor = frozen_kind.FrozenClosedSet(network, preprocessing=IMAGENET, device=torch.device("cpu"))
+    predictor = ClosedSet(network, preprocessing=IMAGENET, device=torch.device("cpu"))
     return Segmenter(predictor, settings)

@@ -15,7 +15,7 @@ from namesake.masks import detect
 from namesake.names import embed
 from namesake.networks import SelfMask, SelfMaskConfig, load_selfmask, save_selfmask
 from namesake.records import Names
-from namesake.segmenter import build_maskclip, build_saliency_clip, load_segmenter
+from namesake.segmenter import MaskClipConfig, build_maskclip, build_saliency_clip, load_segmenter
 from namesake.workspace import Workspace
 
 NAMES = Names(("cat", "dog"), background=("background", "red"))
@@ -87,7 +87,7 @@ def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
 
 
 def test_maskclip__threshold(clip_source: str, tmp_path: Path) -> None:
-    build_maskclip(tmp_path, NAMES, clip=clip_source, threshold=0.8, logit_scale=20.0, templates=["{}"], device="cpu")
+    build_maskclip(tmp_path, NAMES, config=MaskClipConfig(clip_source, 20.0, 0.8), templates=["{}"], device="cpu")
     segmenter = load_segmenter(tmp_path, device="cpu")
     image = picture(24, 32)
     found = segmenter.segment(image)
@@ -103,7 +103,7 @@ def test_maskclip__threshold(clip_source: str, tmp_path: Path) -> None:
 
 
 def test_maskclip__background_words(clip_source: str, tmp_path: Path) -> None:
-    build_maskclip(tmp_path, NAMES, clip=clip_source, threshold=None, logit_scale=20.0, templates=["{}"], device="cpu")
+    build_maskclip(tmp_path, NAMES, config=MaskClipConfig(clip_source, 20.0, None), templates=["{}"], device="cpu")
     image = picture(24, 32)
     found = load_segmenter(tmp_path, device="cpu").segment(image)
     clip = load_clip(clip_source, device="cpu")
@@ -116,9 +116,9 @@ def test_maskclip__background_words(clip_source: str, tmp_path: Path) -> None:
 
 def test_maskclip__folder_holds_texts_and_no_encoder(clip_source: str, tmp_path: Path) -> None:
     with Workspace(tmp_path / "run") as workspace:
-        workspace.step(build_maskclip, NAMES, clip=clip_source, templates=["{}"], device="cpu")
+        workspace.step(build_maskclip, NAMES, config=MaskClipConfig(clip_source), templates=["{}"], device="cpu")
     with Workspace(tmp_path / "run") as workspace:
-        made = workspace.step(build_maskclip, NAMES, clip=clip_source, templates=["{}"], device="cpu")
+        made = workspace.step(build_maskclip, NAMES, config=MaskClipConfig(clip_source), templates=["{}"], device="cpu")
     assert workspace.stages[0]["reused"]
     assert (made.names, made.kind) == (NAMES, "maskclip")
     content = json.loads((made.folder / "config.json").read_text())
@@ -129,14 +129,14 @@ def test_maskclip__folder_holds_texts_and_no_encoder(clip_source: str, tmp_path:
 
 
 def test_maskclip__saved_elsewhere_is_the_same(clip_source: str, tmp_path: Path) -> None:
-    build_maskclip(tmp_path / "a", NAMES, clip=clip_source, templates=["{}"], device="cpu")
+    build_maskclip(tmp_path / "a", NAMES, config=MaskClipConfig(clip_source), templates=["{}"], device="cpu")
     load_segmenter(tmp_path / "a", device="cpu").save(tmp_path / "b")
     for file in ("config.json", "model.safetensors"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
 
 def test_maskclip__encoder_gone_or_another(clip_source: str, tmp_path: Path) -> None:
-    build_maskclip(tmp_path, NAMES, clip=clip_source, templates=["{}"], device="cpu")
+    build_maskclip(tmp_path, NAMES, config=MaskClipConfig(clip_source), templates=["{}"], device="cpu")
     content = json.loads((tmp_path / "config.json").read_text())
     content["architecture"]["clip"] = str(tmp_path / "nowhere")
     (tmp_path / "config.json").write_text(json.dumps(content))
@@ -185,7 +185,7 @@ def test_maskclip__denoised_and_smoothed(clip_source: str, tmp_path: Path) -> No
     from namesake.segmenter.maskclip_refine import drop_absent, smooth_unsure
 
     options = {"threshold": None, "logit_scale": 20.0, "prompt_denoising": 0.4, "key_smoothing": 0.9}
-    build_maskclip(tmp_path, NAMES, clip=clip_source, **options, templates=["{}"], device="cpu")
+    build_maskclip(tmp_path, NAMES, config=MaskClipConfig(clip_source, **options), templates=["{}"], device="cpu")
     image = picture(24, 32)
     found = load_segmenter(tmp_path, device="cpu").segment(image)
     clip = load_clip(clip_source, device="cpu")

@@ -53,7 +53,7 @@ main()
 
 def options(tiny, **more: object) -> tuple[str, ...]:
     config = {
-        "encoder": tiny.clip,
+        "retrieval_clip": tiny.clip,
         "archives.images_per_name": 6,
         "saliency.network": tiny.saliency,
         "labels.calibration_images": 5,
@@ -160,8 +160,9 @@ def test_config__what_nobody_would_learn_is_refused():
         check(replace(taught, stuff=("sky", "car")), names)
     with pytest.raises(ConfigError, match="predict RUN"):
         check(replace(mini, stuff=("sky",)), names)
-    with pytest.raises(ConfigError, match="frozen"):
-        check(replace(PRESETS["laptop"], student=taught.student), names)
+    for word in ("student.iterations", "labels.unsure_fraction", "stuff"):  # a frozen encoder has no student
+        with pytest.raises(ConfigError, match=f"no option '{word}'"):
+            configure("consensus", preset="laptop", config=(f"{word}=1",))
     with pytest.raises(ConfigError, match="labels"):
         configure("consensus", preset="mini", config=("labels.unsure=0.2",))
 

@@ -6,14 +6,14 @@ import pytest
 from mypy import api
 
 PACKAGE = Path(__file__).resolve().parents[2] / "src" / "namesake"
-SYSTEM = PACKAGE / "systems" / "maskclip.py"
-NEEDED = ("workspace/__init__.py", "workspace/stage.py", "segmenter/__init__.py", "segmenter/baselines.py")
+SYSTEM = PACKAGE / "systems" / "saliency_clip.py"
+NEEDED = ("workspace/__init__.py", "workspace/stage.py", "segmenter/__init__.py", "segmenter/saliency_clip.py")
 FAULTS = {
     "none": ("step(", "step(", ""),
-    "misspelt": ("threshold=config", "treshold=config", 'Unexpected keyword argument "treshold"'),
+    "misspelt": ("saliency=config", "salience=config", 'Unexpected keyword argument "salience"'),
     "unknown": ("device=config.device", "engine='ray'", 'Unexpected keyword argument "engine"'),
-    "surplus": ("names,\n", "names,\n        _images,\n", 'gets multiple values for keyword argument "clip"'),
-    "missing": ("        clip=config.clip,\n", "", 'Missing named argument "clip"'),
+    "surplus": ("names, clip", "names, _images, clip", 'gets multiple values for keyword argument "clip"'),
+    "missing": ("clip=config.clip, ", "", 'Missing named argument "clip"'),
     "type": ("clip=config.clip", "clip=config.clip.split()", 'has incompatible type "list[str]"; expected "str"'),
 }
 

@@ -51,7 +51,7 @@ class DeepLab(nn.Module):
 
     def __init__(self, labels: int, *, config: DeepLabConfig = DeepLabConfig()) -> None:
         super().__init__()
-        self.labels, self.config = labels, config
+        self.labels, self.config, self.patch = labels, config, 1
         self.backbone = ResNet(
             stem=config.stem,
             hidden_sizes=config.hidden_sizes,

@@ -4,16 +4,21 @@ Closed-set networks (DeepLabv3+), open-vocabulary ones that find objects too, an
 `Segmenter`; a folder says which it is. How a network got its weights is no matter here.
 """
 
-from namesake.segmenter.baselines import build_maskclip, build_named_regions, build_reference_maps, build_saliency_clip
 from namesake.segmenter.careful import CarefulConfig
+from namesake.segmenter.maskclip import MaskClipConfig, build_maskclip
 from namesake.segmenter.query import OpenVocabulary, QueryInference
+from namesake.segmenter.reco import ReferenceMapsConfig, build_reference_maps
+from namesake.segmenter.regions import build_named_regions
+from namesake.segmenter.saliency_clip import build_saliency_clip
 from namesake.segmenter.segmenter import Segmenter, load_segmenter
 from namesake.segmenter.settings import SegmenterFolder, Settings, open_segmenter
 
 __all__ = [
     "CarefulConfig",
+    "MaskClipConfig",
     "OpenVocabulary",
     "QueryInference",
+    "ReferenceMapsConfig",
     "Segmenter",
     "SegmenterFolder",
     "Settings",

@@ -29,14 +29,12 @@ from namesake.names.words import Prompts, words_of
 from namesake.networks.alignment import Alignment, AlignmentConfig
 from namesake.records import Names, Prediction
 from namesake.segmenter.classify import compare, decide
-from namesake.segmenter.settings import CONFIG, WEIGHTS, Settings, read_weights
+from namesake.segmenter.settings import CONFIG, TEXTS, WEIGHTS, Settings, read_weights
 from namesake.segmenter.words import TextSide
 from namesake.shapes import ImageArray
 from namesake.tensors import PatchFeatures
 
 KIND = "aligned"
-TEXTS = "texts"
-"""Name of the text embeddings in `model.safetensors`: float32 [words, joint]."""
 
 
 @dataclass(frozen=True)

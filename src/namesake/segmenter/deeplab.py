@@ -15,6 +15,7 @@ from namesake.encoders.weights import Undrawn, fill
 from namesake.errors import WeightsError
 from namesake.images.geometry import enlarge
 from namesake.networks.deeplab import DeepLab, DeepLabConfig
+from namesake.networks.frozen import FrozenSegmenter
 from namesake.records import Prediction
 from namesake.segmenter.classify import decide
 from namesake.segmenter.settings import WEIGHTS, Settings, read_weights
@@ -25,15 +26,17 @@ KIND = "deeplab"
 
 @final
 class ClosedSet:
-    """A network with one logit a label, ready to predict.
+    """A network with one logit a label, ready to predict: a DeepLabv3+, or a frozen encoder with a decoder.
 
     Args:
-        network: Its labels are 0 = background and the names in order.
+        network: Its labels are 0 = background and the names in order; images are brought to whole patches of it.
         preprocessing: How it wants its input normalised.
         device: Where it computes.
     """
 
-    def __init__(self, network: DeepLab, *, preprocessing: Preprocessing, device: torch.device) -> None:
+    def __init__(
+        self, network: DeepLab | FrozenSegmenter, *, preprocessing: Preprocessing, device: torch.device
+    ) -> None:
         self.network = network.to(device).eval()
         self.preprocessing, self.device = preprocessing, device
 
@@ -50,7 +53,8 @@ class ClosedSet:
     @torch.inference_mode()
     def logits(self, images: Sequence[ImageArray], *, scale: float = 1.0) -> Float[Tensor, "batch labels rows columns"]:
         """Logits of images of one size, seen `scale` times as large."""
-        seen: Tensor = self.network.coarse(self.preprocessing.normalise(enlarge(images, scale)).to(self.device))
+        x = self.preprocessing.fit_patches(enlarge(images, scale), patch=self.network.patch)
+        seen: Tensor = self.network.coarse(x.to(self.device))
         return seen
 
     @property

@@ -25,13 +25,11 @@ from namesake.networks.zutis import QueryProposals, QuerySegmenter, QuerySegment
 from namesake.records import Names, Prediction
 from namesake.segmenter.classify import compare, decide
 from namesake.segmenter.instances import ScoreFunction, find_instances
-from namesake.segmenter.settings import CONFIG, WEIGHTS, Settings, read_weights
+from namesake.segmenter.settings import CONFIG, TEXTS, WEIGHTS, Settings, read_weights
 from namesake.segmenter.words import TextSide, Words
 from namesake.shapes import ImageArray
 
 KIND = "query"
-TEXTS = "texts"
-"""Name of the text embeddings in `model.safetensors`: float32 [words, joint]."""
 FEWEST_PATCHES = 2
 
 

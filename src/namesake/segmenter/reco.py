@@ -5,6 +5,7 @@ takes it for the name. The folder holds references and text embeddings, and says
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
@@ -12,17 +13,82 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from namesake.config import option
 from namesake.encoders import Clip, Dino, load_clip, load_dino
 from namesake.errors import WeightsError
 from namesake.masks.cosegment import LANGUAGE_LOGIT_SCALE
-from namesake.records import Prediction
+from namesake.masks.references import References
+from namesake.names.prompts import embed
+from namesake.records import Names, Prediction
 from namesake.segmenter.classify import compare, decide
-from namesake.segmenter.settings import CONFIG, WEIGHTS, Settings, read_weights
+from namesake.segmenter.settings import (
+    CONFIG,
+    TEXTS,
+    WEIGHTS,
+    SegmenterFolder,
+    Settings,
+    facts_of,
+    open_segmenter,
+    read_weights,
+    save_segmenter,
+)
 from namesake.shapes import ImageArray
+from namesake.workspace import stage
 
 REFERENCE_MAPS = "references"
-VECTORS, TEXTS = "references", "texts"
-"""Names of the weights: float32 [names, dim] each, L2-normalised."""
+VECTORS = "references"
+"""Name of the references among the weights: float32 [names, dim], L2-normalised."""
+
+
+@dataclass(frozen=True)
+class ReferenceMapsConfig:
+    """How pixels are compared with references; the defaults are ReCo's, with NamedMask's threshold."""
+
+    threshold: float | None = option(
+        0.9,
+        "Pixels whose highest probability is lower are background; none: there is no background.",
+        at_least=0,
+        at_most=1,
+    )
+    logit_scale: float = option(100.0, "Scale of the scores in the softmax that gives the probability.", above=0)
+    resize_shorter: int | None = option(
+        None,
+        "Shorter side that images are brought to in step 3; none keeps theirs. Cityscapes and COCO-Stuff: 320.",
+        at_least=16,
+    )
+
+
+@stage("segmenter", opens=open_segmenter, assembles=True, models=lambda clip: (clip,))
+def build_reference_maps(
+    out: Path,
+    references: References,
+    names: Names,
+    *,
+    clip: str,
+    config: ReferenceMapsConfig = ReferenceMapsConfig(),
+    language: bool = True,
+    device: str = "auto",
+) -> SegmenterFolder:
+    """Make a segmenter that compares patches with what each name's images share.
+
+    Args:
+        out: Folder of the segmenter.
+        references: One a name.
+        names: The same names.
+        clip: Source of the CLIP that attends to the names.
+        config: How pixels are compared.
+        language: Multiply the maps by how far CLIP takes each pixel for the name.
+        device: "auto", "cpu" or "cuda".
+
+    Raises:
+        WeightsError: The CLIP cannot be loaded.
+    """
+    encoder = load_clip(clip, device=device)
+    facts = {"dino": references.encoder, "block": references.block, "clip": clip if language else ""}
+    facts |= facts_of(config, ReferenceMapsConfig)
+    models = tuple(dict.fromkeys((*references.models, encoder.card)))
+    weights = {TEXTS: torch.from_numpy(embed(names, encoder)), VECTORS: torch.from_numpy(references.vectors)}
+    return save_segmenter(Settings(REFERENCE_MAPS, names, facts, preprocessing=None, models=models), weights, out)
 
 
 @final
@@ -35,9 +101,7 @@ class ReferenceMaps:
         block: Block of the encoder; None for the last.
         clip: Attends to the names; None leaves language out.
         texts: One a name, L2-normalised.
-        logit_scale: Scale of the products in the softmax that gives the probability.
-        threshold: Pixels whose highest probability is lower become background; None for no threshold.
-        resize_shorter: Shorter side that images are resized to; None keeps theirs.
+        config: How pixels are compared.
     """
 
     def __init__(
@@ -48,33 +112,30 @@ class ReferenceMaps:
         block: int | None,
         clip: Clip | None,
         texts: Float[Tensor, "names joint"],
-        logit_scale: float,
-        threshold: float | None,
-        resize_shorter: int | None,
+        config: ReferenceMapsConfig,
     ) -> None:
         self.encoder, self.references, self.block = encoder, references, block
-        self.clip, self.texts = clip, texts
-        self.logit_scale, self.threshold, self.resize_shorter = logit_scale, threshold, resize_shorter
+        self.clip, self.texts, self.config = clip, texts, config
 
     @torch.inference_mode()
     def predict(self, images: Sequence[ImageArray], *, height: int, width: int) -> list[Prediction]:
         """Label maps of height x width; both maps are brought to that size before they are multiplied."""
         features = torch.nn.functional.normalize(
-            self.encoder.dense(images, self.resize_shorter, block=self.block), dim=-1
+            self.encoder.dense(images, self.config.resize_shorter, block=self.block), dim=-1
         )
         maps = torch.sigmoid(compare(features, self.references.to(features), logit_scale=1))
         attention: Sequence[Tensor | None] = [None] * len(images)
         if self.clip is not None:
-            dense = self.clip.dense(images, self.resize_shorter)
+            dense = self.clip.dense(images, self.config.resize_shorter)
             attention = list(compare(dense, self.texts.to(dense), logit_scale=LANGUAGE_LOGIT_SCALE).sigmoid())
         labels = range(1, len(self.references) + 1)
         return [
             decide(
-                self.logit_scale * own,
+                self.config.logit_scale * own,
                 height=height,
                 width=width,
                 labels=labels,
-                threshold=self.threshold,
+                threshold=self.config.threshold,
                 attention=language,
             )
             for own, language in zip(maps, attention, strict=True)
@@ -106,5 +167,7 @@ def open_reference_maps(settings: Settings, folder: Path, device: torch.device) 
                 f"{source} makes vectors of {dim} values, the segmenter's have {found}: it was made with another "
                 f"encoder. Make it again, or correct the source in its {CONFIG}."
             )
-    options = {key: facts[key] for key in ("block", "logit_scale", "threshold", "resize_shorter")}
-    return ReferenceMaps(encoder, weights[VECTORS], clip=clip, texts=weights[TEXTS], **options)
+    config = ReferenceMapsConfig(facts["threshold"], facts["logit_scale"], facts["resize_shorter"])
+    return ReferenceMaps(
+        encoder, weights[VECTORS], block=facts["block"], clip=clip, texts=weights[TEXTS], config=config
+    )

@@ -5,6 +5,7 @@ mask covers are "not sure". The folder holds the words' embeddings and says whic
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import final
 
@@ -14,17 +15,44 @@ from jaxtyping import Int
 from torch import Tensor
 
 from namesake.encoders import AutomaticConfig
-from namesake.errors import WeightsError
+from namesake.errors import ConfigError, WeightsError
 from namesake.images.geometry import resize_labels
-from namesake.masks.region_labels import Kind
+from namesake.masks.region_labels import KINDS, PUBLISHED, Kind
 from namesake.masks.regions import RegionNamer, RegionsConfig, load_region_namer, paint
 from namesake.names.words import words_of
-from namesake.records import Names, Prediction
-from namesake.segmenter.settings import CONFIG, Settings
+from namesake.records import Names, Prediction, Regime
+from namesake.segmenter.settings import CONFIG, TEXTS, SegmenterFolder, Settings, open_segmenter, save_segmenter
 from namesake.shapes import ImageArray, not_sure
+from namesake.workspace import stage
 
 REGIONS = "regions"
-TEXTS = "texts"
+
+
+@stage("segmenter", opens=open_segmenter, assembles=True, models=lambda config: (config.clip, config.mask_model))
+def build_named_regions(
+    out: Path, names: Names, *, kind: Kind, config: RegionsConfig = PUBLISHED, device: str = "auto"
+) -> SegmenterFolder:
+    """Make a segmenter of FMbSeg's first stage.
+
+    Args:
+        out: Folder of the segmenter.
+        names: Names to segment.
+        kind: "prompted" (stage 1.1) or "automatic" (stage 1.2).
+        config: How masks are named.
+        device: "auto", "cpu" or "cuda".
+
+    Raises:
+        WeightsError: An encoder cannot be loaded.
+        ConfigError: There is no such kind.
+    """
+    if kind not in KINDS:
+        raise ConfigError(f"kind is {kind!r}, expected one of {', '.join(KINDS)}.")
+    words, labels = words_of(names)
+    namer = load_region_namer(words, config, device=device)
+    namer.doubt(labels, encoder=config.clip)
+    facts, models = {"kind": kind, **asdict(config)}, (namer.clip.card, namer.source.card)
+    settings = Settings(REGIONS, names, facts, preprocessing=None, models=models, regime=Regime.ZERO_SHOT)
+    return save_segmenter(settings, {TEXTS: namer.texts}, out)
 
 
 @final

@@ -11,18 +11,58 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from namesake.encoders import Clip
+from namesake.encoders import Clip, load_clip
 from namesake.images.geometry import resize_labels
 from namesake.masks import BilateralSolver, detect
 from namesake.masks.bilateral import PUBLISHED
-from namesake.networks.selfmask import SelfMask, load_selfmask
-from namesake.records import Prediction
+from namesake.names.doubts import doubt
+from namesake.names.prompts import TEMPLATES, embed
+from namesake.networks.selfmask import SelfMask, load_selfmask, read_saliency_card
+from namesake.records import Names, Prediction, Regime
 from namesake.segmenter.classify import name_mask
-from namesake.segmenter.maskclip import TEXTS, load_fitting_clip, read_texts
-from namesake.segmenter.settings import Settings
+from namesake.segmenter.maskclip import load_fitting_clip, read_texts
+from namesake.segmenter.settings import TEXTS, SegmenterFolder, Settings, open_segmenter, save_segmenter
 from namesake.shapes import ImageArray
+from namesake.workspace import stage
 
 SALIENCY_CLIP = "saliency_clip"
+
+
+@stage("segmenter", opens=open_segmenter, assembles=True, models=lambda clip, saliency: (clip, saliency))
+def build_saliency_clip(
+    out: Path,
+    names: Names,
+    *,
+    clip: str,
+    saliency: str,
+    bilateral_solver: bool = True,
+    logit_scale: float = 100.0,
+    templates: Sequence[str] = TEMPLATES,
+    device: str = "auto",
+) -> SegmenterFolder:
+    """Make a segmenter that finds the salient object and lets CLIP name it from the whole image.
+
+    Args:
+        out: Folder of the segmenter.
+        names: Names to segment.
+        clip: Source of the encoder.
+        saliency: Source of the saliency network.
+        bilateral_solver: Draw the masks to the image's edges.
+        logit_scale: Scale of the cosines in the softmax that gives the confidence.
+        templates: Prompts that a name's text embedding is averaged over.
+        device: "auto", "cpu" or "cuda".
+
+    Raises:
+        WeightsError: The encoder or the saliency network cannot be loaded.
+    """
+    encoder = load_clip(clip, device=device)
+    load_selfmask(saliency, device="cpu")  # what is missing is said now, not at the first image
+    facts = {"clip": clip, "saliency": saliency, "bilateral_solver": bilateral_solver, "logit_scale": logit_scale}
+    texts = embed(names, encoder, templates)
+    doubt(names.names, texts, encoder, encoder=clip, templates=templates)
+    models = (encoder.card, read_saliency_card(saliency))
+    settings = Settings(SALIENCY_CLIP, names, facts, preprocessing=None, models=models, regime=Regime.ZERO_SHOT)
+    return save_segmenter(settings, {TEXTS: torch.from_numpy(texts)}, out)
 
 
 @final

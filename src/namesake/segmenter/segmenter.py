@@ -28,10 +28,8 @@ from namesake.segmenter.settings import (
     SegmenterFolder,
     Settings,
     find_segmenter,
-    open_segmenter,
     read_settings,
-    write_settings,
-    write_weights,
+    save_segmenter,
 )
 from namesake.segmenter.tiles import predict_tiled
 from namesake.shapes import ImageArray
@@ -248,9 +246,7 @@ class Segmenter:
 
     def save(self, folder: Path) -> SegmenterFolder:
         """Write `model.safetensors`, then `config.json`."""
-        write_weights(self.predictor.weights(), folder)
-        write_settings(self.settings, folder)
-        return open_segmenter(folder)
+        return save_segmenter(self.settings, self.predictor.weights(), folder)
 
     def save_pretrained(self, folder: Path | str, *, source: str | None = None) -> SegmenterFolder:
         """As `save`, with a model card: names, regime, tier, licences of what it was made from, scores of its run, use.

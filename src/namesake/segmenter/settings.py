@@ -27,6 +27,8 @@ CONFIG = "config.json"
 SALIENCY, OBJECT = "saliency", "salient object"
 """The kind of a saliency network's folder read as a segmenter, and the one name that it has."""
 WEIGHTS = "model.safetensors"
+TEXTS = "texts"
+"""Name of the words' embeddings among the weights: float32 [words, dim], L2-normalised."""
 FORMAT = 2
 
 EARLIER_REGIME = "name-only transfer"
@@ -61,6 +63,11 @@ class Settings:
     def tier(self) -> str:
         """M where a model with SAM-type masks had a part in it, else S."""
         return "M" if any(card.tier == "M" for card in self.models) else "S"
+
+
+def facts_of(config: Any, kind: type) -> dict[str, Any]:  # noqa: ANN401
+    """The fields of a configuration that the dataclass `kind` has, as `architecture` holds them."""
+    return {each.name: getattr(config, each.name) for each in dataclasses.fields(kind)}
 
 
 def normalise(images: UInt8[Tensor, "batch 3 height width"], preprocessing: Preprocessing) -> ImageBatch:
@@ -146,6 +153,13 @@ def _settings(content: Mapping[str, Any]) -> Settings:
         models=tuple(ModelCard(**card) for card in content.get("models", ())),
         regime=str(content.get("regime", EARLIER_REGIME)).replace(EARLIER_REGIME, Regime.NAME_ONLY),
     )
+
+
+def save_segmenter(settings: Settings, weights: Mapping[str, Tensor], folder: Path) -> "SegmenterFolder":
+    """Write `model.safetensors`, then `config.json`."""
+    write_weights(weights, folder)
+    write_settings(settings, folder)
+    return open_segmenter(folder)
 
 
 def write_weights(weights: Mapping[str, Tensor], folder: Path) -> None:

@@ -27,18 +27,18 @@ Measured on the embedded world, one seed so far: dev/LOG.md. `namesake reproduce
 from dataclasses import dataclass, replace
 from functools import partial
 
-from namesake.archives import ArchivesConfig, retrieve
+from namesake.archives import ArchivesConfig
 from namesake.archives.join import join_names
-from namesake.config import group, option
+from namesake.config import fixed, group, option
 from namesake.encoders.presets import LAPTOP, MODERN
 from namesake.errors import ConfigError
 from namesake.index import build_index
-from namesake.masks import SaliencyConfig, VotingConfig, saliency_masks, voted_masks
-from namesake.records import Archives, Images, Index, Names, PseudoMasks
+from namesake.masks import SaliencyConfig, VotingConfig
+from namesake.records import Images, Names
 from namesake.segmenter import SegmenterFolder
 from namesake.systems.adding import Added, label_parts, some_of
-from namesake.systems.closed_set import train_closed_set
 from namesake.systems.mini import MINI_TRAINING
+from namesake.systems.steps import MaskedArchivesConfig, masked_archives, train_closed_set
 from namesake.training import FrozenTrainingConfig, TrainingConfig
 from namesake.training.student import LabelsConfig, label_images, train_student, train_teacher
 from namesake.workspace import Step, run_now
@@ -52,40 +52,39 @@ class StudentConfig(TrainingConfig):
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(MaskedArchivesConfig):
     """Settings for photographs; their weights and numbers of updates were not measured on any."""
 
-    encoder: str = option("openai/clip-vit-large-patch14-336", "CLIP of steps 1, 2 and 5.")
     archives: ArchivesConfig = group(lambda: ArchivesConfig(contested="best"), "Step 2: 500 images a name.")
-    saliency: SaliencyConfig = group(
-        SaliencyConfig, "Step 3: SelfMask with 20 queries at a shorter side of 512, and the bilateral solver."
-    )
-    voting: VotingConfig = group(
-        lambda: VotingConfig(encoders=()),
-        "Step 3 with masks voted from these encoders' features instead of a saliency network's.",
-    )
     training: TrainingConfig | FrozenTrainingConfig = group(
         TrainingConfig, "Step 4: 20,000 updates of 16 images; or a light decoder on the features of a frozen encoder."
     )
     labels: LabelsConfig = group(LabelsConfig, "Step 5.")
     student: StudentConfig = group(StudentConfig, "Step 6; with 0 updates there is no student.")
     stuff: tuple[str, ...] = option((), "Names of stuff (sky, grass), without an archive: the student learns them.")
-    device: str = option("auto", 'Where it computes: "auto", "cpu" or "cuda".')
+
+
+@dataclass(frozen=True)
+class FrozenConfig(Config):
+    """Settings of a decoder on a frozen encoder; a student would have to train a whole network, so there is none."""
+
+    training: FrozenTrainingConfig = group(FrozenTrainingConfig, "Step 4: a light decoder, in minutes.")
+    labels: LabelsConfig = fixed(LabelsConfig(), "No step 5.")
+    student: StudentConfig = fixed(StudentConfig(), "No step 6.")
+    stuff: tuple[str, ...] = fixed((), "Learned by a student alone.")
 
 
 PRESETS: dict[str, Config] = {
     "paper": Config(),
     # `saliency.network` may be a run of selfmask with the same preset, which starts from DINOv2
-    "modern": Config(encoder=MODERN.clip),
-    # the decoder of a frozen encoder; a student would have to train a whole network
-    "laptop": Config(
-        encoder=LAPTOP.clip,
+    "modern": Config(retrieval_clip=MODERN.clip),
+    "laptop": FrozenConfig(
+        retrieval_clip=LAPTOP.clip,
         archives=ArchivesConfig(images_per_name=50, contested="best"),
         voting=VotingConfig(bilateral_solver=True),
-        training=FrozenTrainingConfig(),
     ),
     "mini": Config(
-        encoder="embedded:clip",
+        retrieval_clip="embedded:clip",
         archives=ArchivesConfig(images_per_name=50, contested="best"),
         saliency=SaliencyConfig(network="embedded:saliency"),
         training=replace(MINI_TRAINING, iterations=640),
@@ -114,10 +113,10 @@ def consensus(
     """
     whole = join_names([names, *(more for more, _ in added)]) if added else names
     check(config, whole)
-    index = step(build_index, images, encoder=config.encoder, device=config.device)
+    index = step(build_index, images, encoder=config.retrieval_clip, device=config.device)
     parts = [(things_of(config, more), own) for more, own in added]
     archives, masks = label_parts(
-        partial(_label, index, config=config),
+        partial(masked_archives, index, config=config),
         things_of(config, names),
         step=step,
         added=[(more, own) for more, own in parts if len(more)],
@@ -128,16 +127,6 @@ def consensus(
     teacher = step(train_teacher, archives, masks, things, config=config.training, device=config.device)
     labels = step(label_images, teacher, images, whole, config=config.labels, device=config.device)
     return step(train_student, labels, images, whole, teacher, config=config.student, device=config.device)
-
-
-def _label(
-    index: Index, names: Names, *, config: Config, step: Step, taken: tuple[Archives, ...]
-) -> tuple[Archives, PseudoMasks]:
-    """Steps 2 and 3."""
-    archives = step(retrieve, index, names, *taken, config=config.archives, device=config.device)
-    if config.voting.encoders:
-        return archives, step(voted_masks, archives, config=config.voting, device=config.device)
-    return archives, step(saliency_masks, archives, config=config.saliency, device=config.device)
 
 
 def things_of(config: Config, names: Names) -> Names:
@@ -156,11 +145,6 @@ def check(config: Config, names: Names) -> None:
         raise ConfigError(f"stuff: {', '.join(unknown)} is none of the names: {', '.join(names.names)}.")
     if len(names) and not len(things_of(config, names)):
         raise ConfigError("all names are stuff; expected a thing at least, which archives and masks can be made of.")
-    if isinstance(config.training, FrozenTrainingConfig) and config.student.iterations:
-        raise ConfigError(
-            "a student starts from a teacher that is a whole network; the teacher here is a decoder on a frozen "
-            "encoder. Leave the student out (student.iterations=0), or take the preset paper."
-        )
     if config.stuff and not config.student.iterations:
         raise ConfigError(
             "stuff is learned by the student alone, and student.iterations is 0. Train one, or leave out `stuff` and "

@@ -21,31 +21,14 @@ from dataclasses import dataclass
 from namesake.config import option
 from namesake.encoders.presets import LAPTOP, MODERN
 from namesake.records import Images, Names
-from namesake.segmenter import SegmenterFolder, build_maskclip
+from namesake.segmenter import MaskClipConfig, SegmenterFolder, build_maskclip
 from namesake.workspace import Step, run_now
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(MaskClipConfig):
     """The settings that NamedMask compares with."""
 
-    clip: str = option("openai/clip-vit-base-patch16", "CLIP of dense features.")
-    threshold: float | None = option(
-        0.25,
-        "Pixels whose highest probability is lower are background; none: the background words decide.",
-        at_least=0,
-        at_most=1,
-    )
-    logit_scale: float = option(100.0, "Scale of the cosines in the softmax.", above=0)
-    resize_shorter: int | None = option(
-        None, "Shorter side that images are brought to; none keeps theirs.", at_least=16
-    )
-    prompt_denoising: float = option(
-        0.0, "Leave out words that are nowhere surer than this; 0: none. MaskCLIP: 0.5.", at_least=0
-    )
-    key_smoothing: float = option(
-        0.0, "Smooth patches that are no surer than this; 0: none, above 1: all. MaskCLIP: all.", at_least=0
-    )
     device: str = option("auto", 'Where it computes: "auto", "cpu" or "cuda".')
 
 
@@ -62,14 +45,4 @@ PRESETS: dict[str, Config] = {
 
 def maskclip(names: Names, _images: Images, *, config: Config = Config(), step: Step = run_now) -> SegmenterFolder:
     """Names to a segmenter that needs no training; the images are not looked at."""
-    return step(
-        build_maskclip,
-        names,
-        clip=config.clip,
-        threshold=config.threshold,
-        logit_scale=config.logit_scale,
-        resize_shorter=config.resize_shorter,
-        prompt_denoising=config.prompt_denoising,
-        key_smoothing=config.key_smoothing,
-        device=config.device,
-    )
+    return step(build_maskclip, names, config=config, device=config.device)

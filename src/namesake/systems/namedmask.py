@@ -20,19 +20,19 @@ Published (Tables 5-9, mean IoU): VOC2012 59.2, COCO 27.7, CoCA 27.3, Cityscapes
 from dataclasses import dataclass
 from functools import partial
 
-from namesake.archives import ArchivesConfig, retrieve
+from namesake.archives import ArchivesConfig
 from namesake.archives.join import join_names
 from namesake.config import group, option
 from namesake.encoders.presets import LAPTOP, MODERN
 from namesake.index import adopt_embeddings, build_index
-from namesake.masks import SaliencyConfig, VotingConfig, saliency_masks, voted_masks
+from namesake.masks import SaliencyConfig, VotingConfig
 from namesake.masks.guided import GuideConfig, keep_named
 from namesake.masks.stuff import StuffConfig, check_stuff, redraw_stuff, stuff_among
 from namesake.records import Archives, Images, Index, Names, PseudoMasks
 from namesake.segmenter import SegmenterFolder
 from namesake.systems.adding import Added, label_parts
-from namesake.systems.closed_set import train_closed_set
 from namesake.systems.mini import MINI_EXPERTS, MINI_REGIONS, MINI_TRAINING
+from namesake.systems.steps import MaskedArchivesConfig, masked_archives, train_closed_set
 from namesake.training import (
     ExpertsConfig,
     FrozenTrainingConfig,
@@ -43,14 +43,9 @@ from namesake.workspace import Step, run_now
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(MaskedArchivesConfig):
     """NamedMask's settings for VOC2012, COCO, CoCA and Cityscapes."""
 
-    retrieval_clip: str = option("openai/clip-vit-large-patch14-336", "CLIP of steps 1 and 2.")
-    archives: ArchivesConfig = group(ArchivesConfig, "Step 2: 500 images a name.")
-    saliency: SaliencyConfig = group(
-        SaliencyConfig, "Step 3: SelfMask with 20 queries at a shorter side of 512, and the bilateral solver."
-    )
     experts: ExpertsConfig = group(
         ExpertsConfig, "Step 4: 5,000 updates of 8 images for each name; 0 updates leave the step out."
     )
@@ -62,16 +57,10 @@ class Config:
         "Folder of embeddings that clip-retrieval made of the images with `retrieval_clip`, in place of step 1 "
         "(LAION).",
     )
-    voting: VotingConfig = group(
-        lambda: VotingConfig(encoders=()),
-        "Step 3 with masks voted from these encoders' features instead of a saliency network's; none: SelfMask "
-        "(paper).",
-    )
     guide: GuideConfig = group(
         GuideConfig, "After step 3, keep of each mask only what the image's name explains; off without a CLIP (paper)."
     )
     stuff: StuffConfig = group(StuffConfig, "Names of stuff, whose masks are drawn by FMbSeg's first stage instead.")
-    device: str = option("auto", 'Where it computes: "auto", "cpu" or "cuda".')
 
 
 PRESETS: dict[str, Config] = {
@@ -128,11 +117,7 @@ def _label(
     index: Index, names: Names, *, config: Config, step: Step, taken: tuple[Archives, ...]
 ) -> tuple[Archives, PseudoMasks]:
     """Steps 2 to 4."""
-    archives = step(retrieve, index, names, *taken, config=config.archives, device=config.device)
-    if config.voting.encoders:
-        masks = step(voted_masks, archives, config=config.voting, device=config.device)
-    else:
-        masks = step(saliency_masks, archives, config=config.saliency, device=config.device)
+    archives, masks = masked_archives(index, names, config=config, step=step, taken=taken)
     if config.guide.clip:
         masks = step(keep_named, masks, archives, config=config.guide, device=config.device)
     if config.experts.iterations:

@@ -28,29 +28,17 @@ from namesake.encoders.presets import MODERN
 from namesake.index import build_index
 from namesake.masks.references import ReferencesConfig, co_segment, with_contexts
 from namesake.records import Images, Names
-from namesake.segmenter import SegmenterFolder, build_reference_maps
+from namesake.segmenter import ReferenceMapsConfig, SegmenterFolder, build_reference_maps
 from namesake.workspace import Step, run_now
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(ReferenceMapsConfig):
     """ReCo's settings, with NamedMask's threshold."""
 
     retrieval_clip: str = option("openai/clip-vit-large-patch14-336", "CLIP of step 1.")
     archives: ArchivesConfig = group(lambda: ArchivesConfig(images_per_name=50), "Step 1: 50 images a name.")
     references: ReferencesConfig = group(ReferencesConfig, "Step 2, and the encoders of step 3.")
-    threshold: float | None = option(
-        0.9,
-        "Pixels whose highest probability is lower are background; none: there is no background.",
-        at_least=0,
-        at_most=1,
-    )
-    logit_scale: float = option(100.0, "Scale of the scores in the softmax that gives the probability.", above=0)
-    resize_shorter: int | None = option(
-        None,
-        "Shorter side that images are brought to in step 3; none keeps theirs. Cityscapes and COCO-Stuff: 320.",
-        at_least=16,
-    )
     language: bool = option(True, "Multiply by CLIP's opinion in step 3.")
     device: str = option("auto", 'Where it computes: "auto", "cpu" or "cuda".')
 
@@ -76,14 +64,8 @@ def reco(names: Names, images: Images, *, config: Config = Config(), step: Step 
     wanted = with_contexts(names, config.references.contexts)
     archives = step(retrieve, index, wanted, config=config.archives, device=config.device)
     references = step(co_segment, archives, names, config=config.references, device=config.device)
+    maps = ReferenceMapsConfig(config.threshold, config.logit_scale, config.resize_shorter)
+    clip = config.references.clip
     return step(
-        build_reference_maps,
-        references,
-        names,
-        clip=config.references.clip,
-        threshold=config.threshold,
-        logit_scale=config.logit_scale,
-        resize_shorter=config.resize_shorter,
-        language=config.language,
-        device=config.device,
+        build_reference_maps, references, names, clip=clip, config=maps, language=config.language, device=config.device
     )

@@ -22,40 +22,30 @@ Names that join a run later get their own steps 2 and 3; only step 4 sees all na
 from dataclasses import dataclass
 from functools import partial
 
-from namesake.archives import ArchivesConfig, retrieve
+from namesake.archives import ArchivesConfig
 from namesake.archives.join import join_names
-from namesake.config import group, option
+from namesake.config import group
 from namesake.encoders.presets import LAPTOP, MODERN
 from namesake.index import build_index
-from namesake.masks import SaliencyConfig, VotingConfig, saliency_masks, voted_masks
+from namesake.masks import SaliencyConfig, VotingConfig
 from namesake.masks.stuff import StuffConfig, check_stuff, redraw_stuff, stuff_among
 from namesake.records import Archives, Images, Index, Names, PseudoMasks
 from namesake.segmenter import SegmenterFolder
 from namesake.systems.adding import Added, label_parts
 from namesake.systems.mini import LAPTOP_QUERY_TRAINING, MINI_QUERY_TRAINING, MINI_REGIONS
+from namesake.systems.steps import MaskedArchivesConfig, masked_archives
 from namesake.training import QueryTrainingConfig, train_query_segmenter
 from namesake.workspace import Step, run_now
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(MaskedArchivesConfig):
     """ZUTIS's settings for COCO, CoCA and VOC2012."""
 
-    retrieval_clip: str = option("openai/clip-vit-large-patch14-336", "CLIP of steps 1 and 2.")
-    archives: ArchivesConfig = group(ArchivesConfig, "Step 2: 500 images a name.")
-    saliency: SaliencyConfig = group(
-        SaliencyConfig, "Step 3: SelfMask with 20 queries at a shorter side of 512, and the bilateral solver."
-    )
-    voting: VotingConfig = group(
-        lambda: VotingConfig(encoders=()),
-        "Step 3 with masks voted from these encoders' features instead of a saliency network's; none: SelfMask "
-        "(paper).",
-    )
     training: QueryTrainingConfig = group(
         QueryTrainingConfig, "Step 4: 20,000 updates of 8 images, from CLIP ViT-B/16."
     )
     stuff: StuffConfig = group(StuffConfig, "Names of stuff, whose masks are drawn by FMbSeg's first stage instead.")
-    device: str = option("auto", 'Where it computes: "auto", "cpu" or "cuda".')
 
 
 PRESETS: dict[str, Config] = {
@@ -98,11 +88,7 @@ def _label(
     index: Index, names: Names, *, config: Config, step: Step, taken: tuple[Archives, ...]
 ) -> tuple[Archives, PseudoMasks]:
     """Steps 2 and 3."""
-    archives = step(retrieve, index, names, *taken, config=config.archives, device=config.device)
-    if config.voting.encoders:
-        masks = step(voted_masks, archives, config=config.voting, device=config.device)
-    else:
-        masks = step(saliency_masks, archives, config=config.saliency, device=config.device)
+    archives, masks = masked_archives(index, names, config=config, step=step, taken=taken)
     stuff = stuff_among(config.stuff, names)
     if stuff.names:
         masks = step(redraw_stuff, masks, archives, config=stuff, device=config.device)

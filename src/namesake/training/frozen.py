@@ -20,7 +20,8 @@ from namesake.errors import DataError
 from namesake.networks.frozen import FrozenDecoder, FrozenDecoderConfig, FrozenSegmenter
 from namesake.records import Archives, ModelCard, Names, PseudoMasks
 from namesake.segmenter import Segmenter, SegmenterFolder, Settings, open_segmenter
-from namesake.segmenter.frozen import KIND, FrozenClosedSet, architecture_of
+from namesake.segmenter.deeplab import ClosedSet
+from namesake.segmenter.frozen import KIND, architecture_of
 from namesake.shapes import not_sure
 from namesake.training.fit import FitConfig, finish, fit
 from namesake.training.losses import cross_entropy
@@ -87,7 +88,7 @@ def train_on_features(
         models=tuple(dict.fromkeys((*archives.models, *masks.models, card))),
     )
     where = next(network.decoder.parameters()).device
-    trained = Segmenter(FrozenClosedSet(network, preprocessing=rule, device=where), settings)
+    trained = Segmenter(ClosedSet(network, preprocessing=rule, device=where), settings)
     return finish(trained, out, images=len(examples.images), iterations=config.iterations)
 
 

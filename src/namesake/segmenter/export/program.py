@@ -20,7 +20,6 @@ from namesake.networks.frozen import FrozenSegmenter
 from namesake.networks.zutis import QuerySegmenter
 from namesake.segmenter.classify import compare
 from namesake.segmenter.deeplab import ClosedSet
-from namesake.segmenter.frozen import FrozenClosedSet
 from namesake.segmenter.query import FEWEST_PATCHES, OpenVocabulary
 from namesake.segmenter.segmenter import Segmenter
 
@@ -70,11 +69,11 @@ def program_of(segmenter: Segmenter, *, precision: Precision = "float32") -> Pro
     if precision not in PRECISIONS:
         raise ConfigError(f"precision is {precision!r}; expected one of {', '.join(PRECISIONS)}.")
     predictor = segmenter.predictor
-    if isinstance(predictor, ClosedSet | FrozenClosedSet):
+    if isinstance(predictor, ClosedSet):
         network = reduced(predictor.network, precision)
         names = ("background", *segmenter.names.names)
+        patch = predictor.network.patch
         closed = ClosedProgram(network, predictor.preprocessing, precision)
-        patch = network.patch if isinstance(network, FrozenSegmenter) else 1
         return Program(closed, ("image",), ("logits", "labels"), None, tuple(range(len(names))), names, patch, patch)
     if not isinstance(predictor, OpenVocabulary):
         raise ConfigError(
