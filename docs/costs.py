@@ -35,7 +35,7 @@ from namesake.reproduce.table import Collection, Table
 from namesake.systems import SYSTEMS, configure
 
 SUSTAINED = 60e12
-IMAGENET, PASS, COCO = 1_281_167, 1_439_588, 118_287
+IMAGENET, PASS, COCO, VERY_OBJECTS = 1_281_167, 1_439_588, 118_287, 29
 NAMES = {"imagenet-s50": 50, "imagenet-s300": 300, "imagenet-s919": 919, "voc2012": 20, "voc2012-train": 20,
          "voc2012-trainval": 20, "voc2012-20": 20, "cityscapes-objects": 14}  # fmt: skip
 ARCHIVE = 500
@@ -56,6 +56,7 @@ POOLS: dict[Collection, Pool] = {
     "imagenet-pass": Pool("ImageNet train, PASS", IMAGENET + PASS, 320),
     "laion": Pool("LAION-5B, fetched by name", LAION, 28),
     "coco": Pool("COCO train2017", COCO, 19),
+    "very-objects": Pool("MyVLM's pictures of 29 objects", 12 * VERY_OBJECTS, 0.5),
 }
 GIGABYTES = {
     "voc": 2.0, "coco2017": 1.1, "coco20k": 13.8, "coca": 0.3, "cityscapes": 11.3, "imagenet": 6.8, "cub": 1.3,
@@ -146,7 +147,7 @@ def rows(count: dict[str, float]) -> list[str]:
 def _row(paper: str, key: str, table: Table, count: dict[str, float]) -> tuple[str, ...]:
     where = list(dict.fromkeys(table.benchmarks.values()))
     command = f"`namesake reproduce {paper} --table {key}"
-    if not where:
+    if not table.on_real_data:
         return f"{command}`", "rendered", "embedded", "0.1", "-", "-"
     runs = len({(one.system, one.config, one.names) for one in table.settings if one.system and one.scale != "mini"})
     trained = any(one.system == paper for one in table.settings)
@@ -154,12 +155,14 @@ def _row(paper: str, key: str, table: Table, count: dict[str, float]) -> tuple[s
     once = any(one.names_of for one in table.settings)
     labels_only = all("until=" in " ".join(one.config) for one in table.settings if one.system)
     label = (16 * count["CLIP ViT-L/14, 336 px"] + count["SAM ViT-H, 1024 px"]) / SUSTAINED / 3600
-    if labels_only:  # FMbSeg's first stage draws on the benchmark's images and trains nothing
+    if table.on_very_objects:  # every picture is searched for every object
+        taken = [f"{VERY_OBJECTS * POOLS[table.collection].images * label:.1f}"]
+    elif labels_only:  # FMbSeg's first stage draws on the benchmark's images and trains nothing
         taken = [f"{(BENCHMARKS[one].images or 500) * label:.1f}" for one in where]
     else:
         runs_on = where[:1] if once else where
         taken = [f"{hours(paper, table, one, count) if trained else index:.0f}" for one in runs_on]
-    data = f"{POOLS[table.collection].title}; {', '.join(where)}"
+    data = "; ".join([POOLS[table.collection].title, *([", ".join(where)] if where else [])])
     told = f"{command} --preset paper --root DATA`", data, "; ".join(weights(table))
     return *told, f"{disk(table, runs):.0f}", ", ".join(taken), str(runs)
 
@@ -169,7 +172,7 @@ def differences() -> list[str]:
     lines = ["| paper | table | on real data | on the embedded world |", "|---|---|---|---|"]
     for paper, tables in PAPERS.items():
         for key, table in tables.items():
-            real = (table.real_differs or "as the paper") if table.benchmarks else "not measured"
+            real = (table.real_differs or "as the paper") if table.on_real_data else "not measured"
             world = (table.differs or "rendered scenes, embedded models") if table.on_world else "not measured"
             lines.append(f"| {paper} | {number(key)} | {real.strip()} | {world.strip()} |")
     return lines

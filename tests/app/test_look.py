@@ -7,11 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from namesake.app.look import Found, files, legend, picture, typed_names
+from namesake.app.look import Found, Viewer, files, legend, picture, typed_names
 from namesake.errors import NamesError
 from namesake.masks import rle
+from namesake.networks.selfmask import SelfMask, save_selfmask
 from namesake.prediction.export import read_index_png
 from namesake.records import Instances, Names, Prediction
+from namesake.segmenter import load_segmenter
+from tiny_models import TINY_SELFMASK, randomise
 
 NAMES = Names(("<b>mug", "chair"))
 
@@ -123,3 +126,16 @@ def test_typed_names__never_a_file(path: str, tmp_path: Path, monkeypatch: pytes
 def test_typed_names__refused(text: str):
     with pytest.raises(NamesError):
         typed_names(text)
+
+
+def test_viewer__a_run_of_a_saliency_network_has_one_name(tmp_path: Path):
+    network = SelfMask(TINY_SELFMASK)
+    randomise(network, seed=5)
+    save_selfmask(network, tmp_path / "saliency")
+    viewer = Viewer(load_segmenter(tmp_path, device="cpu"))
+    image = np.random.default_rng(3).integers(0, 256, (40, 56, 3), dtype=np.uint8)
+    shown = viewer.find(image, ticked=["salient object"])
+    assert 0 < (shown.prediction.labels == 1).mean() < 1
+    assert "salient object" in legend(shown, "areas")
+    assert not viewer.find(image).prediction.labels.any(), "what is not ticked is not shown"
+    assert not viewer.takes_names

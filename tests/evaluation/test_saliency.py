@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from namesake.evaluation import evaluate_run
+from namesake.evaluation.benchmarks.decode import DECODERS
 from namesake.evaluation.saliency import SaliencyScorer, e_measure, f_curve, s_measure, stretch
 from namesake.networks import SelfMask, save_selfmask
 from namesake.segmenter import load_segmenter
@@ -35,7 +36,7 @@ def pair(seed: int, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_scores__as_a_public_implementation() -> None:
-    scorer = SaliencyScorer(None)  # type: ignore[arg-type]
+    scorer = SaliencyScorer(ignore=255)
     for seed, shape in enumerate(SHAPES):
         scorer.add_map(*pair(seed, shape))
     assert scorer.scores() == pytest.approx(PUBLIC, rel=1e-9)
@@ -72,7 +73,7 @@ def test_one_salient_pixel_in_a_corner() -> None:
     assert np.isfinite(s_measure(mask * 0.5 + 0.1, mask))
 
 
-def test_run_of_selfmask__is_scored_on_a_saliency_benchmark(tmp_path: Path) -> None:
+def test_run_of_selfmask__is_scored_on_a_saliency_benchmark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     save_selfmask(SelfMask(TINY_SELFMASK), tmp_path / "run" / "saliency")
     for number in range(2):
@@ -90,6 +91,9 @@ def test_run_of_selfmask__is_scored_on_a_saliency_benchmark(tmp_path: Path) -> N
     found = segmenter.segment(tmp_path / "duts" / "DUTS-TE-Image" / "0.jpg")
     assert found.labels.shape == (40, 48)
     assert found.confidence.min() >= 0.5
+    read, decode = list[str](), DECODERS["any"]
+    monkeypatch.setitem(DECODERS, "any", lambda path: read.append(path.name) or decode(path))
     scores = evaluate_run(tmp_path / "run", benchmark="duts-te", root=tmp_path / "duts", device="cpu")
     assert scores.measures.keys() >= {*PUBLIC, "foreground_iou_over_images"}
     assert all(0 <= value <= 100 for value in scores.measures.values())
+    assert sorted(read) == ["0.png", "1.png"], "each truth is read once"

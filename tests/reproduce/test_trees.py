@@ -11,12 +11,15 @@ import pytest
 from PIL import Image
 
 from benchmark_trees import COUNT, SHOWN, SIZE, Scenes, write_tree
-from namesake.errors import ConfigError
+from namesake.errors import ConfigError, DataError
 from namesake.evaluation.benchmarks import BENCHMARKS, open_benchmark
+from namesake.images import open_images
 from namesake.reproduce import PAPERS, Scale, reproduce, run
 from namesake.reproduce.figures import FIGURES, draw_figure
+from namesake.reproduce.own_objects import photographed_objects
+from namesake.reproduce.run import measure_table
 from namesake.systems.runs import run as run_system
-from namesake.world import write_world
+from namesake.world import render_view, write_world
 
 LONG = os.environ.get("NAMESAKE_TORTURE") == "long"
 SHORT = {("namedmask", "1"), ("zutis", "7")}
@@ -76,6 +79,44 @@ def test_table__goes_through(
     ]
     assert all(set(wanted.benchmarks) <= row["ours"].keys() or len(wanted.benchmarks) == 1 for row in measured)
     assert f"--table {table} --preset mini --root DATA" in page.read_text()
+
+
+@pytest.mark.slow
+def test_very_objects__each_by_four_pictures_among_those_of_the_others(tmp_path: Path) -> None:
+    """FMbSeg, Table 4, on a folder for each object."""
+    things = {"tall_chair": "chair", "duck": "duck"}
+    for folder, name in things.items():
+        (tmp_path / "images-very-objects" / folder).mkdir(parents=True)
+        for view in range(6):
+            picture = render_view(name, 0, view, seed=2, size=SIZE).image
+            Image.fromarray(picture).save(tmp_path / "images-very-objects" / folder / f"{view}.png")
+    scale = Scale("mini", tmp_path, "cpu")
+    rows, _ = reproduce("fmbseg", "4", out=tmp_path / "out", seeds=(0,), scale=scale)
+    ours = {row["setting"]: row["ours"] for row in rows}["FMbSeg, stage 1"]
+    assert set(ours) == {"Precision", "Recall"}
+    assert all(0 < value["mean"] <= 100 for value in ours.values())
+
+
+def test_very_objects__what_is_drawn_and_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="expected a folder for each object in .*images-very-objects, found none"):
+        measure_table("fmbseg", "4", out=tmp_path / "out", seeds=(0,), scale=Scale("mini", tmp_path, "cpu"))
+    for number, folder in enumerate(("a_cup", "b")):
+        (tmp_path / folder).mkdir()
+        for place in range(6):
+            Image.new("RGB", (4, 4), (10 * number + place,) * 3).save(tmp_path / folder / f"{place}.png")
+    images = open_images(tmp_path)
+    first, second = photographed_objects(images, seed=0)
+    assert (first.name, second.name) == ("a cup", "b")
+    given, shown, others = ([int(each[0, 0, 0]) for each in some] for some in (first.given, first.shown, first.others))
+    assert (len(given), len(shown)) == (4, 2)
+    assert sorted(given + shown) == list(range(6))
+    assert others == list(range(10, 16))
+    (again, _) = photographed_objects(images, seed=0)
+    assert [int(each[0, 0, 0]) for each in again.given] == given
+    (tmp_path / "b" / "5.png").unlink()
+    (tmp_path / "b" / "4.png").unlink()
+    with pytest.raises(DataError, match="expected more than 4 pictures in .*b, found 4"):
+        list(photographed_objects(open_images(tmp_path), seed=0))
 
 
 @pytest.mark.slow

@@ -53,7 +53,7 @@ def reproduce(
         say({"tables": known}, as_json=as_json, lines=[f"{key:<24} {title}" for key, title in known.items()])
         return
     scale, rows = Scale(preset, root, device), list[dict[str, object]]()
-    every = [key for key, one in tables.items() if (one.on_world if root is None else one.benchmarks)]
+    every = [key for key, one in tables.items() if (one.on_world if root is None else one.on_real_data)]
     for key in every if table == "all" else (table,):
         found, page = run_table(paper, key, out=out, results=results, seeds=range(seeds), scale=scale, jobs=jobs)
         rows += [{"table": key, **row} for row in found]

@@ -88,20 +88,21 @@ def evaluate(
         for image_id, found in predicted.results.objects.items():
             objects.add_found(image_id, found)
     chosen = benchmark.measures if measures is None else measures
-    maps = SaliencyScorer(benchmark) if "saliency" in chosen and predictions is None else None
+    maps = SaliencyScorer(ignore=benchmark.ignore) if "saliency" in chosen and predictions is None else None
     watchers = [] if objects is None else [objects.add_known]
-    watchers += [] if maps is None else [maps.add]
+    watchers += [] if maps is None else [maps.hold]
     if watchers and segmenter is not None and predictions is None:
 
-        def see(image_id: str, prediction: Prediction) -> None:
+        def show(image_id: str, prediction: Prediction) -> None:
             for watch in watchers:
                 watch(image_id, prediction)
 
-        predicted = predict(segmenter, benchmark, see=see)
+        predicted = predict(segmenter, benchmark, see=show)
     folder = None if out is None else out / benchmark.name
     examples = ExamplePictures(benchmark, terms, not_sure=predicted.not_sure, folder=folder)
     further = Measures(chosen, labels=len(terms.names) + 1)
-    counts = _count(benchmark, predicted, terms, (examples.add, _in_terms(further, benchmark, predicted, terms)))
+    see = [examples.add, _in_terms(further, benchmark, predicted, terms), *([] if maps is None else [maps.add])]
+    counts = _count(benchmark, predicted, terms, see)
     known = Provenance() if run is None else provenance_of(run, benchmark, terms.names)
     absent: Absent = "zero" if benchmark.zero_if_absent else "left out"
     words = (BACKGROUND, *terms.names.names)

@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
-from namesake.evaluation.benchmarks import Benchmark
 from namesake.records import Prediction
+from namesake.shapes import LabelArray
 
 LEVELS = 256
 """Thresholds of the curves: 0 to 255 of a map in 8 bits."""
@@ -29,21 +29,23 @@ class SaliencyScorer:
     """Collects scores of a benchmark's images.
 
     Args:
-        benchmark: Images with truth; every id above 0 that counts is salient.
+        ignore: Id of pixels of the truth that are not salient whatever they show; every other id above 0 is.
     """
 
-    def __init__(self, benchmark: Benchmark) -> None:
-        self._benchmark = benchmark
+    def __init__(self, *, ignore: int) -> None:
+        self._ignore = ignore
+        self._held: dict[str, Map] = {}
         self._values: dict[str, list[float]] = {name: [] for name in ("mae", "s_measure", "e_measure")}
         self._curves: dict[str, list[Float[ndarray, "levels"]]] = {name: [] for name in BETA_SQUARED}
 
-    def add(self, image_id: str, prediction: Prediction) -> None:
-        """Score one image; the map is the probability that a pixel has any name."""
-        truth = self._benchmark.truth(image_id)
-        salient = (truth > 0) & (truth != self._benchmark.ignore)
+    def hold(self, image_id: str, prediction: Prediction) -> None:
+        """Keep an image's map, the probability that a pixel has any name, until its truth comes (`add`)."""
         found = prediction.labels > 0
-        probability = np.where(found, prediction.confidence, 1 - prediction.confidence).astype(np.float64)
-        self.add_map(probability, salient)
+        self._held[image_id] = np.where(found, prediction.confidence, 1 - prediction.confidence).astype(np.float64)
+
+    def add(self, image_id: str, truth: LabelArray, _labels: LabelArray) -> None:
+        """Score the map that is held for an image against its truth."""
+        self.add_map(self._held.pop(image_id), (truth > 0) & (truth != self._ignore))
 
     def add_map(self, probability: Map, salient: Mask) -> None:
         """Score one map of probabilities against a true mask of its size."""

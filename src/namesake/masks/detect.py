@@ -19,6 +19,7 @@ from namesake.images.geometry import Resized, resize_longer_side, resize_shorter
 from namesake.masks.bilateral import PUBLISHED, BilateralSolver
 from namesake.networks.selfmask import SelfMask
 from namesake.shapes import ImageArray, MaskArray
+from namesake.tensors import ImageBatch
 
 AnySize = UInt8[ndarray, "_ _ 3"]
 """An RGB image; those of a sequence differ in size."""
@@ -108,14 +109,21 @@ def probabilities(
         float32 at the images' size, and the objectness of each, both 0 to 1 and on the network's device.
     """
     device = network.query_embed.device
-    found = network(network.config.preprocessing.normalise(images).to(device))
+    return most_salient(network, network.config.preprocessing.normalise(images).to(device))
+
+
+def most_salient(
+    network: SelfMask, x: ImageBatch
+) -> tuple[Float[Tensor, "batch height width"], Float[Tensor, "batch"]]:
+    """As `probabilities`, for normalised images."""
+    found = network(x)
     score, query = found.objectness.sigmoid().max(dim=1)
-    probs = found.mask_probs[torch.arange(len(images), device=device), query]
-    height, width = images[0].shape[:2]
-    # Back to the padded input, whose padding is cut off.
+    probs = found.mask_probs[torch.arange(len(x), device=x.device), query]
+    # Back to the padded input, whose padding is cut off: by indices, since a slice would tie a traced graph to sizes.
     factor = patch_size(network.encoder) / 2
     fine = functional.interpolate(probs[:, None], scale_factor=factor, mode="bilinear", align_corners=False)
-    return fine[:, 0, :height, :width], score
+    rows, columns = (torch.arange(side, device=x.device) for side in x.shape[2:])
+    return fine[:, 0, rows[:, None], columns], score
 
 
 def propose_all(network: SelfMask, images: Sequence[AnySize], *, batch_size: int) -> list[Detection]:

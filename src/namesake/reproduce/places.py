@@ -23,6 +23,7 @@ COLLECTIONS: Mapping[Collection, str] = {
     "imagenet-pass": "the training images of ImageNet-1K and those of PASS",
     "laion": "images of LAION-5B, fetched by name (see docs/scale.md)",
     "coco": "the images of COCO train2017",
+    "very-objects": "pictures of 29 objects, a folder for each (https://huggingface.co/datasets/yuvalalaluf/MyVLM)",
 }
 
 
@@ -99,6 +100,43 @@ def real_place(benchmark: str, *, root: Path, folder: Path, table: Table, preset
         device=device,
         runs=folder / f"runs-{table.collection}",
     )
+
+
+def objects_place(*, root: Path, folder: Path, table: Table, preset: str, seed: int, device: str) -> Place:
+    """Pictures of very objects, a folder for each (`images-very-objects/blue_mug/*.jpg`), whose name says what it is.
+
+    Args:
+        root: Holds that folder.
+        folder: Folder of the runs.
+        table: The table.
+        preset: "paper" or "modern".
+        seed: Seed of everything random.
+        device: "auto", "cpu" or "cuda".
+
+    Raises:
+        DataError: It is missing, or holds no folders.
+    """
+    home = root / f"images-{table.collection}"
+    things = sorted(path.name for path in home.iterdir() if path.is_dir()) if home.is_dir() else []
+    if not things:
+        raise DataError(f"expected a folder for each object in {home}, found none: {COLLECTIONS[table.collection]}.")
+    names = Names(tuple(words_of(thing) for thing in things), background=())
+    return Place(
+        benchmark="",
+        roots={"things": home},
+        images=open_images(home),
+        truth=None,
+        names={"things": names, "topics": names},
+        preset=preset,
+        seed=seed,
+        device=device,
+        runs=folder / f"runs-{table.collection}",
+    )
+
+
+def words_of(folder: str) -> str:
+    """What the folder of an object says that it is: "blue mug" of "blue_mug"."""
+    return folder.replace("_", " ")
 
 
 def _collection(root: Path, collection: Collection) -> Path:

@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +13,7 @@ from namesake.evaluation.provenance import Provenance, provenance_of, reading_of
 from namesake.progress import note
 from namesake.reproduce.measures import benchmark_of, check_objects
 from namesake.reproduce.papers import PAPERS
-from namesake.reproduce.places import mini_place, names_of, real_place
+from namesake.reproduce.places import mini_place, names_of, objects_place, real_place
 from namesake.reproduce.table import Outcome, Place, Setting, Table, Trial, Values, with_nan
 from namesake.workers import worker_pool
 from namesake.workspace import read_manifest, write_json
@@ -84,7 +83,7 @@ def measure_table(
         raise ConfigError(f"the preset {scale.preset} needs --root, the folder of benchmarks and unlabelled images.")
     if scale.root is None and not wanted.on_world:
         raise ConfigError(f"{paper} {table} is measured on real data only: {wanted.differs} Give --preset and --root.")
-    if scale.root is not None and not wanted.benchmarks:
+    if scale.root is not None and not wanted.on_real_data:
         raise ConfigError(f"{paper} {table} is measured on the embedded world only; leave out --preset and --root.")
     tasks = [(paper, table, out / f"seed-{seed}", seed, scale) for seed in seeds]
     if jobs == 1 or len(seeds) == 1:
@@ -115,8 +114,11 @@ def _measure_seed(paper: str, table: str, folder: Path, seed: int, scale: Scale)
     if scale.root is None:
         place = mini_place(folder, seed=seed, device=scale.device, pool=wanted.pool)
         return {setting.label: _measure(setting, wanted, place, what) for setting in ours}
-    place_at = partial(real_place, root=scale.root, folder=folder, table=wanted, preset=scale.preset, seed=seed)
-    places = {column: place_at(key, device=scale.device) for column, key in wanted.benchmarks.items()}
+    options = {"root": scale.root, "folder": folder, "table": wanted, "preset": scale.preset, "seed": seed}
+    if wanted.on_very_objects:
+        place = objects_place(**options, device=scale.device)
+        return {setting.label: _measure(setting, wanted, place, what) for setting in ours}
+    places = {column: real_place(key, **options, device=scale.device) for column, key in wanted.benchmarks.items()}
     for place in places.values():
         check_objects(wanted, place)
     found: dict[str, _Measured] = {}
@@ -132,8 +134,9 @@ def _measure_seed(paper: str, table: str, folder: Path, seed: int, scale: Scale)
 def _measure(setting: Setting, table: Table, place: Place, what: str) -> _Measured:
     """Run a setting and measure it, unless the same run was measured so before."""
     trial, last = run_setting(setting, place, what)
-    known = provenance_of(trial.run, benchmark_of(trial), place.names[trial.setting.asked or setting.names])
-    where = "" if place.rendered else f"{place.benchmark}-"
+    names = place.names[trial.setting.asked or setting.names]
+    known = provenance_of(trial.run, benchmark_of(trial), names) if place.benchmark else Provenance()
+    where = f"{place.benchmark}-" if place.benchmark and not place.rendered else ""
     path = trial.run / "measured" / f"{what}-{where}{_slug(setting.label)}.json"
     held = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     if held.get("key") != last:

@@ -14,15 +14,16 @@ Vocabulary = Literal["things", "topics", "unseen", "unseen topics", "paired"]
 that lie beside another."""
 Pool = Literal["things", "pairs"]
 """Unlabelled images of the embedded world: most with one thing; most with a thing and its usual partner."""
-Collection = Literal["imagenet", "imagenet-pass", "laion", "coco"]
-"""Unlabelled images of the papers: ImageNet-1K train; that and PASS; LAION-5B; COCO train2017."""
+Collection = Literal["imagenet", "imagenet-pass", "laion", "coco", "very-objects"]
+"""Unlabelled images of the papers: ImageNet-1K train; that and PASS; LAION-5B; COCO train2017; pictures of very
+objects, a folder for each."""
 
 
 class Place(NamedTuple):
     """Where a table is measured.
 
     Attributes:
-        benchmark: Key of the benchmark; "world" at mini scale.
+        benchmark: Key of the benchmark; "world" at mini scale, "" for pictures of very objects.
         roots: Where it lies: images of things, of things that are kept from every training ("unseen"), and of things
             beside their usual partner ("pairs").
         images: The unlabelled images.
@@ -138,7 +139,8 @@ class Table:
             the first value that is measured on each is ours of its column.
         differs: What the embedded world measures otherwise than the paper.
         real_differs: What a run on real data does otherwise than the paper: data, split, size, encoder, names,
-        averaging. counts: Values are counts: whole, and not compared with the first row.
+            averaging.
+        counts: Values are counts: whole, and not compared with the first row.
         pool: The unlabelled images of the embedded world.
         collection: The unlabelled images of the paper.
         unseen: Names of the benchmark that the paper keeps from every training.
@@ -160,3 +162,13 @@ class Table:
     def on_world(self) -> bool:
         """Whether any row can be run on the embedded world."""
         return any(setting.system and setting.scale != "paper" for setting in self.settings)
+
+    @property
+    def on_very_objects(self) -> bool:
+        """Whether its collection of pictures is all that it needs on real data; others need a benchmark."""
+        return self.collection == "very-objects"
+
+    @property
+    def on_real_data(self) -> bool:
+        """Whether it can be run on real data."""
+        return bool(self.benchmarks) or self.on_very_objects

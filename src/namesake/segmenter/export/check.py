@@ -12,6 +12,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from namesake.images.geometry import resize
+from namesake.masks.detect import shrink
 from namesake.segmenter.export.program import Program
 from namesake.segmenter.segmenter import Segmenter
 from namesake.shapes import ImageArray
@@ -97,5 +98,6 @@ def timed(work: Callable[[], Sequence[ndarray]], repeats: int) -> tuple[Sequence
 
 def _prepare(image: ImageArray, program: Program) -> UInt8[ndarray, "height width 3"]:
     """The image at a size that the program and the segmenter treat alike."""
+    image = shrink(image, side=program.shorter_side)
     sides = [max(program.least, round(side / program.multiple) * program.multiple) for side in image.shape[:2]]
     return image if tuple(sides) == image.shape[:2] else resize(image, height=sides[0], width=sides[1])

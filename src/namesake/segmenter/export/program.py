@@ -13,15 +13,19 @@ from torch.nn import functional
 from torch.nn.utils import parametrize
 
 from namesake.encoders import Preprocessing
-from namesake.encoders.vit import always_interpolate
+from namesake.encoders.vit import always_interpolate, patch_size
 from namesake.errors import ConfigError
+from namesake.masks.detect import most_salient
 from namesake.networks.deeplab import DeepLab
 from namesake.networks.frozen import FrozenSegmenter
+from namesake.networks.selfmask import SelfMask
 from namesake.networks.zutis import QuerySegmenter
 from namesake.segmenter.classify import compare
 from namesake.segmenter.deeplab import ClosedSet
 from namesake.segmenter.query import FEWEST_PATCHES, OpenVocabulary
+from namesake.segmenter.saliency import Saliency
 from namesake.segmenter.segmenter import Segmenter
+from namesake.segmenter.settings import OBJECT
 
 Precision = Literal["float32", "float16", "int8"]
 """Of weights and arithmetic; "int8" keeps weights in 8 bits, a scale an output channel, and computes in float32."""
@@ -38,12 +42,13 @@ class Program(NamedTuple):
     Attributes:
         module: Maps `inputs` to `outputs`.
         inputs: Their names: an image, and the text embeddings of an open-vocabulary segmenter.
-        outputs: Their names; the first are logits at the network's own resolution, the second are labels of pixels.
+        outputs: Their names; the second are labels of pixels.
         texts: Embeddings of the segmenter's own words; None where names are part of the network.
         labels: Label of each of the numbers in the second output.
         words: What stands for them.
         least: Smallest side of an image.
         multiple: Sides that the segmenter itself would resize an image to are multiples of this.
+        shorter_side: That the segmenter itself would resize an image to; None where it keeps its size.
     """
 
     module: nn.Module
@@ -54,6 +59,7 @@ class Program(NamedTuple):
     words: tuple[str, ...]
     least: int
     multiple: int
+    shorter_side: int | None = None
 
     def arguments(self, image: Image) -> tuple[Tensor, ...]:
         """What the module takes for an image and the segmenter's own names."""
@@ -75,10 +81,12 @@ def program_of(segmenter: Segmenter, *, precision: Precision = "float32") -> Pro
         patch = predictor.network.patch
         closed = ClosedProgram(network, predictor.preprocessing, precision)
         return Program(closed, ("image",), ("logits", "labels"), None, tuple(range(len(names))), names, patch, patch)
+    if isinstance(predictor, Saliency):
+        return _salient_program(predictor, precision)
     if not isinstance(predictor, OpenVocabulary):
         raise ConfigError(
             f"a segmenter of the kind {segmenter.kind!r} works with other people's encoders, which are not exported "
-            "with it; expected one of the kinds deeplab and frozen (namedmask) and query (zutis)."
+            "with it; expected one of the kinds deeplab and frozen (namedmask), query (zutis) and saliency (selfmask)."
         )
     patch = predictor.network.config.encoder.patch
     logit_scale = predictor.certainty.logit_scale
@@ -91,6 +99,23 @@ def program_of(segmenter: Segmenter, *, precision: Precision = "float32") -> Pro
         predictor.words.words,
         FEWEST_PATCHES * patch,
         patch if predictor.inference.patch_fit == "resize" else 1,
+    )
+
+
+def _salient_program(predictor: Saliency, precision: Precision) -> Program:
+    preprocessing = predictor.network.config.preprocessing
+    network = reduced(predictor.network, precision)
+    assert isinstance(network, SelfMask)  # noqa: S101
+    return Program(
+        SalientProgram(network, preprocessing, precision),
+        ("image",),
+        ("probability", "labels", "objectness"),
+        None,
+        (0, 1),
+        ("background", OBJECT),
+        patch_size(network.encoder),
+        1,
+        preprocessing.shorter_side,
     )
 
 
@@ -134,6 +159,20 @@ class QueryProgram(nn.Module):
 
 
 @final
+class SalientProgram(nn.Module):
+    """Image to the mask of its salient object."""
+
+    def __init__(self, network: SelfMask, preprocessing: Preprocessing, precision: Precision) -> None:
+        super().__init__()
+        self.network, self.pixels = network, _Pixels(preprocessing, precision)
+
+    def forward(self, image: Image) -> tuple[Float[Tensor, "1 height width"], Labels, Float[Tensor, "1"]]:
+        """Probability of each pixel to be in the mask of the most object-like query, 1 above a half, its objectness."""
+        probability, objectness = most_salient(self.network, self.pixels(image))
+        return probability.float(), (probability > 0.5).long(), objectness.float()
+
+
+@final
 class _Pixels(nn.Module):
     """RGB 0 to 255 to the network's input."""
 
@@ -158,7 +197,7 @@ def _label(logits: Float[Tensor, "1 labels rows columns"], image: Image) -> Labe
 def reduced(network: nn.Module, precision: Precision) -> nn.Module:
     """A copy of a network on the CPU, for evaluation, in another precision."""
     copied = copy.deepcopy(network).cpu().eval().requires_grad_(False)
-    if isinstance(copied, FrozenSegmenter):
+    if isinstance(copied, FrozenSegmenter | SelfMask):
         always_interpolate(copied.encoder)
     if precision == "float16":
         return copied.half()

@@ -29,9 +29,11 @@ MEANING = {
     "image": "uint8 [1, 3, height, width], RGB, 0 to 255; any height and width",
     "texts": "float32 [words, joint], embeddings of any number of words, background first; texts.npy has the run's own",
     "logits": "float32 [1, words, rows, columns], of a coarse grid that stands for the whole image",
-    "labels": "int64 [1, height, width], number of the word with the highest logit, counted from 0; see `words`",
+    "labels": "int64 [1, height, width], number of the word that a pixel is given, counted from 0; see `words`",
     "mask_probs": "float32 [1, queries, rows, columns], 0 to 1; with an image stem, on a grid twice as fine",
     "tokens": "float32 [1, rows, columns, joint], L2-normalised",
+    "probability": "float32 [1, height, width], 0 to 1, that a pixel is of the salient object",
+    "objectness": "float32 [1], 0 to 1, how much of an object the mask is",
 }
 
 
@@ -62,7 +64,7 @@ def export_segmenter(
     """Write a program from pixels to labels for images of any size, and measure it against the segmenter.
 
     Args:
-        segmenter: Segmenter of the kind deeplab, frozen or query.
+        segmenter: Segmenter of the kind deeplab, frozen, query or saliency.
         images: RGB, one or more, to measure on.
         out: Folder; made if missing.
         format: "onnx" (opset of the installed torch) or "torch" (`torch.export.load(file).module()`).
@@ -196,6 +198,7 @@ def _facts(segmenter: Segmenter, program: Program, written: Written, options: Ma
         "names": ["background", *segmenter.names.names],
         "smallest_side": program.least,
         "resize_to_multiples_of": program.multiple,
+        "resize_shorter_side_to": program.shorter_side,
         "measured": dataclasses.asdict(written.check),
         "models": [dataclasses.asdict(card) for card in segmenter.settings.models],
     }
