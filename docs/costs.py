@@ -178,8 +178,8 @@ def differences() -> list[str]:
     return lines
 
 
-def main() -> None:
-    """Write the page."""
+def page() -> str:
+    """The page."""
     count = networks()
     text = Path(__file__).with_name("reproduce.head.md").read_text(encoding="utf-8")
     lines = [f"| {name} | {value / 1e9:.0f} |" for name, value in count.items()]
@@ -195,8 +195,8 @@ def main() -> None:
         "\n## Benchmarks\n\n| key | images | from |\n|---|---:|---|",
         *pages,
     ]
-    Path(__file__).with_name("reproduce.md").write_text("\n".join(parts) + "\n", encoding="utf-8")
+    return "\n".join(parts) + "\n"
 
 
 if __name__ == "__main__":
-    main()
+    Path(__file__).with_name("reproduce.md").write_text(page(), encoding="utf-8")

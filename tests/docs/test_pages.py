@@ -33,6 +33,11 @@ def test_generated__up_to_date(name: str):
     assert written == _load("generate").PAGES[name](), "run: python docs/generate.py"
 
 
+def test_generated__what_tables_take_and_how_they_differ():
+    written = (DOCS / "reproduce.md").read_text(encoding="utf-8")
+    assert written == _load("costs").page(), "run: python docs/costs.py"
+
+
 def _commands(page: Path) -> list[str]:
     """What follows `namesake` in the blocks of a page."""
     blocks = BASH.findall(page.read_text(encoding="utf-8"))

@@ -16,56 +16,241 @@ from namesake.errors import DataError
 from namesake.evaluation.benchmarks import BENCHMARKS
 from namesake.evaluation.benchmarks.ids import published_names
 from namesake.reproduce import PAPERS, Scale, measures, run
+from namesake.reproduce.figures import FIGURES
+from namesake.reproduce.namedmask import SIZES
+from namesake.reproduce.own_objects import measure_own_objects
 from namesake.reproduce.places import names_of, words_for_background
 from namesake.reproduce.run import measure_table
 from namesake.reproduce.table import Trial
 from namesake.systems import configure
 
-IMAGENET, LAION, WITH_PASS, COCO = "imagenet", "laion", "imagenet-pass", "coco"
-PAPER: dict[tuple[str, str], tuple[str, dict[str, str], str]] = {
-    # paper, table: collection, benchmark of each column, where the paper says so
-    ("namedmask", "1"): (
-        IMAGENET,
-        {"avg. IoU": "voc2012-train"},
-        "4.3: experts on archives of ImageNet1K, VOC2012 train",
-    ),
-    ("namedmask", "2"): (LAION, {"avg. IoU": "imagenet-s300"}, "4.2, 4.3: ImageNet-S300 validation set"),
-    ("namedmask", "3"): (IMAGENET, {"all": "voc2012-train"}, "4.3: VOC2012 training split"),
-    ("namedmask", "5"): (
-        IMAGENET,
-        {"COCO": "coco2017", "CoCA": "coca", "Cityscapes obj.": "cityscapes-objects"},
-        "4.1: ImageNet for COCO, CoCA, Cityscapes and VOC",
-    ),
-    ("namedmask", "6"): (IMAGENET, {"mIoU": "voc2012"}, "4.1"),
-    ("namedmask", "7"): (LAION, {"mIoU": "imagenet-s50"}, "4.1: LAION-5B for ImageNet-S"),
-    ("namedmask", "8"): (LAION, {"mIoU": "imagenet-s300"}, "4.1"),
-    ("namedmask", "9"): (LAION, {"mIoU": "imagenet-s919"}, "4.1"),
-    ("namedmask", "figure-3"): (IMAGENET, {"mIoU": "voc2012-train"}, "4.3: we adopt the VOC2012 training set"),
-    ("namedmask", "supplementary-1"): (IMAGENET, {"all": "voc2012-train"}, "supplementary 4"),
-    ("namedmask", "supplementary-figure-2"): (IMAGENET, {"mIoU": "voc2012-train"}, "supplementary 5"),
-    ("zutis", "1"): (WITH_PASS, {"AP": "voc2012-trainval"}, "4.1: ImageNet1K and PASS"),
-    ("zutis", "2"): (WITH_PASS, {"AP": "voc2012-trainval"}, "4.2"),
-    ("zutis", "3"): (WITH_PASS, {"AP": "coco20k"}, "4.3"),
-    ("zutis", "4"): (WITH_PASS, {"COCO": "coco2017", "CoCA": "coca"}, "4.3"),
-    ("zutis", "5"): (IMAGENET, {"mIoU": "imagenet-s919"}, "4.1: only ImageNet1K images"),
-    ("zutis", "6"): (WITH_PASS, {"IoU": "cub200"}, "4.3"),
-    ("zutis", "7"): (WITH_PASS, {"AP": "coco20k"}, "4.3"),
-    ("fmbseg", "1"): (
-        COCO,
-        {
-            "PV-21": "voc2012",
-            "PV-20": "voc2012-20",
-            "PC-59": "pascal-context",
-            "CO-80": "coco2017-things",
-            "CS-171": "coco-stuff",
-            "City": "cityscapes",
-            "ADE": "ade20k",
-        },
-        "4.1",
-    ),
-    ("fmbseg", "3"): (COCO, {"CS-171": "coco-stuff"}, "4.3"),
-    ("fmbseg", "water"): (COCO, {"mIoU": "water"}, "4.5.1"),
+IMAGENET, LAION, WITH_PASS, COCO, VERY_OBJECTS = "imagenet", "laion", "imagenet-pass", "coco", "very-objects"
+
+
+class Protocol(NamedTuple):
+    """A table as its paper has it.
+
+    Attributes:
+        words: What the paper says of images, names, splits and scores, and in which sections.
+        collection: Unlabelled images that archives or pseudo-labels are made of.
+        benchmarks: Split that each column is measured on.
+        names: How many names the paper's own system is trained with, by benchmark; 0 where it is given no number.
+        measure: What is computed.
+        published: Values by row, in the order of the paper's columns.
+    """
+
+    words: str
+    collection: str
+    benchmarks: dict[str, str]
+    names: tuple[int, ...]
+    measure: Callable[[Trial], Any]
+    published: dict[str, tuple[float, ...]]
+
+
+SEVEN = {
+    "PV-21": "voc2012",
+    "PV-20": "voc2012-20",
+    "PC-59": "pascal-context",
+    "CO-80": "coco2017-things",
+    "CS-171": "coco-stuff",
+    "City": "cityscapes",
+    "ADE": "ade20k",
 }
+BASE_VALUES = (67.73, 85.65, 42.72, 57.63, 29.88, 28.37, 16.25)
+PAPER: dict[tuple[str, str], Protocol] = {
+    ("namedmask", "1"): Protocol(
+        "4.3: 20 category experts, on archives of 500 of ImageNet1K, on 20 categories of the VOC2012 train split; "
+        "Table 1: class-wise IoU, and its mean",
+        IMAGENET, {"avg. IoU": "voc2012-train"}, (20,), measures.object_masks,
+        {
+            "SelfMask": (
+                50.0, 78.5, 26.8, 68.0, 59.2, 22.9, 69.3, 43.1, 80.7, 14.0, 70.2,
+                20.3, 74.2, 70.1, 57.7, 41.5, 20.6, 74.3, 18.4, 64.7, 25.0,
+            ),
+            "category experts": (
+                54.4, 80.2, 29.0, 72.9, 65.0, 30.4, 74.9, 48.9, 82.4, 15.8, 77.8,
+                27.2, 75.2, 74.5, 62.1, 43.1, 21.3, 74.9, 26.7, 69.8, 36.4,
+            ),
+        },
+    ),
+    ("namedmask", "2"): Protocol(
+        "4.1: LAION-5B for ImageNet-S; 4.3 and Table 2: average IoU on the ImageNet-S300 validation split",
+        LAION, {"avg. IoU": "imagenet-s300"}, (300,), measures.object_masks,
+        {
+            "SelfMask": (62.7,), "1 experts (here 1)": (63.3,), "30 experts (here 2)": (64.1,),
+            "60 experts (here 4)": (64.0,), "90 experts (here 8)": (63.9,),
+        },
+    ),
+    ("namedmask", "3"): Protocol(
+        "4.1: the VOC2012 train split for ablations; Table 3: mIoU of images of one and of several objects",
+        IMAGENET, {"all": "voc2012-train"}, (20,), measures.by_objects,
+        {
+            "NamedMask, no copy-paste": (67.0, 50.5, 56.6), "NamedMask": (68.0, 53.6, 58.7),
+            "SelfMask + CLIP": (63.3, 42.1, 50.4),
+        },
+    ),
+    ("namedmask", "4"): Protocol(
+        "4.4, Table 4: data sets employed in training each model; no values",
+        IMAGENET, {"images": "voc2012"}, (20,), measures.readings, {},
+    ),
+    ("namedmask", "5"): Protocol(
+        "4.1: COCO val with 80 names and background, CoCA, 14 objects of Cityscapes val; 4.4, Table 5: mIoU",
+        IMAGENET, {"COCO": "coco2017", "CoCA": "coca", "Cityscapes obj.": "cityscapes-objects"}, (80, 80, 14),
+        measures.semantic,
+        {"MaskCLIP": (5.3, 3.1, 6.1), "ReCo": (17.1, 16.9, 14.1), "NamedMask": (27.7, 27.3, 18.2)},
+    ),
+    ("namedmask", "6"): Protocol(
+        "4.1: ImageNet1K without labels for VOC2012; Table 6: mIoU on the validation set",
+        IMAGENET, {"mIoU": "voc2012"}, (20,), measures.semantic,
+        {"MaskCLIP": (29.1,), "ReCo": (34.2,), "NamedMask": (59.2,)},
+    ),
+    ("namedmask", "7"): Protocol(
+        "4.1: LAION-5B for ImageNet-S; Table 7: mIoU of all and by size of object",
+        LAION, {"mIoU": "imagenet-s50"}, (50,), measures.sized,
+        {
+            "MaskCLIP": (17.9, 3.6, 13.1, 18.6, 20.6), "ReCo": (22.6, 10.0, 24.6, 22.1, 18.8),
+            "NamedMask": (47.5, 23.5, 48.7, 49.3, 38.0),
+        },
+    ),
+    ("namedmask", "8"): Protocol(
+        "as Table 7, 300 names", LAION, {"mIoU": "imagenet-s300"}, (300,), measures.sized,
+        {
+            "MaskCLIP": (1.6, 0.4, 0.6, 1.2, 2.5), "ReCo": (8.5, 5.4, 9.7, 8.4, 5.6),
+            "NamedMask": (32.8, 9.9, 29.1, 34.9, 26.0),
+        },
+    ),
+    ("namedmask", "9"): Protocol(
+        "as Table 7, 919 names", LAION, {"mIoU": "imagenet-s919"}, (919,), measures.sized,
+        {
+            "MaskCLIP": (0.5, 0.1, 0.2, 0.3, 0.8), "ReCo": (3.8, 2.6, 4.6, 3.6, 2.5),
+            "NamedMask": (22.9, 5.1, 19.4, 24.4, 19.8),
+        },
+    ),
+    ("namedmask", "figure-3"): Protocol(
+        "4.3: 1 to 500 images an archive, the VOC2012 training set, mIoU; the figure prints no values",
+        IMAGENET, {"mIoU": "voc2012-train"}, (20,), measures.semantic, {},
+    ),
+    ("namedmask", "supplementary-1"): Protocol(
+        "supplementary 4: mIoU on the VOC2012 training split, 1 to n_max images pasted",
+        IMAGENET, {"all": "voc2012-train"}, (20,), measures.by_objects,
+        {
+            "no copy-paste": (56.6,), "n_max 2": (58.7,), "n_max 4": (58.3,), "n_max 6": (58.5,), "n_max 8": (58.5,),
+            "n_max 10": (58.5,),
+        },
+    ),
+    ("namedmask", "supplementary-figure-2"): Protocol(
+        "supplementary 5: thresholds 0 to 0.95 by 0.05 on the VOC2012 training set; 4.4: 0.25 and 0.9 are taken",
+        IMAGENET, {"mIoU": "voc2012-train"}, (0,), measures.thresholds, {"MaskCLIP": (29.1,), "ReCo": (34.2,)},
+    ),
+    ("zutis", "1"): Protocol(
+        "4.1: ImageNet1K and PASS, archives of 500; 4.2: VOC2012 trainval; Table 1: COCO-style mask AP",
+        WITH_PASS, {"AP": "voc2012-trainval"}, (20,), measures.objects,
+        {
+            "no stop-gradient, no suppression": (0.3, 0.4, 0.3), "stop-gradient, no suppression": (4.4, 8.7, 4.2),
+            "stop-gradient and suppression": (13.7, 30.9, 11.1),
+        },
+    ),
+    ("zutis", "2"): Protocol(
+        "4.2: as Table 1; class-agnostic AP, then class-aware",
+        WITH_PASS, {"AP": "voc2012-trainval"}, (20,), measures.objects,
+        {
+            "no stop-gradient": (8.4, 19.9, 6.4, 1.0, 1.9, 0.9), "stop-gradient": (9.9, 24.1, 7.4, 13.7, 30.9, 11.1),
+        },
+    ),
+    ("zutis", "3"): Protocol(
+        "4.1: COCO-20K, 19,817 images of COCO2014 train, 80 names; 4.3, Table 3: mask AP",
+        WITH_PASS, {"AP": "coco20k"}, (80,), measures.objects,
+        {
+            "DINO, ViT-S/16": (0.7, 2.0, 0.4), "LOST, ViT-S/16": (1.2, 3.3, 0.6),
+            "MaskDistill, ViT-S/16": (1.7, 4.1, 1.4), "MaskDistill, RN50-C4": (3.5, 7.7, 2.9),
+            "MaskCLIP ViT-B/32, pieces of its map": (0.3, 0.8, 0.2), "ZUTIS, ViT-B/32": (3.4, 8.0, 2.6),
+            "MaskCLIP, pieces of its map": (1.3, 3.4, 0.8), "ZUTIS": (5.7, 11.0, 5.4),
+        },
+    ),
+    ("zutis", "4"): Protocol(
+        "4.3, Table 4: zero-shot transfer to COCO val and CoCA, mIoU; MaskCLIP with a word for background",
+        WITH_PASS, {"COCO": "coco2017", "CoCA": "coca"}, (80, 80), measures.semantic,
+        {
+            "ReCo": (23.8, 28.8), "NamedMask": (28.4, 27.3), "MaskCLIP, background word": (20.6, 20.2),
+            "ZUTIS": (32.8, 32.7),
+        },
+    ),
+    ("zutis", "5"): Protocol(
+        "4.1: only ImageNet1K images; Table 5: millions of parameters, images a second, mIoU of all and by size",
+        IMAGENET, {"mIoU": "imagenet-s919"}, (919,), measures.sized_and_fast,
+        {
+            "PASS_p": (25.6, 6.6, 1.3, 4.6, 7.1, 8.4), "PASS_s": (25.6, 11.0, 2.4, 8.3, 11.9, 13.4),
+            "ReCo": (170.4, 32.3, 10.3, 6.0, 11.6, 10.2, 6.7), "NamedMask": (26.6, 125.0, 22.9, 5.1, 19.4, 24.4, 19.8),
+            "ZUTIS, ViT-B/32": (87.8, 76.9, 27.5, 5.6, 22.3, 28.9, 26.5),
+            "ZUTIS": (86.2, 43.5, 37.4, 10.7, 32.1, 40.2, 33.4),
+        },
+    ),
+    ("zutis", "6"): Protocol(
+        "4.3: trained for 80 categories in COCO including bird, CUB-200-2011 test, IoU rather than mIoU",
+        WITH_PASS, {"IoU": "cub200"}, (80,), measures.finer_names,
+        {'asked for "bird"': (72.5,), "asked for the image's breed": (72.6,)},
+    ),
+    ("zutis", "7"): Protocol(
+        "4.3: 65 seen and 15 unseen categories of COCO-20K, mask AP",
+        WITH_PASS, {"AP": "coco20k"}, (65,), measures.objects,
+        {"MaskCLIP, pieces of its map": (0.7, 2.0, 0.4), "ZUTIS, asked for unseen names": (3.3, 7.2, 2.8)},
+    ),
+    ("zutis", "figure-3"): Protocol(
+        "4.2: ViT-B/32, ViT-B/16, ViT-L/14 on VOC2012 trainval: mIoU and AP against throughput; prints no values",
+        WITH_PASS, {"mIoU": "voc2012-trainval"}, (20,), measures.speed, {},
+    ),
+    ("fmbseg", "1"): Protocol(
+        "4.1: pseudo-labels of COCO-Stuff's 171 names on COCO, asked for each benchmark's names; Table 1: mIoU",
+        COCO, SEVEN, (171,) * 7, measures.topics,
+        {
+            "Stage 2 (base)": BASE_VALUES, "Stage 2 (refined)": (71.02, 87.03, 44.34, 58.20, 30.65, 30.55, 16.60),
+            "MaskCLIP": (38.8, 74.9, 23.6, 20.6, 16.4, 12.6, 9.8), "TCL": (55.0, 83.2, 33.9, 31.6, 22.4, 24.0, 17.1),
+        },
+    ),
+    ("fmbseg", "2"): Protocol(
+        "4.4.1: pseudo-labels for each data set against its truth; semi-supervised: its names of each image are given",
+        COCO, SEVEN, (20, 20, 59, 80, 171, 19, 150), measures.told,
+        {
+            "Stage 1.1": (25.37, 42.92, 22.03, 32.97, 16.96, 9.50, 10.45),
+            "Stage 1.2": (36.68, 53.36, 24.25, 29.15, 16.82, 14.86, 12.30),
+            "Stage 1.1 (semi-supervised)": (50.86, 63.82, 39.33, 47.77, 29.03, 10.76, 22.86),
+        },
+    ),
+    ("fmbseg", "3"): Protocol(
+        "4.4.2, 4.4.3: modules and losses, mIoU on CS-171",
+        COCO, {"CS-171": "coco-stuff"}, (171,), measures.topics,
+        {
+            "transformer block, TSupCon": (29.88,), "linear": (27.25,), "MLP": (28.90,), "SupCon": (26.25,),
+            "prototypes alone (Eq. 2)": (28.51,),
+        },
+    ),
+    ("fmbseg", "4"): Protocol(
+        "4.5.2: 29 personal objects, 4 pictures of each given, precision and recall",
+        VERY_OBJECTS, {}, (2,), measure_own_objects, {"FMbSeg, stage 1": (91.0, 87.0), "MyVLM": (90.0, 96.0)},
+    ),
+    ("fmbseg", "appendix-2"): Protocol(
+        "appendix 2.1: 0, 33, 75, 100 % of the masks of stage 1.2, mIoU as Table 1",
+        COCO, SEVEN, (171,) * 7, measures.topics,
+        {
+            "75 %": BASE_VALUES, "0 %": (65.83, 85.41, 41.34, 57.56, 28.02, 22.15, 15.40),
+            "33 %": (67.89, 84.92, 43.06, 57.19, 28.85, 26.71, 16.11),
+            "100 %": (63.58, 83.90, 38.69, 54.99, 27.55, 28.45, 14.99),
+        },
+    ),
+    ("fmbseg", "water"): Protocol(
+        "4.5.1: stage 1 on WaterV2's evaluation set, mIoU",
+        COCO, {"mIoU": "water"}, (1,), measures.topics, {"Stage 1.1": (83.1,)},
+    ),
+}  # fmt: skip
+BEYOND = {
+    "namedmask": {"limits", "stuff"},
+    "zutis": {"longer", "remedies", "stuff", "options"},
+    "fmbseg": {"unseen", "encoders"},
+}
+"""Tables that no paper has."""
+PICTURED = {"namedmask": {"1", "4", "supplementary-1"}, "zutis": {"1"}, "fmbseg": {"3", "4", "5", "appendix-4"}}
+"""Figures of the papers that show results of theirs on images; FMbSeg's 2 shows similarities of patches, its 6 objects
+that are not published, and its appendix's 1 to 3 draw the method."""
 
 
 class Asked(NamedTuple):
@@ -115,6 +300,8 @@ def rehearse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, 
         for folder in (f"images-{wanted.collection}", "images", *wanted.benchmarks.values()):
             (root / folder).mkdir(parents=True, exist_ok=True)
             Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(root / folder / "a.png")
+        for thing in ("my_cup", "my_cat") if wanted.on_very_objects else ():
+            (root / f"images-{wanted.collection}" / thing).mkdir(parents=True, exist_ok=True)
 
         def measure(trial: Trial) -> dict[str, float]:
             last = runs[-1]
@@ -133,14 +320,39 @@ def rehearse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, 
     return go
 
 
+def test_papers__every_table_and_figure_of_results_is_here() -> None:
+    for paper, beyond in BEYOND.items():
+        assert {key for named, key in PAPER if named == paper} | beyond == PAPERS[paper].keys()
+        assert FIGURES[paper].keys() == PICTURED[paper]
+
+
 @pytest.mark.parametrize(("paper", "table"), PAPER)
-def test_images_and_splits(rehearse: Callable[..., list[Asked]], paper: str, table: str) -> None:
-    collection, benchmarks, _ = PAPER[paper, table]
+def test_images_names_and_splits(rehearse: Callable[..., list[Asked]], paper: str, table: str) -> None:
+    wanted, benchmarks = PAPER[paper, table], PAPER[paper, table].benchmarks
     assert PAPERS[paper][table].benchmarks == benchmarks
     asked = rehearse(paper, table)
-    assert {one.images for one in asked} == {f"images-{collection}"}
-    assert [one.trial.place.benchmark for one in asked[:: len(asked) // len(benchmarks)]] == list(benchmarks.values())
-    assert all(one.trial.place.runs.name == f"runs-{collection}" for one in asked)
+    assert {one.images for one in asked} == {f"images-{wanted.collection}"}
+    assert all(one.trial.place.runs.name == f"runs-{wanted.collection}" for one in asked)
+    each = len(asked) // max(1, len(benchmarks))
+    assert [one.trial.place.benchmark for one in asked[::each]] == (list(benchmarks.values()) or [""] * len(asked))
+    own = [len(one.names) for one in asked if one.trial.setting.system == paper]
+    counts = own[:: max(1, len(own) // len(wanted.names))] if own else [0]
+    assert tuple(counts[: len(wanted.names)]) == wanted.names
+
+
+@pytest.mark.parametrize(("paper", "table"), PAPER)
+def test_measure_and_published_values(paper: str, table: str) -> None:
+    wanted, ours = PAPER[paper, table], PAPERS[paper][table]
+    assert ours.measure is wanted.measure
+    columns = {"zutis 5": ("parameters (M)", "images/s", *SIZES)}.get(f"{paper} {table}", ())
+    published = {
+        row.label: tuple(row.published[column] for column in columns or row.published if column in row.published)
+        for row in ours.settings
+        if row.published
+    }
+    assert published == wanted.published
+    if len(wanted.benchmarks) > 1:
+        assert {tuple(row.published) for row in ours.settings if row.published} == {tuple(wanted.benchmarks)}
 
 
 def test_tables__real_data_differs_is_said() -> None:
