@@ -340,6 +340,17 @@ def test_images_names_and_splits(rehearse: Callable[..., list[Asked]], paper: st
     assert tuple(counts[: len(wanted.names)]) == wanted.names
 
 
+def test_benchmarks__say_which_tables_they_are_of() -> None:
+    wanted: dict[str, set[str]] = {}
+    for (paper, table), protocol in PAPER.items():
+        for benchmark in protocol.benchmarks.values():
+            wanted.setdefault(benchmark, set()).add(f"{paper} {table.replace('-', ' ')}")
+    for key, benchmark in BENCHMARKS.items():
+        said = (each.partition(" (")[0].partition(" ") for each in benchmark.tables)
+        said = {f"{paper.lower()} {table}" for paper, _, tables in said for table in tables.split(", ")}
+        assert {each for each in said if each.split()[0] in PAPERS} == wanted.get(key, set()), key
+
+
 @pytest.mark.parametrize(("paper", "table"), PAPER)
 def test_measure_and_published_values(paper: str, table: str) -> None:
     wanted, ours = PAPER[paper, table], PAPERS[paper][table]
@@ -363,11 +374,18 @@ def test_tables__real_data_differs_is_said() -> None:
             assert said or paper == "namedmask" and key in {"figure-3", "supplementary-1"}, (paper, key)
 
 
-@pytest.mark.parametrize("table", ["5", "6", "7", "8", "9", "supplementary-figure-2"])
+@pytest.mark.parametrize("table", ["4", "5", "6", "7", "8", "9", "supplementary-figure-2"])
 def test_namedmask__maskclip_is_resnet_50(rehearse: Callable[..., list[Asked]], table: str) -> None:
     """Table 6: MaskCLIP, ResNet50."""
     clips = {one.config.clip for one in rehearse("namedmask", table) if one.label == "MaskCLIP"}
     assert clips == {"timm/resnet50_clip.openai"}
+
+
+@pytest.mark.parametrize(("paper", "table"), [("namedmask", key) for key in "4567"] + [("zutis", key) for key in "45"])
+def test_reco__clip_is_resnet_50x16(rehearse: Callable[..., list[Asked]], paper: str, table: str) -> None:
+    """ZUTIS, Tables 4 and 5: ReCo, DeiT-S/16 and RN50x16."""
+    clips = {one.config.references.clip for one in rehearse(paper, table) if one.label == "ReCo"}
+    assert clips == {"timm/resnet50x16_clip.openai"}
 
 
 def test_namedmask__experts_are_kept_and_measured_on_voc_train(rehearse: Callable[..., list[Asked]]) -> None:

@@ -135,6 +135,17 @@ KNOWN: Mapping[str, KnownModel] = MappingProxyType(
                 "tokenizer_config.json": 700,
             },
         ),
+        "timm/resnet50x16_clip.openai": KnownModel(
+            name="CLIP ResNet-50x16",
+            kind="clip",
+            licence="MIT",
+            files={
+                "open_clip_config.json": 609,
+                "open_clip_model.safetensors": 1_163_000_000,
+                "tokenizer.json": 2_220_000,
+                "tokenizer_config.json": 705,
+            },
+        ),
         "google/siglip2-large-patch16-384": KnownModel(
             name="SigLIP 2 L/16@384px",
             kind="clip",

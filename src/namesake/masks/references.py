@@ -39,8 +39,8 @@ BATCH = 32
 class ReferencesConfig:
     """How images of one name are co-segmented; the defaults are ReCo's but for the encoders, which are nearest kin.
 
-    The published ones are a distilled DeiT-S/16 trained on stylised ImageNet, whose file (`deit_s_sin_dist.pth`) can be
-    given as `encoder`, and CLIP RN50x16. Both are on no hub in a form that is read here.
+    The published ones are a distilled DeiT-S/16 trained on stylised ImageNet, whose file (`deit_s_sin_dist.pth`, on no
+    hub) can be given as `dino`, and CLIP RN50x16, `timm/resnet50x16_clip.openai`, which is twice as large.
     """
 
     dino: str = option("facebook/dino-vits16", "Image encoder whose patches are compared.")

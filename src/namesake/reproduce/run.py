@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -114,11 +115,13 @@ def _measure_seed(paper: str, table: str, folder: Path, seed: int, scale: Scale)
     if scale.root is None:
         place = mini_place(folder, seed=seed, device=scale.device, pool=wanted.pool)
         return {setting.label: _measure(setting, wanted, place, what) for setting in ours}
-    options = {"root": scale.root, "folder": folder, "table": wanted, "preset": scale.preset, "seed": seed}
     if wanted.on_very_objects:
-        place = objects_place(**options, device=scale.device)
+        place = objects_place(
+            root=scale.root, folder=folder, table=wanted, preset=scale.preset, seed=seed, device=scale.device
+        )
         return {setting.label: _measure(setting, wanted, place, what) for setting in ours}
-    places = {column: real_place(key, **options, device=scale.device) for column, key in wanted.benchmarks.items()}
+    place_at = partial(real_place, root=scale.root, folder=folder, table=wanted, preset=scale.preset, seed=seed)
+    places = {column: place_at(key, device=scale.device) for column, key in wanted.benchmarks.items()}
     for place in places.values():
         check_objects(wanted, place)
     found: dict[str, _Measured] = {}

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from namesake.records import Prediction
 from namesake.reproduce.measures import finer_names, objects, semantic, sized_and_fast, speed, topics
-from namesake.reproduce.namedmask import IMAGENET_S, RECO_DIFFERS, SIZES, STUFF_MASKS
+from namesake.reproduce.namedmask import IMAGENET_S, MASKCLIP_DIFFERS, RECO_CLIP, RECO_DIFFERS, SIZES, STUFF_MASKS
 from namesake.reproduce.table import Setting, Table
 from namesake.segmenter import Segmenter
 from namesake.segmenter.query import OpenVocabulary
@@ -164,14 +164,14 @@ TABLES: dict[str, Table] = {
             Setting("NamedMask", "namedmask", published={"COCO": 28.4, "CoCA": 27.3}),
             Setting("MaskCLIP, background word", "maskclip", BY_WORD, published={"COCO": 20.6, "CoCA": 20.2}),
             Setting("MaskCLIP, background threshold", "maskclip"),
-            Setting("ReCo", "reco", published={"COCO": 23.8, "CoCA": 28.8}),
+            Setting("ReCo", "reco", RECO_CLIP, mini=(), published={"COCO": 23.8, "CoCA": 28.8}),
         ),
         semantic,
         benchmarks={"COCO": "coco2017", "CoCA": "coca"},
         collection="imagenet-pass",
         differs="NamedMask and ZUTIS learn from the same archives and saliency masks.",
         real_differs="NamedMask learns from archives of ImageNet and PASS here, as ZUTIS does; its published row is of "
-        "ImageNet alone. " + RECO_DIFFERS,
+        "ImageNet alone. " + MASKCLIP_DIFFERS + RECO_DIFFERS,
     ),
     "5": Table(
         "ImageNet-S with 919 names",
@@ -183,7 +183,7 @@ TABLES: dict[str, Table] = {
                     published=large(87.8, 76.9, 27.5, 5.6, 22.3, 28.9, 26.5)),
             Setting("NamedMask", "namedmask", (*IMAGENET_S, "experts.groups=90"), mini=(),
                     published=large(26.6, 125.0, 22.9, 5.1, 19.4, 24.4, 19.8)),
-            Setting("ReCo", "reco", published=large(170.4, 32.3, 10.3, 6.0, 11.6, 10.2, 6.7)),
+            Setting("ReCo", "reco", RECO_CLIP, mini=(), published=large(170.4, 32.3, 10.3, 6.0, 11.6, 10.2, 6.7)),
             Setting("PASS_p", published=large(25.6, None, 6.6, 1.3, 4.6, 7.1, 8.4)),
             Setting("PASS_s", published=large(25.6, None, 11.0, 2.4, 8.3, 11.9, 13.4)),
         ),

@@ -1,7 +1,8 @@
 """MaskCLIP's refinements: prompt denoising and key smoothing of patch logits.
 
-MaskCLIP, https://arxiv.org/abs/2112.01071, section 3.3, "prompt denoising" and "key smoothing"; as its published code
-applies them. Knows no network.
+MaskCLIP, https://arxiv.org/abs/2112.01071, section 3.3, "prompt denoising", as its published code has it too, and "key
+smoothing", as the paper has it: the code normalises each channel of the keys over the patches and keeps negative
+likeness, which gives other labels to a fifth of the patches of random features. Knows no network.
 """
 
 import torch

@@ -15,7 +15,7 @@ Published: Cityscapes 19.3 mean IoU after a CRF; with background VOC2012 34.2, C
 
 Not as published: the dense CRF is left out, because its one Python package does not install without a compiler; the
 encoders are DINO ViT-S/16 in place of a stylised DeiT-S/16 (its file, on no hub, can be given), and CLIP ViT-B/16 in
-place of RN50x16, which `references.clip` may name in OpenCLIP's form. NamedMask does not say which probability its
+place of RN50x16 (`references.clip=timm/resnet50x16_clip.openai`). NamedMask does not say which probability its
 threshold of 0.9 is for (the product itself stays below 0.73): here it is the softmax over names of 100 times the
 product.
 """

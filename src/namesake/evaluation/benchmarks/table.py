@@ -172,13 +172,13 @@ BENCHMARKS: Mapping[str, Listing] = {
         "val",
         1449,
         title="PASCAL VOC 2012, 20 names and background, val",
-        tables=("NamedMask 6", "FMbSeg 1 (PV-21)"),
+        tables=("NamedMask 4, 6", "FMbSeg 1, 2, appendix 2 (PV-21)"),
     ),
     "voc2012-20": _voc(
         "val",
         1449,
         title="PASCAL VOC 2012, 20 names, background not counted, val",
-        tables=("FMbSeg 1 (PV-20)",),
+        tables=("FMbSeg 1, 2, appendix 2 (PV-20)",),
         background=False,
     ),
     "voc2012-train": _voc(
@@ -188,14 +188,14 @@ BENCHMARKS: Mapping[str, Listing] = {
         tables=("NamedMask 1, 3, figure 3, supplementary 1, supplementary figure 2",),
     ),
     "voc2012-trainval": _voc(
-        "trainval", 2913, title="PASCAL VOC 2012, 20 names and background, trainval", tables=("ZUTIS 1, 2",)
+        "trainval", 2913, title="PASCAL VOC 2012, 20 names and background, trainval", tables=("ZUTIS 1, 2, figure 3",)
     ),
     "coco2017": _coco(
         "COCO 2017 val, 80 names and background; COCO-Stuff's maps, or where they are not, drawn from objects",
         tables=("NamedMask 5", "ZUTIS 4"),
     ),
     "coco2017-things": _coco(
-        "COCO 2017 val, 80 names, all else not counted", tables=("FMbSeg 1 (CO-80)",), background=False
+        "COCO 2017 val, 80 names, all else not counted", tables=("FMbSeg 1, 2, appendix 2 (CO-80)",), background=False
     ),
     "coco20k": Listing(
         title="COCO-20K, objects of 80 names in 19,817 images of train2014",
@@ -205,7 +205,7 @@ BENCHMARKS: Mapping[str, Listing] = {
         page="https://cocodataset.org/#download (train2014.zip, annotations_trainval2014.zip); then make its list with "
         "`namesake evaluate --benchmark coco20k --root DIR --prepare`",
         licence="annotations CC BY 4.0, images under Flickr terms",
-        tables=("ZUTIS 2, 3, 7",),
+        tables=("ZUTIS 3, 7",),
     ),
     "coca": Listing(
         title="CoCA, 80 names and background",
@@ -225,7 +225,7 @@ BENCHMARKS: Mapping[str, Listing] = {
         background=True,
     ),
     "cityscapes": _cityscapes(
-        "cityscapes-19", title="Cityscapes val, its 19 evaluated names", tables=("FMbSeg 1 (City)",)
+        "cityscapes-19", title="Cityscapes val, its 19 evaluated names", tables=("FMbSeg 1, 2, appendix 2 (City)",)
     ),
     "cityscapes-27": _cityscapes("cityscapes-27", title="Cityscapes val, 27 names", tables=("ReCo",)),
     "imagenet-s50": _imagenet_s(50, 752, tables=("NamedMask 7",)),
@@ -267,10 +267,12 @@ BENCHMARKS: Mapping[str, Listing] = {
         home="DUT-OMRON",
     ),
     "pascal-context": _context(
-        title="Pascal Context, 59 names, all else not counted, val", tables=("FMbSeg 1 (PC-59)", "ReCo")
+        title="Pascal Context, 59 names, all else not counted, val", tables=("FMbSeg 1, 2, appendix 2 (PC-59)", "ReCo")
     ),
     "pascal-context-60": _context(title="Pascal Context, 59 names and background, val", tables=(), background=True),
-    "coco-stuff": _stuff("coco-stuff", title="COCO-Stuff val2017, 171 names", tables=("FMbSeg 1, 2, 3 (CS-171)",)),
+    "coco-stuff": _stuff(
+        "coco-stuff", title="COCO-Stuff val2017, 171 names", tables=("FMbSeg 1, 2, 3, appendix 2 (CS-171)",)
+    ),
     "coco-stuff-27": _stuff(
         "coco-stuff-27", title="COCO-Stuff val2017, 27 groups of names; the 171 count as theirs", tables=("ReCo",)
     ),
@@ -283,7 +285,7 @@ BENCHMARKS: Mapping[str, Listing] = {
         images=2000,
         page="http://sceneparsing.csail.mit.edu (ADEChallengeData2016.zip)",
         licence="BSD-3-Clause; images for non-commercial research",
-        tables=("FMbSeg 1 (ADE)",),
+        tables=("FMbSeg 1, 2, appendix 2 (ADE)",),
         homes=("", "ADEChallengeData2016"),
     ),
     "kitti-step": Listing(
@@ -321,7 +323,7 @@ BENCHMARKS: Mapping[str, Listing] = {
         ids="water",
         page="https://www.kaggle.com/datasets/gvclsu/water-segmentation-dataset",
         licence="see its page",
-        tables=("FMbSeg section 4.5 (water)",),
+        tables=("FMbSeg water (section 4.5.1)",),
         measures=("foreground",),
         homes=("", "water_v2", "water_v2/water_v2"),
     ),

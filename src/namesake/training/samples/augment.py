@@ -82,7 +82,11 @@ def augment(
 def random_scale(
     image: ImageArray, labels: LabelArray, rng: Generator, *, resize_range: tuple[float, float] = (0.1, 1.0)
 ) -> tuple[ImageArray, LabelArray]:
-    """Resize by a factor drawn uniformly from `resize_range`, sides rounded down; bilinear, labels nearest."""
+    """Resize by a factor drawn uniformly from `resize_range`, sides rounded down; bilinear, labels nearest.
+
+    A label is that of the pixel under the new one's centre; the published code takes the pixel at or before it, up to
+    half a pixel off against the image, which no option keeps.
+    """
     factor = rng.uniform(*resize_range)
     height, width = (max(1, int(side * factor)) for side in labels.shape)
     return resize(image, height=height, width=width), resize_labels(labels, height=height, width=width)
