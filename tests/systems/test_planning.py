@@ -49,12 +49,13 @@ def test_plan__without_the_models__what_is_to_be_fetched_and_no_hours() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("system", ["namedmask", "zutis", "selfmask", "maskclip"])
+@pytest.mark.parametrize("system", ["namedmask", "zutis", "selfmask", "maskclip", "reco"])
 def test_measured__every_stage_has_a_time_and_nothing_is_left(system: str, tiny, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     images, state = open_images(tiny.images), torch.random.get_rng_state()
     names = read_names("car, tree, zebra") if SYSTEMS[system].named else read_names("car")
-    config = configure(system, preset="mini", config=("training.num_workers=0",) if system != "maskclip" else ())
+    workers = ("training.num_workers=0",) if hasattr(configure(system, preset="mini"), "training") else ()
+    config = configure(system, preset="mini", config=workers)
     notices._said.clear()
     with collecting() as kept:
         plan = make_plan(SYSTEMS[system], config, names, images, sources={}, measure=True)
@@ -73,7 +74,7 @@ def test_measured__a_rehearsal_that_fails_is_no_error(tiny, monkeypatch: pytest.
 
     monkeypatch.setattr("namesake.systems.planning._rehearse", fail)
     plan = plan_of("maskclip", names="car", images=tiny.images, preset="mini")
-    assert (plan.seconds, plan.reason) == (None, "not measured: RuntimeError")
+    assert (plan.seconds, plan.reason) == (None, "not measured: on 6 images, RuntimeError")
 
 
 def test_short_run__is_not_measured(tiny) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from namesake.encoders import Needed, look_at_all, pick_device
+from namesake.errors import NamesakeError
 from namesake.notices import apart
 from namesake.progress import NARROW, duration, note, readable, set_plan, timing
 from namesake.records import Artifact, Images, Names
@@ -146,7 +147,8 @@ def make_plan(
     try:
         measured = _rehearse(system, shrunk, some, few)
     except Exception as error:  # a measurement is advice: whatever it meets, the run itself says clearly
-        return dataclasses.replace(plan, reason=f"not measured: {type(error).__name__}")
+        told = str(error).partition(". ")[0] if isinstance(error, NamesakeError) else type(error).__name__
+        return dataclasses.replace(plan, reason=f"not measured: on {len(few)} images, {told}")
     small = {each.stage: each.work for each in _stages_of(system, shrunk, some, few)}
     timed = []
     for each in stages:
@@ -281,8 +283,8 @@ def shrink(config: Any, *, batch: int | None) -> Any:  # noqa: ANN401
             changes[field.name] = shrink(value, batch=batch)
         elif field.name in most and isinstance(value, int):
             changes[field.name] = min(value, most[field.name])
-        elif field.name == "contested":
-            changes[field.name] = "best"
+    if hasattr(config, "archives") and hasattr(config, "training"):  # so that each name keeps an image to be taught by
+        changes["archives"] = dataclasses.replace(changes["archives"], contested="best")
     return dataclasses.replace(config, **changes)
 
 
