@@ -127,7 +127,7 @@ def test_scale__root_or_world_only(downloads: Path, tmp_path: Path) -> None:
 def test_every_table__says_what_is_missing_before_it_runs(paper: str, table: str, tmp_path: Path) -> None:
     wanted = PAPERS[paper][table]
     scale = Scale("paper", tmp_path / "nothing", "cpu")
-    error, said = (DataError, "nothing") if wanted.benchmarks else (ConfigError, "on the embedded world only")
+    error, said = (DataError, "nothing") if wanted.on_real_data else (ConfigError, "on the embedded world only")
     with pytest.raises(error, match=said):
         measure_table(paper, table, out=tmp_path / "out", seeds=(0,), scale=scale)
     assert not (tmp_path / "out").exists()
