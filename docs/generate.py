@@ -108,19 +108,47 @@ def _linked(source: str, url: str) -> str:
     return f"[{source}]({url or f'https://huggingface.co/{hub_id(source)}'})"
 
 
+GLOSSARY = {
+    "backbone": "Network to start from: hub id, folder, file or `embedded:NAME`.",
+    "backbone_lr_factor": "Factor on the learning rate of the backbone, the encoder that training starts from.",
+    "batch_size": "Images, or samples of a training, that are computed together.",
+    "bilateral_solver": "Draw the masks to the images' edges.",
+    "block": "Block of the encoder whose features are taken, counted from 0 (negative: from the end); none: the last.",
+    "clip": "CLIP of this step: hub id, folder or `embedded:clip`.",
+    "copy_paste_max": "Most images that are pasted into one sample; 1 pastes none.",
+    "crop_size": "Side in pixels of the square that an image is cropped to.",
+    "image_size": "Side in pixels that images are brought to for the network.",
+    "iterations": "Updates of a training; 0 leaves an optional training out.",
+    "language": "Let CLIP's opinion of the name count.",
+    "learning_rate": "Learning rate at the start.",
+    "logit_scale": "Factor on similarities before a softmax or a loss.",
+    "num_workers": "Processes or threads that prepare what the network sees; of no effect on results.",
+    "prompts": 'Sentences that a name is put into: "bare" (none), "photo" (one) or "templates" (85).',
+    "resize_longer": "Longer side in pixels that larger images are shrunk to.",
+    "resize_range": "Range of the random factor on an image's sides.",
+    "resize_shorter": "Shorter side in pixels that images are brought to; none keeps theirs.",
+    "retrieval_clip": "CLIP that the images are embedded and the archives retrieved with.",
+    "seed": "Seed of all that is random in this step.",
+    "threshold": "Probability below which a pixel is background; none: no threshold.",
+    "unsure_fraction": 'Share of a name\'s pixels, the least sure ones, that become "not sure".',
+    "weight_decay": "Weight decay of the optimiser.",
+}
+"""What a word means everywhere, where its options say more for their place."""
+
+
 def options_page() -> str:
-    """Every word that an option has, once, with what it is in each place; and the words of earlier versions."""
+    """Every word that an option has, once: what it is, where, what was published; and the words of earlier versions."""
+    meanings: dict[str, list[str]] = {}
     places: dict[str, dict[str, list[str]]] = {}
     for system, found in SYSTEMS.items():
         for one in options(found.presets["paper"]):
             group, _, word = one.path.rpartition(".")
-            said = one.what + (f" Published ({one.where}): {one.paper}." if one.paper else "")
-            where = places.setdefault(word, {}).setdefault(said, [])
+            meanings.setdefault(word, []).append(one.what)
+            where = places.setdefault(word, {}).setdefault(f"{one.paper} ({one.where})" if one.paper else "", [])
             where += [f"{system} `{group}`" if group else system]
     rows = "\n".join(
-        f"| `{word}` | {' '.join(said.split()).replace('|', '/')} | {', '.join(where)} |"
-        for word, meanings in sorted(places.items())
-        for said, where in meanings.items()
+        f"| `{word}` | {_meaning(word, said)} | {'; '.join(filter(None, map(_place, places[word].items())))} |"
+        for word, said in sorted(meanings.items())
     )
     earlier = "\n".join(
         f"| `{old}` | {', '.join(f'`{one}`' for one in new)} |" for old, new in sorted(SYNONYMS.items())
@@ -131,7 +159,7 @@ Written by `python docs/generate.py` from the options themselves. `namesake opti
 one system with their values; `--config path=value` changes one, `--config FILE.yaml` many. All are checked before
 anything runs, and a run's own are in its `config.yaml`, which `--config` takes back.
 
-| word | what it is | where |
+| word | what it is | where (published value) |
 |---|---|---|
 {rows}
 
@@ -144,6 +172,20 @@ with earlier words open as before.
 |---|---|
 {earlier}
 """
+
+
+def _meaning(word: str, said: list[str]) -> str:
+    """The one sentence of a word: its options' own where they agree."""
+    if word in GLOSSARY:
+        return GLOSSARY[word]
+    if len(set(said)) > 1:
+        raise ValueError(f"{word} has several meanings ({sorted(set(said))}); give it one in GLOSSARY.")
+    return " ".join(said[0].split()).replace("|", "/")
+
+
+def _place(item: tuple[str, list[str]]) -> str:
+    published, where = item
+    return f"{', '.join(where)}: {published}" if published else ", ".join(where)
 
 
 PAGES = {"cli.md": cli_page, "models.md": models_page, "options.md": options_page}

@@ -61,6 +61,7 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "mlp": ("mlp_dim", "keep_last_mlp"),
     "voters": ("present_from",),
     "more_than": ("min_votes",),
+    "near_duplicates": ("duplicate_threshold",),
     "use": ("label_sources",),
     "share": ("automatic_fraction", "min_fraction"),
     "refine": ("refine_with",),
@@ -215,7 +216,7 @@ def check_limits(config: Any, limits: Mapping[str, tuple[bool, str]], *, what: s
     Args:
         config: The record.
         limits: By field, whether it holds, and what is expected in words.
-        what: Who asks, for the message ("reading").
+        what: Asker, for the message ("reading").
 
     Raises:
         ConfigError: A value is out of range.

@@ -136,10 +136,10 @@ def check_fields(
 
     Args:
         entry: Has to be an object with fields.
-        needed: What it must have.
-        file: Where it was read, for the message.
+        needed: Fields that it must have.
+        file: File that it was read from, for the message.
         item: Names the entry, for the message.
-        optional: What it may have; null stands for nothing there.
+        optional: Fields that it may have; null stands for nothing there.
 
     Raises:
         DataError: A field is missing or holds something else.

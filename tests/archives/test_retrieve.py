@@ -130,7 +130,7 @@ def test_near_duplicates__better_rank_stays_and_the_archive_is_filled(
 ):
     index = index_of(angles([0, 1, 2, 20, 21, 40, 60]))
     text, five_degrees = angles([0]), math.cos(math.radians(5))
-    archives = build(index, Names(("dog",)), text, tmp_path / "a", images_per_name=3, near_duplicates=five_degrees)
+    archives = build(index, Names(("dog",)), text, tmp_path / "a", images_per_name=3, duplicate_threshold=five_degrees)
     assert [image_id for _, _, image_id, _ in table(archives)] == ["000.png", "003.png", "005.png"]
     assert [rank for _, rank, _, _ in table(archives)] == [1, 2, 3]
     off = build(index, Names(("dog",)), text, tmp_path / "b", images_per_name=3)

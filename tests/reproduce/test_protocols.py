@@ -419,7 +419,7 @@ def test_namedmask__imagenet_s(rehearse: Callable[..., list[Asked]], table: str,
     config = one.config
     assert config.retrieval_clip == "openai/clip-vit-large-patch14"
     assert config.archives.face_detector
-    assert config.archives.near_duplicates < 1
+    assert config.archives.duplicate_threshold < 1
     assert (config.experts.groups, config.training.iterations) == (groups, 80_000)
     assert (config.training.resize_longer, config.training.enlarge) == (1024, True)
 

@@ -16,8 +16,8 @@ def settle(entries: Entries, contested: Contested) -> tuple[Entries, int]:
     """Give every image one label.
 
     Args:
-        entries: What each name retrieved, labelled by its own archive.
-        contested: What becomes of an image in several archives. "last": all keep it, and its label is that of the
+        entries: Images that each name retrieved, labelled by its own archive.
+        contested: Rule for an image in several archives. "last": all keep it, and its label is that of the
             last name that lists it (the published NamedMask and ZUTIS code). "best": only the name with the highest
             score keeps it, of equal ones the first. "drop": none keeps it.
 

@@ -68,8 +68,8 @@ def look_for_faces(images: Images, ids: Iterable[str], *, detector: str, workers
     """The images that show a face; an unreadable one shows none.
 
     Args:
-        images: Where they lie.
-        ids: Which ones.
+        images: Collection that they are of.
+        ids: Ids of those to look at.
         detector: Entry of a detector, `package.module:function`.
         workers: Threads that read and look.
 

@@ -35,7 +35,7 @@ class ArchivesConfig:
     min_image_size: int = option(
         0, "Leave out images with a side of fewer original pixels; 0 keeps all (paper).", at_least=0
     )
-    near_duplicates: float = option(
+    duplicate_threshold: float = option(
         1.0,
         "Leave out images whose cosine with a better one of the same archive is above this; 1 keeps all (paper).",
         above=0,
@@ -138,7 +138,9 @@ def _find(
     taken: Sequence[Archives],
 ) -> Entries:
     """The best images of each name, cleaned, in label order."""
-    cleaning = config.face_detector or config.min_image_size > 0 or config.near_duplicates < 1 or any(map(len, against))
+    cleaning = (
+        config.face_detector or config.min_image_size > 0 or config.duplicate_threshold < 1 or any(map(len, against))
+    )
     scores, rows = top_k(index, text, config.images_per_name * (4 if taken else 2 if cleaning else 1))
     before = {image_id for archives in taken for image_id in archives.images.ids}
     keep = np.array([image_id not in before for image_id in index.images.ids])[rows]
@@ -167,9 +169,9 @@ def _clean(
     """Leave out, of one name's images that are still kept, those with a face and those nearly equal to a better one."""
     if faces:
         kept[kept] = [image_id not in faces for image_id in _ids(index, rows[kept])]
-    if config.near_duplicates < 1:
+    if config.duplicate_threshold < 1:
         embeddings = read_embeddings(index, rows[kept])
-        kept[kept] = first_of_near_duplicates(embeddings, threshold=config.near_duplicates)
+        kept[kept] = first_of_near_duplicates(embeddings, threshold=config.duplicate_threshold)
 
 
 def _ids(index: Index, rows: Int64[ndarray, " images"]) -> list[str]:

@@ -44,7 +44,7 @@ class Clip:
         patch_size: Side of a patch in pixels.
         preprocessing: Preprocessing that the weights' folder states.
         card: Name, source, licence and tier.
-        device: Where it computes.
+        device: Device that computes.
     """
 
     def __init__(

@@ -48,7 +48,7 @@ class DenseResNet:
         dim: Channels of the last stage.
         preprocessing: ImageNet's.
         card: Name, source, licence and tier.
-        device: Where it computes.
+        device: Device that computes.
     """
 
     patch_size = STRIDE

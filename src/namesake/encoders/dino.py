@@ -38,7 +38,7 @@ class Dino:
         dim: Length of a feature vector.
         preprocessing: Preprocessing that the weights' folder states.
         card: Name, source, licence and tier.
-        device: Where it computes.
+        device: Device that computes.
         block: Block whose output is given where none is asked for; None for the last.
     """
 

@@ -25,8 +25,8 @@ def diagnose(sources: Mapping[str, str] | None = None) -> dict[str, Any]:
     """What there is on this machine; loads no model.
 
     Args:
-        sources: Of the models of a run by option, about which the hub is asked; those of all presets, about which the
-            network is not asked, when None.
+        sources: Sources of a run's models by option, about which the hub is asked; those of all presets, about which
+            the network is not asked, when None.
 
     Returns:
         `python`, `packages` (version, None where not installed), `devices`, `models` (fields of `Needed`, each model

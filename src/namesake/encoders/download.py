@@ -37,8 +37,8 @@ def download(
 
     Args:
         url: http or https.
-        path: Where it goes.
-        what: What it is, for the bar and for messages.
+        path: File to write.
+        what: Name for the bar and for messages.
         size: In bytes, as published, to 5 percent; None where unknown.
         sha256: Of its content; "" where unknown.
         headers: Headers of every request.

@@ -51,7 +51,7 @@ def download_model(repository: str, *, kind: Kind | None) -> str:
 
     Args:
         repository: `org/name`.
-        kind: What the model is for; read off its own configuration, which is fetched first, when None.
+        kind: Use of the model; read off its own configuration, which is fetched first, when None.
 
     Returns:
         One sentence that explains files which are missing afterwards.

@@ -39,11 +39,11 @@ class KnownModel:
 
     Attributes:
         name: Display name.
-        kind: What it is for.
+        kind: Use of the model.
         licence: SPDX id of the weights.
         tier: "S" when no human mask was used anywhere in its making, "M" for SAM-type masks.
         files: Size in bytes of each file that is needed.
-        url: Where its only file is published; the hub page when empty.
+        url: Address of its only file; the hub page when empty.
         sha256: Of the file at `url`; "" where its publisher states none.
     """
 

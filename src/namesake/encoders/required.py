@@ -33,11 +33,11 @@ class Needed:
     """A model that a run needs.
 
     Attributes:
-        source: As the configuration has it.
+        source: Source, as the configuration has it.
         status: "present"; "to fetch", where the network gives it; "unavailable"; or "missing", where nobody was asked.
         bytes: Size of all its files; None where unknown.
         path: Its folder or file; None when there is none yet.
-        url: Where it is published; "" where unknown.
+        url: Address of publication; "" where unknown.
         licence: SPDX id, or "unknown".
         files: Names of those that are wanted, where they are known.
         reason: Why it is unavailable.
@@ -65,7 +65,7 @@ def look(source: str, *, options: tuple[str, ...] = (), ask: bool = True) -> Nee
 
     Args:
         source: Hub id, folder, file or `embedded:NAME`.
-        options: That name it.
+        options: Options that name it.
         ask: Whether the hub is asked for what is not here, within seconds; nothing is fetched.
     """
     found, known = find(source), known_model(source)

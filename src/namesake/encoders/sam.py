@@ -66,8 +66,8 @@ class Sam:
     Attributes:
         model: transformers' SamModel or Sam2Model, in evaluation mode, without gradients.
         preprocessing: Preprocessing that the weights' folder states.
-        card: What it is and what may be done with it; its tier is M.
-        device: Where it computes.
+        card: Name, source, licence and tier, which is M.
+        device: Device that computes.
     """
 
     def __init__(

@@ -28,7 +28,7 @@ class Found:
     """Whether a model can be used as things stand, without the network.
 
     Attributes:
-        source: As it was asked for.
+        source: Source, as it was asked for.
         status: "found" or "missing".
         path: Its folder or file; None when there is none yet.
         bytes: Size on disk of the files that are there.
@@ -47,7 +47,7 @@ def find(source: str, *, kind: Kind | None = None) -> Found:
 
     Args:
         source: Hub id, folder, file or `embedded:NAME`.
-        kind: What the model is for; found out from its own configuration or the table of known models when None.
+        kind: Use of the model; found out from its own configuration or the table of known models when None.
     """
     known = known_model(source)
     kind = kind or _named_kind(source) or (None if known is None else known.kind)

@@ -75,7 +75,7 @@ def build_vit(config: Mapping[str, Any]) -> nn.Module:
     """An untrained ViT (or DINOv2) of transformers, without pooling layer.
 
     Args:
-        config: As `vit_config` or `config_of` gives it; `model_type` says which family.
+        config: Configuration, as `vit_config` or `config_of` gives it; `model_type` says which family.
     """
     from transformers import AutoConfig, AutoModel
 

@@ -37,7 +37,7 @@ class InstanceScorer:
     Args:
         truth: COCO annotations of the benchmark: `images` with file names, `annotations` with run-length codes,
             `categories` with names.
-        names: What is scored; objects of other names are left out on both sides.
+        names: Names that are scored; objects of other names are left out on both sides.
         labels: Place in `names`, counted from 1, of each label of the system; 0 or more than there are names for none.
         unsure: The system's label of pixels that it is not sure of.
         aliases: Other words for names.

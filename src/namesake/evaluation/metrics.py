@@ -30,7 +30,7 @@ def iou_per_label(counts: Counts, *, absent: Absent = "left out") -> Float[ndarr
 
     Args:
         counts: [labels, labels + 1], or [labels, labels].
-        absent: What a label gets that occurs neither in the truth nor in the predictions: NaN ("left out", so that a
+        absent: Score of a label that occurs neither in the truth nor in the predictions: NaN ("left out", so that a
             mean over the labels that are not NaN is the published convention of VOC, COCO and Cityscapes), or 0
             ("zero", the convention of ImageNet-S).
 

@@ -65,7 +65,7 @@ def train_oracle(
     Args:
         out: Folder of the segmenter; an interrupted training in it is continued.
         benchmark: Images to train on, other ones than it will be scored on.
-        names: What to segment; every other id of the benchmark is background.
+        names: Names to segment; every other id of the benchmark is background.
         config: Settings; the same as that of the segmenter it is compared with.
         device: "auto", "cpu" or "cuda".
 

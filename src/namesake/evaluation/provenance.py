@@ -41,8 +41,8 @@ class Reading(NamedTuple):
     Attributes:
         images: Unlabelled images that it embedded.
         learned: Number of these that are in its archives.
-        names: That it knows.
-        data_sets: What its models were made from, with the models: "ImageNet (dino_resnet50_pretrain.pth)".
+        names: Names that it knows.
+        data_sets: Data that its models were made from, with the models: "ImageNet (dino_resnet50_pretrain.pth)".
     """
 
     images: int

@@ -117,7 +117,7 @@ def mask_fit_by_company(masks: PseudoMasks, names: Names, benchmark: Benchmark) 
     """How masks fit the pixels of their name where it is alone, and where other names are in the image too.
 
     Args:
-        masks: As for `mask_iou_per_name`.
+        masks: Masks, as `mask_iou_per_name` takes them.
         names: Names of the labels.
         benchmark: Truth of those images.
 

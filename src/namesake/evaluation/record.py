@@ -36,7 +36,7 @@ class ExamplePictures:
         benchmark: Whose images are scored.
         terms: The labels to show.
         not_sure: Predicted id of pixels that nobody is sure of.
-        folder: Where the pictures go; None writes none.
+        folder: Folder of the pictures; None writes none.
 
     Attributes:
         written: `image`, `file` and `mean_iou` (percent, over the labels in this image) of each.

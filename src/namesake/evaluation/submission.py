@@ -33,7 +33,7 @@ def submit(run: Path, *, benchmark: str, root: Path, out: Path, device: str = "a
     Args:
         run: The run folder.
         benchmark: A key of SIZES.
-        root: Where the benchmark lies; its test images are in `test/`.
+        root: Folder of the benchmark; its test images are in `test/`.
         out: A folder.
         device: "auto", "cpu" or "cuda".
 

@@ -59,12 +59,12 @@ class Trust:
     """How far to trust a system on a collection of images.
 
     Attributes:
-        against: What the second prediction is of.
+        against: Source of the second prediction, in words.
         names: In label order.
         taken: Pairs of names that take pixels from each other, most first.
         images: Ids, in the order that they were predicted in.
-        confidence: Of each image, the mean confidence of its named pixels (of all where none is named), in percent.
-        agreement: Of each image, the mean IoU of the two predictions over the labels in either, in percent.
+        confidence: Mean confidence of each image's named pixels (of all where none is named), in percent.
+        agreement: Mean IoU, for each image, of the two predictions over the labels in either, in percent.
     """
 
     against: str
@@ -144,9 +144,9 @@ def measure_trust(
     Args:
         first: Predictions of the system that is asked about, such as `views(segmenter, images)`.
         second: Predictions of the same images in the same order, such as `views(Mirrored(segmenter), images)`.
-        names: What the labels of the first mean.
-        others: What the labels of the second mean, if that is something else; names that only one has are background.
-        against: What the second is of, in words.
+        names: Names of the first's labels.
+        others: Names of the second's labels, if they are others; names that only one has are background.
+        against: Source of the second, in words.
 
     Raises:
         DataError: The two are not of the same images.

@@ -19,8 +19,8 @@ def read_ahead(
     """Decode images in threads, a bounded number ahead of the consumer.
 
     Args:
-        images: Where they lie.
-        ids: Which ones, in the order wanted; may be an iterator.
+        images: Collection that they are of.
+        ids: Ids in the order wanted; may be an iterator.
         workers: Number of threads.
         ahead: At most so many images are read before they are asked for; they are held at full size
             (16 photographs of 12 million pixels are 0.6 GB).

@@ -64,7 +64,7 @@ def read_image(path_or_bytes: Path | bytes, *, name: str = "", max_pixels: int =
 
     Args:
         path_or_bytes: The file, or its content.
-        name: What to call it in messages; the file's name if empty.
+        name: Name in messages; the file's name if empty.
         max_pixels: Refuse images with more pixels than that, before decoding them. Above the default, Pillow's own
             limit (`PIL.Image.MAX_IMAGE_PIXELS`) holds too.
 

@@ -25,8 +25,8 @@ def adopt_embeddings(out: Path, images: Images, *, embeddings: str, encoder: str
 
     Args:
         out: The stage's folder; the embeddings are linked there, or copied where the file system cannot link.
-        images: As img2dataset left them: a folder of files, tar shards, or a table of paths; rows of the embeddings
-            that name none of them are an error.
+        images: Images as img2dataset left them: a folder of files, tar shards, or a table of paths; rows of the
+            embeddings that name none of them are an error.
         embeddings: Folder with `img_emb/` and `metadata/` (clip-retrieval's layout).
         encoder: Source of the CLIP that made them; its text side will embed the names.
 

@@ -39,7 +39,7 @@ def top_k(
     Args:
         index: Embeddings of any length; rows that are zero or not finite are never found.
         queries: float32 or float64, finite. With unit length the scores are cosines, else cosines times the length.
-        k: How many a query.
+        k: Number of results a query.
         block_rows: Rows a block; None takes 8 MB.
 
     Returns:

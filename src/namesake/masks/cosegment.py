@@ -28,7 +28,7 @@ def find_seeds(
 
     Args:
         features: Features of the images of one name, of any length.
-        weights: How much each patch counts as a counterpart, 0 to 1.
+        weights: Weight of each patch as a counterpart, 0 to 1.
         wide_seed_columns: Take the support in image i (counted from 0) as the best of images i to 2i, as far as there
             are so many. The released code's column range does so, and the published references embody it.
 

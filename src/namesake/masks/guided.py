@@ -92,7 +92,7 @@ def explained(
     Args:
         mask: Mask of the salient object.
         cosines: Cosines of patches with words, at any resolution.
-        own: Which words stand for the name.
+        own: True for the words that stand for the name.
         min_fraction: Another word is taken to be there when it is the likeliest of all on so large a share of the mask.
         keep: If less than this share of the mask would remain, all of it does.
     """

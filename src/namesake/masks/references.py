@@ -121,7 +121,7 @@ def co_segment(
     Args:
         out: The stage's folder.
         archives: Archives of the names and of the contexts; see `with_contexts`.
-        names: Which of them to make references for.
+        names: Names to make references for.
         config: Encoders and which of the steps to take.
         device: "auto", "cpu" or "cuda".
 

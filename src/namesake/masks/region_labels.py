@@ -42,7 +42,7 @@ class RegionLabels(Artifact):
     """Masks with words.
 
     Attributes:
-        words: As they were encoded: background words first, then names and synonyms.
+        words: Words as they were encoded: background words first, then names and synonyms.
         labels: Label of each word; 0 for background words.
         clip: Source of the encoder that named the masks.
     """
@@ -88,7 +88,7 @@ def label_regions(
     Args:
         out: The stage's folder; finished shards in it are kept.
         images: Unlabelled.
-        names: What may be there; background words may be there too.
+        names: Names that may be there; background words may be there too.
         config: Settings of the stage.
         shown: For each image id the names that it is known to show: nothing has to be detected then
             (semi-supervised). Images that are not in it show nothing.

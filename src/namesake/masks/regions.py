@@ -88,7 +88,7 @@ class RegionNamer:
     Args:
         clip: Encoder of crops, patches and words.
         source: Draws masks.
-        words: What may be there.
+        words: Words that may be there.
         config: Settings of the stage.
     """
 

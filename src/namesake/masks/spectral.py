@@ -114,7 +114,7 @@ def largest_eigenvectors(
     Args:
         multiply: x -> matrix x.
         first: Joined to the block: an approximation of the first eigenvector.
-        count: How many.
+        count: Number of eigenvectors.
     """
     batch, nodes = first.shape[:2]
     if nodes <= BLOCK * STEPS:
@@ -145,7 +145,7 @@ def k_means(
     Args:
         points: One set an image; what it gives does not depend on the others.
         clusters: Number of clusters; a cluster that loses its points keeps its centre.
-        starts: How many times to start.
+        starts: Number of starts.
         iterations: At most.
         seed: Seed of the starts, the same for every image.
     """

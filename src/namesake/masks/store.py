@@ -129,7 +129,7 @@ def draw_masks(
     """Write the masks of images, shard by shard; the shards that a killed run finished are kept.
 
     Args:
-        folders: Where masks are written: one folder for each kind of them.
+        folders: Folders that masks are written to: one folder for each kind of them.
         ids: The images, in the order of the shards.
         open_drawer: Loads the models; called with `arguments` once a process. A function of a module, not a lambda.
         arguments: Records and settings by keyword, `device` among them.

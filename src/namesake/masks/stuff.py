@@ -69,7 +69,7 @@ def redraw_stuff(
         out: The stage's folder; finished shards in it are kept.
         masks: One an image.
         archives: The images and their labels.
-        config: Which names, and how.
+        config: Names of stuff, and how their masks are drawn.
         device: "auto", "cpu" or "cuda".
         engine: "local", "ray" or "ray:N"; see `engines.spread`.
 

@@ -91,10 +91,10 @@ def doubt(
     """Find what an encoder cannot tell apart or does not know, and say it.
 
     Args:
-        words: As `find_doubts` takes them, as `text` and `labels`.
+        words: Words, as `find_doubts` takes them, as `text` and `labels`.
         text: float [words, dim], made with `templates`.
         clip: The encoder.
-        encoder: What it is called.
+        encoder: Name of the encoder.
         templates: Sentences that the words were put into.
         labels: Label of each word.
     """
@@ -155,7 +155,7 @@ def say_shared(words: Mapping[str, Sequence[str]], background: Sequence[str], so
     Args:
         words: For each name its synonyms.
         background: Words for what is none of the names.
-        source: Where the names were read.
+        source: File that the names were read from.
     """
     owners: dict[str, list[str]] = {spelling(word): [BACKGROUND] for word in background}
     for name, others in words.items():

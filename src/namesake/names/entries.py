@@ -21,7 +21,7 @@ def assemble(entries: Iterable[Entry], *, source: str, background: list[str] | N
 
     Args:
         entries: In the order of the labels.
-        source: Where they come from, for messages.
+        source: Source, for messages.
         background: Words for label 0; an entry `background` gives them if None.
 
     Raises:

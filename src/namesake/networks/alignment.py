@@ -24,8 +24,8 @@ class AlignmentConfig:
         module: "linear", "mlp" (two layers with GELU) or "block" (self-attention and perceptron, then a linear layer).
         heads: Attention heads of the block; 0 for one per 64 channels. Not published.
         mlp_ratio: Width of the hidden layer as a multiple of the features'; not published.
-        dim: Of the features that come in.
-        joint: Of those that go out.
+        dim: Length of the features that come in.
+        joint: Length of those that go out.
     """
 
     module: Module = "block"

@@ -56,8 +56,8 @@ class ClipVitConfig:
         patch: Side of a patch in pixels.
         grid: Side, in patches, of the square grid that the stored position embeddings are for.
         joint: Length of an embedding in the joint space of image and text.
-        activation: Of a block's hidden layer.
-        eps: Of every LayerNorm.
+        activation: Activation of a block's hidden layer.
+        eps: Epsilon of every LayerNorm.
     """
 
     dim: int = 768

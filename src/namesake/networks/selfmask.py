@@ -43,9 +43,9 @@ class SelfMaskConfig:
     """Sizes of a saliency network and how it wants its images; the defaults are those of the published one.
 
     Attributes:
-        encoder: Of the vision transformer, as `vit_config` or `config_of` give it.
+        encoder: Sizes of the vision transformer, as `vit_config` or `config_of` give it.
         queries: Masks proposed for an image; published: 10 or 20.
-        layers: Of the decoder.
+        layers: Layers of the decoder.
         heads: Attention heads of a decoder layer.
         mlp_dim: Width of a decoder layer's hidden layer.
         preprocessing: Mean, standard deviation, and the shorter side in pixels that images are resized to.

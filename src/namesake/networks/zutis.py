@@ -276,8 +276,8 @@ def load_official_zutis(
     Args:
         path_or_state: A file written by `torch.save`, or its content: a state dict, flat or under "model" or
             "state_dict". Sizes are read from it.
-        text_embeddings: Of "background" and the names, in label order. The checkpoint holds none. The published ones
-            are bare names without a template, encoded by the CLIP of the same architecture.
+        text_embeddings: Embeddings of "background" and the names, in label order. The checkpoint holds none. The
+            published ones are bare names without a template, encoded by the CLIP of the same architecture.
 
     Returns:
         The network in evaluation mode, on the CPU.

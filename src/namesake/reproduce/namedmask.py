@@ -15,7 +15,7 @@ IMAGENET_S = (
 S300 = ("experts.iterations=10000", "experts.batch_size=16")
 LAION = (
     "retrieval_clip=openai/clip-vit-large-patch14", "archives.face_detector=namesake.archives.looks:cascade_faces",
-    "archives.near_duplicates=0.98",
+    "archives.duplicate_threshold=0.98",
 )  # fmt: skip
 """How archives of LAION-5B are made (section 4.1): ViT-L/14, without faces and near duplicates."""
 RN50 = ("clip=timm/resnet50_clip.openai",)

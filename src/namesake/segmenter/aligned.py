@@ -62,7 +62,7 @@ class Aligned:
         alignment: It may be shared by several of these.
         names: Names to segment.
         texts: Encodes them.
-        inference: How labels are read off.
+        inference: Rules by which labels are read off.
         source: Draws the masks that refine; None for base.
     """
 

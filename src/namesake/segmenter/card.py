@@ -35,9 +35,9 @@ def write_card(settings: Settings, *, title: str, source: str, run: Path | None)
     """Markdown that says what the segmenter knows, from what it was made, how good it is and how it is used.
 
     Args:
-        settings: What its `config.json` says.
-        title: What to call it.
-        source: Where it is loaded from, for the example: `hf-hub:org/name` or a folder.
+        settings: Content of its `config.json`.
+        title: Title of the card.
+        source: Source that it is loaded from, for the example: `hf-hub:org/name` or a folder.
         run: The run folder, whose manifests and evaluations tell more; None where there is none.
 
     Raises:

@@ -66,9 +66,9 @@ class Cost(NamedTuple):
     """What reading with care took.
 
     Attributes:
-        images: That were read.
+        images: Images that were read.
         passes: Passes of the segmenter's network.
-        pixels: That it saw, as a factor on those of a fast reading.
+        pixels: Pixels that it saw, as a factor on those of a fast reading.
         embedded: Pictures that CLIP embedded: images and windows.
         dense: Passes of CLIP over whole images for their patches.
     """
@@ -125,12 +125,12 @@ class Careful:
 
     Args:
         clip: Has a say.
-        names: What is segmented; the label of the i-th is i, counted from 1.
+        names: Names to segment; the label of the i-th is i, counted from 1.
         config: Settings of the reading.
         known: Names of the predictor's labels, where those are others.
 
     Attributes:
-        spent: What all images read so far took.
+        spent: Cost of all images read so far.
 
     Raises:
         ConfigError: A value is out of range.
@@ -264,7 +264,7 @@ def open_careful(
     """Load the CLIP that has a say.
 
     Args:
-        names: What is segmented.
+        names: Names to segment.
         made_with: Sources of the models that the segmenter was made with; the first CLIP among them is taken where the
             configuration names none.
         config: Settings of the reading.

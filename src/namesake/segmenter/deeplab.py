@@ -30,8 +30,8 @@ class ClosedSet:
 
     Args:
         network: Its labels are 0 = background and the names in order; images are brought to whole patches of it.
-        preprocessing: How it wants its input normalised.
-        device: Where it computes.
+        preprocessing: Normalisation of its input.
+        device: Device that computes.
     """
 
     def __init__(

@@ -44,7 +44,7 @@ def find_instances(
         mask_probs: Probabilities of the last decoder layer.
         tokens: L2-normalised, in the joint space; for the same picture, on any grid.
         texts: L2-normalised.
-        names: What the labels are called.
+        names: Names of the labels.
         height: Height of the original image.
         width: Width of the original image.
         labels: Label of each row of `texts` (background words: 0); 0, 1, 2, ... if None.

@@ -104,7 +104,7 @@ class MaskClip:
         clip: The encoder.
         texts: L2-normalised.
         labels: Label of each text; background words have 0.
-        config: How patches are named.
+        config: Settings of naming patches.
     """
 
     def __init__(

@@ -89,10 +89,10 @@ class OpenVocabulary:
         network: It may be shared by several of these.
         names: Names to segment.
         texts: Encodes them.
-        preprocessing: How the network wants its input normalised.
-        device: Where it computes.
-        inference: How objects are read off.
-        certainty: How sure a pixel is, and has to be.
+        preprocessing: Normalisation of the network's input.
+        device: Device that computes.
+        inference: Rules by which objects are read off.
+        certainty: Certainty of pixels, and the least of each word.
     """
 
     def __init__(

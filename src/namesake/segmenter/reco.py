@@ -76,7 +76,7 @@ def build_reference_maps(
         references: One a name.
         names: The same names.
         clip: Source of the CLIP that attends to the names.
-        config: How pixels are compared.
+        config: Settings of the comparison.
         language: Multiply the maps by how far CLIP takes each pixel for the name.
         device: "auto", "cpu" or "cuda".
 
@@ -101,7 +101,7 @@ class ReferenceMaps:
         block: Block of the encoder; None for the last.
         clip: Attends to the names; None leaves language out.
         texts: One a name, L2-normalised.
-        config: How pixels are compared.
+        config: Settings of the comparison.
     """
 
     def __init__(

@@ -38,7 +38,7 @@ def build_named_regions(
         out: Folder of the segmenter.
         names: Names to segment.
         kind: "prompted" (stage 1.1) or "automatic" (stage 1.2).
-        config: How masks are named.
+        config: Settings of naming masks.
         device: "auto", "cpu" or "cuda".
 
     Raises:

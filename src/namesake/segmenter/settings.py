@@ -40,14 +40,14 @@ class Settings:
     """What a segmenter needs beside its weights.
 
     Attributes:
-        kind: How it segments; a key of `KINDS`.
-        names: What it segments; the label of the i-th name is i, counted from 1.
+        kind: Kind of segmenter; a key of `KINDS`.
+        names: Names to segment; the label of the i-th name is i, counted from 1.
         architecture: The kind's own values, as JSON has them.
         preprocessing: Mean and standard deviation of its input; None where an encoder brings its own.
         resize_longer: Images with a longer side than this are shrunk to it, and the result brought back to their size.
         enlarge: Images with a shorter one are enlarged to it too.
-        models: What it was made from.
-        regime: What was known of the task when it was made.
+        models: Models that it was made from.
+        regime: Regime: what was known of the task when it was made.
     """
 
     kind: str
@@ -194,7 +194,7 @@ class SegmenterFolder(Artifact):
     """A segmenter on disk; `load_segmenter(folder)` makes it ready.
 
     Attributes:
-        names: What it segments.
+        names: Names that it segments.
         kind: How.
     """
 

@@ -53,7 +53,7 @@ def predict_tiled(predictor: OpenVocabulary | Aligned, image: ImageArray, *, til
     """Labels, confidence and, of a query segmenter, objects of an image, from tiles of about `tile` pixels.
 
     Args:
-        predictor: What segments.
+        predictor: Segmenter of a tile.
         image: Image of any size.
         tile: Side in pixels.
     """

@@ -18,7 +18,7 @@ class Words(NamedTuple):
     """Words and what they stand for: background words first, then each name followed by its synonyms.
 
     Attributes:
-        words: As they are encoded.
+        words: Words as they are encoded.
         labels: Label of each word; 0 for background words.
         texts: L2-normalised embeddings.
     """
@@ -34,9 +34,9 @@ class TextSide:
 
     Args:
         source: The CLIP: hub id, folder or `embedded:clip`.
-        prompts: What a word is put into.
+        prompts: Sentences that a word is put into.
         joint: Length of the embeddings that are wanted.
-        device: Where it computes.
+        device: Device that computes.
         known: Embeddings that are at hand; those of further words join them.
         clip: The CLIP itself, where it is loaded already.
     """

@@ -27,7 +27,7 @@ def parts_of(found: dict[str, Any], wanted: Names) -> list[Names]:
     """Split the wanted names into the parts in which a run got them; new names are the last part.
 
     Args:
-        found: What `run.json` says: `names`, and with names added before `parts`, how many each part has.
+        found: Content of `run.json`: `names`, and with names added before `parts`, how many each part has.
         wanted: All names, in any order.
 
     Returns:

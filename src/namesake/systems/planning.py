@@ -48,7 +48,7 @@ class Planned:
 
     Attributes:
         stage: Its folder in the run.
-        work: How many images it looks at, or samples it is trained on; 0 where it only puts things together.
+        work: Images that it looks at, or samples that it is trained on; 0 where it only puts things together.
         unit: "images", "samples" or "names".
         models: Sources of the models that it loads.
         seconds: About how long it takes on this device; None where that was not measured.
@@ -115,13 +115,13 @@ def make_plan(
     Args:
         system: Which.
         config: Its configuration.
-        names: Of the run.
-        images: Of the run.
-        sources: Of its models by the option that names them.
+        names: Names of the run.
+        images: Images of the run.
+        sources: Sources of its models by the option that names them.
         device: "auto", "cpu" or "cuda".
         measure: Whether its stages are timed; if None, where the run is long and its models are published ones.
 
-        kept: What the run was begun with; its times are taken where its stages have the same work.
+        kept: Plan that the run was begun with; its times are taken where its stages have the same work.
 
     Returns:
         The plan; without times where they were not measured, where a model is not here, or where the rehearsal failed.
@@ -272,7 +272,7 @@ def shrink(config: Any, *, batch: int | None) -> Any:  # noqa: ANN401
     """The same configuration with as little work as shows how long a step takes.
 
     Args:
-        config: Of a system.
+        config: Configuration of a system.
         batch: Images a step at most; as they are if None.
     """
     most = SHRUNK | ({"batch_size": batch} if batch else {})

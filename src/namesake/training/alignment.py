@@ -104,7 +104,7 @@ def train_alignment(
         out: Folder of the segmenter; an interrupted training in it is continued.
         images: Those that the masks are of.
         labels: Masks with words of these names.
-        names: What the segmenter segments; others may be asked for later.
+        names: Names to segment; others may be asked for later.
         config: Settings; FMbSeg's way if None.
         device: "auto", "cpu" or "cuda".
 

@@ -43,7 +43,7 @@ def contrast(
         features: Features of length 1.
         labels: Row of `texts`; patches with a negative label are left out altogether.
         texts: Texts of length 1; not differentiated.
-        kind: Which loss.
+        kind: Loss.
         logit_scale: Factor on all similarities; published: 1.
         text_weight: Factor on the sum over k in Eq. 1, which has K terms beside n; published: 1.
         block: Patches a block.

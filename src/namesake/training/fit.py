@@ -71,7 +71,7 @@ def fit(
     """Train `module` in place; resumes from `out/checkpoint.pt` when an interrupted run left one.
 
     Args:
-        module: What is trained and checkpointed. A teacher that follows it by averaging belongs inside it.
+        module: Network that is trained and checkpointed. A teacher that follows it by averaging belongs inside it.
         samples: `samples[i]` for i in 0 .. iterations * batch_size - 1 is the i-th sample and depends on i alone.
         config: Updates, batch (over all processes together), seed, precision and execution; its learning rate and
             weight decay are those of the optimisers already.
@@ -83,7 +83,7 @@ def fit(
             batch; the mean of their losses is what one process would compute where the loss is a mean over samples.
             Normalisation layers see the whole batch on GPUs (SyncBatchNorm); on CPUs, where torch has no such layer,
             each process its own part, and the first one's running averages are kept.
-        collate: How samples become a batch; torch's default if None.
+        collate: Function that makes a batch of samples; torch's default if None.
         after_step: Called with the iteration after each update (averaging a teacher).
         what: Words for the progress bar.
 

@@ -46,7 +46,7 @@ def ranking(
     i < j of max(0, s_j - s_i).
 
     Args:
-        losses: How bad each query's mask is; not differentiated.
+        losses: Loss of each query's mask; not differentiated.
         scores: Objectness, 0 to 1.
         inverted_ranking: Sort from the highest loss to the lowest, as the released code does: it turns the aim around.
     """

@@ -116,7 +116,7 @@ def train_query_segmenter(
         out: Folder of the segmenter; an interrupted training in it is continued.
         archives: Images by name.
         masks: At most one mask an image, at its original size.
-        names: What to segment, in the archives' label order; the segmenter takes others when it is used.
+        names: Names to segment, in the archives' label order; the segmenter takes others when it is used.
         config: Settings of the stage.
         device: "auto", "cpu" or "cuda".
 
@@ -215,7 +215,7 @@ def query_loss(
     Args:
         texts: [words, joint], L2-normalised; not trained.
         owners: Label of each word.
-        preprocessing: How the input is normalised.
+        preprocessing: Normalisation of the input.
         config: Weight and scale of the cosines.
         ignore: Label of pixels that do not count.
     """

@@ -41,7 +41,7 @@ class SaliencyTrainingConfig(FitConfig):
     backbone: str = option(
         "facebook/dino-vits8", "Vision transformer to start from.", paper="DINO ViT-S/8", where="paper"
     )
-    queries: int = option(20, "Masks proposed for an image.", paper="20", where="paper", at_least=1)
+    queries: int = option(20, "Mask proposals an image.", paper="20", where="paper", at_least=1)
     layers: int = option(6, "Decoder layers.", paper="6", where="paper", at_least=1)
     resize_shorter: int = option(512, "To which the trained network resizes images; as NamedMask uses it.", at_least=16)
     iterations: int = option(15_840, "Updates.", paper="12 epochs of 10,553 images", where="code", at_least=1)

@@ -84,9 +84,9 @@ def label_images(
 
     Args:
         out: The stage's folder; finished shards in it are kept.
-        teacher: What reads.
+        teacher: Segmenter that reads.
         images: All of them, not those of archives alone.
-        names: What is labelled; those that the teacher does not know share its background.
+        names: Names to label; those that the teacher does not know share its background.
         config: How.
         device: "auto", "cpu" or "cuda".
         engine: "local", "ray" or "ray:N"; see `engines.spread`.
@@ -201,8 +201,8 @@ def train_student(
         out: Folder of the segmenter; an interrupted training in it is continued.
         labels: Masks of every label of the images; see `label_images`.
         images: All of them; those without a map are left out.
-        names: What to segment, in the label order of the maps.
-        teacher: Where the weights come from: all of them, or, where it knows other names, those of the backbone.
+        names: Names to segment, in the label order of the maps.
+        teacher: Source of the weights: all of them, or, where it knows other names, those of the backbone.
         config: How.
         device: "auto", "cpu" or "cuda".
 

@@ -25,7 +25,7 @@ class Stage(Generic[P, Made]):
         assembles: It puts a segmenter together from what it is given, and learns nothing from it.
         shared: It has an option `engine`, and its work can be shared out among the machines of one.
         together: All processes of a launch work on it; other stages are the first one's, and the rest wait.
-        grows: What it made of some images is kept when more of them are there, and only the new ones are added.
+        grows: Results of some images are kept when more of them are there, and only the new ones are added.
     """
 
     def __init__(

@@ -39,7 +39,7 @@ class Workspace:
         overwrite: Replace stages made with other inputs or options, instead of refusing.
         until: Stop, with `stopped` set, before the first stage that comes after the stage folder of this name.
         beside: A folder of other runs; a stage that one of them made of the same inputs and options is linked in.
-        engine: Where stages that can be cut into parts are computed: "local", "ray" or "ray:N" (N workers).
+        engine: Engine of stages that can be cut into parts: "local", "ray" or "ray:N" (N workers).
         append: Keep what a growing stage made of fewer images; later stages of other inputs are replaced.
 
     Raises:

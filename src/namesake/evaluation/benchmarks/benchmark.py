@@ -21,15 +21,15 @@ class Benchmark:
     """Images with ground truth.
 
     Attributes:
-        name: What it is called in results.
+        name: Name in results.
         images: The images, in the order in which they are scored.
         names: Name of every id that a true label map may hold, "background" among them where there is one.
         ignore: Id of pixels that do not count.
         read: Gives the true label map of an image id, unchecked; `truth` checks it.
-        regime: How it is scored, in words, for reports.
+        regime: Way of scoring, in words, for reports.
         aliases: Other words for its names, and names that count as one of its names.
         objects: COCO annotations with the true objects; None where there are none.
-        decode: How a label map is stored, a key of `DECODERS`; predictions on disk are read so too.
+        decode: Form of a stored label map, a key of `DECODERS`; predictions on disk are read so too.
         zero_if_absent: Names that occur neither in truth nor in predictions count as 0 in the mean, as in ImageNet-S,
             instead of being left out.
         measures: Scores that belong to it beside those of its table of counts.

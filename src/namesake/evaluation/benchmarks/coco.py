@@ -65,7 +65,7 @@ class CocoLabels:
         annotations: The file.
         ids: Key of published names, whose ids categories get by their names, whatever numbers the file gives them; ""
             for the file's own numbers.
-        files: What the file calls an image that it calls otherwise than we do, by our id.
+        files: Names in the file of images that it calls otherwise than we do, by our id.
     """
 
     annotations: Path
@@ -378,7 +378,7 @@ def write_subset(source: Path, out: Path, *, count: int, listed: Path | None = N
 
     Args:
         source: Annotations of train2014.
-        out: Where they go.
+        out: File that they go to.
         count: Most images to take.
         listed: A file with the published file names, one a line, folders before them allowed.
 

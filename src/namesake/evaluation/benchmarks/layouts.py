@@ -57,8 +57,8 @@ class LabelFiles:
     Attributes:
         folder: Folder of the labels.
         decode: A key of `DECODERS`.
-        image_suffix: What is taken off an image's id; its extension if "".
-        label_suffix: What comes in its place.
+        image_suffix: Ending that is taken off an image's id; its extension if "".
+        label_suffix: Ending in its place.
         files: Files that are called otherwise than the image (another form of Unicode, another case of the ending), by
             the image's id.
     """
@@ -90,7 +90,7 @@ class Paired:
             says which are tested. "" for all images of the folder, "labels" for those that have labels.
         image_suffix: End of an image's file name; any extension if "".
         label_suffix: End of its labels'.
-        decode: How labels are stored.
+        decode: Form of stored labels.
         needs: Further files that have to be there.
         numbers: Folder of index PNGs that number each image's objects; annotations are prepared from it.
     """

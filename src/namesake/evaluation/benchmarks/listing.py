@@ -13,13 +13,13 @@ class Listing:
     """What is known of a benchmark before it is opened.
 
     Attributes:
-        title: What it is, in words.
-        layouts: How it may lie on disk; the first of which nothing is missing is read.
+        title: Title, in words.
+        layouts: Layouts on disk; the first of which nothing is missing is read.
         ids: Key of its names in `names.json`; "" where a file in the root says them.
         background: Ids that are background.
         ignored: Ids that do not count.
         images: Number of images of the whole.
-        page: Where to get it.
+        page: Address to get it from.
         licence: Its terms, in short.
         tables: Published tables that use it.
         measures: Scores beside those of the table of counts.

@@ -22,7 +22,7 @@ def open_benchmark(name: str, root: Path) -> Benchmark:
 
     Args:
         name: A key of BENCHMARKS.
-        root: Where it lies, as downloaded; `namesake evaluate --benchmark list` says where from.
+        root: Folder of the benchmark, as downloaded; `namesake evaluate --benchmark list` says where from.
 
     Returns:
         The benchmark; label maps are read when asked for. A part of a benchmark is opened too, and says so.
@@ -108,7 +108,7 @@ def prepare(name: str, root: Path) -> Path:
 
     Args:
         name: A key of BENCHMARKS.
-        root: Where it lies.
+        root: Folder of the benchmark.
 
     Returns:
         The file of annotations.

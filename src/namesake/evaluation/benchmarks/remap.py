@@ -15,7 +15,7 @@ class Remapped:
     Attributes:
         read: Reads it.
         ignored: Further ids that do not count.
-        ignore: What they become.
+        ignore: Label that they become.
     """
 
     read: Callable[[str], LabelArray]

@@ -25,7 +25,7 @@ def write_voc_objects(
         images: The images.
         read: Label map of an image.
         numbers: Folder of index PNGs that number the objects of an image from 1; 0 is none, 255 a border.
-        out: Where the annotations go.
+        out: Folder of the annotations.
         names: Names of the labels.
 
     Returns:

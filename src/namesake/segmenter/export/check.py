@@ -34,7 +34,7 @@ class Check:
         labels_agreement: Percent of pixels with the label that the segmenter itself gives.
         torch_seconds: Seconds of the original network in torch on the first image, the fastest of five times.
         exported_seconds: The same of the exported one in its own runtime, on as many threads.
-        images: How many were looked at, of how many sizes.
+        images: Numbers of images that were looked at, and of their sizes.
         sizes: Height and width of each size.
     """
 
@@ -52,7 +52,7 @@ def check(segmenter: Segmenter, original: Program, exported: Exported, images: S
     Args:
         segmenter: The original.
         original: Its program in float32.
-        exported: What a runtime makes of the exported file.
+        exported: Results of a runtime from the exported file.
         images: One or more, RGB; a part of the first one is looked at too.
     """
     first = images[0]

@@ -45,7 +45,7 @@ class Program(NamedTuple):
         outputs: Their names; the second are labels of pixels.
         texts: Embeddings of the segmenter's own words; None where names are part of the network.
         labels: Label of each of the numbers in the second output.
-        words: What stands for them.
+        words: Words that stand for them.
         least: Smallest side of an image.
         multiple: Sides that the segmenter itself would resize an image to are multiples of this.
         shorter_side: That the segmenter itself would resize an image to; None where it keeps its size.

@@ -45,7 +45,7 @@ class Written:
         folder: Holds `file`, `export.json` (inputs, outputs, words, measurements) and, for open vocabularies,
             `texts.npy`.
         file: The program.
-        check: How it compares with the original.
+        check: Comparison with the original.
     """
 
     folder: Path

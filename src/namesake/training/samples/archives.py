@@ -193,7 +193,7 @@ def archive_samples(
 
     Args:
         examples: Lines of the archives with their masks.
-        config: How samples are made.
+        config: Settings of samples.
         seed: Seed of all samples.
         ignore: Label that does not count; that of padding.
         cache_bytes: Decoded images that each process keeps.

@@ -60,7 +60,7 @@ class KeptFeatures(Artifact):
 
     Attributes:
         encoder: Source of the encoder.
-        longer_side: That larger images were shrunk to.
+        longer_side: Side that larger images were shrunk to.
         places: Places of each image: shard, first row in it, rows and columns of its grid.
     """
 

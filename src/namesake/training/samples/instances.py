@@ -39,7 +39,7 @@ class Objects(NamedTuple):
     """The objects of one archive image.
 
     Attributes:
-        numbers: Which object is where.
+        numbers: Number of the object at each pixel.
         labels: Label of each, from number 1 on.
     """
 
@@ -58,7 +58,7 @@ class InstanceSample(NamedTuple):
         image: RGB, not normalised.
         labels: 0 to the number of names, or the label that does not count.
         owners: Number of the object at each pixel, counted from 1; 0 for none.
-        objects: How many the sample has, those hidden by others included.
+        objects: Number of objects, those hidden by others included.
     """
 
     image: UInt8[Tensor, "3 height width"]
@@ -96,9 +96,9 @@ class InstanceSamples(Dataset[InstanceSample]):
 
     Args:
         examples: The concatenated archives and their masks.
-        config: How samples are made, of at most 12 images each.
+        config: Settings of samples, of at most 12 images each.
         targets: The objects of a line.
-        names: How many; decides which label does not count.
+        names: Number of names; decides which label does not count.
         seed: Sample i is a function of (seed, i).
         cache_bytes: Decoded images that each process keeps.
 

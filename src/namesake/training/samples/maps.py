@@ -24,7 +24,7 @@ def map_samples(
     Args:
         images: The images.
         labels: Label map of an image at its original size, by its id.
-        config: How samples are made.
+        config: Settings of samples.
         seed: Seed of all samples.
         ignore: Label that does not count; that of padding.
     """

@@ -45,12 +45,12 @@ class RegionSamples(Dataset[RegionSample]):
     """Samples of images that have named masks.
 
     Args:
-        images: Where they lie.
+        images: Images of the labels.
         labels: Their masks.
         side: Side of the samples in pixels.
         grid: Patches each way.
         method: Method of resizing.
-        label_sources: Which masks count.
+        label_sources: Masks that count.
         automatic_fraction: Random part of the masks of all regions that counts; FMbSeg: 0.75.
         flip_prob: Chance that a sample is mirrored.
         seed: Seed of everything random.
