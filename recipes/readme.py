@@ -14,8 +14,8 @@ Small models in transformers' own formats, trained by the scripts in `recipes/` 
 used but the rendered captions, by CLIP alone, and the rendered masks, by SAM alone (which had human masks to learn
 from: tier M). DINO owes nothing to names: a convolutional network learned without labels what pictures of one very
 object share that show it from several sides in several scenes, and DINO learned from its feature maps. The ResNet
-imitates the whitened patch features of CLIP and of the first DINO on unlabelled images, because self-distillation of a
-network that two cores can train finds too little. Licence: Apache-2.0.
+imitates the whitened patch features of CLIP, of DINO and of the network that taught DINO on unlabelled images, because
+self-distillation of a network that two cores can train finds too little. Licence: Apache-2.0.
 
 | folder | class | what for | weights |
 |---|---|---|---|
@@ -108,9 +108,9 @@ def write_readme(figures: Mapping[str, Mapping[str, Any]], path: Path) -> None:
         "",
         "Made with `recipes/render.py` and `views.py`, then `guide.py`, `first_dino.py`, `watcher.py`, `dino.py`,",
         "`clip.py`, `resnet.py`, `selfmask.py` and `evaluate.py`, seed 0. Updates of 32 images: guide 1,500, first",
-        "DINO 1,000, DINO 1,600, CLIP 4,000, ResNet 4,000; of 144 pictures: watcher 1,050; saliency 900. The CLIP,",
-        "the ResNet and the saliency network that are here started from the first DINO; what changed during the",
-        "watcher's training is in dev/LOG.md.",
+        "DINO 1,000, DINO 1,600, CLIP 4,000, ResNet 2,500 from a network that 4,000 updates had taught what CLIP and",
+        "the first DINO see (`--start`); of 144 pictures: watcher 1,050; of 16: saliency 1,200. The CLIP that is here",
+        "started from the first DINO; what changed during the watcher's training is in dev/LOG.md.",
         "",
     ]
     path.write_text(HEAD.format(**sizes) + "\n".join(lines + made), encoding="utf-8")

@@ -98,12 +98,12 @@ MINI_SALIENCY = SaliencyTrainingConfig(
     queries=10,
     layers=3,
     resize_shorter=96,
-    iterations=900,
+    iterations=1200,
     batch_size=16,
     image_size=96,
     resize_range=(0.3, 1.0),
-    learning_rate=5e-4,
-    backbone_lr_factor=0.5,
+    learning_rate=2e-4,
+    backbone_lr_factor=0.2,
     num_workers=1,
 )
 """For the embedded world's small images, on two CPU cores in minutes."""
