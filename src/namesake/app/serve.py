@@ -17,9 +17,11 @@ from typing import Any
 from namesake.app.look import Viewer
 from namesake.errors import ConfigError, how_to_install
 from namesake.progress import note
-from namesake.segmenter import load_segmenter
+from namesake.segmenter import Runtime, load_segmenter
 
 MOST_CONNECTIONS = 400
+EXPECTED = 100
+"""Pictures that a page is assumed to be asked for; more decide for a faster runtime that takes long to start."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class ServeConfig:
         upload_megabytes: Of one picture's file.
         megapixels: Of one picture.
         device: "auto", "cpu" or "cuda".
+        runtime: What computes the network; see `Segmenter.on`.
     """
 
     host: str = "127.0.0.1"
@@ -41,6 +44,7 @@ class ServeConfig:
     upload_megabytes: float = 20
     megapixels: float = 24
     device: str = "auto"
+    runtime: Runtime = "auto"
 
 
 def serve(runs: Sequence[Path], *, config: ServeConfig = ServeConfig(), ready: Callable[[str], None]) -> None:  # noqa: B008
@@ -104,7 +108,7 @@ def build_app(runs: Sequence[Path], *, config: ServeConfig, folder: Path) -> Any
     from namesake.app.page import Limits, Subject, build_page
 
     _refuse_downloads()
-    viewers = [Viewer(load_segmenter(run, device=config.device)) for run in runs]
+    viewers = [Viewer(load_segmenter(run, device=config.device).on(config.runtime, images=EXPECTED)) for run in runs]
     subjects = [
         Subject(title, viewer, Browser(run)) for title, viewer, run in zip(_titles(runs), viewers, runs, strict=True)
     ]

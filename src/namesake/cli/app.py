@@ -51,6 +51,10 @@ JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on standard output; logs stay on standard error.")
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress.")]
+RuntimeOption = Annotated[
+    Literal["auto", "torch", "onnx"],
+    typer.Option("--runtime", help="What computes the network: onnx (namedmask on a CPU; extra [onnx]), torch, auto."),
+]
 ReadOption = Annotated[
     Literal["fast", "careful"],
     typer.Option("--read", help="fast: one pass; careful: several, and CLIP has a say (slower, better)."),

@@ -12,6 +12,7 @@ from namesake.cli.app import (
     QuietOption,
     ReadConfigOption,
     ReadOption,
+    RuntimeOption,
     app,
     carefulness,
     say,
@@ -113,6 +114,7 @@ def trust(
     root: RootOption = Path(),
     read: ReadOption = "fast",
     config: ReadConfigOption = [],  # noqa: B006
+    runtime: RuntimeOption = "auto",
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -134,6 +136,7 @@ def trust(
         root=root,
         other=other,
         read=carefulness(read, config),
+        runtime=runtime,
         device=device,
     )
     notices = read_notices(run_folder)

@@ -12,6 +12,7 @@ from namesake.cli.app import (
     ReadConfigOption,
     ReadOption,
     RunArgument,
+    RuntimeOption,
     app,
     carefulness,
     say,
@@ -46,6 +47,7 @@ def predict(
     ] = "no",
     read: ReadOption = "fast",
     config: ReadConfigOption = [],  # noqa: B006
+    runtime: RuntimeOption = "auto",
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -75,6 +77,7 @@ def predict(
         frames=frames,
         precision=precision,
         read=carefulness(read, config),
+        runtime=runtime,
         device=device,
     )
     rate = round(made.counts["images"] / max(time.monotonic() - start, 1e-9), 1)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from namesake.cli.app import DeviceOption, JsonOption, QuietOption, RunArgument, app, say
+from namesake.cli.app import DeviceOption, JsonOption, QuietOption, RunArgument, RuntimeOption, app, say
 from namesake.progress import set_quiet
 
 
@@ -24,6 +24,7 @@ def serve(
     ] = "",
     upload_megabytes: Annotated[float, typer.Option(help="Largest file of a picture.", min=0.01)] = 20,
     megapixels: Annotated[float, typer.Option(help="Largest picture.", min=0.01)] = 24,
+    runtime: RuntimeOption = "auto",
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -39,7 +40,7 @@ def serve(
 
     set_quiet(quiet)
     runs = [run_folder] if other is None else [run_folder, other]
-    config = ServeConfig(host, port, password, upload_megabytes, megapixels, device)
+    config = ServeConfig(host, port, password, upload_megabytes, megapixels, device, runtime)
     serve_page(
         runs,
         config=config,

@@ -32,7 +32,7 @@ from namesake.prediction import SegmentsImages, not_sure, overlay
 from namesake.prediction.draw import fitted
 from namesake.progress import note, track
 from namesake.records import Images, Names
-from namesake.segmenter import CarefulConfig, load_segmenter
+from namesake.segmenter import CarefulConfig, Runtime, load_segmenter
 from namesake.workspace import read_notices, write_atomically, write_json
 
 FOLDER, RECORD = "trust", "trust.json"
@@ -104,6 +104,7 @@ def trust(
     root: str | Path = "",
     other: str | Path | None = None,
     read: CarefulConfig | None = None,
+    runtime: Runtime = "auto",
     device: str = "auto",
 ) -> tuple[Trust, RankQuality | None]:
     """Say from predictions alone which names and images of a run to trust, and which images to look at first.
@@ -115,6 +116,7 @@ def trust(
         root: Where the benchmark lies.
         other: Run to compare with; mirrored images if None.
         read: Read the images with care; None for one pass.
+        runtime: What computes the network; see `Segmenter.on`.
         device: "auto", "cpu" or "cuda".
 
     Returns:
@@ -136,12 +138,14 @@ def trust(
     careful = read
     if careful is not None and other is None:
         careful = replace(careful, flip=False)  # else both sides of the comparison would be the same
-    loaded = load_segmenter(run, device=device)
+    seen = open_benchmark(benchmark, Path(root)) if images is None else open_images(images)
+    count = len(seen.images if isinstance(seen, Benchmark) else seen)
+    loaded = load_segmenter(run, device=device).on(runtime, images=count)
     notices = read_notices(Path(run))
     repeat(notices)
     return trust_run(
         loaded.read_carefully(careful) if careful else loaded,
-        open_benchmark(benchmark, Path(root)) if images is None else open_images(images),
+        seen,
         out=Path(run) / FOLDER,
         other=None if other is None else load_segmenter(other, device=device),
         against=MIRRORED if other is None else str(other),

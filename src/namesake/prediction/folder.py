@@ -20,7 +20,7 @@ from namesake.prediction.objects import ObjectsFile
 from namesake.prediction.stream import SegmentsImages, Skipped, segment_ahead
 from namesake.progress import Meter
 from namesake.records import Artifact, Images, Names
-from namesake.segmenter import CarefulConfig, SegmenterFolder, load_segmenter
+from namesake.segmenter import CarefulConfig, Runtime, SegmenterFolder, load_segmenter
 from namesake.segmenter.careful import Cost
 from namesake.workspace import (
     LOCK,
@@ -37,6 +37,8 @@ CLAIM = "predictions.json"
 SKIPPED = "skipped.jsonl"
 COCO = "instances.json"
 FRAMES = "frames"
+ONNX = " onnx"
+"""What `source` says besides the segmenter where onnxruntime computed."""
 """Of a video, which may lie in the folder before its predictions do."""
 
 
@@ -164,6 +166,16 @@ def _refuse_within(out: Path, images: Images) -> None:
         )
 
 
+def begun_with(out: Path) -> str | None:
+    """`source` of the work that was begun in a folder; None where there is none.
+
+    Raises:
+        WorkspaceError: The folder's record is damaged.
+    """
+    found = _read_claim(out / CLAIM)
+    return None if found is None else str(found.get("source", ""))
+
+
 def _claim(out: Path, settings: EncodeSettings, source: str) -> None:
     """Mark `out` as the place of this work, or find that it is marked so already."""
     claim: dict[str, Any] = settings._asdict() | {"source": source}
@@ -250,6 +262,7 @@ def predict_images(
     names: Names | None = None,
     read: CarefulConfig | None = None,
     device: str = "auto",
+    runtime: Runtime = "torch",
 ) -> Predictions:
     """`predict_folder` of a segmenter on disk, with everything that a dataset is made of.
 
@@ -261,13 +274,14 @@ def predict_images(
         read: Read the images with care; None for one pass.
         out: The stage's folder.
         device: "auto", "cpu" or "cuda".
+        runtime: What computes the network; see `Segmenter.on`.
 
     Raises:
         NamesakeError: As `load_segmenter`, `with_names` and `predict_folder` have it.
     """
-    loaded = load_segmenter(segmenter.folder, device=device)
+    loaded = load_segmenter(segmenter.folder, device=device).on(runtime, images=len(images))
     chosen = loaded if names is None else loaded.with_names(names)
     chosen = chosen if read is None else chosen.read_carefully(read)
-    source = loaded.key if read is None else f"{loaded.key} {read}"
+    source = f"{loaded.key}{ONNX if loaded.runtime == 'onnx' else ''}{'' if read is None else f' {read}'}"
     made = predict_folder(out, chosen, images, confidence=True, source=source)
     return replace(made, models=segmenter.models)

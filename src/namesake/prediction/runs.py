@@ -7,10 +7,10 @@ from pathlib import Path
 from namesake.encoders import Precision
 from namesake.notices import repeat
 from namesake.prediction.draw import OPACITY
-from namesake.prediction.folder import Predictions, predict_folder
+from namesake.prediction.folder import ONNX, Predictions, begun_with, predict_folder
 from namesake.prediction.sources import open_source
 from namesake.records import Names
-from namesake.segmenter import CarefulConfig, load_segmenter
+from namesake.segmenter import CarefulConfig, Runtime, load_segmenter
 from namesake.workspace import read_notices
 
 
@@ -27,6 +27,7 @@ def predict(
     every: int = 1,
     frames: int | None = None,
     precision: Precision = "no",
+    runtime: Runtime = "auto",
     read: CarefulConfig | None = None,
     device: str = "auto",
 ) -> Predictions:
@@ -44,6 +45,7 @@ def predict(
         every: Of a video, segment every n-th frame.
         frames: Of a video or camera, segment at most so many frames.
         precision: "no", "bf16" or "fp16": arithmetic of the network.
+        runtime: What computes the network; see `Segmenter.on`. "auto" keeps to what begun work was begun with.
         read: Read the images with care; None for one pass.
         device: "auto", "cpu" or "cuda".
 
@@ -65,6 +67,10 @@ def predict(
     paths = [images] if isinstance(images, str | Path) else images
     source = open_source(paths, out=folder, every=every, most=frames)
     segmenter = load_segmenter(run, device=device, precision=precision, tile=tile)
+    begun = begun_with(folder)
+    if runtime == "auto" and begun is not None:
+        runtime = "onnx" if ONNX in begun else "torch"
+    segmenter = segmenter.on(runtime, images=len(source.images))
     segmenter = segmenter.with_unsure() if unsure else segmenter
     segmenter = segmenter.read_carefully(read) if read else segmenter
     segmenter = segmenter.with_names(names) if names else segmenter
@@ -75,7 +81,14 @@ def predict(
         whole_folder=source.whole_folder,
         instances=instances,
         opacity=opacity,
-        source=f"{segmenter.key}{' unsure' if unsure else ''}{f' {read}' if read else ''}",
+        source="".join(
+            [
+                segmenter.key,
+                ONNX if segmenter.runtime == "onnx" else "",
+                " unsure" if unsure else "",
+                f" {read}" if read else "",
+            ]
+        ),
     )
     spent = segmenter.careful.spent if segmenter.careful else None
     return replace(made, passed_over=source.images.passed_over, reading=spent)

@@ -9,6 +9,7 @@ from namesake.segmenter.maskclip import MaskClipConfig, build_maskclip
 from namesake.segmenter.query import OpenVocabulary, QueryInference
 from namesake.segmenter.reco import ReferenceMapsConfig, build_reference_maps
 from namesake.segmenter.regions import build_named_regions
+from namesake.segmenter.runtime import Runtime, worth_onnx
 from namesake.segmenter.saliency_clip import build_saliency_clip
 from namesake.segmenter.segmenter import Segmenter, load_segmenter
 from namesake.segmenter.settings import SegmenterFolder, Settings, open_segmenter
@@ -19,6 +20,7 @@ __all__ = [
     "OpenVocabulary",
     "QueryInference",
     "ReferenceMapsConfig",
+    "Runtime",
     "Segmenter",
     "SegmenterFolder",
     "Settings",
@@ -28,4 +30,5 @@ __all__ = [
     "build_saliency_clip",
     "load_segmenter",
     "open_segmenter",
+    "worth_onnx",
 ]

@@ -1,9 +1,9 @@
 """The kind `deeplab`: predict with a trained closed-set network."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Literal, final
 
 import torch
 from jaxtyping import Float
@@ -20,6 +20,7 @@ from namesake.records import Prediction
 from namesake.segmenter.classify import decide
 from namesake.segmenter.settings import WEIGHTS, Settings, read_weights
 from namesake.shapes import ImageArray
+from namesake.tensors import ImageBatch
 
 KIND = "deeplab"
 
@@ -32,18 +33,30 @@ class ClosedSet:
         network: Its labels are 0 = background and the names in order; images are brought to whole patches of it.
         preprocessing: Normalisation of its input.
         device: Device that computes.
+        coarse: Computation of what `network.coarse` does, such as a graph in another runtime; None for that itself.
     """
 
     def __init__(
-        self, network: DeepLab | FrozenSegmenter, *, preprocessing: Preprocessing, device: torch.device
+        self,
+        network: DeepLab | FrozenSegmenter,
+        *,
+        preprocessing: Preprocessing,
+        device: torch.device,
+        coarse: Callable[[ImageBatch], Tensor] | None = None,
     ) -> None:
         self.network = network.to(device).eval()
         self.preprocessing, self.device = preprocessing, device
+        self._coarse = coarse or self.network.coarse
+        self.runtime: Literal["torch", "onnx"] = "torch" if coarse is None else "onnx"
 
     @torch.inference_mode()
     def predict(self, images: Sequence[ImageArray], *, height: int, width: int) -> list[Prediction]:
         """Label maps of height x width, by the argmax of the bilinearly upsampled logits."""
         return [decide(each, height=height, width=width) for each in self.logits(images)]
+
+    def with_coarse(self, coarse: Callable[[ImageBatch], Tensor]) -> "ClosedSet":
+        """The same network, computed by something else."""
+        return ClosedSet(self.network, preprocessing=self.preprocessing, device=self.device, coarse=coarse)
 
     @property
     def labels(self) -> Sequence[int]:
@@ -54,7 +67,7 @@ class ClosedSet:
     def logits(self, images: Sequence[ImageArray], *, scale: float = 1.0) -> Float[Tensor, "batch labels rows columns"]:
         """Logits of images of one size, seen `scale` times as large."""
         x = self.preprocessing.fit_patches(enlarge(images, scale), patch=self.network.patch)
-        seen: Tensor = self.network.coarse(x.to(self.device))
+        seen: Tensor = self._coarse(x.to(self.device))
         return seen
 
     @property

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import final
+from typing import Literal, final
 
 import torch
 
@@ -16,12 +16,16 @@ from namesake.errors import ConfigError, WeightsError
 from namesake.images.decode import Picture, as_image
 from namesake.images.geometry import limit_longer_side, resize_longer_side
 from namesake.names import read_names
+from namesake.networks.deeplab import DeepLab
 from namesake.records import Names, Prediction
 from namesake.segmenter import hub
 from namesake.segmenter.card import write_card
 from namesake.segmenter.careful import DEFAULTS, Careful, CarefulConfig, GivesLogits, open_careful
+from namesake.segmenter.deeplab import KIND as DEEPLAB
+from namesake.segmenter.deeplab import ClosedSet
 from namesake.segmenter.kinds import KINDS, TILED, Predictor, TakesNames
 from namesake.segmenter.query import OpenVocabulary
+from namesake.segmenter.runtime import Runtime, coarse_by_onnx, worth_onnx
 from namesake.segmenter.settings import (
     CONFIG,
     FOLDER,
@@ -136,6 +140,46 @@ class Segmenter:
             )
         inference = replace(self.predictor.inference, mark_unsure=True)
         return self._with(self.predictor.with_inference(inference), self.settings)
+
+    @property
+    def runtime(self) -> Literal["torch", "onnx"]:
+        """What computes its network."""
+        return self.predictor.runtime if isinstance(self.predictor, ClosedSet) else "torch"
+
+    def on(self, runtime: Runtime, *, images: int) -> "Segmenter":
+        """The same segmenter, whose network another runtime computes.
+
+        For onnxruntime, the network is exported once, checked against torch, and kept in the segmenter's folder.
+
+        Args:
+            runtime: "torch", "onnx", or "auto": onnxruntime where it is there, faster, and worth the export.
+            images: How many will be segmented.
+
+        Raises:
+            ConfigError: It is of a kind that gains nothing from it, is not on the CPU in float32, or packages miss.
+            WeightsError: The exported network does not compute the same.
+        """
+        if runtime == "torch" or self.runtime == "onnx":
+            return self
+        if runtime == "auto" and not (
+            self.folder is not None
+            and worth_onnx(self.folder, images=images, device=str(self.device), precision=self.precision)
+        ):
+            return self
+        predictor = self.predictor
+        if isinstance(predictor, ClosedSet) and isinstance(predictor.network, DeepLab) and self._plain:
+            coarse = coarse_by_onnx(predictor.network, self.folder)
+            return self._with(predictor.with_coarse(coarse), self.settings)
+        raise ConfigError(
+            f"the onnx runtime computes the kind {DEEPLAB!r} (namedmask) on the CPU in float32; found the kind "
+            f"{self.kind!r} on {self.device.type}, precision {self.precision}. Use --runtime torch, which computes "
+            "transformers faster anyway."
+        )
+
+    @property
+    def _plain(self) -> bool:
+        """Whether it computes on the CPU in float32."""
+        return self.device.type == "cpu" and self.precision == "no"
 
     def read_carefully(self, config: CarefulConfig = DEFAULTS) -> "Segmenter":
         """The same segmenter, which takes several passes for an image and lets a CLIP have a say; see `careful`.

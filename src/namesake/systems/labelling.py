@@ -4,6 +4,7 @@ A system is run on the images, or a finished run is taken; it predicts the same 
 """
 
 from pathlib import Path
+from typing import Any
 
 from namesake.images import open_images
 from namesake.names import read_names
@@ -11,7 +12,7 @@ from namesake.notices import repeat
 from namesake.prediction import DatasetConfig, LabelledFolder, predict_images, refuse_foreign, write_dataset
 from namesake.prediction.dataset import RUN
 from namesake.records import Images, Names
-from namesake.segmenter import CarefulConfig, open_segmenter
+from namesake.segmenter import CarefulConfig, Runtime, open_segmenter, worth_onnx
 from namesake.systems.runs import run
 from namesake.workspace import Workspace, read_notices
 
@@ -33,6 +34,7 @@ def label(
     device: str = "auto",
     overwrite: bool = False,
     engine: str = "local",
+    runtime: Runtime = "auto",
 ) -> LabelledFolder:
     """Make a dataset; interrupted work goes on when it is asked for again.
 
@@ -50,6 +52,7 @@ def label(
         device: "auto", "cpu" or "cuda".
         overwrite: Replace what other settings made.
         engine: Where the run embeds and masks images; as `run` takes it.
+        runtime: What computes the network that labels; see `Segmenter.on`.
 
     Raises:
         DataError: No image shows any of the names.
@@ -80,8 +83,10 @@ def label(
     asked = None if done is None or not names else names if isinstance(names, Names) else read_names(names)
     with Workspace(place, overwrite=overwrite) as workspace:
         segmenter = open_segmenter(done or place)
-        reading = {} if read is None else {"read": read}
-        predictions = workspace.step(predict_images, segmenter, pictures, names=asked, device=device, **reading)
+        count = len(pictures)
+        onnx = runtime == "onnx" or (runtime == "auto" and worth_onnx(segmenter.folder, images=count, device=device))
+        options: dict[str, Any] = ({} if read is None else {"read": read}) | ({"runtime": "onnx"} if onnx else {})
+        predictions = workspace.step(predict_images, segmenter, pictures, names=asked, device=device, **options)
     notices = read_notices(done or place)
     repeat(notices)
     return write_dataset(predictions, pictures, out=folder, config=dataset, overwrite=overwrite, notices=notices)

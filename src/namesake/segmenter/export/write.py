@@ -80,10 +80,10 @@ def export_segmenter(
     if not images:
         raise ImagesError("expected images to compare the exported segmenter with the original on, found none.")
     if format == "onnx":
-        _need_onnx()
+        need_onnx("--format onnx", "Or export with --format torch, which needs nothing more.")
     original, program = program_of(segmenter), program_of(segmenter, precision=precision)
     file = out / FILES[format]
-    with write_atomically(file) as unfinished, _quiet():
+    with write_atomically(file) as unfinished, quiet():
         (_write_onnx if format == "onnx" else _write_torch)(trace(program), program, unfinished)
     if program.texts is not None:
         with write_atomically(out / TEXTS) as unfinished, unfinished.open("wb") as stream:
@@ -118,16 +118,15 @@ def trace(program: Program) -> ExportedProgram:
     return torch.export.export(program.module, program.arguments(image), dynamic_shapes=shapes)
 
 
-def _write_onnx(traced: ExportedProgram, program: Program, path: Path) -> None:
-    made = torch.onnx.export(
-        traced,
-        dynamo=True,
-        input_names=list(program.inputs),
-        output_names=list(program.outputs),
-        verbose=False,
-    )
+def write_onnx(traced: ExportedProgram, path: Path, *, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+    """Write a traced graph as an ONNX file, its inputs and outputs named."""
+    made = torch.onnx.export(traced, dynamo=True, input_names=list(inputs), output_names=list(outputs), verbose=False)
     assert made is not None  # noqa: S101
     made.save(str(path), external_data=False)
+
+
+def _write_onnx(traced: ExportedProgram, program: Program, path: Path) -> None:
+    write_onnx(traced, path, inputs=program.inputs, outputs=program.outputs)
 
 
 def _write_torch(traced: ExportedProgram, _program: Program, path: Path) -> None:
@@ -151,7 +150,7 @@ def _open_onnx(file: Path) -> Exported:
 
 
 def _open_torch(file: Path) -> Exported:
-    with _quiet():
+    with quiet():
         module = torch.export.load(file).module()
 
     def run(*arrays: ndarray) -> Sequence[ndarray]:
@@ -162,7 +161,7 @@ def _open_torch(file: Path) -> Exported:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """No notes of the exporters on what they leave out; what matters is checked afterwards."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
@@ -174,16 +173,21 @@ def _quiet() -> Iterator[None]:
         logging.disable(before)
 
 
-def _need_onnx() -> None:
-    """Raise unless the packages of the extra are there."""
+def need_onnx(what: str, otherwise: str) -> None:
+    """Let pass what needs the packages of the extra `onnx`, if they are there.
+
+    Args:
+        what: What needs them, for a person.
+        otherwise: What to do without them.
+
+    Raises:
+        ConfigError: One of them is missing.
+    """
     from importlib.util import find_spec
 
     missing = [package for package in ("onnx", "onnxruntime", "onnxscript") if find_spec(package) is None]
     if missing:
-        raise ConfigError(
-            f"--format onnx needs {', '.join(missing)}. Install them: {how_to_install('onnx')}. "
-            "Or export with --format torch, which needs nothing more."
-        )
+        raise ConfigError(f"{what} needs {', '.join(missing)}. Install them: {how_to_install('onnx')}. {otherwise}")
 
 
 def _facts(segmenter: Segmenter, program: Program, written: Written, options: Mapping[str, str]) -> dict[str, Any]:
