@@ -26,6 +26,7 @@ SCRIPTS = {
     "stages": "stages of a run on the embedded world",
     "laptop": "the preset for ordinary machines, random weights of the true sizes",
     "inference": "systems at the papers' sizes, random weights",
+    "runtimes": "torch and onnxruntime",
     "bilateral": "bilateral solver",
     "mask_loss": "ZUTIS's matched mask loss",
     "nms": "suppression of masks",

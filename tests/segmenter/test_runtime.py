@@ -1,4 +1,4 @@
-"""Onnxruntime computes what torch does; its graph is made once and kept under its weights; `auto` chooses by the work."""
+"""Onnxruntime computes what torch does; its graph is made once and kept; `auto` chooses by the amount of work."""
 
 from pathlib import Path
 

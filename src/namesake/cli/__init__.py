@@ -10,6 +10,7 @@ from namesake.cli import (
     evaluate,
     export,
     find,
+    gather,
     label,
     models,
     options,
@@ -22,7 +23,7 @@ from namesake.cli import (
 from namesake.cli.app import app, main
 
 FLOW = (
-    *("fetch", "run", "index", "archive", "mask", "train", "predict", "label", "find"),
+    *("fetch", "run", "index", "gather", "archive", "mask", "train", "predict", "label", "find"),
     *("evaluate", "trust", "report", "serve", "export", "convert", "reproduce", "world", "demo", "doctor", "options"),
 )
 """The verbs in the order in which help lists them: that of the work; others follow."""
@@ -42,6 +43,7 @@ __all__ = [
     "evaluate",
     "export",
     "find",
+    "gather",
     "label",
     "main",
     "options",

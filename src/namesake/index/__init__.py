@@ -6,11 +6,13 @@ The layout is clip-retrieval's, so embeddings made by it can be used as they are
 from namesake.index.adopt import adopt_embeddings
 from namesake.index.build import build_index, write_index
 from namesake.index.layout import image_sizes, open_embeddings, open_index, read_embeddings
+from namesake.index.parts import gather_index
 from namesake.index.search import top_k
 
 __all__ = [
     "adopt_embeddings",
     "build_index",
+    "gather_index",
     "image_sizes",
     "open_embeddings",
     "open_index",

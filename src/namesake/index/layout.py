@@ -6,6 +6,7 @@
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -111,18 +112,32 @@ def open_index(folder: Path) -> Index:
     Raises:
         DataError: Something is missing or damaged.
     """
+    opened = open_description(folder)
+    ids = [image_id for _, metadata in find_shards(folder) for image_id in read_column(metadata, IMAGE)]
+    return replace(
+        opened,
+        counts={"images": len(ids), **opened.counts},
+        images=Images(folder=opened.images.folder, ids=tuple(ids)),
+    )
+
+
+def open_description(folder: Path) -> Index:
+    """Open an index without the ids of its images, which may be more than memory holds; it can be searched.
+
+    Raises:
+        DataError: Something is missing or damaged.
+    """
     try:
         facts = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
         images, encoder, dim = Path(facts["images"]), str(facts["encoder"]), int(facts["dim"])
         card, skipped = ModelCard(**facts["model"]), int(facts["skipped"])
     except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise DataError(f"{folder} is not a finished index ({error}). Run the index stage again.") from error
-    ids = [image_id for _, metadata in find_shards(folder) for image_id in read_column(metadata, IMAGE)]
     return Index(
         folder=folder,
-        counts={"images": len(ids), "skipped": skipped},
+        counts={"skipped": skipped},
         models=(card,),
-        images=Images(folder=images, ids=tuple(ids)),
+        images=Images(folder=images, ids=()),
         encoder=encoder,
         dim=dim,
     )
