@@ -35,7 +35,7 @@ class ServeConfig:
         upload_megabytes: Of one picture's file.
         megapixels: Of one picture.
         device: "auto", "cpu" or "cuda".
-        runtime: What computes the network; see `Segmenter.on`.
+        runtime: Runtime of the network; see `Segmenter.on`.
     """
 
     host: str = "127.0.0.1"

@@ -31,9 +31,9 @@ def gather(
 
     Args:
         parts: Folders of indexes, or of runs that hold one; each has ids and a folder of images of its own.
-        names: The names, as `run` takes them.
-        out: See `gather_index`.
-        images_per_name: At most as many as the run will ask for.
+        names: Names, as `run` takes them.
+        out: Folder of the result; see `gather_index`.
+        images_per_name: Number of images that are kept of a name, at least as many as the run will ask for.
         overwrite: Replace what was gathered from other parts or for other names.
         device: "auto", "cpu" or "cuda".
 

@@ -116,7 +116,7 @@ def trust(
         root: Where the benchmark lies.
         other: Run to compare with; mirrored images if None.
         read: Read the images with care; None for one pass.
-        runtime: What computes the network; see `Segmenter.on`.
+        runtime: Runtime of the network; see `Segmenter.on`.
         device: "auto", "cpu" or "cuda".
 
     Returns:

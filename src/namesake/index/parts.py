@@ -51,8 +51,8 @@ def gather_index(
             the images themselves in `images/`, as links where the disk can, called by part and row; `source` in the
             metadata says where each came from.
         parts: Folders of the indexes, in the order of the whole.
-        queries: As in `top_k`.
-        k: How many a query.
+        queries: Query vectors, as in `top_k`.
+        k: Number of images a query.
         overwrite: Replace what other parts or queries made.
 
     Returns:

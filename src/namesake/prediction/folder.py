@@ -274,7 +274,7 @@ def predict_images(
         read: Read the images with care; None for one pass.
         out: The stage's folder.
         device: "auto", "cpu" or "cuda".
-        runtime: What computes the network; see `Segmenter.on`.
+        runtime: Runtime of the network; see `Segmenter.on`.
 
     Raises:
         NamesakeError: As `load_segmenter`, `with_names` and `predict_folder` have it.

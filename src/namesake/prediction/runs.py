@@ -45,7 +45,7 @@ def predict(
         every: Of a video, segment every n-th frame.
         frames: Of a video or camera, segment at most so many frames.
         precision: "no", "bf16" or "fp16": arithmetic of the network.
-        runtime: What computes the network; see `Segmenter.on`. "auto" keeps to what begun work was begun with.
+        runtime: Runtime of the network; see `Segmenter.on`. "auto" keeps to what begun work was begun with.
         read: Read the images with care; None for one pass.
         device: "auto", "cpu" or "cuda".
 

@@ -39,8 +39,8 @@ def worth_onnx(folder: Path, *, images: int, device: str = "auto", precision: st
     It depends on the segmenter and the number of images alone, so the same command always computes alike.
 
     Args:
-        folder: Of a segmenter, or of the run that holds it.
-        images: How many will be segmented.
+        folder: Folder of a segmenter, or of the run that holds it.
+        images: Number of images that will be segmented.
         device: "auto", "cpu" or "cuda".
         precision: "no", "bf16" or "fp16".
     """
@@ -61,8 +61,8 @@ def coarse_by_onnx(network: DeepLab, folder: Path | None) -> Callable[[ImageBatc
     """What `network.coarse` computes, computed by onnxruntime.
 
     Args:
-        network: For evaluation, on the CPU.
-        folder: Of the segmenter; its graph is kept there, under a digest of its weights, where that can be written.
+        network: Network for evaluation, on the CPU.
+        folder: Folder of the segmenter; its graph is kept there, under a digest of its weights, where that can be written.
 
     Raises:
         ConfigError: The packages of the extra are missing.

@@ -153,7 +153,7 @@ class Segmenter:
 
         Args:
             runtime: "torch", "onnx", or "auto": onnxruntime where it is there, faster, and worth the export.
-            images: How many will be segmented.
+            images: Number of images that will be segmented.
 
         Raises:
             ConfigError: It is of a kind that gains nothing from it, is not on the CPU in float32, or packages miss.

@@ -52,7 +52,7 @@ def label(
         device: "auto", "cpu" or "cuda".
         overwrite: Replace what other settings made.
         engine: Where the run embeds and masks images; as `run` takes it.
-        runtime: What computes the network that labels; see `Segmenter.on`.
+        runtime: Runtime of the network that labels; see `Segmenter.on`.
 
     Raises:
         DataError: No image shows any of the names.

@@ -177,8 +177,8 @@ def need_onnx(what: str, otherwise: str) -> None:
     """Let pass what needs the packages of the extra `onnx`, if they are there.
 
     Args:
-        what: What needs them, for a person.
-        otherwise: What to do without them.
+        what: Name of what needs them, for a person.
+        otherwise: Advice for those without them.
 
     Raises:
         ConfigError: One of them is missing.
