@@ -1,5 +1,6 @@
 """A small collection on disk: red squares and blue squares on noise, in two archives that share one image."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,31 @@ from namesake.encoders.bottleneck import ResNet
 from namesake.masks import rle
 from namesake.masks.store import MaskWriter
 from namesake.records import Archives, Images, Names, PseudoMask, PseudoMasks
+from namesake.segmenter import Segmenter
 
 NAMES = Names(("red", "blue"))
+LOOKED_AT = np.full((28, 26, 3), 120, dtype=np.uint8)
+
+
+class Onlooker:
+    """Sees what a training predicts after every update."""
+
+    every = 1
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[int, tuple[str, ...]]] = []
+
+    def losses(self, what: str, iteration: int, values: Mapping[str, float]) -> None:
+        assert (what, iteration) > ("", 0)
+        assert "loss" in values
+
+    def look(self, what: str, iteration: int, segmenter: Segmenter) -> None:
+        found = segmenter.segment(LOOKED_AT)
+        assert what
+        assert found.labels.shape == LOOKED_AT.shape[:2]
+        self.seen.append((iteration, found.names.names))
+
+
 BACKBONE = {"stem": 8, "hidden_sizes": (8, 16, 16, 32), "depths": (1, 1, 1, 1)}
 
 

@@ -13,7 +13,10 @@ from namesake.masks.store import MaskWriter
 from namesake.records import Images, Names, PseudoMask
 from namesake.segmenter import load_segmenter
 from namesake.training.alignment import AlignmentTrainingConfig, train_alignment
+from namesake.training.watching import watched_by
 from tiny_models import write_clip, write_dino
+
+from .conftest import Onlooker
 
 NAMES = Names(("red", "dog"), background=("park",))
 
@@ -89,7 +92,11 @@ def test_train__interrupted_training_ends_with_the_same_bytes(
         train_alignment(tmp_path / "cut", *squares, NAMES, config=short, device="cpu")
     monkeypatch.undo()
     assert (tmp_path / "cut" / "checkpoint.pt").exists()
-    again = train_alignment(tmp_path / "cut", *squares, NAMES, config=short, device="cpu")
+    onlooker = Onlooker()
+    with watched_by(onlooker):  # who is shown what it predicts meanwhile changes nothing
+        again = train_alignment(tmp_path / "cut", *squares, NAMES, config=short, device="cpu")
+    assert [number for number, _ in onlooker.seen] == [8, 9, 10, 11, 12]
+    assert {names for _, names in onlooker.seen} == {NAMES.names}
     files = [made.folder / "model.safetensors" for made in (whole, again)]
     assert files[0].read_bytes() == files[1].read_bytes()
 

@@ -18,9 +18,10 @@ from namesake.segmenter.settings import normalise
 from namesake.training import TrainingConfig, train_segmenter
 from namesake.training.deeplab import start_network
 from namesake.training.samples.archives import Sample
+from namesake.training.watching import watched_by
 from namesake.workspace import Workspace
 
-from .conftest import NAMES, draw
+from .conftest import NAMES, Onlooker, draw
 
 Collection = tuple[Archives, PseudoMasks]
 
@@ -90,7 +91,11 @@ def test_train__killed_and_resumed_gives_the_same_bytes(
         train_segmenter(tmp_path / "killed", archives, masks, NAMES, config=tiny(backbone))
     assert not (tmp_path / "killed" / "config.json").exists()
     monkeypatch.undo()
-    train_segmenter(tmp_path / "killed", archives, masks, NAMES, config=tiny(backbone))
+    onlooker = Onlooker()
+    with watched_by(onlooker):  # who is shown what it predicts meanwhile changes nothing
+        train_segmenter(tmp_path / "killed", archives, masks, NAMES, config=tiny(backbone))
+    assert [number for number, _ in onlooker.seen] == [3, 4, 5, 6]
+    assert {names for _, names in onlooker.seen} == {NAMES.names}
     for file in ("model.safetensors", "config.json", "metrics.jsonl"):
         assert (tmp_path / "killed" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
 

@@ -21,10 +21,11 @@ from namesake.training import FeaturesConfig, FrozenTrainingConfig, keep_feature
 from namesake.training.samples import features as store
 from namesake.training.samples.archives import read_examples
 from namesake.training.samples.features import CELLS, FeatureSamples, feature_reader, open_features
+from namesake.training.watching import watched_by
 from namesake.workspace import Workspace
 from tiny_models import write_dino
 
-from .conftest import NAMES, draw
+from .conftest import NAMES, Onlooker, draw
 
 Collection = tuple[Archives, PseudoMasks]
 
@@ -201,7 +202,11 @@ def test_train__killed_and_resumed_gives_the_same_bytes(
     with pytest.raises(KilledError):
         train_on_features(tmp_path / "killed", archives, masks, kept, NAMES, config=tiny(dino), device="cpu")
     monkeypatch.undo()
-    train_on_features(tmp_path / "killed", archives, masks, kept, NAMES, config=tiny(dino), device="cpu")
+    onlooker = Onlooker()
+    with watched_by(onlooker):  # who is shown what it predicts meanwhile changes nothing
+        train_on_features(tmp_path / "killed", archives, masks, kept, NAMES, config=tiny(dino), device="cpu")
+    assert [number for number, _ in onlooker.seen] == [3, 4, 5, 6]
+    assert {names for _, names in onlooker.seen} == {NAMES.names}
     for file in ("model.safetensors", "config.json", "metrics.jsonl"):
         assert (tmp_path / "killed" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
 

@@ -18,9 +18,10 @@ from namesake.networks.zutis import QuerySegmenterConfig
 from namesake.records import Archives, Names, PseudoMasks
 from namesake.segmenter import load_segmenter
 from namesake.training import QueryTrainingConfig, train_query_segmenter
+from namesake.training.watching import watched_by
 from tiny_models import write_clip
 
-from .conftest import NAMES, draw
+from .conftest import NAMES, Onlooker, draw
 
 Collection = tuple[Archives, PseudoMasks]
 FILES = ("model.safetensors", "config.json", "metrics.jsonl")
@@ -102,7 +103,11 @@ def test_train__killed_and_resumed_gives_the_same_bytes(
         train_query_segmenter(tmp_path / "killed", archives, masks, NAMES, config=config, device="cpu")
     assert not (tmp_path / "killed" / "config.json").exists()
     monkeypatch.undo()
-    train_query_segmenter(tmp_path / "killed", archives, masks, NAMES, config=config, device="cpu")
+    onlooker = Onlooker()
+    with watched_by(onlooker):  # who is shown what it predicts meanwhile changes nothing
+        train_query_segmenter(tmp_path / "killed", archives, masks, NAMES, config=config, device="cpu")
+    assert [number for number, _ in onlooker.seen][-4:] == [3, 4, 5, 6]
+    assert {names for _, names in onlooker.seen} == {NAMES.names}
     for file in FILES:
         assert (tmp_path / "killed" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
 

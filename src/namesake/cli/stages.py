@@ -1,5 +1,6 @@
 """Verbs that make a run: `run SYSTEM`, and its stages one at a time."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -40,6 +41,10 @@ def run(
     engine: EngineOption = "local",
     seed: SeedOption = None,
     device: DeviceOption = "auto",
+    log_with: Annotated[
+        list[str], typer.Option("--log-with", help="tensorboard, wandb or mlflow: losses and predictions; repeatable.")
+    ] = [],  # noqa: B006
+    sheet_every: Annotated[int, typer.Option(help="Updates between two sheets of predictions for --log-with.")] = 500,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print stages, models to fetch, and time on this device; then stop.")
     ] = False,
@@ -75,6 +80,8 @@ def run(
         engine=engine,
         seed=seed,
         device=device,
+        log_with=log_with,
+        sheet_every=sheet_every,
         as_json=as_json,
         quiet=quiet,
     )
@@ -118,6 +125,8 @@ def _run(
     as_json: bool,
     quiet: bool,
     until: str | None = None,
+    log_with: Sequence[str] = (),
+    sheet_every: int = 500,
 ) -> None:
     from namesake import systems
     from namesake.workspace import peak_rss_mb
@@ -136,6 +145,8 @@ def _run(
         append=append,
         engine=engine,
         until=until,
+        log_with=log_with,
+        sheet_every=sheet_every,
     )
     lines = [
         f"{stage['name']:<16} {'reused' if stage['reused'] else str(stage['seconds']) + ' s'}" for stage in done.stages

@@ -3,6 +3,7 @@
 import dataclasses
 import shlex
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +24,8 @@ from namesake.systems.notices import have_models, models_by_option, say_before
 from namesake.systems.planning import Plan, make_plan, recall_plan, use_plan
 from namesake.systems.record import CONFIG, claim, read_record, write_config, write_record
 from namesake.systems.registry import SYSTEMS
+from namesake.systems.tracking import Tracking
+from namesake.training.watching import watched_by
 from namesake.workspace import RECORD, StoppedError, Workspace
 
 
@@ -48,6 +51,8 @@ def run(
     beside: Path | None = None,
     engine: str = "local",
     append: bool = False,
+    log_with: Sequence[str] = (),
+    sheet_every: int = 500,
 ) -> Run:
     """Run a system; an interrupted or finished run of the same kind in `out` is continued, not redone.
 
@@ -67,6 +72,8 @@ def run(
         beside: A folder of other runs, whose stages from the same inputs and options are linked in, not redone.
         engine: Where images are embedded and masked: "local", "ray" or "ray:N" (N workers); see `engines`.
         append: The folder got more images: embed only these, and redo what follows.
+        log_with: Trackers that losses and predictions go to while it trains: "tensorboard", "wandb", "mlflow".
+        sheet_every: Updates between two sheets of predictions for them.
 
     Raises:
         NamesakeError: An unknown system, preset or option, or what the stages raise; what was finished before stays.
@@ -80,6 +87,7 @@ def run(
     chosen, words, pictures = _prepare(system, names, images, preset=preset, config=config, seed=seed, device=device)
     folder = Path(out)
     models = models_by_option(SYSTEMS[system], chosen, words)
+    tracking = Tracking(log_with, folder, pictures, every=sheet_every, device=device) if log_with else None
     have_models(models, until=until, runs=(folder, beside))
     plan = None
     if not until and launched()[1] == 1:
@@ -117,6 +125,8 @@ def run(
                 stack.enter_context(Workspace(folder / ADDED / f"{n:02d}", engine=engine)) for n in range(1, len(parts))
             ]
             added = {"added": [(part, own.step) for part, own in zip(later, more, strict=True)]} if later else {}
+            if tracking is not None and launched()[0] == 0:
+                stack.enter_context(watched_by(stack.enter_context(tracking)))
             SYSTEMS[system].function(first, pictures, config=chosen, step=workspace.step, **added)
         write_record(folder, record | as_record(notices), words)
         write_config(folder, record, chosen)

@@ -134,8 +134,15 @@ def train_alignment(
     )
     iterations = config.iterations or -(-len(samples) * config.epochs // config.batch_size)
     side = TextSide(config.clip, prompts=config.prompts, joint=clip.dim, device=device, clip=clip)
-    module = _train(samples, encoder, side.texts_of(labels.words), config, iterations, out=out, device=device)
     inference = replace(config.inference, image_size=config.image_size)
+
+    def shown(module: Alignment) -> Segmenter:
+        unrefined = Aligned(encoder, module, names, texts=side, inference=replace(inference, refine_with=""))
+        return Segmenter(unrefined, Settings(KIND, names, architecture={}), device=encoder.device)
+
+    module = _train(
+        samples, encoder, side.texts_of(labels.words), config, iterations, shown=shown, out=out, device=device
+    )
     refine = (
         load_masks_from(inference.refine_with, inference.automatic, device=device) if inference.refine_with else None
     )
@@ -152,6 +159,7 @@ def _train(
     config: AlignmentTrainingConfig,
     iterations: int,
     *,
+    shown: Callable[[Alignment], Segmenter],
     out: Path,
     device: str,
 ) -> Alignment:
@@ -169,6 +177,7 @@ def _train(
         rate=cosine(iterations),
         device=device,
         what="aligning the encoder",
+        segmenter=lambda: shown(module),
     )
     return module
 

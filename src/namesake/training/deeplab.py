@@ -96,7 +96,13 @@ def train_segmenter(
     if examples.label.max() > len(names):
         raise DataError(f"the archives have the label {examples.label.max()}, but there are {len(names)} names.")
     network, card = train_network(
-        examples, labels=len(names) + 1, config=config, out=out, device=device, what="training the segmenter"
+        examples,
+        labels=len(names) + 1,
+        config=config,
+        out=out,
+        device=device,
+        what="training the segmenter",
+        names=names,
     )
     models = (*archives.models, *masks.models, card)
     return save_network(network, names, out, config=config, models=models, images=len(examples.images))
@@ -113,6 +119,19 @@ def save_network(
     regime: Regime = Regime.NAME_ONLY,
 ) -> SegmenterFolder:
     """Save a trained network as a segmenter of `names`, and delete its checkpoint; arguments as `Settings` has them."""
+    trained = _segmenter(network, names, config, models=models, regime=regime)
+    return finish(trained, out, images=images, iterations=config.iterations)
+
+
+def _segmenter(
+    network: DeepLab,
+    names: Names,
+    config: TrainingConfig,
+    *,
+    models: Iterable[ModelCard] = (),
+    regime: Regime = Regime.NAME_ONLY,
+) -> Segmenter:
+    """The network as it is, ready to use."""
     settings = Settings(
         kind=KIND,
         names=names,
@@ -123,12 +142,18 @@ def save_network(
         regime=regime,
     )
     where = next(network.parameters()).device
-    trained = Segmenter(ClosedSet(network, preprocessing=IMAGENET, device=where), settings)
-    return finish(trained, out, images=images, iterations=config.iterations)
+    return Segmenter(ClosedSet(network, preprocessing=IMAGENET, device=where), settings)
 
 
 def train_network(
-    examples: Examples, *, labels: int, config: TrainingConfig, out: Path, device: str, what: str
+    examples: Examples,
+    *,
+    labels: int,
+    config: TrainingConfig,
+    out: Path,
+    device: str,
+    what: str,
+    names: Names | None = None,
 ) -> tuple[DeepLab, ModelCard]:
     """Train a DeepLabv3+ whose labels are 0 to `labels` - 1.
 
@@ -139,6 +164,7 @@ def train_network(
         out: Folder of the checkpoint, which the caller deletes when the result is saved.
         device: "auto", "cpu" or "cuda".
         what: Words for the progress bar.
+        names: What the labels are called, for those who watch it; they see no predictions without.
 
     Returns:
         The trained network, on its device, and what its backbone started from.
@@ -148,7 +174,7 @@ def train_network(
         ConfigError: A value is out of range, or the loss is not finite.
     """
     samples = archive_samples(examples, config, seed=config.seed, ignore=not_sure(labels - 1))
-    return train_on(samples, labels=labels, config=config, out=out, device=device, what=what)
+    return train_on(samples, labels=labels, config=config, out=out, device=device, what=what, names=names)
 
 
 def train_on(
@@ -161,6 +187,7 @@ def train_on(
     what: str,
     start: Mapping[str, Tensor] = MappingProxyType({}),
     source: str = "",
+    names: Names | None = None,
 ) -> tuple[DeepLab, ModelCard]:
     """`train_network` on any samples; sample i depends on i alone, and does not count `not_sure(labels - 1)`.
 
@@ -176,7 +203,8 @@ def train_on(
     adam = Adam(groups, weight_decay=config.weight_decay, fused=True)
     hold_min_lr(adam)
     loss = pixel_loss(not_sure(labels - 1))
-    fit(network, samples, config, loss=loss, optimizers=[adam], out=out, device=device, what=what)
+    shown = None if names is None else lambda: _segmenter(network, names, config)
+    fit(network, samples, config, loss=loss, optimizers=[adam], out=out, device=device, what=what, segmenter=shown)
     return network, card
 
 

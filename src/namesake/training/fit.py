@@ -26,6 +26,7 @@ from namesake.processes import leave, sharing
 from namesake.progress import Meter
 from namesake.segmenter import Segmenter, SegmenterFolder
 from namesake.training.schedules import poly
+from namesake.training.watching import show_losses, show_predictions
 from namesake.workspace import write_atomically
 
 CHECKPOINT = "checkpoint.pt"
@@ -67,6 +68,7 @@ def fit(
     collate: Callable[[list[Any]], Any] | None = None,
     after_step: Callable[[int], None] | None = None,
     what: str = "training",
+    segmenter: Callable[[], Segmenter] | None = None,
 ) -> nn.Module:
     """Train `module` in place; resumes from `out/checkpoint.pt` when an interrupted run left one.
 
@@ -86,6 +88,7 @@ def fit(
         collate: Function that makes a batch of samples; torch's default if None.
         after_step: Called with the iteration after each update (averaging a teacher).
         what: Words for the progress bar.
+        segmenter: Gives a segmenter that uses the module as it is; those who watch see what it predicts.
 
     Returns:
         The trained module, on the device it was trained on. The checkpoint stays until the caller, having saved its
@@ -131,7 +134,11 @@ def fit(
                 after_step(iteration)
             done = iteration + 1
             if done % LOG_EVERY == 0 or done == iterations:
-                meter.detail = metrics.write(done, parts, count)
+                values = metrics.write(done, parts, count)
+                meter.detail = " ".join(f"{name} {value:.3f}" for name, value in values.items())
+                show_losses(what, done, values)
+            if segmenter is not None and number == 0:
+                show_predictions(what, done, module, segmenter, last=done == iterations)
             if number == 0 and (done == iterations or done % config.checkpoint_every == 0):
                 _save(module, optimizers, done, out)
             meter.advance()
@@ -270,8 +277,8 @@ class _Metrics:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def write(self, iteration: int, parts: Mapping[str, Tensor], count: int) -> str:
-        """Append one line, means over `count` processes; returns it in words for the progress bar."""
+    def write(self, iteration: int, parts: Mapping[str, Tensor], count: int) -> dict[str, float]:
+        """Append one line, means over `count` processes; returns them."""
         means = [value.detach().float().clone() for value in parts.values()]
         _average(means, count)
         values = {name: float(mean) for name, mean in zip(parts, means, strict=True)}
@@ -284,7 +291,7 @@ class _Metrics:
             json.dumps({"iteration": iteration} | {name: round(value, 6) for name, value in values.items()}) + "\n"
         )
         self._file.flush()
-        return " ".join(f"{name} {value:.3f}" for name, value in values.items())
+        return values
 
 
 def _iteration_of(line: str) -> int:

@@ -78,22 +78,23 @@ def train_on_features(
     examples = read_examples(archives, masks)
     if examples.label.max() > len(names):
         raise DataError(f"the archives have the label {examples.label.max()}, but there are {len(names)} names.")
-    network, rule, card = train_decoder(examples, kept, labels=len(names) + 1, config=config, out=out, device=device)
-    settings = Settings(
-        kind=KIND,
-        names=names,
-        architecture=architecture_of(network),
-        preprocessing=rule,
-        resize_longer=kept.longer_side,
-        models=tuple(dict.fromkeys((*archives.models, *masks.models, card))),
+    network, rule, card = train_decoder(
+        examples, kept, labels=len(names) + 1, config=config, out=out, device=device, names=names
     )
-    where = next(network.decoder.parameters()).device
-    trained = Segmenter(ClosedSet(network, preprocessing=rule, device=where), settings)
+    models = tuple(dict.fromkeys((*archives.models, *masks.models, card)))
+    trained = _segmenter(network, rule, names, longer_side=kept.longer_side, models=models)
     return finish(trained, out, images=len(examples.images), iterations=config.iterations)
 
 
 def train_decoder(
-    examples: Examples, kept: KeptFeatures, *, labels: int, config: FrozenTrainingConfig, out: Path, device: str
+    examples: Examples,
+    kept: KeptFeatures,
+    *,
+    labels: int,
+    config: FrozenTrainingConfig,
+    out: Path,
+    device: str,
+    names: Names | None = None,
 ) -> tuple[FrozenSegmenter, Preprocessing, ModelCard]:
     """Train a decoder whose labels are 0 to `labels` - 1.
 
@@ -104,6 +105,7 @@ def train_decoder(
         config: How.
         out: Folder of the checkpoint, which the caller deletes when the result is saved.
         device: "auto", "cpu" or "cuda".
+        names: What the labels are called, for those who watch it; they see no predictions without.
 
     Returns:
         The encoder with the trained decoder, how the encoder wants its input normalised, and what it is.
@@ -124,18 +126,62 @@ def train_decoder(
         ignore=not_sure(labels - 1),
         seed=config.seed,
     )
-    decoder = fit_decoder(samples, labels=labels, dim=encoder.dim, config=config, out=out, device=device)
-    network = FrozenSegmenter(labels, encoder=config_of(encoder.vit), decoder=config.architecture)
-    network.encoder.load_state_dict(encoder.vit.state_dict())
-    network.decoder.load_state_dict(decoder.state_dict())
-    network.decoder.to(next(decoder.parameters()).device)
-    return network, Preprocessing(encoder.preprocessing.mean, encoder.preprocessing.std), encoder.card
+    rule = Preprocessing(encoder.preprocessing.mean, encoder.preprocessing.std)
+
+    def whole(decoder: FrozenDecoder) -> FrozenSegmenter:
+        network = FrozenSegmenter(labels, encoder=config_of(encoder.vit), decoder=config.architecture)
+        network.encoder.load_state_dict(encoder.vit.state_dict())
+        network.decoder.load_state_dict(decoder.state_dict())
+        network.decoder.to(next(decoder.parameters()).device)
+        return network
+
+    def shown(decoder: FrozenDecoder) -> Segmenter:
+        return _segmenter(whole(decoder), rule, names or Names(()), longer_side=kept.longer_side)
+
+    decoder = fit_decoder(
+        samples,
+        labels=labels,
+        dim=encoder.dim,
+        config=config,
+        out=out,
+        device=device,
+        segmenter=None if names is None else shown,
+    )
+    return whole(decoder), rule, encoder.card
+
+
+def _segmenter(
+    network: FrozenSegmenter,
+    rule: Preprocessing,
+    names: Names,
+    *,
+    longer_side: int,
+    models: tuple[ModelCard, ...] = (),
+) -> Segmenter:
+    """The network as it is, ready to use."""
+    settings = Settings(
+        kind=KIND,
+        names=names,
+        architecture=architecture_of(network),
+        preprocessing=rule,
+        resize_longer=longer_side,
+        models=models,
+    )
+    where = next(network.decoder.parameters()).device
+    return Segmenter(ClosedSet(network, preprocessing=rule, device=where), settings)
 
 
 def fit_decoder(
-    samples: FeatureSamples, *, labels: int, dim: int, config: FrozenTrainingConfig, out: Path, device: str
+    samples: FeatureSamples,
+    *,
+    labels: int,
+    dim: int,
+    config: FrozenTrainingConfig,
+    out: Path,
+    device: str,
+    segmenter: Callable[[FrozenDecoder], Segmenter] | None = None,
 ) -> FrozenDecoder:
-    """A decoder of features of `dim` values, trained on samples of any of their kinds."""
+    """A decoder of features of `dim` values, trained on samples of any of their kinds; `segmenter` as `fit` has it."""
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(config.seed)
         decoder = FrozenDecoder(labels, dim=dim, config=config.architecture)
@@ -148,6 +194,7 @@ def fit_decoder(
         out=out,
         device=device,
         what="training the decoder",
+        segmenter=None if segmenter is None else lambda: segmenter(decoder),
     )
     return decoder
 

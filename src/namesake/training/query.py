@@ -178,6 +178,14 @@ def _train(
     )
     adam = AdamW(groups, weight_decay=config.weight_decay)  # of every weight, as the published code has it
     hold_min_lr(adam)
+
+    def predictor() -> OpenVocabulary:
+        where = next(network.parameters()).device
+        return OpenVocabulary(
+            network, names, texts=texts, preprocessing=preprocessing, device=where, inference=config.inference
+        )
+
+    shown = Settings(KIND, names, architecture={}, preprocessing=preprocessing, resize_longer=config.resize_longer)
     fit(
         network,
         samples,
@@ -188,11 +196,9 @@ def _train(
         device=device,
         collate=collate,
         what="training the segmenter",
+        segmenter=lambda: Segmenter(predictor(), shown),
     )
-    where = next(network.parameters()).device
-    return OpenVocabulary(
-        network, names, texts=texts, preprocessing=preprocessing, device=where, inference=config.inference
-    )
+    return predictor()
 
 
 def start_network(clip: Clip, config: QueryTrainingConfig) -> QuerySegmenter:

@@ -230,6 +230,7 @@ def train_student(
         what="training the student",
         start=weights,
         source=str(teacher.folder / WEIGHTS),
+        names=names,
     )
     models = (*labels.models, *teacher.models, card)
     return save_network(network, names, out, config=config, models=models, images=len(known))
