@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from namesake.config import check_limits, override, paths, set_everywhere
+from namesake.config import override, paths, set_everywhere
 from namesake.errors import ConfigError
 
 
@@ -80,10 +80,3 @@ def test_override__none_where_the_field_allows_it():
     assert configure("maskclip", preset="mini", config=("threshold=none",)).threshold is None
     with pytest.raises(ConfigError, match="logit_scale"):
         configure("maskclip", preset="mini", config=("logit_scale=none",))
-
-
-def test_limits__the_first_that_does_not_hold_is_named():
-    limits = {"rate": (True, "above 0"), "iterations": (False, "1 or more"), "seed": (False, "even")}
-    with pytest.raises(ConfigError, match=re.escape("training wants iterations to be 1 or more, found 0.")):
-        check_limits(Training(iterations=0), limits, what="training")
-    check_limits(Training(), {"rate": (True, "above 0")}, what="training")

@@ -210,22 +210,6 @@ def check(config: Any, prefix: str = "") -> None:  # noqa: ANN401
         raise ConfigError("\n".join(faults))
 
 
-def check_limits(config: Any, limits: Mapping[str, tuple[bool, str]], *, what: str) -> None:  # noqa: ANN401
-    """Refuse values of a record that is no system's configuration.
-
-    Args:
-        config: The record.
-        limits: By field, whether it holds, and what is expected in words.
-        what: Asker, for the message ("reading").
-
-    Raises:
-        ConfigError: A value is out of range.
-    """
-    for name, (holds, wanted) in limits.items():
-        if not holds:
-            raise ConfigError(f"{what} wants {name} to be {wanted}, found {getattr(config, name)!r}.")
-
-
 def set_everywhere(config: Config, name: str, value: Any) -> Config:  # noqa: ANN401
     """Set every field called `name`, at any depth, to `value`."""
     changes: dict[str, Any] = {}

@@ -282,7 +282,7 @@ def test_what_cannot_be_read_carefully_is_refused(segmenter: Segmenter, clip) ->
     ],
 )
 def test_values_out_of_range(clip, wrong: dict) -> None:
-    with pytest.raises(ConfigError, match="reading wants"):
+    with pytest.raises(ConfigError, match="expected"):
         Careful(clip, NAMES, config=replace(CarefulConfig(), **wrong))
 
 

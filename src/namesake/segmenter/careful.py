@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from namesake.config import check_limits, option
+from namesake.config import Rule, check, option
 from namesake.encoders import Clip, load_clip
 from namesake.encoders.sources import kind_of_source
 from namesake.errors import ConfigError
@@ -57,6 +57,10 @@ class CarefulConfig:
         None, "Scale of CLIP's cosines in its softmax; none: the one that it was trained with.", above=0
     )
     background_bias: float = option(0.5, "Taken from the log probability of background.")
+
+    def rules(self) -> tuple[Rule, ...]:
+        """What options have to be together."""
+        return (("scales", bool(self.scales), "one factor or more"),)
 
 
 DEFAULTS = CarefulConfig()
@@ -137,7 +141,7 @@ class Careful:
     """
 
     def __init__(self, clip: Clip, names: Names, *, config: CarefulConfig, known: Names | None = None) -> None:
-        _check(config)
+        check(config)
         self.clip, self.names, self.config, self.known = clip, names, config, known
         held = names.names if known is None else known.names
         self.owners = (0, *(names.names.index(name) + 1 if name in names.names else 0 for name in held))
@@ -377,16 +381,3 @@ def window_weights(starts: Sequence[int], *, side: int, length: int, cells: int)
     place = (centres[None] - torch.tensor(starts, dtype=torch.float64)[:, None]) / side
     weights = torch.sin(torch.pi * place.clamp(0, 1)).square().clamp(min=LEAST_WEIGHT)
     return (weights / weights.sum(dim=0)).float()
-
-
-def _check(config: CarefulConfig) -> None:
-    limits = {
-        "scales": (bool(config.scales) and min(config.scales, default=0) > 0, "one factor or more, all above 0"),
-        "image_weight": (config.image_weight >= 0, "0 or more"),
-        "window_weight": (config.window_weight >= 0, "0 or more"),
-        "patch_weight": (config.patch_weight >= 0, "0 or more"),
-        "unseen_patch_weight": (config.unseen_patch_weight >= 0, "0 or more"),
-        "window": (0 < config.window <= 1, "a share above 0, up to 1"),
-        "window_overlap": (0.25 <= config.window_overlap < 1, "a share from 0.25 to below 1"),
-    }
-    check_limits(config, limits, what="reading")

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Int
 from numpy import ndarray
 
-from namesake.config import check_limits, group, option
+from namesake.config import check, group, option
 from namesake.errors import ImagesError
 from namesake.images import read_ahead
 from namesake.masks import rle
@@ -23,12 +23,12 @@ from namesake.progress import track
 from namesake.records import Archives, Images, Names, Prediction, PseudoMask, PseudoMasks
 from namesake.segmenter import CarefulConfig, Segmenter, SegmenterFolder, load_segmenter, open_segmenter
 from namesake.segmenter.settings import WEIGHTS, read_weights
+from namesake.segmenter.unsure import LEVELS, least_confidence, mark_unsure
 from namesake.shapes import not_sure
 from namesake.training.deeplab import TrainingConfig, save_network, train_on, train_segmenter
 from namesake.training.samples.maps import LabelMaps, map_samples
 from namesake.workspace import stage
 
-LEVELS = 256
 PUBLISHED = TrainingConfig()
 SHARD_SIZE = 250
 """Images a shard of label maps."""
@@ -52,7 +52,7 @@ class LabelsConfig:
         'Images, spread evenly over the folder, on which the confidence is found below which a label is "not sure".',
         at_least=1,
     )
-    num_workers: int = option(2, "Threads that read images.", at_least=0)
+    num_workers: int = option(2, "Threads that read images.", at_least=1)
 
 
 @stage("teacher", opens=open_segmenter, together=True, models=lambda config: (config.backbone,))
@@ -100,12 +100,7 @@ def label_images(
         ConfigError: A value is out of range, or no CLIP is known.
         WeightsError: The CLIP is missing.
     """
-    limits = {
-        "unsure_fraction": (0 <= config.unsure_fraction < 1, "a share from 0 to below 1"),
-        "calibration_images": (config.calibration_images >= 1, "1 or more"),
-        "num_workers": (config.num_workers >= 1, "1 or more"),
-    }
-    check_limits(config, limits, what="labelling")
+    check(config)
     reader = _open_reader(teacher.folder, names, config, device)
     arguments: dict[str, Any] = {"folder": teacher.folder, "names": names, "images": images, "config": config}
     arguments |= {"least": find_least(reader, images, config), "device": device}
@@ -123,16 +118,11 @@ def find_least(reader: Segmenter, images: Images, config: LabelsConfig) -> Int[n
 
     At most the share `unsure_fraction` of a label's pixels there lies below it. A label that they do not show has none.
     """
-    labels = len(reader.names) + 1
-    counts = np.zeros((labels, LEVELS), dtype=np.int64)
     places = np.unique(np.linspace(0, len(images) - 1, min(config.calibration_images, len(images))).round().astype(int))
     some = [images.ids[place] for place in places] if config.unsure_fraction else []
-    for _, found in track(_read(reader, images, some, config), what="finding what is not sure", total=len(some)):
-        if isinstance(found, Prediction):
-            np.add.at(counts, (found.labels.ravel(), _levels(found).ravel()), 1)
-    up_to = counts.cumsum(axis=1)
-    least: Int[ndarray, "labels"] = (up_to <= config.unsure_fraction * up_to[:, -1:]).sum(axis=1)
-    return np.where(up_to[:, -1] > 0, least, 0) if config.unsure_fraction else np.zeros(labels, dtype=np.int64)
+    read = track(_read(reader, images, some, config), what="finding what is not sure", total=len(some))
+    maps = ((found.labels, _levels(found)) for _, found in read if isinstance(found, Prediction))
+    return least_confidence(maps, reader.names, config.unsure_fraction, at_most=LEVELS)
 
 
 def _levels(found: Prediction) -> Int[ndarray, "height width"]:
@@ -174,7 +164,7 @@ def _read(
 
 def rows_of(image_id: str, found: Prediction, least: Int[ndarray, "labels"], *, unsure: int) -> list[PseudoMask]:
     """A mask for each label of a map, where pixels below their label's least confidence have the label `unsure`."""
-    labels = np.where(_levels(found) < least[found.labels], unsure, found.labels)
+    labels = mark_unsure(found.labels, _levels(found), least, unsure=unsure)
     present = np.unique(labels)
     masks = labels[None] == present[:, None, None]
     height, width = labels.shape
