@@ -157,7 +157,7 @@ def options_page() -> str:
 
 Written by `python docs/generate.py` from the options themselves. `namesake options SYSTEM --preset P` lists those of
 one system with their values; `--config path=value` changes one, `--config FILE.yaml` many. All are checked before
-anything runs, and a run's own are in its `config.yaml`, which `--config` takes back.
+anything runs, and a run's own are in its `config.yaml`, which `--config` takes back with the same preset.
 
 | word | what it is | where (published value) |
 |---|---|---|

@@ -1,9 +1,12 @@
 """Segmenters of earlier versions open: their words and values are those of now."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from namesake.encoders import AutomaticConfig
@@ -12,7 +15,9 @@ from namesake.masks.regions import RegionsConfig
 from namesake.networks.alignment import AlignmentConfig
 from namesake.networks.deeplab import DeepLabConfig
 from namesake.networks.zutis import QuerySegmenterConfig
+from namesake.segmenter import load_segmenter
 from namesake.segmenter.aligned import AlignedInference
+from namesake.segmenter.formats import RENAMED, VALUES
 from namesake.segmenter.query import Certainty, QueryInference
 from namesake.segmenter.settings import read_settings
 
@@ -118,3 +123,35 @@ def test_option_that_is_fixed_now_and_was_turned(kind: str, old: dict, said: str
     path.write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(WeightsError, match=said):
         read_settings(tmp_path)
+
+
+def in_format_1(table: Mapping[str, Any], words: Mapping[str, str]) -> dict[str, Any]:
+    """A table of now in the words and values of format 1."""
+    old = {new: word for word, new in words.items()}
+    values = {word: {new: before for before, new in pairs.items()} for word, pairs in VALUES.items()}
+    return {
+        old.get(word, word): in_format_1(value, words)
+        if isinstance(value, Mapping) and word != "least"
+        else values.get(word, {}).get(value, value)
+        if isinstance(value, str | float)
+        else value
+        for word, value in table.items()
+    }
+
+
+@pytest.mark.parametrize("kind", ["segmenter", "query"])
+def test_whole_folder_of_format_1_opens_and_predicts_the_same(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    now = request.getfixturevalue(kind)
+    now.save(tmp_path)
+    path = tmp_path / "config.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content |= {"format": 1, "architecture": in_format_1(content["architecture"], RENAMED.get(now.kind, {}))}
+    content["preprocessing"]["longer_side_at_most"] = content["preprocessing"].pop("resize_longer")
+    if kind == "query":
+        content["architecture"]["inference"]["likeness_temperature"] = 5.0
+        assert {"mlp", "hidden", "resize_positions"} <= content["architecture"]["network"].keys()
+    path.write_text(json.dumps(content), encoding="utf-8")
+    image = np.random.default_rng(0).integers(0, 256, (40, 48, 3), dtype=np.uint8)
+    assert np.array_equal(load_segmenter(tmp_path, device="cpu").segment(image).labels, now.segment(image).labels)

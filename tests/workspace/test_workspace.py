@@ -1,5 +1,6 @@
 """A stage counts once its manifest is there; the same inputs reuse it, other ones are refused."""
 
+import json
 import os
 import subprocess
 import sys
@@ -57,6 +58,17 @@ def test_step__device_is_not_part_of_the_result(tmp_path: Path):
     assert calls == ["count 3 auto"]
 
 
+def test_step__run_of_an_earlier_version_is_refused_with_what_to_do(tmp_path: Path):
+    with Workspace(tmp_path / "run") as workspace:
+        workspace.step(count, upto=3)
+    path = tmp_path / "run" / "numbers" / "manifest.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(manifest | {"key": "0" * 16, "config": {"up_to": 3}}), encoding="utf-8")
+    said = "up_to: 3 -> absent; upto: absent -> 3. Use --overwrite to replace it, or another --out to keep both"
+    with Workspace(tmp_path / "run") as workspace, pytest.raises(WorkspaceError, match=said):
+        workspace.step(count, upto=3)
+
+
 def test_step__other_options_are_refused_and_nothing_is_lost(tmp_path: Path):
     with Workspace(tmp_path / "run") as workspace:
         workspace.step(count, upto=3)
@@ -79,7 +91,7 @@ def test_step__a_failed_stage_does_not_exist(tmp_path: Path):
         with pytest.raises(RuntimeError):
             workspace.step(double, numbers, fail=True)
     assert read_manifest(tmp_path / "run/masks/doubled") is None
-    with Workspace(tmp_path / "run") as workspace, pytest.raises(WorkspaceError, match="fail: True -> None"):
+    with Workspace(tmp_path / "run") as workspace, pytest.raises(WorkspaceError, match="fail: True -> absent"):
         workspace.step(double, workspace.step(count, upto=2))
     with Workspace(tmp_path / "run", overwrite=True) as workspace:
         workspace.step(double, workspace.step(count, upto=2))

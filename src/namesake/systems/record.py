@@ -11,7 +11,7 @@ from namesake.records import Names
 from namesake.workspace import RECORD, write_atomically, write_json
 
 CONFIG = "config.yaml"
-"""Every option of a run, in a form that `--config` takes back."""
+"""Every option of a run, in a form that `--config` takes back, with the same preset."""
 
 
 def claim(folder: Path, record: dict[str, Any], names: Names, *, overwrite: bool) -> None:
@@ -44,7 +44,7 @@ def write_record(folder: Path, record: dict[str, Any], names: Names) -> None:
 
 def write_config(folder: Path, record: dict[str, Any], config: Any) -> None:  # noqa: ANN401
     """Write `config.yaml`: every option of the run as it was resolved."""
-    head = f"# namesake run {record['system']} --config {CONFIG} gives the same options, whatever the preset\n"
+    head = f"# namesake run {record['system']} --preset {record['preset']} --config {CONFIG} does the same again\n"
     with write_atomically(folder / CONFIG) as unfinished:
         unfinished.write_text(head + to_yaml(config), encoding="utf-8")
 

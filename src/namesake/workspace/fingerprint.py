@@ -68,12 +68,15 @@ def digest(value: Any) -> str:  # noqa: ANN401
 
 
 def difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
-    """The options that differ, as `name: found -> wanted`; inputs are named as such."""
+    """The options that differ, as `name: found -> wanted`; inputs are named as such.
+
+    An option that one side does not have is "absent" there: another version or another kind of training made that side.
+    """
     before, now = _flat(found.get("config", {})), _flat(wanted["config"])
     changed = [
-        f"{name.removeprefix('config.')}: {before.get(name)} -> {now.get(name)}"
+        f"{name.removeprefix('config.')}: {before.get(name, 'absent')} -> {now.get(name, 'absent')}"
         for name in sorted(before.keys() | now.keys())
-        if before.get(name) != now.get(name)
+        if before.get(name, "absent") != now.get(name, "absent")
     ]
     return "; ".join(changed) or "its inputs (names, images or an earlier stage) changed"
 
