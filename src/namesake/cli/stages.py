@@ -1,8 +1,7 @@
 """Verbs that make a run: `run SYSTEM`, and its stages one at a time."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -55,99 +54,43 @@ def run(
 
     Example: namesake run namedmask --names "dog, cat, park bench" --images photos/ --out runs/pets
     """
+    asked = _asked(images, names, preset, config, seed=seed, device=device)
     if dry_run:
-        _plan(
-            system,
-            images,
-            names=names,
-            preset=preset,
-            config=config,
-            seed=seed,
-            device=device,
-            as_json=as_json,
-            quiet=quiet,
-        )
+        _plan(system, asked, as_json=as_json, quiet=quiet)
         return
-    _run(
-        system,
-        images,
-        out,
-        names=names,
-        preset=preset,
-        config=config,
-        overwrite=overwrite,
-        append=append,
-        engine=engine,
-        seed=seed,
-        device=device,
-        log_with=log_with,
-        sheet_every=sheet_every,
-        as_json=as_json,
-        quiet=quiet,
-    )
+    asked |= {"overwrite": overwrite, "append": append, "engine": engine}
+    asked |= {"log_with": log_with, "sheet_every": sheet_every}
+    _run(system, out, asked, as_json=as_json, quiet=quiet)
 
 
-def _plan(
-    system: str,
-    images: Path,
-    *,
-    names: str,
-    preset: str,
-    config: list[str],
-    seed: int | None,
-    device: str,
-    as_json: bool,
-    quiet: bool,
-) -> None:
+def _asked(
+    images: Path, names: str, preset: str, config: list[str], *, seed: int | None, device: str
+) -> dict[str, Any]:
+    """What a run and its plan are asked for, as `systems.run` takes it."""
+    return {
+        "names": names or None,
+        "images": images,
+        "preset": preset,
+        "config": tuple(config),
+        "seed": seed,
+        "device": device,
+    }
+
+
+def _plan(system: str, asked: dict[str, Any], *, as_json: bool, quiet: bool) -> None:
     from namesake import systems
 
     set_quiet(quiet)
-    chosen = tuple(config)
-    plan = systems.plan(
-        system, names=names or None, images=images, preset=preset, config=chosen, seed=seed, device=device
-    )
+    plan = systems.plan(system, **asked)
     say(plan.as_record(), as_json=as_json, lines=systems.plan_lines(plan))
 
 
-def _run(
-    system: str,
-    images: Path,
-    out: Path,
-    *,
-    names: str,
-    preset: str,
-    config: list[str],
-    overwrite: bool,
-    append: bool,
-    engine: str,
-    seed: int | None,
-    device: str,
-    as_json: bool,
-    quiet: bool,
-    until: str | None = None,
-    log_with: Sequence[str] = (),
-    sheet_every: int = 500,
-) -> None:
+def _run(system: str, out: Path, asked: dict[str, Any], *, as_json: bool, quiet: bool) -> None:
     from namesake import systems
     from namesake.workspace import peak_rss_mb
 
     set_quiet(quiet or launched()[0] > 0)
-    done = systems.run(
-        system,
-        names=names or None,
-        images=images,
-        out=out,
-        preset=preset,
-        config=tuple(config),
-        seed=seed,
-        device=device,
-        overwrite=overwrite,
-        append=append,
-        engine=engine,
-        until=until,
-        log_with=log_with,
-        sheet_every=sheet_every,
-    )
+    done = systems.run(system, out=out, **asked)
     lines = [
         f"{stage['name']:<16} {'reused' if stage['reused'] else str(stage['seconds']) + ' s'}" for stage in done.stages
     ]
@@ -177,22 +120,9 @@ def _stage_verb(verb: str, folder: str, help_text: str) -> None:
         as_json: JsonOption = False,
         quiet: QuietOption = False,
     ) -> None:
-        _run(
-            system,
-            images,
-            out,
-            names=names,
-            preset=preset,
-            config=config,
-            overwrite=overwrite,
-            append=append,
-            engine=engine,
-            seed=seed,
-            device=device,
-            as_json=as_json,
-            quiet=quiet,
-            until=folder,
-        )
+        asked = _asked(images, names, preset, config, seed=seed, device=device)
+        asked |= {"overwrite": overwrite, "append": append, "engine": engine, "until": folder}
+        _run(system, out, asked, as_json=as_json, quiet=quiet)
 
     example = f'Example: namesake {verb} --names "dog, cat, park bench" --images photos/ --out runs/pets'
     app.command(verb, help=f"{help_text}\n\n{example}")(command)

@@ -101,119 +101,50 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
 LAPTOP, MODERN = PRESETS["laptop"], PRESETS["modern"]
 
 
-def _files(weights: str, size: int, *, tokenizer: int = 0) -> dict[str, int]:
-    """File table of a hub model: the configurations are a few hundred bytes to a few kilobytes each."""
+BIN, SAFE = "pytorch_model.bin", "model.safetensors"
+CLIP_WORDS, SIGLIP_WORDS = 2_220_000, 34_400_000
+"""Bytes of the tokenizers."""
+# hub id, name, kind, licence, file of weights, its bytes (float32: four a parameter, to the megabyte), the tokenizer's
+_HUB: tuple[tuple[str, str, Kind, str, str, int, int], ...] = (
+    ("openai/clip-vit-large-patch14-336", "CLIP ViT-L/14@336px", "clip", "MIT", BIN, 1_712_000_000, CLIP_WORDS),
+    ("openai/clip-vit-base-patch16", "CLIP ViT-B/16", "clip", "MIT", BIN, 599_000_000, CLIP_WORDS),
+    ("google/siglip2-large-patch16-384", "SigLIP 2 L/16@384px", "clip",
+     "Apache-2.0", SAFE, 3_527_000_000, SIGLIP_WORDS),
+    ("google/siglip2-base-patch16-512", "SigLIP 2 B/16@512px", "clip", "Apache-2.0", SAFE, 1_503_000_000, SIGLIP_WORDS),
+    ("facebook/dino-vits8", "DINO ViT-S/8", "dino", "Apache-2.0", SAFE, 86_700_000, 0),
+    ("facebook/dino-vits16", "DINO ViT-S/16", "dino", "Apache-2.0", BIN, 86_700_000, 0),
+    ("facebook/dinov2-small", "DINOv2 ViT-S/14", "dino", "Apache-2.0", SAFE, 88_200_000, 0),
+    ("facebook/dinov2-base", "DINOv2 ViT-B/14", "dino", "Apache-2.0", SAFE, 346_000_000, 0),
+    ("facebook/dinov2-large", "DINOv2 ViT-L/14", "dino", "Apache-2.0", SAFE, 1_217_000_000, 0),
+    ("facebook/dinov2-with-registers-large", "DINOv2 ViT-L/14 with registers", "dino",
+     "Apache-2.0", SAFE, 1_217_000_000, 0),
+    ("Ramos-Ramos/dino-resnet-50", "DINO ResNet-50", "resnet", "Apache-2.0", BIN, 94_300_000, 0),
+    ("facebook/sam-vit-huge", "SAM ViT-H", "sam", "Apache-2.0", SAFE, 2_564_000_000, 0),
+    ("facebook/sam2.1-hiera-large", "SAM 2.1 Hiera-L", "sam", "Apache-2.0", SAFE, 898_000_000, 0),
+)  # fmt: skip
+
+
+def _of_hub(facts: tuple[str, str, Kind, str, str, int, int]) -> KnownModel:
+    """A model of the hub; its configurations are a few hundred bytes to a few kilobytes each."""
+    _, name, kind, licence, weights, size, tokenizer = facts
     files = {"config.json": 4_800, "preprocessor_config.json": 400, weights: size}
     if tokenizer:
         files |= {"tokenizer.json": tokenizer, "tokenizer_config.json": 1_000}
-    return files
+    return KnownModel(name=name, kind=kind, licence=licence, tier="M" if kind == "sam" else "S", files=files)
 
 
-# Weights of float32 models: four bytes a parameter of the architecture, to the megabyte.
+def _open_clip(name: str, configuration: int, weights: int, tokenizer: int) -> KnownModel:
+    """A CLIP ResNet in OpenCLIP's form; sizes in bytes."""
+    files = {"open_clip_config.json": configuration, "open_clip_model.safetensors": weights}
+    files |= {"tokenizer.json": CLIP_WORDS, "tokenizer_config.json": tokenizer}
+    return KnownModel(name=name, kind="clip", licence="MIT", files=files)
+
+
 KNOWN: Mapping[str, KnownModel] = MappingProxyType(
-    {
-        "openai/clip-vit-large-patch14-336": KnownModel(
-            name="CLIP ViT-L/14@336px",
-            kind="clip",
-            licence="MIT",
-            files=_files("pytorch_model.bin", 1_712_000_000, tokenizer=2_220_000),
-        ),
-        "openai/clip-vit-base-patch16": KnownModel(
-            name="CLIP ViT-B/16",
-            kind="clip",
-            licence="MIT",
-            files=_files("pytorch_model.bin", 599_000_000, tokenizer=2_220_000),
-        ),
-        "timm/resnet50_clip.openai": KnownModel(
-            name="CLIP ResNet-50",
-            kind="clip",
-            licence="MIT",
-            files={
-                "open_clip_config.json": 600,
-                "open_clip_model.safetensors": 408_000_000,
-                "tokenizer.json": 2_220_000,
-                "tokenizer_config.json": 700,
-            },
-        ),
-        "timm/resnet50x16_clip.openai": KnownModel(
-            name="CLIP ResNet-50x16",
-            kind="clip",
-            licence="MIT",
-            files={
-                "open_clip_config.json": 609,
-                "open_clip_model.safetensors": 1_163_000_000,
-                "tokenizer.json": 2_220_000,
-                "tokenizer_config.json": 705,
-            },
-        ),
-        "google/siglip2-large-patch16-384": KnownModel(
-            name="SigLIP 2 L/16@384px",
-            kind="clip",
-            licence="Apache-2.0",
-            files=_files("model.safetensors", 3_527_000_000, tokenizer=34_400_000),
-        ),
-        "google/siglip2-base-patch16-512": KnownModel(
-            name="SigLIP 2 B/16@512px",
-            kind="clip",
-            licence="Apache-2.0",
-            files=_files("model.safetensors", 1_503_000_000, tokenizer=34_400_000),
-        ),
-        "facebook/dino-vits8": KnownModel(
-            name="DINO ViT-S/8",
-            kind="dino",
-            licence="Apache-2.0",
-            files=_files("model.safetensors", 86_700_000),
-        ),
-        "facebook/dino-vits16": KnownModel(
-            name="DINO ViT-S/16",
-            kind="dino",
-            licence="Apache-2.0",
-            files=_files("pytorch_model.bin", 86_700_000),
-        ),
-        "facebook/dinov2-small": KnownModel(
-            name="DINOv2 ViT-S/14",
-            kind="dino",
-            licence="Apache-2.0",
-            files=_files("model.safetensors", 88_200_000),
-        ),
-        "facebook/dinov2-base": KnownModel(
-            name="DINOv2 ViT-B/14",
-            kind="dino",
-            licence="Apache-2.0",
-            files=_files("model.safetensors", 346_000_000),
-        ),
-        "facebook/dinov2-large": KnownModel(
-            name="DINOv2 ViT-L/14",
-            kind="dino",
-            licence="Apache-2.0",
-            files=_files("model.safetensors", 1_217_000_000),
-        ),
-        "facebook/dinov2-with-registers-large": KnownModel(
-            name="DINOv2 ViT-L/14 with registers",
-            kind="dino",
-            licence="Apache-2.0",
-            files=_files("model.safetensors", 1_217_000_000),
-        ),
-        "Ramos-Ramos/dino-resnet-50": KnownModel(
-            name="DINO ResNet-50",
-            kind="resnet",
-            licence="Apache-2.0",
-            files=_files("pytorch_model.bin", 94_300_000),
-        ),
-        "facebook/sam-vit-huge": KnownModel(
-            name="SAM ViT-H",
-            kind="sam",
-            licence="Apache-2.0",
-            tier="M",
-            files=_files("model.safetensors", 2_564_000_000),
-        ),
-        "facebook/sam2.1-hiera-large": KnownModel(
-            name="SAM 2.1 Hiera-L",
-            kind="sam",
-            licence="Apache-2.0",
-            tier="M",
-            files=_files("model.safetensors", 898_000_000),
-        ),
+    {facts[0]: _of_hub(facts) for facts in _HUB}
+    | {
+        "timm/resnet50_clip.openai": _open_clip("CLIP ResNet-50", 600, 408_000_000, 700),
+        "timm/resnet50x16_clip.openai": _open_clip("CLIP ResNet-50x16", 609, 1_163_000_000, 705),
         "selfmask_nq20.pt": KnownModel(
             name="SelfMask, 20 queries",
             kind="saliency",

@@ -62,7 +62,7 @@ def coarse_by_onnx(network: DeepLab, folder: Path | None) -> Callable[[ImageBatc
 
     Args:
         network: Network for evaluation, on the CPU.
-        folder: Folder of the segmenter; its graph is kept there, under a digest of its weights, where that can be written.
+        folder: Folder of the segmenter; its graph is kept there, under a digest of its weights, if it can be written.
 
     Raises:
         ConfigError: The packages of the extra are missing.
