@@ -5,7 +5,7 @@ keep the palette of VOC, which `palette` has.
 """
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from hashlib import blake2b
 
 import numpy as np
@@ -36,13 +36,17 @@ def colours_of(names: Sequence[str], *, among: Iterable[str] = ()) -> UInt8[ndar
         uint8 [names + 1, 3]: row 0, the background, is black; row i is of the i-th name.
     """
     chosen = _dealt(frozenset(_plain(name) for name in (*names, *among)))
-    return np.concatenate([np.zeros((1, 3), np.uint8), *(shades()[[chosen[_plain(name)]]] for name in names)])
+    places = np.array([chosen[_plain(name)] for name in names], dtype=np.int64)
+    return np.concatenate([np.zeros((1, 3), np.uint8), shades()[places]])
 
 
+@cache
 def shades() -> UInt8[ndarray, "colours 3"]:
     """All colours: the bright ones, then each of them lighter, then each darker."""
     bright = np.array([list(bytes.fromhex(colour)) for colour in BASE.split()])
-    return np.concatenate([bright, (bright + 255) // 2, bright * 5 // 9]).astype(np.uint8)
+    every = np.concatenate([bright, (bright + 255) // 2, bright * 5 // 9]).astype(np.uint8)
+    every.flags.writeable = False  # all callers see the same array
+    return every
 
 
 def in_order(count: int) -> UInt8[ndarray, "labels 3"]:

@@ -30,6 +30,7 @@ def set_text(text: str, size: int, width: int) -> tuple[str, Font]:
     return _shortened(text, font, width), font
 
 
+@lru_cache(maxsize=1024)
 def _font_for(text: str, size: int) -> Font | None:
     """The first font that has every letter of a text: one that is the same everywhere, else one of the system."""
     for font in _fonts(size):
