@@ -22,6 +22,7 @@ def can_write(text: str) -> bool:
     return _font_for(text, CHECKED_AT) is not None
 
 
+@lru_cache(maxsize=1024)
 def set_text(text: str, size: int, width: int) -> tuple[str, Font]:
     """A text as it is drawn within `width` pixels, and its font; letters that no font has are spelled as codes."""
     font = _font_for(text, size)
