@@ -1,19 +1,23 @@
 """Ray with two real workers does what one process does, to the byte, and goes on when one of them is killed."""
 
 import importlib.util
+import json
 import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+import torch
 
 from namesake.archives import ArchivesConfig, retrieve
-from namesake.engines import SETTINGS, Part, Work, spread
+from namesake.encoders.preprocess import IMAGENET
+from namesake.engines import SETTINGS, Part, Work, collect, spread
 from namesake.errors import ConfigError, ImagesError, WeightsError
+from namesake.evaluation import evaluate_run
 from namesake.images import open_images
 from namesake.index import build_index
 from namesake.masks import SaliencyConfig, VotingConfig, region_labels, saliency_masks, store, voted_masks
@@ -21,11 +25,18 @@ from namesake.masks.guided import GuideConfig, keep_named
 from namesake.masks.region_labels import label_regions
 from namesake.masks.regions import RegionsConfig
 from namesake.masks.stuff import StuffConfig, redraw_stuff
-from namesake.networks import DeepLabConfig
+from namesake.networks import DeepLab, DeepLabConfig
+from namesake.prediction import predict, shared
+from namesake.prediction.find import FindConfig, find_object, find_shared, load_finder
 from namesake.progress import Meter
 from namesake.records import Names
+from namesake.segmenter import Segmenter, Settings
+from namesake.segmenter.deeplab import KIND, ClosedSet, architecture_of
+from namesake.systems import label
 from namesake.training import ExpertsConfig, relabel_with_experts
 from namesake.workspace import write_atomically
+from namesake.world import write_world
+from tiny_models import TINY_DEEPLAB
 
 for name, value in SETTINGS.items():
     os.environ.setdefault(name, value)
@@ -63,6 +74,18 @@ def cluster() -> Iterator[None]:
                     raise
     yield
     ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with a closed-set segmenter of random weights."""
+    torch.manual_seed(0)
+    network = DeepLab(3, config=TINY_DEEPLAB)
+    predictor = ClosedSet(network, preprocessing=IMAGENET, device=torch.device("cpu"))
+    folder = tmp_path_factory.mktemp("trained")
+    settings = Settings(KIND, Names(("mug", "car")), architecture=architecture_of(network))
+    Segmenter(predictor, settings).save(folder / "segmenter")
+    return folder
 
 
 def open_writer(*, out: Path, device: str, fatal: int = -1, wrong: int = -1) -> Work:
@@ -116,6 +139,86 @@ def test_ray__worker_killed_in_the_middle(cluster: None, tmp_path: Path):
 def test_ray__error_of_the_work(cluster: None, tmp_path: Path):
     with pytest.raises(ImagesError, match="part 2 cannot be read"):
         spread("ray:2", open_writer, {"out": tmp_path, "device": "cpu", "wrong": 2}, PARTS, what="writing")
+
+
+def open_giver(*, out: Path, device: str, fatal: int = -1, wrong: int = -1) -> Callable[[Part], str]:
+    """What gives back a text a part; the first time, the process dies at part `fatal`."""
+    write = open_writer(out=out, device=device, fatal=fatal, wrong=wrong)
+
+    def work(part: Part) -> str:
+        write(part, Meter("", total=None))
+        time.sleep(0.2 if part[0] % 2 else 0)  # later ones are done before earlier ones
+        return " ".join(part[1])
+
+    return work
+
+
+@pytest.mark.slow
+def test_ray__results_in_order_though_a_worker_is_killed(cluster: None, tmp_path: Path):
+    arguments = {"out": tmp_path, "device": "cpu", "fatal": 3}
+    assert list(collect("ray:2", open_giver, arguments, PARTS)) == list(WANTED.values())
+    assert (tmp_path / "died").exists()
+    with pytest.raises(ImagesError, match="part 2 cannot be read"):
+        list(collect("ray:2", open_giver, arguments | {"wrong": 2}, PARTS))
+
+
+def test_local__results_in_order(tmp_path: Path):
+    assert list(collect("local", open_giver, {"out": tmp_path, "device": "cpu"}, PARTS)) == list(WANTED.values())
+
+
+@pytest.mark.slow
+def test_ray__predict_evaluate_label_to_the_byte(
+    cluster: None, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(shared, "SHARE", shared.BLOCK)
+    write_world("scenes", tmp_path / "scenes", count=19, seed=0, size=48, workers=1)
+    (tmp_path / "scenes/images/broken.png").write_bytes(b"no image")
+    for engine in ("local", "ray:2"):
+        how, out = {"engine": engine, "device": "cpu"}, tmp_path / engine
+        made = predict(trained, tmp_path / "scenes/images", out=out / "predicted", **how)
+        assert made.counts == {"images": 19, "skipped": 1}
+        label(images=tmp_path / "scenes/images", finished=trained, out=out / "dataset", **how)
+    (tmp_path / "scenes/images/broken.png").unlink()
+    for engine in ("local", "ray:2"):
+        evaluate_run(
+            trained, benchmark="world", root=tmp_path / "scenes", out=tmp_path / engine / "scores",
+            engine=engine, device="cpu",
+        )  # fmt: skip
+    told = {".json", ".parquet", ".lock"}  # seconds, and where it lies
+    local, others = (
+        {path: each for path, each in content(tmp_path / engine).items() if not path.startswith("dataset/run/")}
+        for engine in ("local", "ray:2")
+    )
+    assert sum(path.endswith(".png") for path in local) >= 2 * 19
+    assert {p for p in local if local[p] != others[p] and Path(p).suffix not in told} == set()
+    assert local.keys() == others.keys()
+    assert local["predicted/instances.json"] == others["predicted/instances.json"]
+    first, second = (json.loads(each["scores/world.json"]) for each in (local, others))
+    assert first | {"seconds": 0} == second | {"seconds": 0}
+
+
+@pytest.mark.slow
+def test_ray__predictions_that_were_begun_go_on(cluster: None, trained: Path, tmp_path: Path):
+    write_world("scenes", tmp_path / "scenes", count=9, seed=0, size=48, workers=1)
+    images, out = tmp_path / "scenes/images", tmp_path / "out"
+    predict(trained, images, out=out, device="cpu")
+    whole = content(out)
+    for path in sorted((out / "labels").iterdir())[3:]:
+        path.unlink()
+    predict(trained, images, out=out, device="cpu", engine="ray:2")
+    assert content(out) == whole
+
+
+@pytest.mark.slow
+def test_ray__find_as_in_one_process(cluster: None, tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(shared, "SHARE", 3)
+    images = open_images(tiny.images)
+    regions = RegionsConfig(clip=str(tiny.clip), mask_model=str(tiny.saliency), image_size=64, min_votes=1)
+    config = FindConfig(regions, dense_encoder=str(tiny.dino), image_size=32)
+    pictures = [images.path(images.ids[0])]
+    finder = load_finder("car", pictures, config=config, device="cpu")
+    expected = list(find_object(finder, images))
+    assert list(find_shared("ray:2", "car", pictures, images, config=config, device="cpu")) == expected
 
 
 def open_without_weights(*, device: str) -> Work:

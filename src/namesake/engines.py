@@ -6,9 +6,10 @@ command goes on where it was killed. All processes see the same files.
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from namesake.errors import ConfigError, how_to_install
 from namesake.progress import Meter
@@ -31,6 +32,9 @@ Part = tuple[int, tuple[str, ...]]
 """Number of a shard and the ids that it covers."""
 Work = Callable[[Part, Meter], None]
 """Does one part, and advances the meter by one for each id."""
+Result = TypeVar("Result")
+AHEAD = 2
+"""Parts a worker whose results may wait for those before them."""
 
 
 def spread(
@@ -62,24 +66,71 @@ def spread(
     """
     left = sum(len(ids) for _, ids in parts)
     meter = Meter(what, total=total or left, done=(total or left) - left)
-    name, _, number = engine.partition(":")
+    check_engine(engine)
     if engine == "local":
         if parts:
             _do_here(open_worker(**arguments), parts, meter)
         return
-    if name != "ray" or (number and not (number.isdecimal() and int(number))):
+    if parts:
+        with _ray_workers(engine, open_worker, arguments, len(parts)) as (ray, workers):
+            _hand_out(ray, workers, parts, meter)
+
+
+def collect(
+    engine: str,
+    open_worker: Callable[..., Callable[[Part], Result]],
+    arguments: Mapping[str, Any],
+    parts: Sequence[Part],
+) -> Iterator[Result]:
+    """As `spread`, of work that gives back what it made of a part instead of writing it.
+
+    Args:
+        engine: "local", "ray" or "ray:N".
+        open_worker: Called in every process with `arguments`; a function of a module, not a lambda.
+        arguments: Records and settings by keyword, `device` among them; they are copied to every process.
+        parts: Parts that are wanted.
+
+    Yields:
+        The result of each part, in their order; a bounded number of them is in memory.
+
+    Raises:
+        ConfigError: No such engine, or Ray is not installed.
+        NamesakeError: What the work raised.
+    """
+    check_engine(engine)
+    if engine == "local":
+        yield from map(open_worker(**arguments), parts)
+    elif parts:
+        with _ray_workers(engine, open_worker, arguments, len(parts)) as (ray, workers):
+            yield from _in_order(ray, workers, parts)
+
+
+def check_engine(engine: str) -> None:
+    """Refuse what is no engine.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    name, _, number = engine.partition(":")
+    if engine != "local" and (name != "ray" or (number and not (number.isdecimal() and int(number)))):
         raise ConfigError(f"engine: expected local, ray or ray:N (N workers), found {engine!r}.")
-    if not parts:
-        return
+
+
+@contextmanager
+def _ray_workers(
+    engine: str, open_worker: Callable[..., Any], arguments: Mapping[str, Any], parts: int
+) -> Iterator[tuple[Any, list[Any]]]:
+    """Ray and its workers, which end with the context."""
+    number = engine.partition(":")[2]
     ray = _start_ray()
     gpus = int(ray.cluster_resources().get("GPU", 0)) if arguments["device"] != "cpu" else 0
     count = int(number or gpus or ray.cluster_resources().get("CPU", 1))
     actor = ray.remote(
         num_cpus=0 if number else 1, num_gpus=min(1.0, gpus / count), max_restarts=-1, max_task_retries=-1
     )(_Worker)
-    workers = [actor.remote(open_worker, arguments, _threads()) for _ in range(min(count, len(parts)))]
+    workers = [actor.remote(open_worker, arguments, _threads()) for _ in range(min(count, parts))]
     try:
-        _hand_out(ray, workers, parts, meter)
+        yield ray, workers
     finally:
         for worker in workers:
             ray.kill(worker)
@@ -94,18 +145,23 @@ def _do_here(work: Work, parts: Sequence[Part], meter: Meter) -> None:
 class _Worker:
     """An actor: models in memory, opened with the first part so that their errors arrive; one part after another."""
 
-    def __init__(self, open_worker: Callable[..., Work], arguments: Mapping[str, Any], threads: int) -> None:
+    def __init__(self, open_worker: Callable[..., Any], arguments: Mapping[str, Any], threads: int) -> None:
         import torch
 
         torch.set_num_threads(threads)
         self._open = partial(open_worker, **arguments)
-        self._work: Work | None = None
+        self._work: Callable[..., Any] | None = None
 
     def do(self, part: Part) -> int:
         """Do a part; returns how many ids it has."""
         self._work = self._work or self._open()
         self._work(part, Meter("", total=None))
         return len(part[1])
+
+    def give(self, part: Part) -> Any:  # noqa: ANN401
+        """What is made of a part."""
+        self._work = self._work or self._open()
+        return self._work(part)
 
 
 def _hand_out(ray: Any, workers: Sequence[Any], parts: Sequence[Part], meter: Meter) -> None:  # noqa: ANN401
@@ -122,6 +178,27 @@ def _hand_out(ray: Any, workers: Sequence[Any], parts: Sequence[Part], meter: Me
                 raise error.cause from None
             if left:
                 busy[worker.do.remote(left.pop())] = worker
+
+
+def _in_order(ray: Any, workers: Sequence[Any], parts: Sequence[Part]) -> Iterator[Any]:  # noqa: ANN401
+    """Results in the order of the parts; whoever is free takes the next part, unless too many results wait."""
+    left, free = list(reversed(list(enumerate(parts)))), list(workers)
+    busy: dict[Any, tuple[int, Any]] = {}
+    done: dict[int, Any] = {}
+    for wanted in range(len(parts)):
+        while wanted not in done:
+            while free and left and left[-1][0] < wanted + AHEAD * len(workers):
+                place, part = left.pop()
+                worker = free.pop()
+                busy[worker.give.remote(part)] = place, worker
+            (ready,), _ = ray.wait(list(busy), num_returns=1)
+            place, worker = busy.pop(ready)
+            free.append(worker)
+            try:
+                done[place] = ray.get(ready)
+            except ray.exceptions.RayTaskError as error:
+                raise error.cause from None
+        yield done.pop(wanted)
 
 
 def _start_ray() -> Any:  # noqa: ANN401

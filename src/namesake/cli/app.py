@@ -43,7 +43,7 @@ AppendOption = Annotated[
     bool, typer.Option("--append", help="The folder got more images: embed only these, and redo what follows.")
 ]
 EngineOption = Annotated[
-    str, typer.Option("--engine", help="local, ray, or ray:N (N workers); index and masks are shared out.")
+    str, typer.Option("--engine", help="local, ray, or ray:N (N workers), which share the images out.")
 ]
 SeedOption = Annotated[int | None, typer.Option("--seed", help="Of everything random.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]

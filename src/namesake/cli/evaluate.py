@@ -8,6 +8,7 @@ import typer
 
 from namesake.cli.app import (
     DeviceOption,
+    EngineOption,
     JsonOption,
     QuietOption,
     ReadConfigOption,
@@ -54,6 +55,7 @@ def evaluate(
     read: ReadOption = "fast",
     config: ReadConfigOption = [],  # noqa: B006
     device: DeviceOption = "auto",
+    engine: EngineOption = "local",
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -94,6 +96,7 @@ def evaluate(
         read=carefulness(read, config),
         device=device,
         count_crowds=count_crowds,
+        engine=engine,
     )
     whole = dataclasses.asdict(scores)
     where = out or (run_folder / "evaluation" if run_folder else None)

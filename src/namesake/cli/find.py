@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from namesake.cli.app import DeviceOption, ImagesOption, JsonOption, PresetOption, QuietOption, app, say
+from namesake.cli.app import DeviceOption, EngineOption, ImagesOption, JsonOption, PresetOption, QuietOption, app, say
 from namesake.progress import set_quiet
 
 
@@ -23,6 +23,7 @@ def find(
     preset: PresetOption = "auto",
     out: Annotated[Path | None, typer.Option("--out", help="JSON file to write the scores to.")] = None,
     device: DeviceOption = "auto",
+    engine: EngineOption = "local",
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -39,7 +40,9 @@ def find(
     set_quiet(quiet)
     folder = open_images(images)
     known = None if shown is None else read_shown_ids(shown, folder)
-    made = systems.find(name, [*pictures, *more], folder, threshold=threshold, preset=preset, device=device)
+    made = systems.find(
+        name, [*pictures, *more], folder, threshold=threshold, preset=preset, device=device, engine=engine
+    )
     matches, found, least = made.matches, made.shown, made.threshold
     measured = {} if known is None else quality(matches, known, threshold=least)._asdict()
     result = {

@@ -6,6 +6,7 @@ import typer
 
 from namesake.cli.app import (
     DeviceOption,
+    EngineOption,
     JsonOption,
     OutOption,
     QuietOption,
@@ -49,6 +50,7 @@ def predict(
     config: ReadConfigOption = [],  # noqa: B006
     runtime: RuntimeOption = "auto",
     device: DeviceOption = "auto",
+    engine: EngineOption = "local",
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -79,6 +81,7 @@ def predict(
         read=carefulness(read, config),
         runtime=runtime,
         device=device,
+        engine=engine,
     )
     rate = round(made.counts["images"] / max(time.monotonic() - start, 1e-9), 1)
     passed = f", {sum(made.passed_over.values())} passed over" if made.passed_over else ""

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Int
 from numpy import ndarray
 
+from namesake.engines import check_engine
 from namesake.errors import DataError, ImagesError
 from namesake.evaluation.benchmarks import BACKGROUND, Benchmark, Measure, open_benchmark
 from namesake.evaluation.confusion import Confusion, fold
@@ -28,7 +29,7 @@ from namesake.names import read_names
 from namesake.prediction import SegmentsImages
 from namesake.progress import Meter
 from namesake.records import Names, Prediction, Scores
-from namesake.segmenter import CarefulConfig, Segmenter
+from namesake.segmenter import CarefulConfig, Opening, Segmenter
 from namesake.shapes import LabelArray
 from namesake.workspace import write_json
 
@@ -45,6 +46,8 @@ def evaluate(
     measures: Sequence[Measure] | None = None,
     run: Path | None = None,
     count_crowds: bool = False,
+    engine: str = "local",
+    opening: Opening | None = None,
 ) -> Scores:
     """Score a segmenter, or predictions on disk, on a benchmark.
 
@@ -65,6 +68,8 @@ def evaluate(
         measures: Scores beside those of the dataset's table of counts; those that belong to the benchmark if None.
         run: Folder of the run that made the segmenter or predictions, to say what it knew; None if there is none.
         count_crowds: Score true areas marked `iscrowd` as objects, too.
+        engine: "local", "ray" or "ray:N"; see `engines.collect`.
+        opening: Opening of the segmenter in other processes, for engines that have such.
 
     Returns:
         The scores, in percent.
@@ -77,7 +82,7 @@ def evaluate(
     if predictions is not None:
         predicted = read_predictions(predictions, benchmark)
     elif segmenter is not None:
-        predicted = predict(segmenter, benchmark)
+        predicted = predict(segmenter, benchmark, engine=engine, opening=opening)
     else:
         raise DataError("expected a segmenter or a folder of predictions to score, found neither.")
     asked = predicted.names if names is None else names
@@ -97,7 +102,7 @@ def evaluate(
             for watch in watchers:
                 watch(image_id, prediction)
 
-        predicted = predict(segmenter, benchmark, see=show)
+        predicted = predict(segmenter, benchmark, see=show, engine=engine, opening=opening)
     folder = None if out is None else out / benchmark.name
     examples = ExamplePictures(benchmark, terms, not_sure=predicted.not_sure, folder=folder)
     further = Measures(chosen, labels=len(terms.names) + 1)
@@ -156,6 +161,7 @@ def evaluate_run(
     read: CarefulConfig | None = None,
     device: str = "auto",
     count_crowds: bool = False,
+    engine: str = "local",
 ) -> Scores:
     """Score the segmenter of a run, and leave the scores in the run for its report.
 
@@ -172,6 +178,7 @@ def evaluate_run(
         read: Read the images with care; None for one pass.
         device: "auto", "cpu" or "cuda".
         count_crowds: See `evaluate`.
+        engine: "local", "ray" or "ray:N" (N workers), which share the images out.
 
     Returns:
         The scores, in percent.
@@ -185,16 +192,15 @@ def evaluate_run(
         >>> scores.images, [name for name, iou in scores.iou_per_name.items() if iou > 0]
         (4, ['background', 'mug', 'car', 'dog'])
     """
-    from namesake.segmenter import load_segmenter
-
     opened = open_benchmark(benchmark, Path(root))
     if run is None and predictions is None:
         raise DataError("expected the folder of a run, or predictions to score; found neither.")
-    segmenter = None if run is None or predictions is not None else load_segmenter(run, device=device)
-    if segmenter is not None and read is not None:
-        segmenter = segmenter.read_carefully(read)
-    if segmenter is not None and ask is not None:
-        segmenter = segmenter.with_names(ask)
+    check_engine(engine)
+    opening = None
+    if run is not None and predictions is None:
+        asked = None if ask is None else ask if isinstance(ask, Names) else read_names(ask)
+        opening = Opening(str(run), device=device, read=read, names=asked)
+    segmenter = None if opening is None else opening.open()
     place = None if run is None else Path(run)
     folder = Path(out) if out is not None else None if place is None else place / FOLDER
     return evaluate(
@@ -206,6 +212,8 @@ def evaluate_run(
         measures=measures,
         run=place,
         count_crowds=count_crowds,
+        engine=engine,
+        opening=opening,
     )
 
 

@@ -15,9 +15,11 @@ from namesake.prediction import SegmentsImages, not_sure, open_predictions, segm
 from namesake.prediction.encode import LABELS
 from namesake.prediction.folder import CLAIM
 from namesake.prediction.kept import stems_of
+from namesake.prediction.shared import segment_shared
 from namesake.prediction.stream import Skipped
 from namesake.progress import note
 from namesake.records import Names, Prediction
+from namesake.segmenter import Opening
 from namesake.shapes import LabelArray
 
 PREDICTED_AS = {code: code for code in ("red + 256 green", "binary", "camvid", "red")}
@@ -43,7 +45,12 @@ class Predicted(NamedTuple):
 
 
 def predict(
-    segmenter: SegmentsImages, benchmark: Benchmark, *, see: Callable[[str, Prediction], None] | None = None
+    segmenter: SegmentsImages,
+    benchmark: Benchmark,
+    *,
+    see: Callable[[str, Prediction], None] | None = None,
+    engine: str = "local",
+    opening: Opening | None = None,
 ) -> Predicted:
     """What a segmenter predicts for the images of a benchmark; `see` is shown each image's id and whole prediction.
 
@@ -52,7 +59,15 @@ def predict(
     """
     names = segmenter.names
     ids = dict(enumerate((BACKGROUND, *names.names)))
-    return Predicted(names, ids, not_sure(len(names)), _segment(segmenter, benchmark, see))
+    found: Iterator[tuple[str, Prediction] | Skipped]
+    if engine == "local" or opening is None:
+        found = (
+            each if isinstance(each, Skipped) else (each.image_id, each.prediction)
+            for each in segment_ahead(segmenter, benchmark.images)
+        )
+    else:
+        found = segment_shared(engine, opening, benchmark.images)
+    return Predicted(names, ids, not_sure(len(names)), _segment(found, benchmark, see))
 
 
 def read_predictions(path: Path, benchmark: Benchmark) -> Predicted:
@@ -122,14 +137,17 @@ def _from_results(results: Results, benchmark: Benchmark) -> Predicted:
 
 
 def _segment(
-    segmenter: SegmentsImages, benchmark: Benchmark, see: Callable[[str, Prediction], None] | None
+    predictions: Iterable[tuple[str, Prediction] | Skipped],
+    benchmark: Benchmark,
+    see: Callable[[str, Prediction], None] | None,
 ) -> Iterator[LabelArray]:
-    for found in segment_ahead(segmenter, benchmark.images):
+    for found in predictions:
         if isinstance(found, Skipped):
             raise DataError(f"{found.image_id} belongs to {benchmark.name} and cannot be read: {found.reason}")
+        image_id, prediction = found
         if see is not None:
-            see(found.image_id, found.prediction)
-        yield found.prediction.labels
+            see(image_id, prediction)
+        yield prediction.labels
 
 
 def _read(paths: Mapping[str, Path], decode: str) -> Iterator[LabelArray]:

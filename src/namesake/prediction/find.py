@@ -4,7 +4,7 @@ FMbSeg, https://arxiv.org/abs/2403.09307, section 4.5.2 (Table 4): the object is
 pictures and in every image, and the self-supervised features within the masks are compared.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, final
@@ -16,11 +16,13 @@ from numpy import ndarray
 
 from namesake.documents import is_text, read_json, read_text, refused
 from namesake.encoders.patches import PatchEncoder, load_patch_encoder, squares
+from namesake.engines import Part, collect
 from namesake.errors import DataError, ImagesError
 from namesake.images import read_ahead, read_image
 from namesake.images.paths import match_paths
 from namesake.masks.regions import RegionNamer, RegionsConfig, load_region_namer, mean_features
-from namesake.progress import track
+from namesake.prediction.shared import parts_of
+from namesake.progress import Meter, track
 from namesake.records import Images
 from namesake.shapes import ImageArray
 
@@ -127,11 +129,44 @@ def load_finder(
 
 def find_object(finder: Finder, images: Images, *, workers: int = 2) -> Iterator[Match]:
     """Score every image; memory does not grow with their number."""
-    for image_id, image in track(read_ahead(images, images.ids, workers=workers), what="finding", total=len(images)):
+    yield from track(_look(finder, images, workers=workers), what="finding", total=len(images))
+
+
+def _look(finder: Finder, images: Images, *, workers: int = 2) -> Iterator[Match]:
+    for image_id, image in read_ahead(images, images.ids, workers=workers):
         if isinstance(image, ImagesError):
             yield Match(image_id, None, str(image))
         else:
             yield Match(image_id, finder.score(image))
+
+
+def find_shared(
+    engine: str,
+    name: str,
+    pictures: Sequence[Path],
+    images: Images,
+    *,
+    config: FindConfig | None = None,
+    device: str = "auto",
+) -> Iterator[Match]:
+    """As `find_object` with a finder of its own in each process of an engine.
+
+    Raises:
+        NamesakeError: As `load_finder` and `collect` have it.
+    """
+    arguments = {"name": name, "pictures": pictures, "config": config, "folder": images.folder, "device": device}
+    with Meter("finding", total=len(images)) as meter:
+        for matches in collect(engine, _open_finding, arguments, parts_of(images)):
+            yield from matches
+            meter.advance(len(matches))
+
+
+def _open_finding(
+    *, name: str, pictures: Sequence[Path], config: FindConfig | None, folder: Path, device: str
+) -> Callable[[Part], list[Match]]:
+    """Make the finder, and return what looks at the images of a part."""
+    finder = load_finder(name, pictures, config=config, device=device)
+    return lambda part: list(_look(finder, Images(folder, part[1])))
 
 
 def quality(matches: Iterable[Match], shown: set[str], *, threshold: float) -> Quality:

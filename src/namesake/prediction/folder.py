@@ -17,10 +17,11 @@ from namesake.prediction.encode import CONFIDENCE, LABELS, OVERLAYS, Encoded, En
 from namesake.prediction.export.coco import write_objects
 from namesake.prediction.kept import keep_current, stems_of
 from namesake.prediction.objects import ObjectsFile
+from namesake.prediction.shared import encode_shared
 from namesake.prediction.stream import SegmentsImages, Skipped, segment_ahead
 from namesake.progress import Meter
 from namesake.records import Artifact, Images, Names
-from namesake.segmenter import CarefulConfig, Runtime, SegmenterFolder, load_segmenter
+from namesake.segmenter import CarefulConfig, Opening, Runtime, SegmenterFolder
 from namesake.segmenter.careful import Cost
 from namesake.workspace import (
     LOCK,
@@ -36,9 +37,9 @@ from namesake.workspace import (
 CLAIM = "predictions.json"
 SKIPPED = "skipped.jsonl"
 COCO = "instances.json"
-FRAMES = "frames"
 ONNX = " onnx"
 """What `source` says besides the segmenter where onnxruntime computed."""
+FRAMES = "frames"
 """Of a video, which may lie in the folder before its predictions do."""
 
 
@@ -85,6 +86,8 @@ def predict_folder(
     source: str = "",
     whole_folder: bool = True,
     workers: int = 2,
+    engine: str = "local",
+    opening: Opening | None = None,
 ) -> Predictions:
     """Segment every image and write what was found.
 
@@ -105,7 +108,9 @@ def predict_folder(
         opacity: Opacity of the colours in `overlays/`, 0 to 1.
         source: Where the segmenter comes from, for the check that a folder begun is the same work.
         whole_folder: The images are all those of their folder, so that `out` may not lie in it.
-        workers: Threads that read, and as many that encode.
+        workers: Number of threads that read, and as many that encode.
+        engine: "local", "ray" or "ray:N"; see `engines.collect`.
+        opening: Opening of the segmenter in other processes, for engines that have such.
 
     Returns:
         The folder; counts `images` and `skipped`.
@@ -136,9 +141,13 @@ def predict_folder(
     skipped: dict[str, str] = {}
     with ObjectsFile(out, done=labelled) if instances else nullcontext() as objects:
         done = labelled if objects is None else labelled & objects.images
-        predicted = segment_ahead(segmenter, images, done=done, workers=workers)
+        if engine == "local" or opening is None:
+            predicted = segment_ahead(segmenter, images, done=done, workers=workers)
+            encoded = encode_behind(predicted, stems, settings, workers=workers)
+        else:
+            encoded = encode_shared(engine, opening, images, stems, settings, done=done)
         with Meter("predicting", total=len(images), done=len(done)) as meter:
-            for found in encode_behind(predicted, stems, settings, workers=workers):
+            for found in encoded:
                 if isinstance(found, Skipped):
                     skipped[found.image_id] = found.reason
                 elif reason := _write(out, found, objects):
@@ -253,7 +262,7 @@ def _write_skipped(out: Path, images: Images, skipped: Mapping[str, str]) -> Non
     _write_bytes(out / SKIPPED, "".join(line + "\n" for line in lines).encode())
 
 
-@stage("predictions", opens=open_predictions, grows=True)
+@stage("predictions", opens=open_predictions, grows=True, shared=True)
 def predict_images(
     out: Path,
     segmenter: SegmenterFolder,
@@ -263,6 +272,7 @@ def predict_images(
     read: CarefulConfig | None = None,
     device: str = "auto",
     runtime: Runtime = "torch",
+    engine: str = "local",
 ) -> Predictions:
     """`predict_folder` of a segmenter on disk, with everything that a dataset is made of.
 
@@ -275,13 +285,21 @@ def predict_images(
         out: The stage's folder.
         device: "auto", "cpu" or "cuda".
         runtime: Runtime of the network; see `Segmenter.on`.
+        engine: "local", "ray" or "ray:N"; see `engines.collect`.
 
     Raises:
         NamesakeError: As `load_segmenter`, `with_names` and `predict_folder` have it.
     """
-    loaded = load_segmenter(segmenter.folder, device=device).on(runtime, images=len(images))
-    chosen = loaded if names is None else loaded.with_names(names)
-    chosen = chosen if read is None else chosen.read_carefully(read)
+    opening = Opening(str(segmenter.folder), device=device, runtime=runtime, images=len(images), read=read, names=names)
+    loaded = opening.open()
     source = f"{loaded.key}{ONNX if loaded.runtime == 'onnx' else ''}{'' if read is None else f' {read}'}"
-    made = predict_folder(out, chosen, images, confidence=True, source=source)
+    made = predict_folder(
+        out,
+        loaded,
+        images,
+        confidence=True,
+        source=source,
+        engine=engine,
+        opening=replace(opening, runtime=loaded.runtime),
+    )
     return replace(made, models=segmenter.models)

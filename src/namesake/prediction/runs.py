@@ -5,12 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from namesake.encoders import Precision
+from namesake.engines import check_engine
+from namesake.names import read_names
 from namesake.notices import repeat
 from namesake.prediction.draw import OPACITY
 from namesake.prediction.folder import ONNX, Predictions, begun_with, predict_folder
 from namesake.prediction.sources import open_source
 from namesake.records import Names
-from namesake.segmenter import CarefulConfig, Runtime, load_segmenter
+from namesake.segmenter import CarefulConfig, Opening, Runtime
 from namesake.workspace import read_notices
 
 
@@ -30,6 +32,7 @@ def predict(
     runtime: Runtime = "auto",
     read: CarefulConfig | None = None,
     device: str = "auto",
+    engine: str = "local",
 ) -> Predictions:
     """Segment images: index PNGs, overlays with legend and outlines, and COCO json at the original sizes.
 
@@ -48,6 +51,7 @@ def predict(
         runtime: Runtime of the network; see `Segmenter.on`. "auto" keeps to what begun work was begun with.
         read: Read the images with care; None for one pass.
         device: "auto", "cpu" or "cuda".
+        engine: "local", "ray" or "ray:N" (N workers), which share the images out.
 
     Returns:
         The folder, with the counts `images` and `skipped`, files passed over by ending, and what reading cost.
@@ -62,18 +66,26 @@ def predict(
         >>> sorted(path.name for path in made.folder.iterdir() if path.is_dir())
         ['labels', 'overlays']
     """
+    check_engine(engine)
     folder = Path(out)
     repeat(read_notices(Path(run)))
     paths = [images] if isinstance(images, str | Path) else images
     source = open_source(paths, out=folder, every=every, most=frames)
-    segmenter = load_segmenter(run, device=device, precision=precision, tile=tile)
     begun = begun_with(folder)
     if runtime == "auto" and begun is not None:
         runtime = "onnx" if ONNX in begun else "torch"
-    segmenter = segmenter.on(runtime, images=len(source.images))
-    segmenter = segmenter.with_unsure() if unsure else segmenter
-    segmenter = segmenter.read_carefully(read) if read else segmenter
-    segmenter = segmenter.with_names(names) if names else segmenter
+    opening = Opening(
+        str(run),
+        device=device,
+        precision=precision,
+        tile=tile,
+        runtime=runtime,
+        images=len(source.images),
+        unsure=unsure,
+        read=read,
+        names=None if not names else names if isinstance(names, Names) else read_names(names),
+    )
+    segmenter = opening.open()
     made = predict_folder(
         folder,
         segmenter,
@@ -81,6 +93,8 @@ def predict(
         whole_folder=source.whole_folder,
         instances=instances,
         opacity=opacity,
+        engine=engine,
+        opening=replace(opening, runtime=segmenter.runtime),
         source="".join(
             [
                 segmenter.key,
@@ -90,5 +104,5 @@ def predict(
             ]
         ),
     )
-    spent = segmenter.careful.spent if segmenter.careful else None
+    spent = segmenter.careful.spent if segmenter.careful and engine == "local" else None
     return replace(made, passed_over=source.images.passed_over, reading=spent)

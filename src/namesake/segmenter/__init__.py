@@ -6,6 +6,7 @@ Closed-set networks (DeepLabv3+), open-vocabulary ones that find objects too, an
 
 from namesake.segmenter.careful import CarefulConfig
 from namesake.segmenter.maskclip import MaskClipConfig, build_maskclip
+from namesake.segmenter.opening import Opening
 from namesake.segmenter.query import OpenVocabulary, QueryInference
 from namesake.segmenter.reco import ReferenceMapsConfig, build_reference_maps
 from namesake.segmenter.regions import build_named_regions
@@ -18,6 +19,7 @@ __all__ = [
     "CarefulConfig",
     "MaskClipConfig",
     "OpenVocabulary",
+    "Opening",
     "QueryInference",
     "ReferenceMapsConfig",
     "Runtime",

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from namesake.encoders import embedded_notice
+from namesake.engines import check_engine
 from namesake.images import open_images
 from namesake.notices import Notice, caution, collecting
-from namesake.prediction.find import Match, find_object, load_finder
+from namesake.prediction.find import Match, find_object, find_shared, load_finder
 from namesake.records import Images
 from namesake.systems import fmbseg
 from namesake.systems.choosing import choose_preset
@@ -40,6 +41,7 @@ def find(
     threshold: float | None = None,
     preset: str = "auto",
     device: str = "auto",
+    engine: str = "local",
 ) -> Found:
     """Find the images that show one very object: no training, a few pictures and a name.
 
@@ -50,6 +52,7 @@ def find(
         threshold: Least likeness, a cosine; that of the picture which is least like the others if None.
         preset: "paper", "modern", "laptop" or "mini"; "auto": as `choosing.choose_preset` has it.
         device: "auto", "cpu" or "cuda".
+        engine: "local", "ray" or "ray:N" (N workers), which share the images out.
 
     Raises:
         NamesakeError: As `open_images`, `load_finder` and `choose_preset` have it.
@@ -59,11 +62,16 @@ def find(
         >>> [match.image_id for match in found.shown]
         ['000003.jpg']
     """
+    check_engine(engine)
     folder = images if isinstance(images, Images) else open_images(images)
     shows = open_images(pictures)
     config = fmbseg.find_config(choose_preset("fmbseg", preset, device=device))
     with collecting() as notices:
         caution(embedded_notice((config.regions.clip, config.regions.mask_model, config.dense_encoder)), once=True)
-        finder = load_finder(name, [shows.path(each) for each in shows.ids], config=config, device=device)
-    matches = tuple(find_object(finder, folder))
+        paths = [shows.path(each) for each in shows.ids]
+        finder = load_finder(name, paths, config=config, device=device)
+    if engine == "local":
+        matches = tuple(find_object(finder, folder))
+    else:
+        matches = tuple(find_shared(engine, name, paths, folder, config=config, device=device))
     return Found(matches, finder.threshold() if threshold is None else threshold, tuple(notices))

@@ -51,7 +51,7 @@ def label(
         seed: Seed of everything random in the run.
         device: "auto", "cpu" or "cuda".
         overwrite: Replace what other settings made.
-        engine: Where the run embeds and masks images; as `run` takes it.
+        engine: Processes that share the images of the run and of the predictions; as `run` takes it.
         runtime: Runtime of the network that labels; see `Segmenter.on`.
 
     Raises:
@@ -81,7 +81,7 @@ def label(
             engine=engine,
         )
     asked = None if done is None or not names else names if isinstance(names, Names) else read_names(names)
-    with Workspace(place, overwrite=overwrite) as workspace:
+    with Workspace(place, overwrite=overwrite, engine=engine) as workspace:
         segmenter = open_segmenter(done or place)
         count = len(pictures)
         onnx = runtime == "onnx" or (runtime == "auto" and worth_onnx(segmenter.folder, images=count, device=device))
