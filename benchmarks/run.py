@@ -36,6 +36,7 @@ SCRIPTS = {
     "experts": "redrawing by experts",
     "regions": "FMbSeg's first stage",
     "world": "rendering the embedded world",
+    "parts": "an index of parts",
     "scale": "LAION-5B on paper",
     "exports": "datasets read back by other programs",
     "guided_masks": "the language-guided term on archives of usual companions",
