@@ -64,5 +64,6 @@ def test_undrawn__takes_no_random_numbers():
         made = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Linear(4, 5), nn.Embedding(6, 7))
         nn.init.kaiming_normal_(made[0].weight)
         nn.init.trunc_normal_(made[2].weight)
+        assert torch.randn(3, 4).shape == (3, 4)
     assert torch.equal(torch.rand(1), expected)
     assert torch.equal(made[1].weight, torch.ones(4))

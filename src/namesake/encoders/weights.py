@@ -59,9 +59,12 @@ class Undrawn(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401
-        """Do nothing where a tensor would be filled with random numbers."""
-        if getattr(func, "__name__", "") in DRAWING:
+        """Leave tensors as they are in memory where they would be filled with random numbers."""
+        name = getattr(func, "__name__", "")
+        if name in DRAWING:
             return next(iter((*args, *(kwargs or {}).values())))
+        if name == "randn":
+            return torch.empty(*args, **(kwargs or {}))
         return func(*args, **(kwargs or {}))
 
 
