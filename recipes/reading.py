@@ -29,6 +29,7 @@ from namesake.images import read_image
 from namesake.progress import note, track
 from namesake.reproduce.places import mini_place
 from namesake.segmenter import load_segmenter
+from namesake.segmenter.careful import SCALES as SCALES_READ
 from namesake.segmenter.careful import Careful, CarefulConfig, fuse, look
 from namesake.segmenter.classify import decide
 
@@ -170,7 +171,7 @@ def read(seen: Seen, config: CarefulConfig) -> Tensor:
     """As `Careful.log_probabilities`, from what was looked at."""
     chosen = [
         seen.views[scale, turned]
-        for scale in sorted(config.scales, reverse=True)
+        for scale in sorted(config.scales or SCALES_READ, reverse=True)
         for turned in ((False, True) if config.flip else (False,))
     ]
     size = chosen[0].shape[1:]

@@ -18,6 +18,7 @@ from namesake.networks import DeepLab
 from namesake.records import ModelCard, Names
 from namesake.segmenter import CarefulConfig, Segmenter, load_segmenter
 from namesake.segmenter.careful import (
+    SCALES,
     Careful,
     GivesLogits,
     by_label,
@@ -128,6 +129,17 @@ def test_look__mean_of_plain_and_mirrored_passes_at_each_scale(predictor: GivesL
     assert torch.allclose(found, torch.stack(views).mean(0), atol=1e-5)
 
 
+@pytest.mark.parametrize(("enlarges", "scale"), [(False, 4 / 3), (True, 1.0)])
+def test_scales__a_segmenter_that_enlarges_images_reads_them_so(
+    segmenter: Segmenter, enlarges: bool, scale: float
+) -> None:
+    settings = replace(segmenter.settings, resize_longer=64, enlarge=enlarges)
+    one = Segmenter(segmenter.predictor, settings)
+    chosen = CarefulConfig(clip="embedded:clip")
+    read = [one.read_carefully(config) for config in (chosen, replace(chosen, scales=(1.5,)))]
+    assert [each.careful.scales for each in read if each.careful is not None] == [(scale,), (1.5,)]
+
+
 def test_silent_reading_at_one_scale_is_the_fast_one(segmenter: Segmenter, clip) -> None:
     image = picture(37, 50)
     fast = segmenter.segment(image)
@@ -196,7 +208,7 @@ def test_names_that_the_network_never_saw_share_its_background(segmenter: Segmen
     found = reader.log_probabilities(segmenter.predictor, [image])[0].exp()
     rows, columns = found.shape[1:]
     owners = (0, 0, 2)  # a dog is not asked for
-    seen = look(segmenter.predictor, [image], owners=owners, labels=4, scales=config.scales, flip=True)[0].exp()
+    seen = look(segmenter.predictor, [image], owners=owners, labels=4, scales=SCALES, flip=True)[0].exp()
     nobody = seen[0] * np.exp(-config.background_bias)
     assert torch.allclose(found[2], seen[2], atol=1e-5)
     assert torch.allclose(found[[0, 1, 3]].sum(0), nobody, atol=1e-5)

@@ -152,14 +152,13 @@ def test_rows__every_pixel_once_and_the_least_sure_ones_apart():
 
 def test_config__what_nobody_would_learn_is_refused():
     mini, names = PRESETS["mini"], Names(("car", "sky"))
-    taught = replace(mini, student=replace(mini.student, iterations=5))
-    check(replace(taught, stuff=("sky",)), names)
+    check(replace(mini, stuff=("sky",)), names)
     with pytest.raises(ConfigError, match="grass"):
-        check(replace(taught, stuff=("grass",)), names)
+        check(replace(mini, stuff=("grass",)), names)
     with pytest.raises(ConfigError, match="all names"):
-        check(replace(taught, stuff=("sky", "car")), names)
+        check(replace(mini, stuff=("sky", "car")), names)
     with pytest.raises(ConfigError, match="predict RUN"):
-        check(replace(mini, stuff=("sky",)), names)
+        check(replace(mini, student=replace(mini.student, iterations=0), stuff=("sky",)), names)
     for word in ("student.iterations", "labels.unsure_fraction", "stuff"):  # a frozen encoder has no student
         with pytest.raises(ConfigError, match=f"no option '{word}'"):
             configure("consensus", preset="laptop", config=(f"{word}=1",))

@@ -24,9 +24,10 @@ from namesake.world import STUFF
 
 CARE = CarefulConfig()
 MINI = PRESETS["mini"]
-UPDATES = f"training.iterations={getattr(MINI.training, 'iterations', 0)}"
-"""Of another system: as many as ours."""
-STUDENT = ("student.iterations=480",)
+UPDATES = MINI.training.iterations + MINI.student.iterations
+"""Of another system: as many as of ours, teacher and student together."""
+AS_MANY = f"training.iterations={UPDATES}"
+NO_STUDENT = ("student.iterations=0",)
 WITHOUT: dict[str, CarefulConfig] = {
     "windows": replace(CARE, window_weight=0.0),
     "the whole image": replace(CARE, image_weight=0.0),
@@ -73,11 +74,11 @@ def both_readings(trial: Trial) -> Values:
 
 
 def ceiling(trial: Trial) -> Segmenter:
-    """The same network, taught the true maps of the same unlabelled images with as many updates; kept in the run."""
+    """The student's network and settings, taught the true maps of the same images; kept in the run."""
     place, names = trial.place, trial.place.names[trial.setting.names]
     assert place.truth is not None
     overrides = tuple(trial.setting.mini or ())
-    config = configure("consensus", preset=place.preset, seed=place.seed, config=overrides).training
+    config = configure("consensus", preset=place.preset, seed=place.seed, config=overrides).student
     folder = trial.run / "ceiling"
     with Workspace(folder) as workspace:
         workspace.step(train_oracle, open_benchmark(*place.truth), names, config=config, device=place.device)
@@ -124,16 +125,16 @@ TABLES: dict[str, Table] = {
     "1": Table(
         "Every part off in turn",
         (
-            Setting("consensus", "consensus", read=with_care()),
+            Setting("consensus", "consensus"),
+            Setting("read with care", "consensus", read=with_care()),
+            Setting("without a student, read with care", "consensus", NO_STUDENT, read=with_care()),
             *(
-                Setting(f"without {what}", "consensus", read=with_care(own))
+                Setting(f"the same without {what}", "consensus", NO_STUDENT, read=with_care(own))
                 for what, own in WITHOUT.items()
             ),
-            Setting("one pass", "consensus"),
-            Setting("a student, one pass", "consensus", STUDENT),
-            Setting("a student, read with care", "consensus", STUDENT, read=with_care()),
-            Setting('a student of maps without "not sure"', "consensus", (*STUDENT, "labels.unsure_fraction=0")),
-            Setting("a student of one pass", "consensus", (*STUDENT, *ONE_PASS)),
+            Setting("without a student, one pass", "consensus", NO_STUDENT),
+            Setting('a student of maps without "not sure"', "consensus", ("labels.unsure_fraction=0",)),
+            Setting("a student of one pass", "consensus", ONE_PASS),
         ),
         what_it_takes,
         columns=("mIoU", "passes", "pictures for CLIP"),
@@ -142,9 +143,9 @@ TABLES: dict[str, Table] = {
     "2": Table(
         "What its errors are made of",
         (
-            Setting("consensus", "consensus", read=with_care()),
-            Setting("one pass", "consensus"),
-            Setting("a student, one pass", "consensus", STUDENT),
+            Setting("consensus", "consensus"),
+            Setting("without a student, read with care", "consensus", NO_STUDENT, read=with_care()),
+            Setting("without a student, one pass", "consensus", NO_STUDENT),
         ),
         budget,
         columns=("as it is", "true names", "true shapes"),
@@ -155,24 +156,24 @@ TABLES: dict[str, Table] = {
         "Beside the others with as many updates, and beside a ceiling",
         (
             Setting("consensus", "consensus"),
-            Setting("NamedMask", "namedmask", mini=(UPDATES,)),
-            Setting("NamedMask without experts", "namedmask", mini=(*NO_EXPERTS, UPDATES)),
-            Setting("ZUTIS", "zutis", mini=(UPDATES,)),
+            Setting("NamedMask", "namedmask", mini=(AS_MANY,)),
+            Setting("NamedMask without experts", "namedmask", mini=(*NO_EXPERTS, AS_MANY)),
+            Setting("ZUTIS", "zutis", mini=(AS_MANY,)),
             Setting(
-                "ceiling: true maps of the same images", "consensus", mini=(UPDATES,), until="archives",
-                facts={"truth": True},
+                "ceiling: true maps of the same images", "consensus", mini=(f"student.iterations={UPDATES}",),
+                until="archives", facts={"truth": True},
             ),
         ),
         both_readings,
         columns=("one pass", "with care"),
-        differs=f"{OWN} As many updates each. The ceiling is the same network, taught the "
-        "true maps of the same unlabelled images; its regime is that of the truth.",
+        differs=f"{OWN} As many updates each, teacher and student together. The ceiling is the student's network with "
+        "its settings, taught the true maps of the same unlabelled images; its regime is that of the truth.",
     ),
     "stuff": Table(
         "Things and stuff",
         (
-            Setting("consensus", "consensus", names="things", asked="topics", read=with_care()),
-            Setting("a student, one pass", "consensus", (*STUDENT, f"stuff={STUFF!r}"), names="topics"),
+            Setting("consensus", "consensus", (f"stuff={STUFF!r}",), names="topics"),
+            Setting("asked for stuff with care", "consensus", names="things", asked="topics", read=with_care()),
             Setting("FMbSeg, base", "fmbseg", names="topics"),
             Setting("FMbSeg, refined", "fmbseg", names="topics", read=refined),
             Setting("MaskCLIP", "maskclip", ("threshold=none",), names="topics"),

@@ -28,6 +28,8 @@ from namesake.records import Names, Prediction
 from namesake.segmenter.classify import compare, decide
 from namesake.shapes import ImageArray
 
+SCALES = (4 / 3,)
+"""For images that a segmenter sees at their own size; one that enlarges images reads them so with care, too."""
 LEAST_WEIGHT = 1e-6
 """Of a cell on the border of a window; it counts where no other window covers the cell."""
 
@@ -39,7 +41,11 @@ class CarefulConfig:
     clip: str = option(
         "", 'CLIP that has a say: hub id, folder or `embedded:clip`; "" for the one that the segmenter was made with.'
     )
-    scales: tuple[float, ...] = option((4 / 3,), "Factors on the image's sides, each a pass of the network.", above=0)
+    scales: tuple[float, ...] | None = option(
+        None,
+        "Factors on the image's sides, each a pass of the network; none: 4/3, or 1 if the segmenter enlarges images.",
+        above=0,
+    )
     flip: bool = option(True, "See every image mirrored, too: test-time augmentation, as `scales` is.")
     image_weight: float = option(
         0.5, "Weight of the whole image's log probabilities of the names; 0 for none.", at_least=0
@@ -60,7 +66,7 @@ class CarefulConfig:
 
     def rules(self) -> tuple[Rule, ...]:
         """What options have to be together."""
-        return (("scales", bool(self.scales), "one factor or more"),)
+        return (("scales", self.scales is None or bool(self.scales), "one factor or more, or none for the default"),)
 
 
 DEFAULTS = CarefulConfig()
@@ -143,6 +149,7 @@ class Careful:
     def __init__(self, clip: Clip, names: Names, *, config: CarefulConfig, known: Names | None = None) -> None:
         check(config)
         self.clip, self.names, self.config, self.known = clip, names, config, known
+        self.scales = SCALES if config.scales is None else config.scales
         held = names.names if known is None else known.names
         self.owners = (0, *(names.names.index(name) + 1 if name in names.names else 0 for name in held))
         self.seen = [place for place, name in enumerate(names.names) if name in held]
@@ -164,8 +171,8 @@ class Careful:
         windows = len(window_boxes(height, width, config)) if config.window_weight else 0
         return Cost(
             images=1,
-            passes=views * len(config.scales) + extra,
-            pixels=views * sum(scale**2 for scale in config.scales) + extra,
+            passes=views * len(self.scales) + extra,
+            pixels=views * sum(scale**2 for scale in self.scales) + extra,
             embedded=windows + bool(config.image_weight),
             dense=int(bool(config.patch_weight or self.unseen and config.unseen_patch_weight)),
         )
@@ -190,7 +197,7 @@ class Careful:
         """
         labels, config = len(self.names) + 1, self.config
         owners = [self.owners[label] for label in predictor.labels]
-        seen = look(predictor, images, owners=owners, labels=labels, scales=config.scales, flip=config.flip)
+        seen = look(predictor, images, owners=owners, labels=labels, scales=self.scales, flip=config.flip)
         cosines = self.cosines(images, rows=seen.shape[2], columns=seen.shape[3])
         said = self.opinion(cosines, self.seen, patch_weight=config.patch_weight).to(seen.device)
         known = [0, *(place + 1 for place in self.seen)]

@@ -191,6 +191,8 @@ class Segmenter:
             ConfigError: The segmenter cannot be read so, or no CLIP is known.
             WeightsError: The CLIP is missing.
         """
+        if config.scales is None and self.settings.enlarge:
+            config = replace(config, scales=(1.0,))
         sources = [card.source for card in self.settings.models]
         known = None if isinstance(self.predictor, TakesNames) else self.names
         careful = open_careful(self.names, made_with=sources, config=config, device=str(self.device), known=known)
