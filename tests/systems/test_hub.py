@@ -1,12 +1,15 @@
 """Every system from an empty cache: its published models are fetched, it runs, and starts again without a request.
 
-The hub is a server on this machine, whose models are tiny ones in the layouts in which the true ones are published.
+The hub is a server on this machine, whose models are tiny ones in the layouts in which the true ones are published; so
+these tests always run. NAMESAKE_TEST_HUB=https://huggingface.co asks a real hub, besides, whether it has every model
+that we name, of the size that we say; nothing is fetched.
 """
 
 import dataclasses
 import json
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -17,7 +20,7 @@ from typer.testing import CliRunner
 
 from hub_server import HubServer, go_online, serve
 from namesake.cli import app
-from namesake.encoders import KNOWN, sources
+from namesake.encoders import KNOWN, look_at_all, sources
 from namesake.encoders import download as downloads
 from namesake.errors import WeightsError
 from namesake.networks import selfmask
@@ -86,14 +89,37 @@ SHRUNK = {
     "reco": {"archives.images_per_name": 4, "references.crop_size": 64, "references.contexts": "('tree', 'sky')"},
 }
 """Options that make a run of the published models' names a run of seconds."""
+LAPTOP = {
+    "namedmask": {
+        "archives.images_per_name": 4,
+        "training.iterations": 4,
+        "training.batch_size": 2,
+        "training.num_workers": 0,
+        "training.window": 4,
+        "training.features.resize_longer": 64,
+    },
+    "zutis": SHRUNK["zutis"],
+    "fmbseg": {
+        "regions.image_size": 64,
+        "regions.min_votes": 1,
+        "alignment.image_size": 64,
+        "alignment.iterations": 3,
+        "alignment.batch_size": 2,
+        "alignment.num_workers": 0,
+    },
+    "maskclip": {},
+}
+"""The same of the preset for ordinary machines."""
+REAL_HUB = os.environ.get("NAMESAKE_TEST_HUB", "")
 
 
 @pytest.fixture(scope="session")
 def published(tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Tiny models under the names of the published ones that the systems use, in the same files."""
     home = tmp_path_factory.mktemp("published")
-    for system in SYSTEMS:
-        for source in models_of(SYSTEMS[system], configure(system, preset="paper")):
+    presets = [*((system, "paper") for system in SYSTEMS), *((system, "laptop") for system in LAPTOP)]
+    for system, preset in presets:
+        for source in models_of(SYSTEMS[system], configure(system, preset=preset)):
             if not (home / source).exists():
                 publish(source, home / source, tiny)
     return home
@@ -131,25 +157,60 @@ def hub(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
         yield server
 
 
-def pairs(system: str) -> tuple[str, ...]:
-    return tuple(f"{path}={value}" for path, value in SHRUNK[system].items())
+def pairs(options: Mapping[str, object]) -> tuple[str, ...]:
+    return tuple(f"{path}={value}" for path, value in options.items())
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize(
+    "of", [*((each, "paper") for each in SYSTEMS), *((each, "laptop") for each in LAPTOP)], ids="-".join
+)
 def test_run__from_an_empty_cache_and_again_without_a_request(
-    system: str, tiny, hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    of: tuple[str, str], tiny, hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arguments = {"names": "dog, cat" if SYSTEMS[system].named else None, "images": tiny.images, "config": pairs(system)}
-    first = run(system, out=tmp_path / "run", preset="paper", **arguments)
+    system, preset = of
+    names = "dog, cat" if SYSTEMS[system].named else None
+    options = (SHRUNK if preset == "paper" else LAPTOP)[system]
+    arguments = {"names": names, "images": tiny.images, "config": pairs(options), "preset": preset}
+    first = run(system, out=tmp_path / "run", **arguments)
     assert hub.asked
+    fetched = {path for each in hub.asked if each.startswith("GET") for path in [each.split()[1]] if "resolve" in path}
+    wanted = {source for source in models_of(SYSTEMS[system], configure(system, preset=preset)) if "/" in source}
+    assert {"/".join(path.split("/")[:2]) for path in fetched} == wanted, "all that it needs, and nothing else"
     assert not any(stage["reused"] for stage in first.stages)
     hub.asked.clear()
-    second = run(system, out=tmp_path / "run", preset="paper", **arguments)
+    second = run(system, out=tmp_path / "run", **arguments)
     assert all(stage["reused"] for stage in second.stages)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    run(system, out=tmp_path / "other", preset="paper", **arguments)
+    run(system, out=tmp_path / "other", **arguments)
     assert hub.asked == []
+
+
+def sizes_on_the_hub() -> dict[str, str]:
+    """What is wrong with the models that we name, as a hub has them: not there, or of another size."""
+    wrong = {}
+    for each in look_at_all({source: source for source in KNOWN}):
+        said = KNOWN[each.source].bytes
+        if each.status != "to fetch":
+            wrong[each.source] = each.reason
+        elif abs((each.bytes or 0) - said) > 0.02 * said:
+            wrong[each.source] = f"has {each.bytes} bytes, we say {said}"
+    return wrong
+
+
+@pytest.mark.skipif(not REAL_HUB, reason="asks a real hub: NAMESAKE_TEST_HUB=https://huggingface.co")
+def test_real_hub__has_every_model_of_the_size_that_we_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("NAMESAKE_CACHE_DIR", str(tmp_path / "own"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "ENDPOINT", REAL_HUB)
+    assert sizes_on_the_hub() == {}
+
+
+def test_real_hub__what_such_a_test_would_say(hub: HubServer) -> None:
+    said = sizes_on_the_hub()
+    assert "bytes, we say" in said["openai/clip-vit-base-patch16"]
+    assert "timm/resnet50_clip.openai" in said, "no system here has it, so it is not on this hub"
 
 
 def fetch(*arguments: str) -> dict:
