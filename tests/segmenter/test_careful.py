@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from namesake.encoders import load_clip
 from namesake.errors import ConfigError
 from namesake.images.geometry import resize
+from namesake.masks.map_objects import map_objects
 from namesake.names import embed
 from namesake.names.prompts import TEMPLATES
 from namesake.networks import DeepLab
@@ -296,6 +297,18 @@ def test_what_cannot_be_read_carefully_is_refused(segmenter: Segmenter, clip) ->
 def test_values_out_of_range(clip, wrong: dict) -> None:
     with pytest.raises(ConfigError, match="expected"):
         Careful(clip, NAMES, config=replace(CarefulConfig(), **wrong))
+
+
+def test_objects__an_option_and_of_the_names_asked_for(segmenter: Segmenter, clip) -> None:
+    image = picture(48, 64)
+    plain = careful_of(segmenter, CarefulConfig(), clip).segment(image)
+    assert plain.instances is None
+    found = careful_of(segmenter, CarefulConfig(objects=True), clip).segment(image)
+    np.testing.assert_array_equal(found.labels, plain.labels)
+    expected = map_objects(plain, image, segmenter.names)
+    assert len(expected.labels) > 0
+    np.testing.assert_array_equal(found.instances.masks, expected.masks)
+    assert (found.instances.names, found.instances.scores) == (expected.names, expected.scores)
 
 
 def test_open_vocabulary__objects_of_one_pass_and_other_names(query: Segmenter, tiny_clip: Path) -> None:

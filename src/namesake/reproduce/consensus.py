@@ -12,7 +12,7 @@ from namesake.evaluation.metrics import mean_iou_over_dataset
 from namesake.evaluation.terms import terms_of
 from namesake.prediction.stream import Segmented, segment_ahead
 from namesake.reproduce.fmbseg import refined
-from namesake.reproduce.measures import benchmark_of, segmenter_of, topics
+from namesake.reproduce.measures import benchmark_of, objects, segmenter_of, topics
 from namesake.reproduce.namedmask import NO_EXPERTS
 from namesake.reproduce.table import Setting, Table, Trial, Values
 from namesake.segmenter import CarefulConfig, Segmenter, load_segmenter
@@ -23,6 +23,7 @@ from namesake.workspace import Workspace
 from namesake.world import STUFF
 
 CARE = CarefulConfig()
+OBJECTS = replace(CARE, objects=True)
 MINI = PRESETS["mini"]
 UPDATES = MINI.training.iterations + MINI.student.iterations
 """Of another system: as many as of ours, teacher and student together."""
@@ -181,5 +182,18 @@ TABLES: dict[str, Table] = {
         topics,
         columns=("mIoU", "mIoU things", "mIoU stuff"),
         differs=f"{OWN} 16 things and 10 kinds of stuff; FMbSeg's masks are SAM's (tier M).",
+    ),
+    "objects": Table(
+        "Objects",
+        (
+            Setting("consensus, pieces of its map", "consensus", read=with_care()),
+            Setting("pieces drawn to the image's edges", "consensus", read=with_care(OBJECTS)),
+            Setting("NamedMask, read with care, pieces", "namedmask", mini=(*NO_EXPERTS, UPDATES),
+                    read=with_care()),
+            Setting("ZUTIS", "zutis", mini=(UPDATES,)),
+        ),
+        objects,
+        columns=("AP", "AP50", "AP75", "agnostic AP", "mIoU"),
+        differs=f"{OWN} As many updates each.",
     ),
 }  # fmt: skip

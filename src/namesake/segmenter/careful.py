@@ -8,7 +8,7 @@ learned things) share what it takes for background, as CLIP says. It trains noth
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import NamedTuple, Protocol, final, runtime_checkable
 
@@ -22,7 +22,8 @@ from namesake.config import Rule, check, option
 from namesake.encoders import Clip, load_clip
 from namesake.encoders.sources import kind_of_source
 from namesake.errors import ConfigError
-from namesake.images.geometry import Box, crop
+from namesake.images.geometry import Box, crop, resize
+from namesake.masks.map_objects import map_objects
 from namesake.names.prompts import TEMPLATES, embed
 from namesake.records import Names, Prediction
 from namesake.segmenter.classify import compare, decide
@@ -63,6 +64,7 @@ class CarefulConfig:
         None, "Scale of CLIP's cosines in its softmax; none: the one that it was trained with.", above=0
     )
     background_bias: float = option(0.5, "Taken from the log probability of background.")
+    objects: bool = option(False, "Find objects, too: connected pieces of the map, drawn to the image's edges.")
 
     def rules(self) -> tuple[Rule, ...]:
         """What options have to be together."""
@@ -184,7 +186,16 @@ class Careful:
         """Labels and confidence of height x width."""
         self._count(self.cost(predictor, height=images[0].shape[0], width=images[0].shape[1]), images=len(images))
         said = self.log_probabilities(predictor, images)
-        return predictor.complete(images, [decide(each, height=height, width=width) for each in said])
+        read = predictor.complete(images, [decide(each, height=height, width=width) for each in said])
+        return [self._with_objects(*each) for each in zip(read, images, strict=True)] if self.config.objects else read
+
+    def _with_objects(self, read: Prediction, image: ImageArray) -> Prediction:
+        """What was read, with objects where the predictor's kind finds none of its own."""
+        if read.instances is not None:
+            return read
+        height, width = read.labels.shape
+        same = image if image.shape[:2] == (height, width) else resize(image, height=height, width=width)
+        return replace(read, instances=map_objects(read, same, self.names))
 
     @torch.inference_mode()
     def log_probabilities(
