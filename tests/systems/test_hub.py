@@ -175,7 +175,8 @@ def test_run__from_an_empty_cache_and_again_without_a_request(
     first = run(system, out=tmp_path / "run", **arguments)
     assert hub.asked
     fetched = {path for each in hub.asked if each.startswith("GET") for path in [each.split()[1]] if "resolve" in path}
-    wanted = {source for source in models_of(SYSTEMS[system], configure(system, preset=preset)) if "/" in source}
+    config = configure(system, preset=preset, config=pairs(options))
+    wanted = {source for source in models_of(SYSTEMS[system], config) if "/" in source}
     assert {"/".join(path.split("/")[:2]) for path in fetched} == wanted, "all that it needs, and nothing else"
     assert not any(stage["reused"] for stage in first.stages)
     hub.asked.clear()
