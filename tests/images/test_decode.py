@@ -2,11 +2,13 @@ import io
 import struct
 import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps
@@ -289,3 +291,25 @@ def test_as_image__grey_pil_image():
 def test_as_image__not_an_image(wrong):
     with pytest.raises(ImagesError, match="expected"):
         as_image(wrong)
+
+
+def _entries(content: bytes) -> Iterator[int]:
+    """Places of the 12 bytes of each tag of a little-endian TIFF's first directory."""
+    (start,) = struct.unpack_from("<I", content, 4)
+    (count,) = struct.unpack_from("<H", content, start)
+    return iter(range(start + 2, start + 2 + 12 * count, 12))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize(("field", "width"), [(0, 2), (4, 4), (8, 4)], ids=["tag", "count", "value"])
+def test_tiff__a_tag_gone_or_zero_gives_pixels_or_the_error(kind: type, field: int, width: int) -> None:
+    written = io.BytesIO()
+    tifffile.imwrite(written, np.ones((6, 5, 3), kind), photometric="rgb")
+    content = written.getvalue()
+    for place in _entries(content):
+        broken = bytearray(content)
+        broken[place + field : place + field + width] = bytes(width)
+        with suppress(ImagesError):
+            image = read_image(bytes(broken))
+            assert 0 not in image.shape
+            assert image.dtype == np.uint8

@@ -8,11 +8,12 @@ import pytest
 
 from namesake.errors import ConfigError, DataError, WeightsError
 from namesake.evaluation.benchmarks import prepare
+from namesake.records import Images, Names
 from namesake.reproduce import PAPERS, Scale, reproduce
 from namesake.reproduce.measures import by_objects, object_masks, objects, semantic
 from namesake.reproduce.papers import TITLES
-from namesake.reproduce.run import measure_table
-from namesake.reproduce.table import Setting, Table
+from namesake.reproduce.run import measure_table, run_setting
+from namesake.reproduce.table import Place, Setting, Table
 
 
 @pytest.fixture
@@ -131,3 +132,30 @@ def test_every_table__says_what_is_missing_before_it_runs(paper: str, table: str
     with pytest.raises(error, match=said):
         measure_table(paper, table, out=tmp_path / "out", seeds=(0,), scale=scale)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        Names(("dog", "cat"), background=("sky",)),
+        Names(("dog", "cat"), synonyms=(("hound",), ())),
+        Names(("dog", "cat"), against=(("wolf",), ())),
+        Names(("dog", "cow")),
+    ],
+    ids=["background", "synonyms", "against", "names"],
+)
+def test_run_setting__runs_of_other_words_lie_apart(
+    others: Names, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders: list[Path] = []
+
+    def seen(_system: str, *, out: Path, **_: Any) -> None:
+        folders.append(out)
+        raise InterruptedError
+
+    monkeypatch.setattr("namesake.systems.run", seen)
+    for names in (Names(("dog", "cat")), others, Names(("dog", "cat"))):
+        place = Place("voc2012", {}, Images(tmp_path, ()), None, {"things": names}, "paper", 0, "cpu", tmp_path)
+        with pytest.raises(InterruptedError):
+            run_setting(Setting("ours", "maskclip"), place, "a table")
+    assert folders[0] == folders[2] != folders[1]

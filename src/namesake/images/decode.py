@@ -115,7 +115,10 @@ def as_image(image: Picture) -> ImageArray:
         return read_image(image)
     if isinstance(image, Image.Image):
         try:
+            _check_pixels(image.width, image.height, "the image", MAX_PIXELS)
             return _to_rgb(image, name="the image", copy=True)
+        except ImagesError:
+            raise
         except Exception as error:  # PIL images are lazy: a broken file shows here
             raise ImagesError(f"the image: cannot be decoded: {str(error) or type(error).__name__}.") from error
     if not isinstance(image, np.ndarray):
@@ -184,6 +187,8 @@ def _orientation(image: Image.Image) -> int | None:
 
 
 def _check_pixels(width: int, height: int, name: str, most: int) -> None:
+    if not width or not height:
+        raise ImagesError(f"{name}: {width}x{height} pixels; there is nothing to see.")
     if width * height > most:
         raise ImagesError(f"{name}: {width}x{height} pixels; at most {most} are allowed.")
 
@@ -233,6 +238,7 @@ def _deep_tiff(content: bytes, name: str, max_pixels: int) -> ImageArray:
             if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE and bands > 1:
                 values = np.moveaxis(values, 0, -1)
             turn = page.tags.valueof(ORIENTATION, 1)
+            _check_pixels(values.shape[1], values.shape[0], name, max_pixels)  # a broken table of strips gives none
         no_data = None
         with suppress(ValueError, AttributeError):
             no_data = float(str(declared.value).strip("\0 "))

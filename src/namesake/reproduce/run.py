@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -164,7 +164,7 @@ def run_setting(setting: Setting, place: Place, what: str) -> tuple[Trial, str]:
     names = place.names[setting.names]
     if setting.names_of and not rendered:
         names, setting = names_of(setting.names_of), replace(setting, asked=setting.asked or setting.names)
-    asked_with = [setting.names] if rendered else [names.names, place.preset]
+    asked_with = [setting.names] if rendered else [asdict(names), place.preset]
     identity = json.dumps([setting.system, *asked_with, setting.until, config])
     folder = place.runs / f"{setting.system.replace('+', '-')}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
     note(f"== {what}, seed {place.seed}: {setting.label}")
