@@ -1,6 +1,10 @@
-"""Write the pages that are read off the code: `cli.md` from the command line, `models.md` from the known models."""
+"""Write the pages that are read off the code: the command line, models, options, and a page a system."""
 
+import dataclasses
 import inspect
+import re
+import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -188,7 +192,92 @@ def _place(item: tuple[str, list[str]]) -> str:
     return f"{', '.join(where)}: {published}" if published else ", ".join(where)
 
 
-PAGES = {"cli.md": cli_page, "models.md": models_page, "options.md": options_page}
+ARXIV = re.compile(r"https://arxiv\.org/abs/[\d.]+\d")
+TITLES = {
+    "consensus": "Consensus",
+    "namedmask": "NamedMask",
+    "zutis": "ZUTIS",
+    "fmbseg": "FMbSeg",
+    "reco": "ReCo",
+    "selfmask": "SelfMask",
+    "saliency+clip": "Saliency + CLIP",
+    "maskclip": "MaskCLIP",
+}
+PICTURES = """From a run on 32 rendered pictures with the small embedded models, shortened to seconds of training
+(`python docs/method.py {name}`): it shows the steps, not how good they get."""
+
+
+def system_page(name: str) -> str:
+    """What a system does, step by step with pictures; its options, costs and code."""
+    system, page = SYSTEMS[name], name.replace("+", "-")
+    module = sys.modules[system.function.__module__]
+    head, *parts = re.split(r"\n\s*\n", inspect.cleandoc(module.__doc__ or ""))
+    first = next(place for place, part in enumerate(parts) if part.startswith("1. "))
+    last = max(place for place, part in enumerate(parts) if re.match(r"\d\. ", part))
+    lead = head.partition(": ")[2] or head
+    texts = ("\n\n".join(some) for some in (parts[:first], parts[first : last + 1], parts[last + 1 :]))
+    before, steps, notes = (ARXIV.sub(r"<\g<0>>", text) for text in texts)
+    picture = (
+        f"![{TITLES[name]}: what each step leaves, from left to right]({page}.jpg)\n\n{PICTURES.format(name=name)}"
+    )
+    names = "" if name == "selfmask" else '--names "dog, cat, park bench" '
+    rows = "\n".join(_field(field) for field in dataclasses.fields(system.presets["paper"]))
+    file = f"src/namesake/{module.__name__.removeprefix('namesake.').replace('.', '/')}.py"
+    return f"""# {TITLES[name]}
+
+{lead[0].upper()}{lead[1:]}
+
+{before}
+
+```bash
+namesake run {name} {names}--images photos/ --out runs/{page}
+```
+
+## The method
+
+{picture}
+
+{steps}
+
+{notes}
+
+## What it costs
+
+`namesake run {name} ... --dry-run` says, before anything is computed, what would be fetched and how long each stage
+takes on your device.
+
+<!-- cost: {name} -->
+
+## Options
+
+| option | as published | what it is |
+|---|---|---|
+{rows}
+
+`namesake options {name}` lists every one with the published value and where it is said;
+[Options and their words](../options.md) explains them.
+
+## The code
+
+The system, whole: `Config` is what can be set (`--config path=value`), and the function at the end is the method, one
+call a step.
+
+```python
+--8<-- "{file}"
+```
+"""
+
+
+def _field(field: dataclasses.Field[Any]) -> str:
+    told = " ".join(str(field.metadata.get("what", "")).split()).replace("|", "/")
+    holds = field.default is dataclasses.MISSING
+    value = "" if holds else f"`{field.default if field.default != '' else '-'}`"
+    return f"| `{field.name}{'.*' if holds else ''}` | {value} | {told} |"
+
+
+PAGES = {"cli.md": cli_page, "models.md": models_page, "options.md": options_page} | {
+    f"systems/{name.replace('+', '-')}.md": partial(system_page, name) for name in TITLES
+}
 
 
 if __name__ == "__main__":

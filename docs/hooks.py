@@ -1,9 +1,13 @@
-"""Before the site is built: measured figures join the pages that ask for them, pages of results the navigation."""
+"""Before the site is built: figures join the pages that ask for them, notebooks become pages, results get a place."""
 
+import base64
 import json
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from mkdocs.structure.files import File
+from nbconvert import MarkdownExporter
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results"
@@ -11,6 +15,8 @@ SPEED = ROOT / "benchmarks" / "results.json"
 MEASURED = "<!-- measured: README.md and docs/results -->"
 SYSTEMS = "<!-- systems: docs/results and benchmarks/results.json -->"
 BENCHMARK = re.compile(r"<!-- benchmark: (\w+) -->")
+COST = re.compile(r"<!-- cost: (\S+) -->")
+NOTEBOOKS = ROOT / "docs" / "notebooks"
 
 
 class System(NamedTuple):
@@ -50,12 +56,38 @@ def on_config(config: Any) -> Any:  # noqa: ANN401
     return config
 
 
+def on_files(files: Any, config: Any) -> Any:  # noqa: ANN401
+    """Make a page of every notebook; the notebook itself stays beside it, to be downloaded."""
+    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+        files.append(File.generated(config, f"notebooks/{path.stem}.md", content=notebook(path)))
+    return files
+
+
+def notebook(path: Path) -> str:
+    """A notebook as Markdown, with the pictures that its cells showed within it."""
+    body, resources = MarkdownExporter().from_filename(str(path))
+    for name, content in resources["outputs"].items():
+        kind = "png" if name.endswith("png") else "jpeg"
+        body = body.replace(f"]({name})", f"](data:image/{kind};base64,{base64.b64encode(content).decode()})")
+    body = re.sub(r"!\[(?:png|jpeg)\]", "![What the cell above shows]", body)
+    return f"{body}\n\n[This notebook as a file]({path.name})\n"
+
+
 def on_page_markdown(markdown: str, **_: object) -> str:
     """Put the measured figures where a page asks for them."""
     for mark, table in ((MEASURED, measured), (SYSTEMS, systems)):
         if mark in markdown:
             markdown = markdown.replace(mark, table())
+    markdown = COST.sub(lambda found: cost(found[1]), markdown)
     return BENCHMARK.sub(lambda found: benchmark(found[1]), markdown)
+
+
+def cost(name: str) -> str:
+    """How good and fast one system is, as the table of all says; nothing where it was not measured."""
+    lines = systems().splitlines()
+    row = next((line for line in lines if line.startswith(f"| {name} |")), "")
+    said = "Mean IoU: over data sets of the embedded world, with the small embedded models. "
+    return f"{lines[0]}\n{lines[1]}\n{row}\n\n{said}{lines[-1]}" if row else ""
 
 
 def systems() -> str:

@@ -65,7 +65,7 @@ def timing() -> Iterator[list[tuple[float, float]]]:
 def note(message: str) -> None:
     """Print one line of news on standard error, unless quiet."""
     if not _settings["quiet"]:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(message, markup=False)
+        Console(stderr=True, highlight=False, soft_wrap=True, force_jupyter=False).print(message, markup=False)
 
 
 def duration(seconds: float) -> str:

@@ -24,8 +24,9 @@ PAGES = sorted(page for page in DOCS.glob("*.md") if BLOCK.search(page.read_text
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the world of the quickstart."""
     folder = tmp_path_factory.mktemp("docs")
-    write_world("unlabelled", folder / "world" / "unlabelled", count=40, seed=0, workers=1)
-    write_world("scenes", folder / "world" / "scenes", count=12, seed=1, workers=1)
+    names = ("mug", "car", "tree", "dog")
+    write_world("unlabelled", folder / "world" / "unlabelled", count=40, seed=0, names=names, workers=1)
+    write_world("scenes", folder / "world" / "scenes", count=12, seed=1, names=names, workers=1)
     return folder
 
 

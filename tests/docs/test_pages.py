@@ -27,10 +27,19 @@ def _load(name: str):
     return module
 
 
-@pytest.mark.parametrize("name", ["cli.md", "models.md", "options.md"])
+@pytest.mark.parametrize("name", _load("generate").PAGES)
 def test_generated__up_to_date(name: str):
     written = (DOCS / name).read_text(encoding="utf-8")
     assert written == _load("generate").PAGES[name](), "run: python docs/generate.py"
+
+
+def test_generated__a_page_and_a_picture_a_system():
+    generate = _load("generate")
+    assert generate.TITLES.keys() == SYSTEMS.keys()
+    for name in SYSTEMS:
+        picture = DOCS / "systems" / f"{name.replace('+', '-')}.jpg"
+        assert picture.stat().st_size < 150_000
+        assert f"]({picture.name})" in generate.PAGES[f"systems/{picture.stem}.md"]()
 
 
 def test_generated__what_tables_take_and_how_they_differ():

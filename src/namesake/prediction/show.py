@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from namesake.errors import ConfigError
-from namesake.prediction.draw import OPACITY, Picture, overlay
+from namesake.prediction.draw import LEAST_SHARE, OPACITY, Picture, overlay
 from namesake.prediction.export.coco import INFO, annotation
 from namesake.prediction.export.index_png import encode_index_png
 from namesake.prediction.pieces import pieces
@@ -18,8 +18,8 @@ from namesake.shapes import IGNORE, ImageArray, not_sure
 from namesake.workspace import write_atomically
 
 What = Literal["overlay", "labels", "confidence"]
-MOST_NAMES = 6
-"""Names that are said of one prediction; the rest are counted."""
+MOST_NAMES, TITLED = 6, 2
+"""Names that are said of one prediction, the rest are counted; and those in the title of a plot."""
 
 
 def names_of(prediction: Prediction) -> Names:
@@ -45,13 +45,16 @@ def image_of(prediction: Prediction) -> ImageArray:
 
 
 def shares(prediction: Prediction) -> list[tuple[str, float]]:
-    """What it found and the share of the pixels, 0 to 1, largest first; "not sure" and background come last."""
+    """Each name and its share of the pixels, 0 to 1, largest first; "not sure" and background come last.
+
+    Names below a thousandth are left out, as in legends.
+    """
     names = prediction.names
     unsure = IGNORE if names is None else not_sure(len(names))
     counts = np.bincount(prediction.labels.ravel())
     found = [
         (f"label {label}" if names is None else names.names[label - 1], label)
-        for label in np.flatnonzero(counts).tolist()
+        for label in np.flatnonzero(counts >= max(1, LEAST_SHARE * prediction.labels.size)).tolist()
         if label not in {0, unsure}
     ]
     found.sort(key=lambda each: -counts[each[1]])
@@ -121,9 +124,8 @@ def plot(prediction: Prediction, axes: Any = None) -> Any:  # noqa: ANN401
 
         axes = pyplot.subplots()[1]
     axes.imshow(overlay_of(prediction))
-    axes.set_title(
-        ", ".join(f"{word} {100 * share:.1f} %" for word, share in shares(prediction) if word != "background")
-    )
+    found = [f"{word} {100 * share:.1f} %" for word, share in shares(prediction) if word != "background"]
+    axes.set_title(", ".join(found[:TITLED]) + (", ..." if len(found) > TITLED else ""), fontsize="medium")
     axes.axis("off")
     return axes
 

@@ -189,7 +189,7 @@ def plan_lines(plan: Plan) -> list[str]:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(stderr=True, highlight=False, no_color=True)
+    console = Console(stderr=True, highlight=False, no_color=True, force_jupyter=False)
     here = {each.source: each for each in plan.models}
     rows = [
         (
