@@ -59,12 +59,17 @@ class Undrawn(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401
-        """Leave tensors as they are in memory where they would be filled with random numbers."""
+        """Give zeros where a tensor would be filled with random numbers.
+
+        What is in memory would do, but truncated normals are drawn again until they lie within their bounds.
+        """
         name = getattr(func, "__name__", "")
         if name in DRAWING:
-            return next(iter((*args, *(kwargs or {}).values())))
+            tensor = next(iter((*args, *(kwargs or {}).values())))
+            tensor.detach().zero_()
+            return tensor
         if name == "randn":
-            return torch.empty(*args, **(kwargs or {}))
+            return torch.zeros(*args, **(kwargs or {}))
         return func(*args, **(kwargs or {}))
 
 
