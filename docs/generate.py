@@ -207,6 +207,26 @@ PICTURES = """From a run on 32 rendered pictures with the small embedded models,
 (`python docs/method.py {name}`): it shows the steps, not how good they get."""
 
 
+MORE = {
+    "consensus": """
+
+```bash
+namesake predict runs/consensus new_photos/ --out masks/
+namesake predict runs/consensus new_photos/ --read careful --names "dog, cat, park bench, sky" --out more-masks/
+```
+
+A teacher learns from archives as NamedMask does; read with care, it labels every image of the folder; a student learns
+those maps and reads in one pass as well as the teacher does in several. A name that comes later needs no training: CLIP
+shares out what the network takes for background among the names that it never saw ("sky" in the last line). Stuff that is
+said before (`--config "stuff=('sky',)"`) is learned by the student.
+
+`namesake reproduce consensus --table list` lists what can be measured: every part off in turn, what its errors are made
+of, the other systems and a ceiling with as many updates, things and stuff. No reported seed has been measured yet:
+`dev/LOG.md` says what was seen on tuning seeds."""
+}
+"""What a system's page says besides."""
+
+
 def system_page(name: str) -> str:
     """What a system does, step by step with pictures; its options, costs and code."""
     system, page = SYSTEMS[name], name.replace("+", "-")
@@ -231,7 +251,7 @@ def system_page(name: str) -> str:
 
 ```bash
 namesake run {name} {names}--images photos/ --out runs/{page}
-```
+```{MORE.get(name, "")}
 
 ## The method
 
