@@ -217,8 +217,8 @@ namesake predict runs/consensus new_photos/ --read careful --names "dog, cat, pa
 
 A teacher learns from archives as NamedMask does; read with care, it labels every image of the folder; a student learns
 those maps and reads in one pass as well as the teacher does in several. A name that comes later needs no training: CLIP
-shares out what the network takes for background among the names that it never saw ("sky" in the last line). Stuff that is
-said before (`--config "stuff=('sky',)"`) is learned by the student.
+shares out what the network takes for background among the names that it never saw ("sky" in the last line). Stuff that
+is said before (`--config "stuff=('sky',)"`) is learned by the student.
 
 `namesake reproduce consensus --table list` lists what can be measured: every part off in turn, what its errors are made
 of, the other systems and a ceiling with as many updates, things and stuff. No reported seed has been measured yet:
