@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64
 from numpy import ndarray
 
+from namesake.archives.choices import ArchiveChoices, not_crossed_out, reworded
 from namesake.archives.cleaning import first_of_near_duplicates, large_enough
 from namesake.archives.contest import Contested, settle
 from namesake.archives.looks import look_for_faces
@@ -55,6 +56,7 @@ def retrieve(
     names: Names,
     *taken: Archives,
     config: ArchivesConfig = ArchivesConfig(),
+    choices: ArchiveChoices | None = None,
     device: str = "auto",
 ) -> Archives:
     """Build an archive for each name: the images whose embedding is closest to the name's text embedding.
@@ -70,6 +72,7 @@ def retrieve(
             Four times `images_per_name` are looked at then.
         config: Size and cleaning. Where anything may be left out, twice `images_per_name` are looked at. Of a name
             with context words, images that are more like one of these are always left out.
+        choices: What a person crossed out, whose places stay empty, and words that a person changed.
         device: "auto", "cpu" or "cuda".
 
     Returns:
@@ -83,10 +86,13 @@ def retrieve(
         WeightsError: The encoder cannot be loaded.
     """
     clip = load_clip(index.encoder, device=device)
-    text = embed(names, clip)
+    words = reworded(names, choices)
+    text = embed(words, clip)
     against = [clip.embed_names(words, TEMPLATES) for words in names.against]
-    doubts = doubt(names.names, text, clip, encoder=index.encoder)
-    return write_archives(index, names, text, config=config, out=out, doubts=doubts, against=against, taken=taken)
+    doubts = doubt(words.names, text, clip, encoder=index.encoder)
+    return write_archives(
+        index, names, text, config=config, out=out, doubts=doubts, against=against, taken=taken, choices=choices
+    )
 
 
 def write_archives(
@@ -99,13 +105,14 @@ def write_archives(
     doubts: Doubts = Doubts((), ()),  # noqa: B008
     against: Sequence[Float[ndarray, "words dim"]] = (),
     taken: Sequence[Archives] = (),
+    choices: ArchiveChoices | None = None,
 ) -> Archives:
     """`retrieve` with the names' text embeddings [names, dim], in label order, and what is doubtful of them at hand.
 
     `against` holds the embeddings of each name's context words: none at all, or one array a name.
     """
     check(config)
-    found = _find(index, text, config, against=against, taken=taken)
+    found = _find(index, names, text, config, against=against, taken=taken, choices=choices)
     kept, contested = settle(found, config.contested)
     listed = len(np.unique(found.row))
     if not len(kept.row):
@@ -131,11 +138,13 @@ def write_archives(
 
 def _find(
     index: Index,
+    names: Names,
     text: Float[ndarray, "names dim"],
     config: ArchivesConfig,
     *,
     against: Sequence[Float[ndarray, "words dim"]],
     taken: Sequence[Archives],
+    choices: ArchiveChoices | None,
 ) -> Entries:
     """The best images of each name, cleaned, in label order."""
     cleaning = (
@@ -155,6 +164,8 @@ def _find(
     for kept, own in zip(keep, rows, strict=True):
         _clean(kept, own, index, faces, config)
     keep &= np.cumsum(keep, axis=1) <= config.images_per_name
+    if choices is not None and choices.left_out:  # after the count: no image that nobody saw takes a place
+        keep &= not_crossed_out([_ids(index, own) for own in rows], names, choices)
     archive = np.broadcast_to(np.arange(1, len(text) + 1)[:, None], rows.shape)[keep]
     return Entries(archive=archive, row=rows[keep], score=scores[keep], label=archive)
 

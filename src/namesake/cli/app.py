@@ -42,6 +42,12 @@ OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace stag
 AppendOption = Annotated[
     bool, typer.Option("--append", help="The folder got more images: embed only these, and redo what follows.")
 ]
+CurationOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--curation", help="What you chose of archives and masks (curation.json); that in the run's folder is read too."
+    ),
+]
 EngineOption = Annotated[
     str, typer.Option("--engine", help="local, ray, or ray:N (N workers), which share the images out.")
 ]

@@ -8,6 +8,7 @@ import typer
 from namesake.cli.app import (
     AppendOption,
     ConfigOption,
+    CurationOption,
     DeviceOption,
     EngineOption,
     ImagesOption,
@@ -37,6 +38,7 @@ def run(
     config: ConfigOption = [],  # noqa: B006
     overwrite: OverwriteOption = False,
     append: AppendOption = False,
+    curation: CurationOption = None,
     engine: EngineOption = "local",
     seed: SeedOption = None,
     device: DeviceOption = "auto",
@@ -58,7 +60,7 @@ def run(
     if dry_run:
         _plan(system, asked, as_json=as_json, quiet=quiet)
         return
-    asked |= {"overwrite": overwrite, "append": append, "engine": engine}
+    asked |= {"overwrite": overwrite, "append": append, "engine": engine, "curation": curation}
     asked |= {"log_with": log_with, "sheet_every": sheet_every}
     _run(system, out, asked, as_json=as_json, quiet=quiet)
 
@@ -114,6 +116,7 @@ def _stage_verb(verb: str, folder: str, help_text: str) -> None:
         config: ConfigOption = [],  # noqa: B006
         overwrite: OverwriteOption = False,
         append: AppendOption = False,
+        curation: CurationOption = None,
         engine: EngineOption = "local",
         seed: SeedOption = None,
         device: DeviceOption = "auto",
@@ -121,7 +124,7 @@ def _stage_verb(verb: str, folder: str, help_text: str) -> None:
         quiet: QuietOption = False,
     ) -> None:
         asked = _asked(images, names, preset, config, seed=seed, device=device)
-        asked |= {"overwrite": overwrite, "append": append, "engine": engine, "until": folder}
+        asked |= {"overwrite": overwrite, "append": append, "engine": engine, "curation": curation, "until": folder}
         _run(system, out, asked, as_json=as_json, quiet=quiet)
 
     example = f'Example: namesake {verb} --names "dog, cat, park bench" --images photos/ --out runs/pets'

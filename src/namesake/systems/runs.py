@@ -20,6 +20,7 @@ from namesake.progress import set_plan
 from namesake.records import Images, Names
 from namesake.systems.adding import make_room, parts_of
 from namesake.systems.choosing import choose_preset
+from namesake.systems.curation import CURATION, curated, keep_curation, read_curation
 from namesake.systems.notices import have_models, models_by_option, say_before
 from namesake.systems.planning import Plan, make_plan, recall_plan, use_plan
 from namesake.systems.record import CONFIG, claim, read_record, write_config, write_record
@@ -53,6 +54,7 @@ def run(
     append: bool = False,
     log_with: Sequence[str] = (),
     sheet_every: int = 500,
+    curation: Path | None = None,
 ) -> Run:
     """Run a system; an interrupted or finished run of the same kind in `out` is continued, not redone.
 
@@ -74,6 +76,7 @@ def run(
         append: The folder got more images: embed only these, and redo what follows.
         log_with: Trackers that losses and predictions go to while it trains: "tensorboard", "wandb", "mlflow".
         sheet_every: Updates between two sheets of predictions for them.
+        curation: What a person chose of archives and masks, as `curation` has it; that in `out` if None.
 
     Raises:
         NamesakeError: An unknown system, preset or option, or what the stages raise; what was finished before stays.
@@ -86,6 +89,7 @@ def run(
     preset = choose_preset(system, preset, device=device, run=None if overwrite else Path(out))
     chosen, words, pictures = _prepare(system, names, images, preset=preset, config=config, seed=seed, device=device)
     folder = Path(out)
+    choices = read_curation(curation or folder / CURATION, must_exist=curation is not None)
     models = models_by_option(SYSTEMS[system], chosen, words)
     tracking = Tracking(log_with, folder, pictures, every=sheet_every, device=device) if log_with else None
     have_models(models, until=until, runs=(folder, beside))
@@ -102,7 +106,9 @@ def run(
         "passed_over": dict(pictures.passed_over),
         "command": shlex.join([Path(sys.argv[0]).name.replace("__main__.py", "namesake"), *sys.argv[1:]]),
     }
-    execution: dict[str, Any] = {"engine": engine, "append": append}
+    followed = read_record(folder / RECORD).get("curation", "")
+    changed = followed != choices.key
+    execution: dict[str, Any] = {"engine": engine, "append": append, "curated": changed}
     with (
         collecting() as notices,
         Workspace(folder, overwrite=overwrite, until=until, beside=beside, **execution) as workspace,
@@ -113,22 +119,27 @@ def run(
         record |= {"names": list(words.names), "parts": [len(part) for part in parts]}
         if found.get("system") == system and later:
             make_room(folder, found, parts)
-            write_record(folder, record, words)
+            write_record(folder, record | {"curation": followed}, words)
         claim(folder, record, words, overwrite=overwrite)
         if not (folder / CONFIG).is_file():
             write_config(folder, record, chosen)
+        if launched()[0] == 0:
+            keep_curation(choices, folder)
         say_before(words, models.values())
         if plan is not None:
             use_plan(plan, folder)
         with suppress(StoppedError), ExitStack() as stack:
             more = [
-                stack.enter_context(Workspace(folder / ADDED / f"{n:02d}", engine=engine)) for n in range(1, len(parts))
+                stack.enter_context(Workspace(folder / ADDED / f"{n:02d}", engine=engine, curated=changed))
+                for n in range(1, len(parts))
             ]
-            added = {"added": [(part, own.step) for part, own in zip(later, more, strict=True)]} if later else {}
+            steps = [curated(own.step, choices) for own in more]
+            added = {"added": list(zip(later, steps, strict=True))} if later else {}
             if tracking is not None and launched()[0] == 0:
                 stack.enter_context(watched_by(stack.enter_context(tracking)))
-            SYSTEMS[system].function(first, pictures, config=chosen, step=workspace.step, **added)
-        write_record(folder, record | as_record(notices), words)
+            SYSTEMS[system].function(first, pictures, config=chosen, step=curated(workspace.step, choices), **added)
+            followed = choices.key  # a run that was stopped half way still has stages of other choices
+        write_record(folder, record | ({"curation": followed} if followed else {}) | as_record(notices), words)
         write_config(folder, record, chosen)
     set_plan({})
     return Run(folder, [*workspace.stages, *(stage for own in more for stage in own.stages)])

@@ -62,6 +62,12 @@ def only_images_differ(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> b
     return same and without(found.get("inputs")) == without(wanted["inputs"])
 
 
+def only_choices_differ(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether two stages have the same options but for what a person chose; their inputs may be others."""
+    before, now = ({**each.get("config", {}), "choices": None, "cards": None} for each in (found, wanted))
+    return bool(found.get("function") == wanted["function"] and before == now)
+
+
 def digest(value: Any) -> str:  # noqa: ANN401
     """Key of a JSON form: 16 hexadecimal digits of its SHA-256."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]

@@ -16,7 +16,7 @@ from namesake.processes import alone, joining, launched
 from namesake.progress import enter_stage, note
 from namesake.records import Images
 from namesake.workspace.atomic import explain_writing, write_json
-from namesake.workspace.fingerprint import describe, difference, digest, only_images_differ
+from namesake.workspace.fingerprint import describe, difference, digest, only_choices_differ, only_images_differ
 from namesake.workspace.inputs import by_path, changes, read_inputs, write_inputs
 from namesake.workspace.manifest import MANIFEST, STARTED, read_manifest, read_started, write_manifest
 from namesake.workspace.stage import Made, P, Stage
@@ -41,6 +41,8 @@ class Workspace:
         beside: A folder of other runs; a stage that one of them made of the same inputs and options is linked in.
         engine: Engine of stages that can be cut into parts: "local", "ray" or "ray:N" (N workers).
         append: Keep what a growing stage made of fewer images; later stages of other inputs are replaced.
+        curated: A person chose anew among archives and masks: stages whose options are the same but for these choices
+            are replaced, and so are those after them.
 
     Raises:
         WorkspaceError: Another process writes to the folder, or it is not a run's folder.
@@ -55,9 +57,10 @@ class Workspace:
         beside: Path | None = None,
         engine: str = "local",
         append: bool = False,
+        curated: bool = False,
     ) -> None:
         self.folder, self.overwrite, self.until, self.beside = folder, overwrite, until, beside
-        self.engine, self.append = engine, append
+        self.engine, self.append, self.curated = engine, append, curated
         self.stages: list[dict[str, Any]] = []
         self._reached = False
         self._before: dict[str, Known] = {}
@@ -140,7 +143,8 @@ class Workspace:
         if (self.append or self.overwrite) and grows and images_only:
             (out / MANIFEST).unlink(missing_ok=True)
             return False
-        if not self.overwrite and not self.append:
+        chosen = self.curated and not pictures and only_choices_differ(begun, wanted)
+        if not self.overwrite and not self.append and not chosen:
             differs = images_only and "; ".join(filter(None, (changes(self._before, each) for each in pictures)))
             raise WorkspaceError(
                 f"{out} holds the same stage from other inputs or options: {differs or difference(begun, wanted)}. "
