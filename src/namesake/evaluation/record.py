@@ -27,6 +27,8 @@ from namesake.workspace import write_atomically
 EXAMPLES = 12
 SIDE = 256
 CONFUSIONS = 20
+LARGEST_MATRIX = 60
+"""Labels up to which a record holds the whole table of counts."""
 
 
 class ExamplePictures:
@@ -90,10 +92,24 @@ def record_of(
         "measures": {name: number(value) for name, value in scores.measures.items()},
         "instances": None if scores.instances is None else _rounded(scores.instances),
         "iou_per_name": {name: number(iou) for name, iou in scores.iou_per_name.items()},
+        "precision_per_name": shares(counts, terms.names, axis=0),
+        "recall_per_name": shares(counts, terms.names, axis=1),
+        "confusion_matrix": counts.tolist() if len(counts) <= LARGEST_MATRIX else None,
         "names": list(terms.names.names),
         **terms.left_over,
         "confusions": confusions(counts, terms.names),
     }
+
+
+def shares(counts: Int[ndarray, "labels columns"], names: Names, *, axis: int) -> dict[str, float | None]:
+    """Percent of the pixels that are predicted as a name (axis 0, precision) or are of it (axis 1, recall) and both.
+
+    Background is the first; null where there are no such pixels. Pixels that nobody is sure of count as missed.
+    """
+    right = np.diag(counts).astype(np.float64)
+    whole = counts.sum(axis=axis)[: len(counts)]
+    percent = np.divide(100 * right, whole, out=np.full(len(right), np.nan), where=whole > 0)
+    return dict(zip(("background", *names.names), map(number, percent.tolist()), strict=True))
 
 
 def confusions(counts: Int[ndarray, "labels columns"], names: Names) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from namesake.errors import ConfigError
@@ -37,6 +38,8 @@ from namesake.workspace import read_notices, write_atomically, write_json
 
 FOLDER, RECORD = "trust", "trust.json"
 SHOWN, SIDE = 8, 320
+ORDINARY = "ordinary"
+"""Folder of pictures that are spread evenly over all images, beside those to look at first."""
 
 
 def trust_run(
@@ -92,6 +95,8 @@ def trust_run(
     if truth is not None:
         record["left_over"] = truth.terms.left_over
     record["pictures"] = _draw(segmenter, pictures, trust.look_first(SHOWN), out)
+    spread = np.linspace(0, len(pictures) - 1, min(SHOWN, len(pictures))).round().astype(int).tolist()
+    record["ordinary"] = _draw(segmenter, pictures, [pictures.ids[place] for place in spread], out / ORDINARY)
     write_json(out / RECORD, record)
     return trust, quality
 
@@ -191,5 +196,5 @@ def _draw(segmenter: SegmentsImages, images: Images, chosen: list[str], out: Pat
         path = out / f"{place:02d}.jpg"
         with write_atomically(path) as unfinished:
             Image.fromarray(fitted(painted, side=SIDE)).save(unfinished, format="JPEG", quality=85)
-        drawn.append({"image": image_id, "file": path.name})
+        drawn.append({"image": image_id, "file": path.name if out.name != ORDINARY else f"{ORDINARY}/{path.name}"})
     return drawn

@@ -75,7 +75,7 @@ def test_page__needs_no_other_file(run, scenes, colour_segmenter):
     for tag, attributes in page.tags:
         assert tag not in {"script", "link", "iframe", "object", "embed"}
         for attribute in ("src", "href", "srcset", "background"):
-            assert attributes.get(attribute, "data:").startswith("data:")
+            assert attributes.get(attribute, "data:").startswith(("data:", "#"))
     assert "url(" not in (run / "report" / "index.html").read_text()
     for picture in page.pictures():
         content = base64.b64decode(picture["src"].removeprefix("data:image/jpeg;base64,"))
@@ -127,6 +127,67 @@ def test_page__names_are_inert(make_run, photos, tmp_path, scenes, colour_segmen
         assert tag != "img" or set(attributes) == {"src", "width", "height", "alt", "loading"}
 
 
+def test_page__contents_lead_to_their_sections(run, scenes, colour_segmenter):
+    evaluated(run, scenes, colour_segmenter)
+    page = Page(write_report(run))
+    ids = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
+    links = [attributes["href"].removeprefix("#") for tag, attributes in page.tags if tag == "a"]
+    assert {"summary", "scores-1", "archives", "masks", "cost"} <= {*links}
+    assert {*links} <= ids
+
+
+def test_page__precision_recall_and_matrix(run, scenes, colour_segmenter):
+    evaluated(run, scenes, colour_segmenter)
+    record = json.loads((run / "evaluation" / "scenes.json").read_text())
+    counts = np.array(record["confusion_matrix"])
+    text = Page(write_report(run)).text
+    for place, name in enumerate(("background", "red", "green")):
+        recall = 100 * counts[place, place] / counts[place].sum()
+        precision = 100 * counts[place, place] / counts[:, place].sum()
+        assert record["recall_per_name"][name] == pytest.approx(recall, abs=0.01)
+        assert record["precision_per_name"][name] == pytest.approx(precision, abs=0.01)
+        assert f"{recall:.1f}" in text
+        assert f"{precision:.1f}" in text
+    assert "red taken for green" in text or "green taken for red" in text or "taken for background" in text
+
+
+def test_page__beside_a_run_that_truth_taught(run, scenes, colour_segmenter):
+    evaluated(run, scenes, colour_segmenter)
+    record = json.loads((run / "evaluation" / "scenes.json").read_text())
+    oracle = run.parent / "oracle" / "evaluation"
+    oracle.mkdir(parents=True)
+    taught = record | {"annotation_regime": "trained on ground truth", "mean_iou_over_dataset": 87.6}
+    (oracle / "scenes.json").write_text(json.dumps(taught))
+    assert "87.6 % for oracle, which ground truth taught" in re.sub(r"\s+", " ", Page(write_report(run)).text)
+    (oracle / "scenes.json").write_text(json.dumps(taught | {"names": ["red"]}))
+    assert "87.6" not in Page(write_report(run)).text
+
+
+def test_page__training_curve(run):
+    (run / "segmenter").mkdir()
+    lines = [json.dumps({"iteration": 20 * step, "loss": 3.25 / step}) for step in range(1, 1000)]
+    (run / "segmenter" / "metrics.jsonl").write_text("\n".join(lines))
+    page = Page(write_report(run))
+    assert "How training went" in page.text
+    (line,) = [attributes["points"] for tag, attributes in page.tags if tag == "polyline"]
+    places = [tuple(map(float, place.split(","))) for place in line.split()]
+    assert 100 < len(places) <= 300
+    assert [x for x, _ in places] == sorted(x for x, _ in places)
+    assert [y for _, y in places] == sorted(y for _, y in places)  # it falls, and y counts downwards
+    (run / "segmenter" / "metrics.jsonl").write_text('{"iteration": 1, "loss": 1}\nnot json')
+    assert "How training went" not in Page(write_report(run)).text
+
+
+def test_page__ordinary_predictions_beside_the_least_trusted(run, photos, colour_segmenter):
+    segmenter = colour_segmenter(Names(("red", "green")), {1: 1, 2: 2}, mistakes=12, unsure=10)
+    trust_run(segmenter, photos, out=run / "trust")
+    record = json.loads((run / "trust" / "trust.json").read_text())
+    shown = [each["image"] for each in record["ordinary"]]
+    assert (shown[0], shown[-1], len(shown)) == (photos.ids[0], photos.ids[-1], 8)
+    text = Page(write_report(run)).text
+    assert text.index("neither the best nor the worst") < text.index("Images to look at first")
+
+
 def test_page__one_benchmark(run, scenes, colour_segmenter):
     evaluated(run, scenes, colour_segmenter)
     path = run / "evaluation" / "scenes.json"
@@ -141,14 +202,23 @@ def test_page__predictions_without_truth(run, photos, colour_segmenter):
     predict_folder(run / "predictions", colour_segmenter(Names(("red", "green")), {1: 1}), photos)
     page = Page(write_report(run))
     assert "No ground truth was at hand" in page.text
-    assert len(page.pictures()) == 2 + 9 + 9
+    assert len(page.pictures()) == 2 + 9 + 8
 
 
 def test_page__in_the_order_of_the_flow(run, photos, scenes, colour_segmenter):
     predict_folder(run / "predictions", colour_segmenter(Names(("red", "green")), {1: 1}), photos)
     evaluated(run, scenes, colour_segmenter)
     text = Page(write_report(run)).text
-    parts = ("What ran", "Archives:", "Pseudo-masks,", "Spread evenly over the images", "Scores on", "What it cost")
+    parts = (
+        "What was made",
+        "How good it is",
+        "How far to trust it",
+        "Spread evenly over the images",
+        "What is taken for what",
+        "Archives: the images",
+        "Pseudo-masks, from",
+        "What it cost",
+    )
     assert sorted(parts, key=text.index) == list(parts)
     assert "No ground truth was at hand" not in text
 
@@ -188,7 +258,7 @@ def test_page__many_large_pictures_stay_small(make_run, tmp_path):
     run = make_run(tmp_path / "run", open_images(folder), names)
     path = write_report(run)
     assert path.stat().st_size < 6_000_000
-    assert "40 of 60 names are shown" in Page(path).text
+    assert "24 of 60 names are shown" in Page(path).text
 
 
 def test_page__unfinished_run(make_run, photos, tmp_path):

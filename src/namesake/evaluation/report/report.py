@@ -38,10 +38,11 @@ def write_report(run: str | Path, *, benchmark: str | None = None) -> Path:
 def render_report(run: Path, *, benchmark: str | None = None) -> str:
     """The page as text; nothing is written.
 
-    It shows what ran, the stages with counts and seconds, each name's archive, pseudo-masks from the best score to the
-    worst, predictions, how far to trust them, and, where the run was evaluated, scores, confusions and predictions
-    beside the truth; then what it cost, and the models' licences. Parts whose stage has not run are left out. Pictures
-    are embedded, so the page can be sent as it is; it stays below about 6 MB, and says so where it shows a part only.
+    It begins with what was made, how good it is, how far to trust it and what to read first. Then it shows predictions,
+    trust, scores with confusions and predictions beside the truth where the run was evaluated, each name's archive,
+    pseudo-masks from the best score to the worst, how training went, what it cost, and the models' licences. Parts
+    whose stage has not run are left out. Pictures are embedded, so the page can be sent as it is; it stays below about
+    6 MB, and says so where it shows a part only.
 
     Args:
         run: The run folder, finished or not.
@@ -73,6 +74,7 @@ def render_report(run: Path, *, benchmark: str | None = None) -> str:
             "evaluations": [sections.evaluation(run, record) for record in evaluations.values()],
             "trust": trust(run),
             "predictions": sections.predictions(run),
+            "curves": sections.curves(run),
             "duration": _duration(sum(stage.seconds for stage in stages)),
             "memory": max((stage.peak_rss_mb for stage in stages), default=0),
         }

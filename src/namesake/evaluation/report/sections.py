@@ -19,6 +19,7 @@ from namesake.archives.sheets import FOLDER as SHEETS
 from namesake.archives.sheets import sheet_file
 from namesake.errors import ImagesError
 from namesake.evaluation.evaluate import FOLDER
+from namesake.evaluation.report.charts import confusion_matrix, training_curve
 from namesake.evaluation.report.run_folder import read_json
 from namesake.images import read_image
 from namesake.images.geometry import resize_labels
@@ -28,12 +29,14 @@ from namesake.names import read_names
 from namesake.prediction.colours import colours_of
 from namesake.prediction.draw import Picture, blend, fitted
 from namesake.prediction.encode import OVERLAYS
-from namesake.records import PseudoMask, PseudoMasks
+from namesake.records import PseudoMask, PseudoMasks, Regime
+from namesake.training.fit import METRICS
 
-SHEETS_SHOWN, SHEET_WIDTH, SHEET_QUALITY = 40, 600, 70
-MASKS_SHOWN, MASK_SIDE = 24, 176
-PREDICTIONS_SHOWN, PREDICTION_WIDTH = 12, 480
-EXAMPLE_WIDTH = 720
+SHEETS_SHOWN, SHEET_WIDTH, SHEET_QUALITY = 24, 792, 70
+MASKS_SHOWN, MASK_SIDE = 12, 176
+PREDICTIONS_SHOWN, PREDICTION_WIDTH = 8, 480
+EXAMPLES_SHOWN, EXAMPLE_WIDTH = 6, 720
+CURATED = "curated"
 MASK_FOLDERS = ("stuff", "experts", "guided", "saliency", "voted")
 """Below `masks/`, the last made first."""
 
@@ -74,11 +77,21 @@ class MasksSection:
 
 @dataclass(frozen=True)
 class EvaluationSection:
-    """One benchmark: its record, the names from best to worst, and examples."""
+    """One benchmark: its record, the names from best to worst, examples, and what other runs beside this one reach.
+
+    Attributes:
+        record: What `evaluate` wrote.
+        names: Name, IoU, precision and recall, in percent, each None where it is not known.
+        examples: Pictures of truth and prediction.
+        matrix: The confusion matrix as SVG; "" where the record holds none.
+        taught: Runs beside this one that ground truth taught, with their mean IoU on the same images and names.
+    """
 
     record: Mapping[str, Any]
-    names: list[tuple[str, float | None]]
+    names: list[tuple[str, float | None, float | None, float | None]]
     examples: list[Figure]
+    matrix: str
+    taught: list[tuple[str, float]]
 
 
 def archives(run: Path) -> ArchivesSection | None:
@@ -132,9 +145,11 @@ def masks(run: Path) -> MasksSection | None:
     return MasksSection(figures, opened.folder.name, len(ids), len(found) - len(figures), quartiles)
 
 
-def masks_of(run: Path) -> PseudoMasks | None:
-    """The last masks that the run made; None where there are none."""
-    folders = (run / "joined" / "masks", *(run / "masks" / kind for kind in MASK_FOLDERS))
+def masks_of(run: Path, *, curated: bool = True) -> PseudoMasks | None:
+    """The last masks that the run made, with a person's choices or before them; None where there are none."""
+    joined = run / "joined" / "masks"
+    drawn = (run / "masks" / kind for kind in MASK_FOLDERS)
+    folders = (*([run / "masks" / CURATED] if curated else []), joined, *drawn)
     present = [folder for folder in folders if any(folder.glob("*.parquet"))]
     return open_masks(present[0]) if present else None
 
@@ -149,12 +164,50 @@ def evaluation(run: Path, record: Mapping[str, Any]) -> EvaluationSection:
     """Scores by name from best to worst, names that occur nowhere last, and pictures of truth and prediction."""
     ious: Mapping[str, float | None] = record["iou_per_name"]
     ordered = sorted(ious.items(), key=lambda item: -1.0 if item[1] is None else item[1], reverse=True)
+    precision, recall = record.get("precision_per_name", {}), record.get("recall_per_name", {})
+    rows = [(name, iou, precision.get(name), recall.get(name)) for name, iou in ordered]
     examples = []
-    for example in record.get("examples", ()):
+    for example in _spread(record.get("examples", ()), EXAMPLES_SHOWN):
         picture = read_image(run / FOLDER / example["file"])
         score = "" if example["mean_iou"] is None else f"mean IoU in this image {example['mean_iou']:.1f}"
         examples.append(figure(_narrowed(picture, EXAMPLE_WIDTH), caption=example["image"], detail=score))
-    return EvaluationSection(record, ordered, examples)
+    return EvaluationSection(record, rows, examples, _matrix(record), _taught(run, record))
+
+
+def _spread(examples: Sequence[Mapping[str, Any]], most: int) -> list[Mapping[str, Any]]:
+    places = np.linspace(0, len(examples) - 1, min(most, len(examples))).round().astype(int)
+    return [examples[place] for place in places]
+
+
+def _matrix(record: Mapping[str, Any]) -> str:
+    """The confusion matrix of a record as SVG."""
+    if not record.get("confusion_matrix"):
+        return ""
+    counts = np.array(record["confusion_matrix"], dtype=np.float64)
+    whole = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(100 * counts, whole, out=np.full(counts.shape, np.nan), where=whole > 0)
+    words = ["background", *record["names"], "not sure"][: max(counts.shape)]
+    return confusion_matrix(shares, words)
+
+
+def _taught(run: Path, record: Mapping[str, Any]) -> list[tuple[str, float]]:
+    """Runs in the same folder that learned from ground truth, and were scored on the same images and names."""
+    if record.get("annotation_regime") == Regime.TRUTH:
+        return []
+    found = []
+    for path in sorted(run.resolve().parent.glob(f"*/{FOLDER}/{record['benchmark']}.json")):
+        other = read_json(path)
+        same = all(other.get(key) == record.get(key) for key in ("images", "names"))
+        if same and other.get("annotation_regime") == Regime.TRUTH and other.get("mean_iou_over_dataset") is not None:
+            found.append((path.parents[1].name, float(other["mean_iou_over_dataset"])))
+    return found
+
+
+def curves(run: Path) -> list[tuple[str, str]]:
+    """The training curves of the run's stages as SVG, by stage; experts are many, and left out."""
+    found = [(path.parent.relative_to(run).as_posix(), path) for path in sorted(run.glob(f"*/{METRICS}"))]
+    drawn = [(stage, training_curve(path)) for stage, path in found]
+    return [(stage, curve) for stage, curve in drawn if curve]
 
 
 def predictions(run: Path) -> list[Figure]:

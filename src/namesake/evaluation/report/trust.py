@@ -28,6 +28,12 @@ class TrustSection:
     names: list[Mapping[str, Any]]
     ranks: list[tuple[str, float]]
     figures: list[Figure]
+    ordinary: list[Figure]
+
+    @property
+    def least(self) -> list[str]:
+        """The names to trust least, at most three."""
+        return [str(each["name"]) for each in self.names[:3]]
 
 
 def trust(run: Path) -> TrustSection | None:
@@ -38,9 +44,12 @@ def trust(run: Path) -> TrustSection | None:
     names = sorted(record["names"], key=lambda each: (not each.get("unknown_word"), float(each["trust"] or 0)))
     quality = record.get("rank_quality") or {}
     ranks = [(words, quality[key]) for key, words in WORDS.items() if quality.get(key) is not None]
-    figures = [
+    return TrustSection(record, names, ranks, _figures(run, record, "pictures"), _figures(run, record, "ordinary"))
+
+
+def _figures(run: Path, record: Mapping[str, Any], kind: str) -> list[Figure]:
+    return [
         figure(read_image(run / FOLDER / each["file"]), caption=each["image"])
-        for each in record.get("pictures", ())
+        for each in record.get(kind, ())
         if (run / FOLDER / each["file"]).is_file()
     ]
-    return TrustSection(record, names, ranks, figures)
