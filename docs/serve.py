@@ -44,8 +44,7 @@ def main(demo: Path, out: Path) -> None:
         save(page, demo / "serve-phone.jpg", full_page=True)
         page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
         page.click("button[role=tab]:has-text('Learned from')")
-        page.locator("#sheet img").wait_for()
-        page.locator("#masks figure img").first.wait_for()
+        page.locator("#tiles figure img").first.wait_for()
         save(page, out / "serve-learned.jpg")
         server.terminate()
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -17,12 +18,13 @@ import pytest
 import torch
 from PIL import Image
 
+from namesake.app.look import Found
 from namesake.encoders import load_clip
 from namesake.encoders.preprocess import IMAGENET
 from namesake.images import open_images
 from namesake.networks import DeepLab, DeepLabConfig
 from namesake.networks.zutis import QuerySegmenterConfig, query_segmenter_from
-from namesake.records import Names
+from namesake.records import Instances, Names, Prediction
 from namesake.segmenter import Segmenter, Settings
 from namesake.segmenter import query as query_kind
 from namesake.segmenter.deeplab import KIND, ClosedSet, architecture_of
@@ -136,3 +138,20 @@ def chromium() -> str:
             pytest.fail(message)
         pytest.skip(message)
     return found
+
+
+@pytest.fixture
+def found() -> Found:
+    """A chair on the left, two mugs on the right; the rows get surer downwards, from 0 to 0.9."""
+    labels = np.zeros((10, 20), dtype=np.uint8)
+    labels[2:8, 1:6], labels[1:4, 10:13], labels[6:9, 12:18] = 2, 1, 1
+    confidence = np.repeat(np.arange(10, dtype=np.float32)[:, None] / 10, 20, axis=1)
+    return Found(Names(("<b>mug", "chair")), Prediction(labels, confidence))
+
+
+@pytest.fixture
+def objects(found: Found) -> Found:
+    """The same with the chair and both mugs as two objects."""
+    masks = np.stack([found.prediction.labels == 2, found.prediction.labels == 1])
+    objects = Instances(masks, (2, 1), ("chair", "<b>mug"), (0.9, 0.3))
+    return replace(found, prediction=replace(found.prediction, instances=objects))

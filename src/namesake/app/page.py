@@ -2,16 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from namesake.app import look
+from namesake.app import look, panes
 from namesake.app.browse import Browser
+from namesake.app.curate import ORDERS, Curator
+from namesake.app.curating import Curating
 from namesake.app.look import View, Viewer
-from namesake.errors import ImagesError, NamesakeError
+from namesake.errors import NamesakeError
 from namesake.images import read_image
 from namesake.shapes import ImageArray
 
@@ -19,6 +22,9 @@ WAITING = 32
 """Requests in the queue; further ones are told to come back later."""
 KEPT_SECONDS = 1800
 """Age at which uploads and files for download are deleted."""
+HERE = Path(__file__).parent
+MOST_OPEN = 8
+"""More names to tick are folded away: on a phone they would lie between the picture and the answer."""
 VIEWS: tuple[View, ...] = ("areas", "objects", "confidence")
 
 
@@ -29,6 +35,7 @@ class Subject:
     title: str
     viewer: Viewer
     browser: Browser
+    curator: Curator
 
 
 @dataclass(frozen=True)
@@ -51,10 +58,12 @@ def build_page(subjects: Sequence[Subject], limits: Limits) -> gr.Blocks:
         gr.HTML(_head(subjects), elem_classes="head")
         with gr.Tab("Segment"):
             _segment_tab(subjects, limits)
-        with gr.Tab("Learned from"):
-            _browse_tab(subjects)
+        with gr.Tab("Learned from") as tab:
+            _browse_tab(subjects, tab)
         with gr.Tab("Report") as tab:
             _report_tab(subjects, tab)
+        with gr.Tab("Help", id="help"):
+            gr.HTML((HERE / "help.html").read_text(encoding="utf-8"), elem_classes="help", padding=True)
     return page.queue(max_size=WAITING, api_open=False, default_concurrency_limit=1)
 
 
@@ -64,7 +73,7 @@ def _segment_tab(subjects: Sequence[Subject], limits: Limits) -> None:
             picture = gr.Image(
                 label="Picture",
                 type="filepath",
-                sources=["upload", "clipboard"],
+                sources=["upload", "webcam", "clipboard"],
                 buttons=[],
                 height=300,
                 elem_id="picture",
@@ -92,14 +101,15 @@ def _segment_tab(subjects: Sequence[Subject], limits: Limits) -> None:
                 least = gr.Slider(
                     0, 100, value=0, step=1, label="Not sure below (percent)", min_width=300, elem_id="least"
                 )
+            shown = _viewer(subjects)
             with gr.Row():
-                outputs = [part for number, subject in enumerate(subjects) for part in _result(subject, number)]
-    shown = _answer(subjects, limits)
+                files = [part for number, subject in enumerate(subjects) for part in _files(subject, number, subjects)]
+    answer, outputs = _answer(subjects, limits), [shown, *files]
     inputs = [picture, typed, ticked, view, least]
-    ask = {"fn": shown, "inputs": inputs, "outputs": outputs, "concurrency_id": "network", "api_visibility": "private"}
-    gr.on([button.click, picture.upload, typed.submit], **ask)
+    ask = {"fn": answer, "inputs": inputs, "outputs": outputs, "concurrency_id": "network", "api_visibility": "private"}
+    gr.on([button.click, picture.change], trigger_mode="always_last", **ask)
     gr.on([view.input, least.change, ticked.input], show_progress="hidden", trigger_mode="always_last", **ask)
-    gallery.select(_pick(examples), outputs=picture, api_visibility="private").success(**ask)
+    gallery.select(_pick(examples), outputs=picture, api_visibility="private")
 
 
 def _file_of(sent: Any) -> str | None:  # noqa: ANN401
@@ -114,6 +124,7 @@ def _typed(subjects: Sequence[Subject]) -> gr.Textbox:
     return gr.Textbox(
         ", ".join(own),
         label=f"Names, with commas between them{_of(taking, subjects)}",
+        info="Enter segments, Shift+Enter makes a line.",
         placeholder="dog, cat, park bench",
         lines=2,
         max_lines=6,
@@ -128,7 +139,8 @@ def _ticked(subjects: Sequence[Subject]) -> gr.CheckboxGroup:
     knowing = [subject for subject in subjects if not subject.viewer.takes_names]
     known = list(dict.fromkeys(name for each in knowing for name in each.viewer.segmenter.names.names))
     label = f"Names to show{_of(knowing, subjects)}"
-    return gr.CheckboxGroup(known, value=known, label=label, visible=bool(knowing), elem_id="ticks")
+    with gr.Accordion(label, open=len(known) <= MOST_OPEN, visible=bool(knowing), elem_id="names-to-show"):
+        return gr.CheckboxGroup(known, value=known, label=label, show_label=False, elem_id="ticks")
 
 
 def _of(some: Sequence[Subject], subjects: Sequence[Subject]) -> str:
@@ -136,54 +148,50 @@ def _of(some: Sequence[Subject], subjects: Sequence[Subject]) -> str:
     return f" ({some[0].title})" if 0 < len(some) < len(subjects) else ""
 
 
-def _result(subject: Subject, number: int) -> tuple[Any, ...]:
-    """The column of one run: picture, legend, and two files."""
-    with gr.Column(min_width=300):
-        image = gr.Image(
-            label=subject.title,
-            interactive=False,
-            format="png",
-            buttons=["fullscreen"],
-            elem_id=f"result-{number}",
-        )
-        legend = gr.HTML("<p>Drop a picture, or pick one.</p>", elem_id=f"legend-{number}", padding=True)
-        with gr.Row():
-            index = gr.DownloadButton("Index PNG", size="sm", interactive=False, elem_id=f"png-{number}")
-            coco = gr.DownloadButton("COCO json", size="sm", interactive=False, elem_id=f"coco-{number}")
-    return image, legend, index, coco
+def _viewer(subjects: Sequence[Subject]) -> gr.HTML:
+    """The panes of all runs, with what fades, enlarges and slides them."""
+    return gr.HTML(
+        panes.waiting([subject.title for subject in subjects]),
+        html_template=(HERE / "viewer.html").read_text(encoding="utf-8"),
+        js_on_load=(HERE / "viewer.js").read_text(encoding="utf-8"),
+        elem_id="viewer",
+    )
+
+
+def _files(subject: Subject, number: int, subjects: Sequence[Subject]) -> list[gr.DownloadButton]:
+    """What can be downloaded of one run."""
+    of = f" of {subject.title}" if len(subjects) > 1 else ""
+    with gr.Column(min_width=280), gr.Row():
+        return [
+            gr.DownloadButton(f"{words}{of}", size="sm", interactive=False, min_width=90, elem_id=f"{kind}-{number}")
+            for kind, words in (("overlay", "Overlay"), ("png", "Index PNG"), ("coco", "COCO json"))
+        ]
 
 
 def _answer(subjects: Sequence[Subject], limits: Limits) -> Callable[..., list[Any]]:
-    """The function that fills every run's column."""
+    """The function that fills the panes, and the files of every run."""
 
     def answer(path: str | None, typed: str, ticked: list[str], view: View, least: float) -> list[Any]:
+        if not path:
+            emptied = [gr.DownloadButton(value=None, interactive=False)] * 3 * len(subjects)
+            return [panes.waiting([subject.title for subject in subjects]), *emptied]
         try:
-            if not path:
-                raise ImagesError("there is no picture yet. Drop one, or pick one.")
             image = read_image(Path(path), max_pixels=limits.pixels)
-            return [
-                part
+            found = [
+                subject.viewer.find(image, typed=typed or "", ticked=ticked or []).surer_than(float(least) / 100)
                 for subject in subjects
-                for part in _shown(subject, image, Path(path).name, (typed, ticked, view, least), limits.folder)
             ]
+            every = [name for each in found for name in each.names.names]
+            name = Path(path).name
+            made = [look.files(each, image, name=name, folder=limits.folder, among=every) for each in found]
+            shown = [panes.Shown(subject.title, each) for subject, each in zip(subjects, found, strict=True)]
+            key = blake2b(repr((path, typed)).encode(), digest_size=8).hexdigest()
+            drawn = panes.panes(image, shown, view, key=key, picture=name)
         except NamesakeError as error:
             raise gr.Error(escape(str(error)), duration=12, print_exception=False) from error
+        return [drawn, *(gr.DownloadButton(value=str(file), interactive=True) for files in made for file in files)]
 
     return answer
-
-
-def _shown(
-    subject: Subject, image: ImageArray, name: str, asked: tuple[str, list[str], View, float], folder: Path
-) -> list[Any]:
-    typed, ticked, view, least = asked
-    found = subject.viewer.find(image, typed=typed or "", ticked=ticked or []).surer_than(float(least) / 100)
-    index, coco = look.files(found, name=name, folder=folder)
-    return [
-        look.picture(image, found, view),
-        look.legend(found, view),
-        gr.DownloadButton(value=str(index), interactive=True),
-        gr.DownloadButton(value=str(coco), interactive=True),
-    ]
 
 
 def _pick(examples: Sequence[ImageArray]) -> Callable[[gr.SelectData], ImageArray]:
@@ -195,43 +203,52 @@ def _pick(examples: Sequence[ImageArray]) -> Callable[[gr.SelectData], ImageArra
     return pick
 
 
-def _browse_tab(subjects: Sequence[Subject]) -> None:
-    titles = [subject.title for subject in subjects]
-    first = list(subjects[0].browser.names)
+def _browse_tab(subjects: Sequence[Subject], tab: gr.Tab) -> None:
+    """What a run learned from, name by name, and what a person chooses of it."""
+    titles, first = [subject.title for subject in subjects], list(subjects[0].browser.names)
+    redrawing = gr.State(None)
     with gr.Row():
         run = gr.Dropdown(
             titles, value=titles[0], type="index", label="Run", visible=len(titles) > 1, elem_id="browse-run"
         )
         name = gr.Dropdown(first, value=first[0] if first else None, label="Name", elem_id="browse-name")
-        number = gr.Number(1, minimum=1, precision=0, step=1, label="Page of masks", elem_id="browse-page")
-    gr.HTML("<h3>Its archive: the images nearest to the name, best first</h3>")
-    sheet = gr.Image(
-        label="Contact sheet", show_label=False, interactive=False, buttons=["fullscreen"], elem_id="sheet"
+        order = gr.Radio(list(ORDERS), value=ORDERS[0], label="Order", elem_id="browse-order")
+        number = gr.Number(1, minimum=1, precision=0, step=1, label="Page", elem_id="browse-page")
+    words = gr.Textbox(
+        label="Words that CLIP looks for, with commas between them",
+        info="The first stands in the name's place. Enter saves them.",
+        elem_id="browse-words",
     )
-    gr.HTML("<h3>Its pseudo-masks, from the best score to the worst</h3>")
-    masks = gr.HTML("<p>Choose a name.</p>", elem_id="masks")
-
-    def names_of(chosen: int) -> gr.Dropdown:
-        known = list(subjects[chosen or 0].browser.names)
-        return gr.Dropdown(known, value=known[0] if known else None)
-
-    def browse(chosen: int, name: str | None, page: float | None) -> tuple[Any, str]:
-        browser = subjects[chosen or 0].browser
-        try:
-            return browser.sheet(name or ""), browser.masks(name or "", int(page or 1))
-        except NamesakeError as error:
-            raise gr.Error(escape(str(error)), print_exception=False) from error
-
-    run.change(names_of, run, name, api_visibility="private")
-    gr.on(
-        [name.change, number.change],
-        browse,
-        [run, name, number],
-        [sheet, masks],
-        trigger_mode="always_last",
-        api_visibility="private",
+    state = gr.HTML("", elem_id="curation", padding=True)
+    with gr.Column(visible=False, elem_id="redraw") as panel:
+        clicked = gr.Image(
+            label="Click on the thing; each further click adds to it", interactive=False, buttons=[], elem_id="clicked"
+        )
+        with gr.Row():
+            keep = gr.Button("Use this mask (tier M)", variant="primary", elem_id="redraw-keep")
+            anew = gr.Button("Start over", elem_id="redraw-anew")
+            leave = gr.Button("Leave it", elem_id="redraw-leave")
+    tiles = gr.HTML(
+        "<p>Choose a name.</p>", js_on_load=(HERE / "tiles.js").read_text(encoding="utf-8"), elem_id="tiles"
     )
-    gr.on(None, browse, [run, name, number], [sheet, masks], api_visibility="private")
+    of = [run, name, order, number]
+    answers = Curating([subject.curator for subject in subjects])
+    shown, quiet = [words, tiles, state], {"api_visibility": "private", "show_progress": "hidden"}
+    run.change(lambda chosen: _names_of(subjects[chosen or 0]), run, name, **quiet)
+    asking = [tab.select, name.change, number.change, order.input]
+    gr.on(asking, answers.show, of, shown, trigger_mode="always_last", **quiet)
+    words.submit(answers.reword, [*of, words], shown, **quiet)
+    tiles.select(answers.choose, of, [tiles, state, redrawing, panel, clicked], **quiet)
+    drawing = {"inputs": [run, name, redrawing], "outputs": [redrawing, clicked]}
+    clicked.select(answers.click, concurrency_id="network", **drawing, **quiet)
+    anew.click(answers.anew, **drawing, **quiet)
+    keep.click(answers.keep, [*of, redrawing], [tiles, state, redrawing, panel], **quiet)
+    leave.click(lambda: (None, gr.Column(visible=False)), None, [redrawing, panel], **quiet)
+
+
+def _names_of(subject: Subject) -> gr.Dropdown:
+    known = list(subject.browser.names)
+    return gr.Dropdown(known, value=known[0] if known else None)
 
 
 def _report_tab(subjects: Sequence[Subject], tab: gr.Tab) -> None:
@@ -255,4 +272,5 @@ def _head(subjects: Sequence[Subject]) -> str:
         for notice in subject.browser.notices
     )
     box = f'<aside class="notices"><b>Read this first</b><ul>{warned}</ul></aside>' if warned else ""
-    return f"<h1>{words}</h1><p>{takes}Pictures stay on the machine that serves this page.</p>{box}"
+    product = '<p class="product"><b>namesake</b>: from names to masks. <a href="#help" data-tab="Help">Help</a></p>'
+    return f"{product}<h1>{words}</h1><p>{takes}Pictures stay on the machine that serves this page.</p>{box}"

@@ -61,6 +61,7 @@ def serve(runs: Sequence[Path], *, config: ServeConfig = ServeConfig(), ready: C
     """
     import uvicorn
 
+    note(f"opening {' and '.join(str(run) for run in runs)} and the page; the first time this takes some seconds.")
     with listening(config) as (sock, address), private_folder() as folder:
         app = build_app(runs, config=config, folder=folder)
         if not is_loopback(config.host) and not config.password:
@@ -104,13 +105,16 @@ def build_app(runs: Sequence[Path], *, config: ServeConfig, folder: Path) -> Any
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
     from namesake.app.browse import Browser
+    from namesake.app.curate import Curator
     from namesake.app.guard import Guard
     from namesake.app.page import Limits, Subject, build_page
 
     _refuse_downloads()
     viewers = [Viewer(load_segmenter(run, device=config.device).on(config.runtime, images=EXPECTED)) for run in runs]
+    closed = is_loopback(config.host) or bool(config.password)
     subjects = [
-        Subject(title, viewer, Browser(run)) for title, viewer, run in zip(_titles(runs), viewers, runs, strict=True)
+        Subject(title, viewer, Browser(run), Curator(run, allowed=closed, device=config.device))
+        for title, viewer, run in zip(_titles(runs), viewers, runs, strict=True)
     ]
     page = build_page(subjects, Limits(int(config.megapixels * 1e6), folder))
     upload_bytes = int(config.upload_megabytes * 2**20)
@@ -194,7 +198,8 @@ def _theme() -> Any:  # noqa: ANN401
     import gradio as gr
 
     fonts, mono = ("system-ui", "sans-serif"), ("ui-monospace", "monospace")
-    return gr.themes.Default(primary_hue="blue", neutral_hue="slate", font=fonts, font_mono=mono)
+    theme = gr.themes.Default(primary_hue="blue", neutral_hue="slate", font=fonts, font_mono=mono)
+    return theme.set(button_primary_background_fill="*primary_600", button_primary_background_fill_hover="*primary_700")
 
 
 def _refuse_downloads() -> None:

@@ -106,6 +106,7 @@ def overlay(
     *,
     instances: Instances | None = None,
     opacity: float = OPACITY,
+    among: Sequence[str] = (),
 ) -> Picture:
     """`blend` with the names on their pieces, and a legend on a panel below; narrow pictures are enlarged.
 
@@ -115,6 +116,7 @@ def overlay(
         names: The names, in label order.
         instances: Objects to outline, if the system finds them.
         opacity: Opacity of the colours, 0 to 1.
+        among: Names that are seen beside these, as `colours_of` takes them.
 
     Returns:
         RGB; a whole multiple of the image's width, and higher by the legend. Very long and narrow pictures lie on a
@@ -123,13 +125,13 @@ def overlay(
     factor = max(1, min(-(-NARROWEST // image.shape[1]), ENLARGED_TO // max(image.shape[:2])))
     enlarged, enlarged_labels = _enlarge(image, factor), _enlarge(labels, factor)
     objects = None if instances is None else _enlarge(number_objects(instances, labels.shape), factor)
-    colours, unsure = colours_of(names.names), not_sure(len(names))
+    colours, unsure = colours_of(names.names, among=among), not_sure(len(names))
     picture = blend(enlarged, enlarged_labels, colours=colours, unsure=unsure, opacity=opacity, objects=objects)
-    picture = with_names(picture, labels, names)
+    picture = with_names(picture, labels, names, colours=colours)
     if picture.shape[1] < NARROWEST:
         panel = np.full((picture.shape[0], NARROWEST - picture.shape[1], 3), PANEL, dtype=np.uint8)
         picture = np.concatenate([picture, panel], axis=1)
-    return np.concatenate([picture, legend(entries(labels, names), width=picture.shape[1])])
+    return np.concatenate([picture, legend(entries(labels, names, colours=colours), width=picture.shape[1])])
 
 
 def number_objects(instances: Instances, shape: tuple[int, ...]) -> Int[ndarray, "height width"]:
@@ -144,7 +146,7 @@ def _enlarge(picture: Any, factor: int) -> Any:  # noqa: ANN401
     return picture if factor == 1 else picture.repeat(factor, axis=1).repeat(factor, axis=0)  # whole rows in the end
 
 
-def with_names(picture: Picture, labels: LabelArray, names: Names) -> Picture:
+def with_names(picture: Picture, labels: LabelArray, names: Names, *, colours: Colours | None = None) -> Picture:
     """A picture with each name written on its large pieces, dark or light on a plate of its colour.
 
     Pieces that are too small for their plate, and those whose plate would cover another, go without.
@@ -153,10 +155,12 @@ def with_names(picture: Picture, labels: LabelArray, names: Names) -> Picture:
         picture: RGB, of any size of the label map's shape.
         labels: What it shows.
         names: What the labels mean.
+        colours: Of the labels; those of `colours_of` if None.
     """
     height, width = picture.shape[:2]
+    colours = colours_of(names.names) if colours is None else colours
     size = min(max(13, max(height, width) // 64), LARGEST_TEXT)
-    image, colours = Image.fromarray(picture), colours_of(names.names)
+    image = Image.fromarray(picture)
     pen, placed = ImageDraw.Draw(image), list[tuple[float, float, float, float]]()
     for spot in find_spots(labels, unsure=not_sure(len(names))):
         text, font = set_text(_written(names, spot.label), size, width // 3)
@@ -186,19 +190,19 @@ def _written(names: Names, label: int) -> str:
     return name if can_write(name) else f"label {label}"
 
 
-def entries(labels: LabelArray, names: Names) -> list[tuple[str, Colour]]:
+def entries(labels: LabelArray, names: Names, *, colours: Colours | None = None) -> list[tuple[str, Colour]]:
     """Name and colour of every label that covers at least a thousandth of the picture, in label order.
 
     "not sure" comes last, background is left out. A name that no font can write is called by its label.
     """
     counts = np.bincount(labels.ravel())
     present = np.flatnonzero(counts >= max(1, LEAST_SHARE * labels.size)).tolist()
-    unsure, colours = not_sure(len(names)), colours_of(names.names).tolist()
+    unsure, table = not_sure(len(names)), (colours_of(names.names) if colours is None else colours).tolist()
     found: list[tuple[str, Colour]] = [
         (_written(names, label), (red, green, blue))
         for label in present
         if label not in {0, unsure}
-        for red, green, blue in [colours[label]]
+        for red, green, blue in [table[label]]
     ]
     return [*found, ("not sure", UNSURE_COLOUR)] if unsure in present else found
 
