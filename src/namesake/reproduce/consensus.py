@@ -186,11 +186,11 @@ TABLES: dict[str, Table] = {
     "objects": Table(
         "Objects",
         (
-            Setting("consensus, pieces of its map", "consensus", read=with_care()),
+            Setting("consensus, pieces of its map", "consensus"),
             Setting("pieces drawn to the image's edges", "consensus", read=with_care(OBJECTS)),
-            Setting("NamedMask, read with care, pieces", "namedmask", mini=(*NO_EXPERTS, UPDATES),
+            Setting("NamedMask, read with care, pieces", "namedmask", mini=(*NO_EXPERTS, AS_MANY),
                     read=with_care()),
-            Setting("ZUTIS", "zutis", mini=(UPDATES,)),
+            Setting("ZUTIS", "zutis", mini=(AS_MANY,)),
         ),
         objects,
         columns=("AP", "AP50", "AP75", "agnostic AP", "mIoU"),
