@@ -81,6 +81,6 @@ def test_viewer__a_run_of_a_saliency_network_has_one_name(tmp_path: Path):
     image = np.random.default_rng(3).integers(0, 256, (40, 56, 3), dtype=np.uint8)
     shown = viewer.find(image, ticked=["salient object"])
     assert 0 < (shown.prediction.labels == 1).mean() < 1
-    assert "salient object" in legend(shown, "areas")
+    assert shown.names.names == ("salient object",)
     assert not viewer.find(image).prediction.labels.any(), "what is not ticked is not shown"
     assert not viewer.takes_names
