@@ -48,7 +48,7 @@ def parts(whole: Images, encoder: str, tmp_path: Path) -> list[Path]:
     "options",
     [
         {"contested": "last"},
-        {"contested": "best", "near_duplicates": 0.9999},
+        {"contested": "best", "duplicate_threshold": 0.9999},
         {"contested": "last", "min_image_size": 23},
     ],
 )

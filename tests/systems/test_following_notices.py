@@ -60,7 +60,7 @@ def test_run__stages_that_are_reused_say_it_again(made: Path, tiny) -> None:
 
 def test_report__on_top(made: Path) -> None:
     page = render_report(made)
-    assert page.index("Read this first") < page.index(EMBEDDED) < page.index(UNKNOWN) < page.index("What ran")
+    assert page.index("Read this first") < page.index(EMBEDDED) < page.index(UNKNOWN) < page.index("What it cost")
 
 
 def test_predict_and_dataset(made: Path, tiny, tmp_path: Path) -> None:
@@ -94,11 +94,13 @@ def test_trust__a_name_that_nobody_knows_is_marked_and_comes_first(made: Path, t
 def test_page__head(made: Path) -> None:
     pytest.importorskip("gradio", reason="the web page needs gradio: pip install '.[app]'")
     from namesake.app.browse import Browser
+    from namesake.app.curate import Curator
     from namesake.app.look import Viewer
     from namesake.app.page import Subject, _head
     from namesake.segmenter import load_segmenter
 
-    head = _head([Subject("run", Viewer(load_segmenter(made, device="cpu")), Browser(made))])
+    viewer, curator = Viewer(load_segmenter(made, device="cpu")), Curator(made, allowed=True)
+    head = _head([Subject("run", viewer, Browser(made), curator)])
     assert head.index("Read this first") < head.index(EMBEDDED) < head.index(UNKNOWN)
 
 

@@ -80,6 +80,8 @@ def upgrade(content: Mapping[str, Any]) -> dict[str, Any]:
         TypeError: The architecture is no table.
         ValueError: An option that is fixed now had another value.
     """
+    if not isinstance(content["architecture"], dict):
+        raise TypeError(f"architecture should be a table, is {content['architecture']!r}")
     if content["format"] == 1:
         content = _of_format_1(content)
     return {**content, "architecture": _without_fixed(content["architecture"])}

@@ -133,8 +133,6 @@ def _settings(content: Mapping[str, Any]) -> Settings:
     labels = {int(label): str(name) for label, name in content["id2label"].items()}
     if sorted(labels) != list(range(len(labels))) or not labels:
         raise ValueError(f"id2label should number its names from 0 without gaps, has {sorted(labels)}")
-    if not isinstance(content["architecture"], dict):
-        raise TypeError(f"architecture should be a table, is {content['architecture']!r}")
     names = tuple(labels[label] for label in range(1, len(labels)))
     synonyms = content.get("synonyms", {})
     rule = content["preprocessing"]
