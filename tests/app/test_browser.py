@@ -251,6 +251,7 @@ def test_browser__the_camera_and_what_was_copied(page):
     page.click("#picture button[aria-label='Capture from camera']")
     page.locator("#picture button:has-text('Click to Access Webcam')").click()
     page.locator("#picture video").wait_for()
+    page.wait_for_function("document.querySelector('#picture video').videoWidth")  # the camera gives its first frame
     page.click("#picture button[aria-label='capture photo']")
     page.wait_for_selector("#picture img")
     assert page.locator("#picture button[aria-label='Paste from clipboard']").count()
