@@ -337,8 +337,9 @@ class Prediction:
 
         Examples:
             >>> coco = namesake.load("runs/first").segment("photos/images/000009.jpg").to_coco("000009.jpg")
-            >>> max(coco["annotations"], key=lambda each: each["area"])["category_id"]
-            4
+            >>> largest = max(coco["annotations"], key=lambda each: each["area"])
+            >>> largest["category_id"], largest["bbox"]
+            (4, [12, 29, 68, 51])
         """
         from namesake.prediction.show import coco_of
 

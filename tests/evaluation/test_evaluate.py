@@ -1,13 +1,14 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from sklearn.metrics import accuracy_score, jaccard_score
 
-from namesake.errors import DataError
-from namesake.evaluation import evaluate, open_benchmark
+from namesake.errors import ConfigError, DataError
+from namesake.evaluation import evaluate, evaluate_run, open_benchmark
 from namesake.prediction import predict_folder
 from namesake.records import Names
 
@@ -255,3 +256,8 @@ def test_folder__real_coco_label_maps(shared, tmp_path):
     scores = evaluate(None, open_benchmark("folder", tmp_path), predictions=tmp_path / "masks")
     assert scores.mean_iou_over_dataset == 100
     assert scores.images == 6
+
+
+def test_evaluate_run__an_engine_has_nothing_to_share_of_predictions(tmp_path: Path):
+    with pytest.raises(ConfigError, match="leave out the engine"):
+        evaluate_run(None, benchmark="world", root=tmp_path, predictions=tmp_path, engine="ray:2")

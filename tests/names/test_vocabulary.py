@@ -278,3 +278,8 @@ def test_names__a_folder_is_asked_about(tmp_path: Path, monkeypatch: pytest.Monk
         read_names("dog")
     assert read_names("dog,").names == ("dog",)
     assert read_names("dog, cat").names == ("dog", "cat")
+
+
+def test_read_names__names_that_were_read_already():
+    names = Names(("dog", "cat"), background=())
+    assert read_names(names) is names

@@ -42,6 +42,10 @@ def test_colours_of__spelling_and_case_do_not_matter():
     assert np.array_equal(colours_of(("Park  bench",)), colours_of(("park bench",)))
 
 
+def test_colours_of__one_name_in_two_forms_of_unicode():
+    assert (colours_of(["caf\u00e9", "mug"]) == colours_of(["cafe\u0301", "mug"])).all()
+
+
 def test_colours_of__all_differ_while_there_are_enough():
     names = tuple(f"name {number}" for number in range(54))
     assert len(np.unique(colours_of(names)[1:], axis=0)) == 54

@@ -8,9 +8,11 @@ import pytest
 
 import namesake
 from namesake.app.browse import Browser
-from namesake.archives import open_archives, unique_images
+from namesake.app.curate import ORDERS, WITHOUT_ARCHIVES, Curator
+from namesake.archives import open_archives, rows, unique_images
 from namesake.errors import WorkspaceError
 from namesake.evaluation.report import render_report
+from namesake.evaluation.report.sections import archives_of
 from namesake.masks import MaskLookup, open_masks
 from namesake.records import Names
 from namesake.systems.adding import parts_of
@@ -99,7 +101,11 @@ def test_adding__report_and_web_page_show_all_names(extended) -> None:
     assert (
         page.index("<b>added/01/archives</b>") < page.index("<b>masks/saliency</b>") < page.index("<b>joined/masks</b>")
     )
-    browser = Browser(folder)
+    browser, curator = Browser(folder), Curator(folder, allowed=True)
     for name in ("car", "tree", "mug", "dog"):
         assert f'alt="{name}"' in page.partition("<h2>Pseudo-masks")[0]
-    assert 1 <= len(browser.examples()) <= 4
+        assert "data-choice" in curator.tiles(name, ORDERS[0], 1)
+    assert "mask 0." in curator.tiles("dog", ORDERS[1], 1)
+    assert curator.tiles("cat", ORDERS[0], 1) == WITHOUT_ARCHIVES
+    every = [row for each in archives_of(folder) for row in rows(open_archives(each)).to_pylist()]
+    assert len(browser.examples()) == len({row["image_id"] for row in every if row["rank"] == 1}) > 1

@@ -181,6 +181,14 @@ def test_read_curation__comes_back(tmp_path: Path):
     assert not (tmp_path / "c.json").exists()
 
 
+def test_read_curation__written_by_other_editors(tmp_path: Path):
+    path = tmp_path / CURATION
+    kept = Curation(ArchiveChoices(left_out=(("dog", ("a.jpg",)),)))
+    write_curation(kept, path)
+    path.write_text(path.read_text(encoding="utf-8"), encoding="utf-16")
+    assert read_curation(path) == kept
+
+
 def test_curation__one_choice_after_the_other():
     chosen = Curation().with_archive("cat", crossed=["b", "a"], words=["cat", "kitten"])
     chosen = chosen.with_mask("a", MaskChoice("a", "rejected")).with_mask("a", MaskChoice("a", "accepted"))
@@ -193,7 +201,7 @@ def test_curation__one_choice_after_the_other():
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("{", "readable JSON"),
+        ("{", "is not JSON"),
         ("[]", "expected left_out, words and masks, found list"),
         ('{"left_oout": {}}', "expected left_out, words and masks, found left_oout"),
         ('{"left_out": {"cat": "a.jpg"}}', "left_out: expected a list of texts"),

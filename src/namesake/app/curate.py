@@ -172,17 +172,10 @@ class Curator:
             return "<p>Choices are made where the page is on this machine only, or asks for a password.</p>"
         if not kept.key:
             return "<p>Nothing is chosen yet. What you choose is saved at once, and the next training follows it.</p>"
-        states = [each.state for each in kept.masks]
-        counts = {
-            "images crossed out": sum(len(ids) for _, ids in kept.archives.left_out),
-            "names reworded": len(kept.archives.words),
-            **{f"masks {state}": states.count(state) for state in ("accepted", "rejected", "corrected")},
-        }
-        told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-        tier = " Masks made by clicks with SAM make the run one of tier M." if "corrected" in states else ""
+        tier = " Masks made by clicks with SAM make the run one of tier M." if kept.corrected else ""
         line = escape(self.command or f"namesake run … --out {shlex.quote(str(self.run))}")
         return (
-            f"<p>Saved in {escape(str(self.run / CURATION))}: {told}.{tier} The line that made the run goes on from "
+            f"<p>Saved in {escape(str(self.run / CURATION))}: {kept}.{tier} The line that made the run goes on from "
             f"there:</p><pre>{line}</pre>"
         )
 
@@ -194,14 +187,15 @@ class Curator:
 
     def _archive(self, name: str) -> list[Tile]:
         """Images of an archive, best first, with those that are crossed out but not yet gone."""
+        import pyarrow.compute as pc
+
         opened = masks_of(self.run, curated=False)
         table = MaskLookup(opened) if opened is not None else None
-        every = [row for folder in archives_of(self.run) for row in rows(open_archives(folder)).to_pylist()]
-        found = [(row["image_id"], row["rank"], row["score"]) for row in every if row["name"] == name]
-        return [
-            Tile(image_id, rank, score, table[image_id] if table is not None and image_id in table else None)
-            for image_id, rank, score in found
-        ]
+        entries = [rows(open_archives(folder)) for folder in archives_of(self.run)]
+        own = [row for each in entries for row in each.filter(pc.equal(each["name"], name)).to_pylist()]
+        ids = [row["image_id"] for row in own]
+        masks = [table[image_id] if table is not None and image_id in table else None for image_id in ids]
+        return [Tile(row["image_id"], row["rank"], row["score"], mask) for row, mask in zip(own, masks, strict=True)]
 
     def _tile(self, name: str, image_id: str) -> Tile:
         tile = next((tile for tile in self._archive(name) if tile.image_id == image_id), None)

@@ -46,8 +46,7 @@ def gather(
     if not parts:
         raise ConfigError("expected the folders of one or more indexes, found none.")
     folders = [find_index(Path(part)) for part in parts]
-    chosen = names if isinstance(names, Names) else read_names(names)
-    text = embed(chosen, load_clip(open_description(folders[0]).encoder, device=device))
+    text = embed(read_names(names), load_clip(open_description(folders[0]).encoder, device=device))
     return gather_index(Path(out), folders, text, SEARCHED * images_per_name, overwrite=overwrite)
 
 

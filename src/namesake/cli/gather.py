@@ -25,7 +25,7 @@ def gather(
     names: NamesOption,
     out: OutOption,
     images_per_name: Annotated[
-        int, typer.Option("--images-per-name", help="At most as many as the run will ask for.")
+        int, typer.Option("--images-per-name", help="Images of a name, at least as many as the run will ask for.")
     ] = 500,
     overwrite: OverwriteOption = False,
     device: DeviceOption = "auto",

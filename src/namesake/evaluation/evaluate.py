@@ -14,7 +14,7 @@ from jaxtyping import Int
 from numpy import ndarray
 
 from namesake.engines import check_engine
-from namesake.errors import DataError, ImagesError
+from namesake.errors import ConfigError, DataError, ImagesError
 from namesake.evaluation.benchmarks import BACKGROUND, Benchmark, Measure, open_benchmark
 from namesake.evaluation.confusion import Confusion, fold
 from namesake.evaluation.instances import InstanceScorer, read_truth
@@ -185,6 +185,7 @@ def evaluate_run(
 
     Raises:
         WeightsError: The run holds no segmenter.
+        ConfigError: An engine is asked for, and predictions that need none.
         DataError: What `evaluate` and `open_benchmark` raise.
 
     Examples:
@@ -192,13 +193,15 @@ def evaluate_run(
         >>> scores.images, [name for name, iou in scores.iou_per_name.items() if iou > 0]
         (4, ['background', 'mug', 'car', 'dog'])
     """
+    check_engine(engine)
+    if predictions is not None and engine != "local":
+        raise ConfigError("predictions that are there already are scored by one process; leave out the engine.")
     opened = open_benchmark(benchmark, Path(root))
     if run is None and predictions is None:
         raise DataError("expected the folder of a run, or predictions to score; found neither.")
-    check_engine(engine)
     opening = None
     if run is not None and predictions is None:
-        asked = None if ask is None else ask if isinstance(ask, Names) else read_names(ask)
+        asked = None if ask is None else read_names(ask)
         opening = Opening(str(run), device=device, read=read, names=asked)
     segmenter = None if opening is None else opening.open()
     place = None if run is None else Path(run)
@@ -206,7 +209,7 @@ def evaluate_run(
     return evaluate(
         segmenter,
         opened,
-        names=names if isinstance(names, Names) or names is None else read_names(names),
+        names=None if names is None else read_names(names),
         predictions=None if predictions is None else Path(predictions),
         out=folder,
         measures=measures,

@@ -94,9 +94,9 @@ def trust_run(
         record["names_of_one_alone"] = {"run": list(shared.unused), "other": list(shared.unknown)}
     if truth is not None:
         record["left_over"] = truth.terms.left_over
-    record["pictures"] = _draw(segmenter, pictures, trust.look_first(SHOWN), out)
+    record["pictures"] = _draw(segmenter, pictures, trust.look_first(SHOWN), out, folder="")
     spread = np.linspace(0, len(pictures) - 1, min(SHOWN, len(pictures))).round().astype(int).tolist()
-    record["ordinary"] = _draw(segmenter, pictures, [pictures.ids[place] for place in spread], out / ORDINARY)
+    record["ordinary"] = _draw(segmenter, pictures, [pictures.ids[place] for place in spread], out, folder=ORDINARY)
     write_json(out / RECORD, record)
     return trust, quality
 
@@ -140,16 +140,15 @@ def trust(
     """
     if (images is None) == (not benchmark):
         raise ConfigError("expected either images, or a benchmark with its root; found both or neither.")
-    careful = read
-    if careful is not None and other is None:
-        careful = replace(careful, flip=False)  # else both sides of the comparison would be the same
+    if read is not None and other is None:
+        read = replace(read, flip=False)  # else both sides of the comparison would be the same
     seen = open_benchmark(benchmark, Path(root)) if images is None else open_images(images)
     count = len(seen.images if isinstance(seen, Benchmark) else seen)
     loaded = load_segmenter(run, device=device).on(runtime, images=count)
     notices = read_notices(Path(run))
     repeat(notices)
     return trust_run(
-        loaded.read_carefully(careful) if careful else loaded,
+        loaded.read_carefully(read) if read else loaded,
         seen,
         out=Path(run) / FOLDER,
         other=None if other is None else load_segmenter(other, device=device),
@@ -187,14 +186,16 @@ class _Truth:
         return rank_quality(trust, iou_per_name=by_name, iou_per_image=self._ious)
 
 
-def _draw(segmenter: SegmentsImages, images: Images, chosen: list[str], out: Path) -> list[dict[str, str]]:
-    """Pictures of these images with what was predicted, one at a time."""
+def _draw(
+    segmenter: SegmentsImages, images: Images, chosen: list[str], out: Path, *, folder: str
+) -> list[dict[str, str]]:
+    """Pictures of these images with what was predicted, one at a time, in a folder of `out`."""
     drawn = []
     for place, image_id in enumerate(chosen):
         image = read_image(images.path(image_id))
         painted = overlay(image, segmenter.segment_many([image])[0].labels, segmenter.names)
-        path = out / f"{place:02d}.jpg"
-        with write_atomically(path) as unfinished:
+        file = Path(folder, f"{place:02d}.jpg")
+        with write_atomically(out / file) as unfinished:
             Image.fromarray(fitted(painted, side=SIDE)).save(unfinished, format="JPEG", quality=85)
-        drawn.append({"image": image_id, "file": path.name if out.name != ORDINARY else f"{ORDINARY}/{path.name}"})
+        drawn.append({"image": image_id, "file": file.as_posix()})
     return drawn

@@ -194,9 +194,8 @@ class ClusterProposals:
     def all(self) -> Masks:
         """All masks, from the surest on, each once."""
         kept: list[int] = []
-        full = np.flatnonzero(self.masks.any(axis=(1, 2)))
         for i in np.argsort(-self.scores, kind="stable"):
-            if i in full and (self.overlap[i, kept] <= self.config.box_nms_thresh).all():
+            if self.masks[i].any() and (self.overlap[i, kept] <= self.config.box_nms_thresh).all():
                 kept.append(int(i))
         return Masks(self.masks[kept], self.scores[kept])
 

@@ -25,7 +25,7 @@ REORDERING = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Characters that make a text show in another order than it is stored in."""
 
 
-def read_names(text_or_path: str | Path | Sequence[str]) -> Names:
+def read_names(text_or_path: Names | str | Path | Sequence[str]) -> Names:
     """Read the names to segment.
 
     Accepted, in this order: a file that exists; a text with line breaks, read as such a file; a comma list.
@@ -38,7 +38,7 @@ def read_names(text_or_path: str | Path | Sequence[str]) -> Names:
 
     Args:
         text_or_path: "dog, cat, park bench", a file in UTF-8 or UTF-16 (with a byte order mark or without), or
-            a list of the lines of one.
+            a list of the lines of one; names that were read already are given back.
 
     Returns:
         The names in the order given; the label of the i-th is i, counted from 1.
@@ -47,6 +47,8 @@ def read_names(text_or_path: str | Path | Sequence[str]) -> Names:
         NamesError: No names, one twice, a file that is missing, in another encoding or malformed, or a word that is too
             long or holds control characters; the message says where.
     """
+    if isinstance(text_or_path, Names):
+        return text_or_path
     if not isinstance(text_or_path, str | Path):
         return _from_mapping(list(text_or_path), source="the names given")
     text = str(text_or_path)

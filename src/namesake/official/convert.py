@@ -86,7 +86,7 @@ def convert(
         wants = {"selfmask": "no names", "namedmask": "names", "zutis": "names, and may take another CLIP"}[kind]
         raise ConfigError(f"a {kind} checkpoint takes {wants}; found names: {names}, CLIP: {clip}.")
     path, folder = Path(file), Path(out)
-    words = names if isinstance(names, Names) else Names(()) if names is None else read_names(names)
+    words = Names(()) if names is None else read_names(names)
     keep: Stage[..., Artifact] = (
         _keep_saliency(path) if kind == "selfmask" else _keep_segmenter(path, kind, words, clip=clip)
     )

@@ -12,6 +12,8 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
+from namesake.names.spelling import spelling
+
 BASE = (
     "ffe119 e6194b 2e8bff 00c853 00e5ff ff4fd8 9b30ff ff8a00 a0ffa0 "
     "a060a0 c000c0 60c0ff 20a080 ff80c0 ffc080 80a0ff ffa0a0 80ffff"
@@ -23,7 +25,7 @@ COUNT = len(BASE.split())
 def colours_of(names: Sequence[str], *, among: Iterable[str] = ()) -> UInt8[ndarray, "labels 3"]:
     """RGB of the labels of a list of names.
 
-    Each name has an order in which it likes the colours, which follows from its letters alone (upper and lower case
+    Each name has an order in which it likes the colours, which follows from its spelling alone (upper and lower case
     are one). Where two names of a list like the same colour best, one of them, always the same, takes the next that is
     free. So a name has one colour in all lists, but for those where it makes way. Lists of more than 18 names take
     lighter and then darker ones too; beyond 54 names share colours.
@@ -35,8 +37,8 @@ def colours_of(names: Sequence[str], *, among: Iterable[str] = ()) -> UInt8[ndar
     Returns:
         uint8 [names + 1, 3]: row 0, the background, is black; row i is of the i-th name.
     """
-    chosen = _dealt(frozenset(_plain(name) for name in (*names, *among)))
-    places = np.array([chosen[_plain(name)] for name in names], dtype=np.int64)
+    chosen = _dealt(frozenset(spelling(name) for name in (*names, *among)))
+    places = np.array([chosen[spelling(name)] for name in names], dtype=np.int64)
     return np.concatenate([np.zeros((1, 3), np.uint8), shades()[places]])
 
 
@@ -53,10 +55,6 @@ def in_order(count: int) -> UInt8[ndarray, "labels 3"]:
     """RGB of the labels 0 to `count` - 1 where no names are known: black, then `shades` again and again."""
     every = shades()
     return np.concatenate([np.zeros((1, 3), np.uint8), every[np.arange(count - 1) % len(every)]])
-
-
-def _plain(name: str) -> str:
-    return " ".join(name.casefold().split())
 
 
 @lru_cache(maxsize=64)

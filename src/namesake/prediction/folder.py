@@ -21,7 +21,7 @@ from namesake.prediction.shared import encode_shared
 from namesake.prediction.stream import SegmentsImages, Skipped, segment_ahead
 from namesake.progress import Meter
 from namesake.records import Artifact, Images, Names
-from namesake.segmenter import CarefulConfig, Opening, Runtime, SegmenterFolder
+from namesake.segmenter import CarefulConfig, Opening, Runtime, Segmenter, SegmenterFolder
 from namesake.segmenter.careful import Cost
 from namesake.workspace import (
     LOCK,
@@ -175,6 +175,13 @@ def _refuse_within(out: Path, images: Images) -> None:
         )
 
 
+def source_of(segmenter: Segmenter, opening: Opening) -> str:
+    """What decides the predictions of a segmenter that was opened so, for the check that begun work is the same."""
+    onnx = ONNX if segmenter.runtime == "onnx" else ""
+    unsure = " unsure" if opening.unsure else ""
+    return f"{segmenter.key}{onnx}{unsure}{'' if opening.read is None else f' {opening.read}'}"
+
+
 def begun_with(out: Path) -> str | None:
     """`source` of the work that was begun in a folder; None where there is none.
 
@@ -292,13 +299,12 @@ def predict_images(
     """
     opening = Opening(str(segmenter.folder), device=device, runtime=runtime, images=len(images), read=read, names=names)
     loaded = opening.open()
-    source = f"{loaded.key}{ONNX if loaded.runtime == 'onnx' else ''}{'' if read is None else f' {read}'}"
     made = predict_folder(
         out,
         loaded,
         images,
         confidence=True,
-        source=source,
+        source=source_of(loaded, opening),
         engine=engine,
         opening=replace(opening, runtime=loaded.runtime),
     )

@@ -9,7 +9,7 @@ from namesake.engines import check_engine
 from namesake.names import read_names
 from namesake.notices import repeat
 from namesake.prediction.draw import OPACITY
-from namesake.prediction.folder import ONNX, Predictions, begun_with, predict_folder
+from namesake.prediction.folder import ONNX, Predictions, begun_with, predict_folder, source_of
 from namesake.prediction.sources import open_source
 from namesake.records import Names
 from namesake.segmenter import CarefulConfig, Opening, Runtime
@@ -83,7 +83,7 @@ def predict(
         images=len(source.images),
         unsure=unsure,
         read=read,
-        names=None if not names else names if isinstance(names, Names) else read_names(names),
+        names=read_names(names) if names else None,
     )
     segmenter = opening.open()
     made = predict_folder(
@@ -95,14 +95,7 @@ def predict(
         opacity=opacity,
         engine=engine,
         opening=replace(opening, runtime=segmenter.runtime),
-        source="".join(
-            [
-                segmenter.key,
-                ONNX if segmenter.runtime == "onnx" else "",
-                " unsure" if unsure else "",
-                f" {read}" if read else "",
-            ]
-        ),
+        source=source_of(segmenter, opening),
     )
     spent = segmenter.careful.spent if segmenter.careful and engine == "local" else None
     return replace(made, passed_over=source.images.passed_over, reading=spent)

@@ -186,7 +186,7 @@ TABLES: dict[str, Table] = {
     "objects": Table(
         "Objects",
         (
-            Setting("consensus, pieces of its map", "consensus"),
+            Setting("consensus, pieces of its map", "consensus", read=with_care()),
             Setting("pieces drawn to the image's edges", "consensus", read=with_care(OBJECTS)),
             Setting("NamedMask, read with care, pieces", "namedmask", mini=(*NO_EXPERTS, AS_MANY),
                     read=with_care()),

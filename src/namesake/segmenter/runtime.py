@@ -48,10 +48,11 @@ def worth_onnx(folder: Path, *, images: int, device: str = "auto", precision: st
     if read_settings(where).kind != KIND or precision != "no" or (device == "auto" and torch.cuda.is_available()):
         return False
     megabytes = (where / WEIGHTS).stat().st_size / 1e6
-    return device in {"auto", "cpu"} and images * megabytes >= WORTH and not _missing()
+    return device in {"auto", "cpu"} and images * megabytes >= WORTH and not missing_packages()
 
 
-def _missing() -> list[str]:
+def missing_packages() -> list[str]:
+    """Packages of the extra `onnx` that are not here."""
     from importlib.util import find_spec
 
     return [package for package in ("onnx", "onnxruntime", "onnxscript") if find_spec(package) is None]

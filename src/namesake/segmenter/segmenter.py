@@ -111,7 +111,7 @@ class Segmenter:
             ConfigError: The segmenter is of a kind whose names were fixed when it was trained, and read in one pass.
             WeightsError: The text encoder is missing or does not fit.
         """
-        chosen = names if isinstance(names, Names) else read_names(names)
+        chosen = read_names(names)
         settings = replace(self.settings, names=chosen)
         if isinstance(self.predictor, TakesNames):
             return self._with(self.predictor.with_names(chosen), settings)

@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from namesake.archives import retrieve
 from namesake.archives.choices import ArchiveChoices
+from namesake.documents import read_json
 from namesake.encoders.cards import card_of
 from namesake.errors import DataError
 from namesake.masks.choices import MaskChoice, choose_masks
@@ -46,6 +47,20 @@ class Curation:
         """The same for the same choices; "" where there are none."""
         content = json.dumps(as_json(self), sort_keys=True)
         return "" if self == Curation() else hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    @property
+    def corrected(self) -> bool:
+        """Whether a person's clicks made a mask."""
+        return any(each.state == "corrected" for each in self.masks)
+
+    def __str__(self) -> str:
+        states = [each.state for each in self.masks]
+        counted = {
+            "images crossed out": sum(len(ids) for _, ids in self.archives.left_out),
+            "names reworded": len(self.archives.words),
+            **{f"masks {state}": states.count(state) for state in STATES},
+        }
+        return ", ".join(f"{count} {what}" for what, count in counted.items() if count)
 
     def crossed(self, name: str) -> frozenset[str]:
         """Images that a name's archive shall not have."""
@@ -116,14 +131,11 @@ def read_curation(path: Path, *, must_exist: bool = False) -> Curation:
     Raises:
         DataError: The file is missing though it must be there, or says what cannot be understood.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    if not path.exists():
         if must_exist:
-            raise DataError(f"there is no file of choices at {path}. Give the path of a {CURATION}.") from error
+            raise DataError(f"there is no file of choices at {path}. Give the path of a {CURATION}.")
         return Curation()
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} is not readable JSON ({error}). Mend or delete it.") from error
+    content = read_json(path)
     if not isinstance(content, Mapping) or not content.keys() <= {"left_out", "words", "masks"}:
         found = ", ".join(content) if isinstance(content, Mapping) else type(content).__name__
         raise DataError(f"{path}: expected left_out, words and masks, found {found}.")
@@ -168,16 +180,8 @@ def keep_curation(curation: Curation, run: Path) -> None:
         shutil.rmtree(run / "masks" / "curated", ignore_errors=True)
     if not curation.key:
         return
-    states = [each.state for each in curation.masks]
-    crossed = sum(len(ids) for _, ids in curation.archives.left_out)
-    counted = {
-        "images crossed out": crossed,
-        "names reworded": len(curation.archives.words),
-        **{f"masks {state}": states.count(state) for state in STATES},
-    }
-    told = ", ".join(f"{count} {what}" for what, count in counted.items() if count)
-    drawn = " Masks that a person's clicks made with SAM are of tier M." if "corrected" in states else ""
-    caution(f"a person chose: {told} ({CURATION}).{drawn}")
+    drawn = " Masks that a person's clicks made with SAM are of tier M." if curation.corrected else ""
+    caution(f"a person chose: {curation} ({CURATION}).{drawn}")
 
 
 def _texts(content: Mapping[str, Any], part: str, path: Path) -> dict[str, list[str]]:

@@ -80,7 +80,7 @@ def label(
             overwrite=overwrite,
             engine=engine,
         )
-    asked = None if done is None or not names else names if isinstance(names, Names) else read_names(names)
+    asked = read_names(names) if done is not None and names else None
     with Workspace(place, overwrite=overwrite, engine=engine) as workspace:
         segmenter = open_segmenter(done or place)
         count = len(pictures)

@@ -32,22 +32,11 @@ MINI_TRAINING = TrainingConfig(
 """For the embedded world's small images, on two CPU cores in about two minutes."""
 
 MINI_EXPERTS = ExpertsConfig(
-    backbone="embedded:resnet",
-    iterations=60,
-    batch_size=16,
-    crop_size=80,
-    resize_range=(0.5, 1.0),
-    color_jitter=0.3,
-    learning_rate=1e-2,
-    backbone_lr_factor=0.2,
-    architecture=MINI_DEEPLAB,
-    num_workers=1,
-    threads=1,
-    checkpoint_every=60,
+    **vars(MINI_TRAINING) | {"iterations": 60, "batch_size": 16, "copy_paste_max": 1, "checkpoint_every": 60},
     groups=4,
     clip="embedded:clip",
 )
-"""For the embedded world's small images."""
+"""As `MINI_TRAINING`, for fewer samples of one image each."""
 
 MINI_QUERY_TRAINING = QueryTrainingConfig(
     clip="embedded:clip",

@@ -177,7 +177,7 @@ def _prepare(
 ) -> tuple[Any, Names, Images]:
     """Configuration, names and images of a run; what is wrong with them is said before anything is written."""
     chosen = configure(system, preset=preset, config=config, seed=seed, device=device)
-    words = names if isinstance(names, Names) else Names(()) if names is None else read_names(names)
+    words = Names(()) if names is None else read_names(names)
     if SYSTEMS[system].named and not len(words):
         raise ConfigError(f"{system} wants names, found none; give a comma list, or a file with one name a line.")
     pick_device(device)

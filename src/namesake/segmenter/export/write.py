@@ -17,6 +17,7 @@ from torch.export import Dim, ExportedProgram
 from namesake.errors import ConfigError, ImagesError, WeightsError, how_to_install
 from namesake.segmenter.export.check import TOLERANCE, Check, Exported, check
 from namesake.segmenter.export.program import LONGEST, Precision, Program, program_of
+from namesake.segmenter.runtime import missing_packages
 from namesake.segmenter.segmenter import Segmenter
 from namesake.shapes import ImageArray
 from namesake.workspace import write_atomically, write_json
@@ -183,9 +184,7 @@ def need_onnx(what: str, otherwise: str) -> None:
     Raises:
         ConfigError: One of them is missing.
     """
-    from importlib.util import find_spec
-
-    missing = [package for package in ("onnx", "onnxruntime", "onnxscript") if find_spec(package) is None]
+    missing = missing_packages()
     if missing:
         raise ConfigError(f"{what} needs {', '.join(missing)}. Install them: {how_to_install('onnx')}. {otherwise}")
 
