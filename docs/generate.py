@@ -134,7 +134,7 @@ GLOSSARY = {
     "retrieval_clip": "CLIP that the images are embedded and the archives retrieved with.",
     "seed": "Seed of all that is random in this step.",
     "threshold": "Probability below which a pixel is background; none: no threshold.",
-    "unsure_fraction": 'Share of a name\'s pixels, the least sure ones, that become "not sure".',
+    "unsure_fraction": 'Share of a name\'s pixels, the least sure, that are "not sure" (zutis: in training).',
     "weight_decay": "Weight decay of the optimiser.",
 }
 """What a word means everywhere, where its options say more for their place."""
@@ -169,8 +169,8 @@ anything runs, and a run's own are in its `config.yaml`, which `--config` takes 
 
 ## Other words for them
 
-Words of other libraries and of earlier versions; asked for one, `--config` suggests ours. Segmenters that were saved
-with earlier words open as before.
+Words of other libraries and of earlier versions; asked for one that the group does not have, `--config` suggests ours.
+Segmenters that were saved with earlier words open as before.
 
 | word | ours |
 |---|---|

@@ -194,7 +194,7 @@ def test_folder__no_query_segmenter(query: Segmenter, tmp_path: Path) -> None:
 
 
 def test_not_sure__a_closed_set_has_no_limits(segmenter: Segmenter) -> None:
-    with pytest.raises(ConfigError, match="no limits of confidence"):
+    with pytest.raises(ConfigError, match="keeps no least confidence"):
         segmenter.with_unsure()
 
 

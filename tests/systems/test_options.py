@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from namesake.cli import app
-from namesake.config import options, paths, settle, spelled, to_yaml
+from namesake.config import SYNONYMS, options, paths, settle, spelled, to_yaml
 from namesake.errors import ConfigError
 from namesake.records import Artifact, Images, Names
 from namesake.systems import SYSTEMS, configure
@@ -28,6 +28,11 @@ def leaves(system: str, preset: str) -> dict[str, Any]:
 def test_every_option_says_what_it_is(system: str, preset: str) -> None:
     silent = [one.path for one in options(configure(system, preset=preset)) if len(one.what) < 8]
     assert silent == []
+
+
+def test_every_synonym_suggests_options_that_exist() -> None:
+    words = {one.path.rpartition(".")[2] for each in PRESETS for one in options(configure(each[0], preset=each[1]))}
+    assert {old: new for old, new in SYNONYMS.items() if not set(new) <= words} == {}
 
 
 @pytest.mark.parametrize(("system", "preset"), PRESETS)

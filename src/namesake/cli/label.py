@@ -31,14 +31,14 @@ def label(
     images: ImagesOption,
     out: OutOption,
     names: NamesOption = "",
-    system: Annotated[str, typer.Option("--system", help="consensus, namedmask, zutis or fmbseg.")] = "namedmask",
+    system: Annotated[str, typer.Option("--system", help="consensus, namedmask, zutis, fmbseg, ...")] = "namedmask",
     run_folder: Annotated[
         Path | None, typer.Option("--run", help="A run that is finished; nothing is trained then.")
     ] = None,
     preset: PresetOption = "auto",
     config: ConfigOption = [],  # noqa: B006
     unsure: Annotated[
-        float, typer.Option(help="Share of each name's pixels, the least sure, that become 255: not sure.")
+        float, typer.Option(help='Share of each name\'s pixels, the least sure, that become "not sure" (255).')
     ] = 0.1,
     validation: Annotated[float, typer.Option(help="Share of the images in the split val.")] = 0.2,
     read: ReadOption = "fast",

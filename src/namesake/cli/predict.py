@@ -30,7 +30,7 @@ def predict(
     *,
     out: OutOption,
     names: Annotated[
-        str, typer.Option("--names", help="Segment these instead, where the run is open-vocabulary (zutis).")
+        str, typer.Option("--names", help="Segment these instead (zutis, fmbseg; any run with --read careful).")
     ] = "",
     instances: Annotated[bool, typer.Option(help="Write instances.json too.")] = True,
     tile: Annotated[
@@ -38,7 +38,7 @@ def predict(
         typer.Option(help="Segment larger images in tiles of this side, at their resolution (zutis, fmbseg)."),
     ] = None,
     unsure: Annotated[
-        bool, typer.Option(help="Label 255 where the run is less sure than it should be (zutis).")
+        bool, typer.Option(help='Label pixels "not sure" (255) that are less sure than in training (zutis).')
     ] = False,
     every: Annotated[int, typer.Option(help="Of a video, segment every n-th frame.")] = 1,
     frames: Annotated[int | None, typer.Option(help="Of a video or camera, segment at most so many frames.")] = None,

@@ -1,4 +1,4 @@
-"""Score predictions against ground truth, which is opened here and nowhere else.
+"""Score predictions against ground truth, which is read through this package only.
 
 `evaluate` streams a benchmark past a segmenter; `evaluate_run` does so for a run folder; `train_oracle` trains the same
 network on ground truth, to compare with; `report.write_report` shows a run to a person.

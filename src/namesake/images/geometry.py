@@ -1,4 +1,4 @@
-"""Resize, pad and crop images and label maps, each with its inverse.
+"""Resize and crop images and label maps.
 
 Sizes are (height, width) in pixels. Resizing is Pillow's everywhere: filters widen when shrinking (antialias).
 """

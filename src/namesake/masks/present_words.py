@@ -15,7 +15,7 @@ from namesake.errors import ConfigError
 def present_words(
     tokens: Float[Tensor, "crops dim"], texts: Float[Tensor, "words dim"], *, min_votes: int = 2
 ) -> Int[Tensor, "present"]:
-    """Words that are the nearest one of more than so many crops (or patches), in their own order; may be none.
+    """Words that are the nearest one of at least `min_votes` crops (or patches), in their own order; may be none.
 
     Args:
         tokens: Tokens of the crops or patches, of length 1.
@@ -41,7 +41,7 @@ def query_points(
         ConfigError: `count` below 1.
     """
     if count < 1:
-        raise ConfigError(f"points is {count}, expected 1 or more.")
+        raise ConfigError(f"points_per_word is {count}, expected 1 or more.")
     rows, columns = likeness.shape[1:]
     flat = likeness.flatten(1)
     best = flat.argsort(dim=1, descending=True, stable=True)[:, : min(count, rows * columns)].cpu().numpy()

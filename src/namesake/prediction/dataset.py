@@ -33,7 +33,7 @@ from namesake.prediction.objects import ObjectsFile, read_lines
 from namesake.prediction.pieces import find_pieces
 from namesake.progress import note, track
 from namesake.records import Artifact, Images, Names, Prediction
-from namesake.segmenter.unsure import Confidence, least_confidence, mark_unsure
+from namesake.segmenter.unsure import Confidence, least_confidence, without_unsure
 from namesake.shapes import LabelArray, not_sure
 from namesake.workspace import LOCK, write_atomically, write_json
 
@@ -265,7 +265,7 @@ def _settle(predictions: Predictions, stem: str, line: dict[str, Any], least: In
     """The label map with what is not sure, and the line of the image's objects."""
     names = predictions.names
     labels, confidence = _read(predictions, stem)
-    labels = mark_unsure(labels, confidence, least, unsure=not_sure(len(names)))
+    labels = without_unsure(labels, confidence, least, unsure=not_sure(len(names)))
     unsure = not_sure(len(names))
     if line["kind"] != "instances":
         found = find_pieces(Prediction(labels, (confidence / 255).astype(np.float32)), unsure=unsure)

@@ -39,11 +39,11 @@ KINDS: Mapping[str, Callable[[Settings, Path, torch.device], Predictor]] = {
     deeplab.KIND: deeplab.open_closed_set,
     frozen.KIND: frozen.open_frozen,
     query.KIND: query.open_open_vocabulary,
-    regions.REGIONS: regions.open_named_regions,
-    reco.REFERENCE_MAPS: reco.open_reference_maps,
-    maskclip.MASKCLIP: maskclip.open_maskclip,
+    regions.KIND: regions.open_named_regions,
+    reco.KIND: reco.open_reference_maps,
+    maskclip.KIND: maskclip.open_maskclip,
     saliency.KIND: saliency.open_saliency_network,
-    saliency_clip.SALIENCY_CLIP: saliency_clip.open_saliency_clip,
+    saliency_clip.KIND: saliency_clip.open_saliency_clip,
 }
 """How a segmenter of each kind is opened: from its settings and folder, on a device."""
 

@@ -35,7 +35,7 @@ from namesake.segmenter.settings import (
 from namesake.shapes import ImageArray
 from namesake.workspace import stage
 
-MASKCLIP = "maskclip"
+KIND = "maskclip"
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def build_maskclip(
         texts = np.concatenate([clip.embed_names(names.background, templates), texts])
         labels = [0] * len(names.background) + labels
     facts = {"clip": config.clip, "labels": labels} | facts_of(config, MaskClipConfig)
-    settings = Settings(MASKCLIP, names, facts, preprocessing=None, models=(clip.card,), regime=Regime.ZERO_SHOT)
+    settings = Settings(KIND, names, facts, preprocessing=None, models=(clip.card,), regime=Regime.ZERO_SHOT)
     return save_segmenter(settings, {TEXTS: torch.from_numpy(texts)}, out)
 
 

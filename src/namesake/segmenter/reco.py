@@ -35,7 +35,7 @@ from namesake.segmenter.settings import (
 from namesake.shapes import ImageArray
 from namesake.workspace import stage
 
-REFERENCE_MAPS = "references"
+KIND = "references"
 VECTORS = "references"
 """Name of the references among the weights: float32 [names, dim], L2-normalised."""
 
@@ -88,7 +88,7 @@ def build_reference_maps(
     facts |= facts_of(config, ReferenceMapsConfig)
     models = tuple(dict.fromkeys((*references.models, encoder.card)))
     weights = {TEXTS: torch.from_numpy(embed(names, encoder)), VECTORS: torch.from_numpy(references.vectors)}
-    return save_segmenter(Settings(REFERENCE_MAPS, names, facts, preprocessing=None, models=models), weights, out)
+    return save_segmenter(Settings(KIND, names, facts, preprocessing=None, models=models), weights, out)
 
 
 @final

@@ -25,7 +25,7 @@ from namesake.segmenter.settings import CONFIG, TEXTS, SegmenterFolder, Settings
 from namesake.shapes import ImageArray, not_sure
 from namesake.workspace import stage
 
-REGIONS = "regions"
+KIND = "regions"
 
 
 @stage("segmenter", opens=open_segmenter, assembles=True, models=lambda config: (config.clip, config.mask_model))
@@ -51,7 +51,7 @@ def build_named_regions(
     namer = load_region_namer(words, config, device=device)
     namer.doubt(labels, encoder=config.clip)
     facts, models = {"kind": kind, **asdict(config)}, (namer.clip.card, namer.source.card)
-    settings = Settings(REGIONS, names, facts, preprocessing=None, models=models, regime=Regime.ZERO_SHOT)
+    settings = Settings(KIND, names, facts, preprocessing=None, models=models, regime=Regime.ZERO_SHOT)
     return save_segmenter(settings, {TEXTS: namer.texts}, out)
 
 

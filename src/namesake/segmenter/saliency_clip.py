@@ -25,7 +25,7 @@ from namesake.segmenter.settings import TEXTS, SegmenterFolder, Settings, open_s
 from namesake.shapes import ImageArray
 from namesake.workspace import stage
 
-SALIENCY_CLIP = "saliency_clip"
+KIND = "saliency_clip"
 
 
 @stage("segmenter", opens=open_segmenter, assembles=True, models=lambda clip, saliency: (clip, saliency))
@@ -61,7 +61,7 @@ def build_saliency_clip(
     texts = embed(names, encoder, templates)
     doubt(names.names, texts, encoder, encoder=clip, templates=templates)
     models = (encoder.card, read_saliency_card(saliency))
-    settings = Settings(SALIENCY_CLIP, names, facts, preprocessing=None, models=models, regime=Regime.ZERO_SHOT)
+    settings = Settings(KIND, names, facts, preprocessing=None, models=models, regime=Regime.ZERO_SHOT)
     return save_segmenter(settings, {TEXTS: torch.from_numpy(texts)}, out)
 
 

@@ -118,24 +118,25 @@ class Segmenter:
         if self.careful is None:
             raise ConfigError(
                 f"a segmenter of the kind {self.kind!r} only knows the names that it was made with: "
-                f"{', '.join(self.names.names[:8])}. Train one for other names, use an open-vocabulary one (zutis), or "
-                "read the images with care (--read careful), where CLIP shares out background among new names."
+                f"{', '.join(self.names.names[:8])}. Train one for other names, use an open-vocabulary one "
+                "(zutis, fmbseg), or read the images with care (--read careful), where CLIP shares out background "
+                "among new names."
             )
         return self._with(self.predictor, settings)
 
     def with_unsure(self) -> "Segmenter":
         """The same segmenter with the label "not sure" where confidence is low for the name.
 
-        The threshold of a name is a low quantile of its confidence on the training images.
+        The least confidence of a name is a low quantile of its confidence on the training images.
 
         Raises:
-            ConfigError: The segmenter has no such thresholds.
+            ConfigError: The segmenter keeps no least confidence.
         """
         if not isinstance(self.predictor, OpenVocabulary):
-            raise ConfigError(f"a segmenter of the kind {self.kind!r} has no limits of confidence; kind query has.")
+            raise ConfigError(f"a segmenter of the kind {self.kind!r} keeps no least confidence; kind query does.")
         if self.predictor.certainty.by_label(self.predictor.words) is None:
             raise ConfigError(
-                "this segmenter has no limits of confidence: a published checkpoint has none, nor has one that was "
+                "this segmenter keeps no least confidence: a published checkpoint has none, nor has one that was "
                 "trained with unsure_fraction=0 or hardly at all. Train one, or look at the confidence itself."
             )
         inference = replace(self.predictor.inference, mark_unsure=True)
@@ -223,8 +224,8 @@ class Segmenter:
             raise ConfigError("tiles are read in one pass each; leave out either the tile or the careful reading.")
         if isinstance(self.predictor, OpenVocabulary) and self.predictor.inference.mark_unsure:
             raise ConfigError(
-                "the limits of confidence were found for reading in one pass; leave out either unsure or the careful "
-                "reading, or look at the confidence itself."
+                "the least confidence of a name was found for reading in one pass; leave out either unsure or the "
+                "careful reading, or look at the confidence itself."
             )
 
     def segment(

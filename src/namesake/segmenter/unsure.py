@@ -1,4 +1,7 @@
-"""For each label, find the confidence below which a share of its pixels is "not sure". Uses no ground truth."""
+"""Of a collection's predictions, the least sure share of each label's pixels becomes "not sure"; no truth is used.
+
+What a trained ZUTIS keeps of its training for the same purpose is `training.certainty`.
+"""
 
 from collections.abc import Iterable
 
@@ -41,7 +44,7 @@ def least_confidence(
     return np.where(up_to[:, -1] > 0, np.minimum(least, at_most), 0) if share else np.zeros(labels, dtype=np.int64)
 
 
-def mark_unsure(
+def without_unsure(
     labels: LabelArray, confidence: Confidence, least: Int[ndarray, "labels"], *, unsure: int
 ) -> LabelArray:
     """A label map whose pixels of too little confidence have the label `unsure`."""

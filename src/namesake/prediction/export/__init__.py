@@ -1,6 +1,7 @@
 """Label maps and objects go in; files that other programs read as they are come out, one file of code a format.
 
-`EXPORTS` are the formats of a whole dataset: each takes it and says what it wrote and what the format could not hold.
+`EXPORTS` are the formats of a whole dataset: each takes it and says what it wrote and what the format could not hold;
+another format is another entry.
 """
 
 from collections.abc import Callable
