@@ -16,6 +16,10 @@ def unsaid() -> None:
     notices._said.clear()
 
 
+def test_html__escaped_with_code() -> None:
+    assert Notice("<b> & `a --x '1'`, `b`").html == "&lt;b&gt; &amp; <code>a --x &#x27;1&#x27;</code>, <code>b</code>"
+
+
 def test_caution__said_and_kept_by_all_that_collect(capsys: pytest.CaptureFixture[str]) -> None:
     with collecting() as run:
         caution("first", unknown=("cat",))

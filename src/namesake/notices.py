@@ -3,9 +3,11 @@
 A stage keeps what was said while it ran in its manifest, a run all of it in `run.json`. It knows no stage.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from html import escape
 from typing import Any
 
 from namesake.progress import note
@@ -24,6 +26,11 @@ class Notice:
 
     text: str
     unknown: tuple[str, ...] = ()
+
+    @property
+    def html(self) -> str:
+        """The text for a page: escaped, what stands between backticks as code."""
+        return re.sub("`([^`]+)`", r"<code>\1</code>", escape(self.text))
 
 
 _collectors: list[list[Notice]] = []

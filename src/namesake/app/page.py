@@ -267,7 +267,7 @@ def _head(subjects: Sequence[Subject]) -> str:
     open_ = [escape(subject.title) for subject in subjects if subject.viewer.takes_names]
     takes = f"Type any names for {' and '.join(open_)}. " if open_ else ""
     warned = "".join(
-        f"<li>{f'{escape(subject.title)}: ' if len(subjects) > 1 else ''}{escape(notice.text)}</li>"
+        f"<li>{f'{escape(subject.title)}: ' if len(subjects) > 1 else ''}{notice.html}</li>"
         for subject in subjects
         for notice in subject.browser.notices
     )
