@@ -63,10 +63,11 @@ MINI_QUERY_TRAINING = QueryTrainingConfig(
 
 LAPTOP_QUERY_TRAINING = QueryTrainingConfig(
     normalization="clip",
-    iterations=300,
+    iterations=150,
     batch_size=4,
     crop_size=224,
     resize_range=(0.3, 1.0),
+    resize_longer=320,
     copy_paste_max=4,
     learning_rate=5e-4,
     backbone_lr_factor=0.02,
@@ -78,8 +79,9 @@ LAPTOP_QUERY_TRAINING = QueryTrainingConfig(
     checkpoint_every=50,
 )
 """For two CPU cores, chosen by time and by what a short training needs, not by accuracy. Crops of the size that CLIP
-was trained at, with its own mean and deviation, cost a third of those of 384 pixels. The decoder is half as deep and
-its rate ten times the paper's, for a sixty-sixth of the updates; CLIP's own rate stays near the paper's 5e-6. The scale
+was trained at, with its own mean and deviation, cost a third of those of 384 pixels; pictures are read at half of 640
+pixels, within the range of sizes that training shows, at a fifth of the cost. The decoder is half as deep and its rate
+ten times the paper's, for fewer than a hundredth of the updates; CLIP's own rate stays near the paper's 5e-6. The scale
 of cosines and the wide first weights are those with which the embedded world's short training learns."""
 
 MINI_SALIENCY = SaliencyTrainingConfig(
@@ -112,9 +114,9 @@ MINI_REGIONS = RegionsConfig(
 does, and blurs them: at 0.75 and a stability of 0.7, one thing in twenty keeps a mask (dev/LOG.md)."""
 
 LAPTOP_REGIONS = RegionsConfig(
-    clip="openai/clip-vit-base-patch16", mask_model="facebook/dino-vits16", image_size=672, overview=True
+    clip="openai/clip-vit-base-patch16", mask_model="facebook/dino-vits16", image_size=448, overview=True
 )
-"""For two CPU cores: nine crops of CLIP's 224 pixels and the whole image vote; masks are clusters of DINO's patches,
+"""For two CPU cores: four crops of CLIP's 224 pixels and the whole image vote; masks are clusters of DINO's patches,
 which cover things and stuff, instead of SAM's (tier S)."""
 
 MINI_ALIGNMENT = AlignmentTrainingConfig(
