@@ -1,5 +1,7 @@
 """Confidence from pseudo-labels: the temperature is the best one, thresholds leave out the share asked for."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import torch
 from scipy.optimize import minimize_scalar
@@ -54,11 +56,30 @@ def test_thresholds__leave_out_the_share_of_agreeing_pixels(monkeypatch) -> None
     labels[labels == 3] = 0  # the last name was never seen
     monkeypatch.setattr(certainty, "_look", lambda *_, **__: (cosines, labels))
     predictor = Canned(Names(("dog", "cat", "bird")))
-    found = certainty.find_certainty(predictor, None, unsure_fraction=0.1)
+    found = certainty.find_certainty(predictor, None, unsure_fraction=0.1, resize_longer=2048)
     sure, chosen = (found.logit_scale * cosines).softmax(1).max(1)
     for label, word in enumerate(("background", "dog", "cat")):
         agreeing = sure[(chosen == labels) & (labels == label)]
         assert abs(float((agreeing < found.least[word]).float().mean()) - 0.1) < 0.01
     assert "bird" not in found.least
     assert found.least_elsewhere == np.median([found.least["dog"], found.least["cat"]])
-    assert not certainty.find_certainty(predictor, None, unsure_fraction=0.0).least
+    assert not certainty.find_certainty(predictor, None, unsure_fraction=0.0, resize_longer=2048).least
+
+
+def test_looks__at_images_of_the_size_that_is_predicted(monkeypatch) -> None:
+    sizes = []
+
+    def network(batch):
+        sizes.append(tuple(batch.shape[-2:]))
+        return SimpleNamespace(tokens=torch.ones(1, 2, 3, 4))
+
+    predictor = SimpleNamespace(
+        network=network,
+        texts=torch.ones(2, 4),
+        input=lambda images, **_: torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2),
+    )
+    monkeypatch.setattr(certainty, "read_line", lambda *_: (np.zeros((30, 60, 3), np.uint8), np.zeros((30, 60), bool)))
+    examples = SimpleNamespace(archive=np.zeros(1), label=np.ones(1))
+    cosines, _ = certainty._look(predictor, examples, resize_longer=40, seed=0)
+    assert sizes == [(20, 40)]
+    assert cosines.shape == (6, 2)

@@ -114,7 +114,11 @@ MINI_REGIONS = RegionsConfig(
 does, and blurs them: at 0.75 and a stability of 0.7, one thing in twenty keeps a mask (dev/LOG.md)."""
 
 LAPTOP_REGIONS = RegionsConfig(
-    clip="openai/clip-vit-base-patch16", mask_model="facebook/dino-vits16", image_size=448, overview=True
+    clip="openai/clip-vit-base-patch16",
+    mask_model="facebook/dino-vits16",
+    image_size=448,
+    overview=True,
+    resize_longer=384,
 )
 """For two CPU cores: four crops of CLIP's 224 pixels and the whole image vote; masks are clusters of DINO's patches,
 which cover things and stuff, instead of SAM's (tier S)."""
@@ -145,15 +149,15 @@ LAPTOP_ALIGNMENT = AlignmentTrainingConfig(
     dense_encoder="facebook/dinov2-small",
     clip="openai/clip-vit-base-patch16",
     text_weight=50.0,
-    image_size=392,
-    iterations=400,
+    image_size=336,
+    iterations=200,
     optimizer="adamw",
     learning_rate=1e-3,
     flip_prob=0.5,
     logit_scale=4.0,
-    inference=AlignedInference(image_size=392),
+    inference=AlignedInference(image_size=336),
     num_workers=1,
     checkpoint_every=50,
 )
-"""For two CPU cores, chosen by time, not by accuracy: DINOv2's smallest network at 28 x 28 patches, and the weights,
+"""For two CPU cores, chosen by time, not by accuracy: DINOv2's smallest network at 24 x 24 patches, and the weights,
 scale and optimiser with which a short training learns the words of the embedded world."""

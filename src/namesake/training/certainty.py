@@ -17,7 +17,6 @@ from torch import Tensor
 from namesake.images import read_image
 from namesake.images.geometry import limit_longer_side, resize_labels
 from namesake.segmenter.query import Certainty, OpenVocabulary
-from namesake.segmenter.settings import Settings
 from namesake.training.samples.archives import Examples, read_line
 
 IMAGES = 400
@@ -30,7 +29,7 @@ LOGIT_SCALES = (1.0, 200.0)
 
 
 def find_certainty(
-    predictor: OpenVocabulary, examples: Examples, *, unsure_fraction: float, seed: int = 0
+    predictor: OpenVocabulary, examples: Examples, *, unsure_fraction: float, resize_longer: int, seed: int = 0
 ) -> Certainty:
     """Temperature and least confidence by name, from the pseudo-labels that the segmenter was trained on.
 
@@ -38,13 +37,14 @@ def find_certainty(
         predictor: The trained network with its names; its own certainty is not looked at.
         examples: Archives with their masks.
         unsure_fraction: Share of the agreeing pixels of a name that may become "not sure"; 0 for no thresholds.
+        resize_longer: Larger images are shrunk to it, as they are when they are predicted.
         seed: Seed of the pixels that are looked at.
 
     Returns:
         What the predictor should have been made with.
     """
     # cosines [cells, words] and the pseudo-label of each cell
-    cosines, labels = _look(predictor, examples, seed=seed)
+    cosines, labels = _look(predictor, examples, resize_longer=resize_longer, seed=seed)
     owners = torch.tensor(predictor.words.labels)
     logit_scale = fit_logit_scale(cosines, labels, owners)
     if not unsure_fraction:
@@ -96,13 +96,13 @@ def _by_label(
 
 @torch.inference_mode()
 def _look(
-    predictor: OpenVocabulary, examples: Examples, *, seed: int
+    predictor: OpenVocabulary, examples: Examples, *, resize_longer: int, seed: int
 ) -> tuple[Float[Tensor, "cells words"], Int[Tensor, "cells"]]:
     """Cosines and pseudo-labels of random cells of the network's grid."""
     rng, lines = np.random.default_rng(seed), choose_lines(examples, IMAGES)
     each = max(1, CELLS // (len(lines) * len(predictor.texts)))
     cosines, labels = [], []
-    for image_cosines, grid in _grids(predictor, examples, lines):
+    for image_cosines, grid in _grids(predictor, examples, lines, resize_longer):
         some = rng.permutation(grid.size)[:each]
         cosines.append(image_cosines.flatten(1).T[some])
         labels.append(torch.from_numpy(grid.ravel()[some].astype(np.int64)))
@@ -110,11 +110,11 @@ def _look(
 
 
 def _grids(
-    predictor: OpenVocabulary, examples: Examples, lines: Sequence[int]
+    predictor: OpenVocabulary, examples: Examples, lines: Sequence[int], resize_longer: int
 ) -> Iterator[tuple[Float[Tensor, "words rows columns"], Int[ndarray, "rows columns"]]]:
     for line in lines:
         image, mask = read_line(examples, line, read_image)
-        small = limit_longer_side(image, side=Settings.resize_longer)
+        small = limit_longer_side(image, side=resize_longer)
         tokens = predictor.network(predictor.input([small], to_patches=False)).tokens[0].float()
         cosines = torch.einsum("rcd,wd->wrc", tokens, predictor.texts).cpu()
         grid = resize_labels(mask, height=cosines.shape[1], width=cosines.shape[2])

@@ -144,7 +144,13 @@ def train_query_segmenter(
         forget(place)
     trained = _train(examples, targets, names, clip, texts, config=config, out=out, device=device)
     trained = trained.with_certainty(
-        find_certainty(trained, examples, unsure_fraction=config.unsure_fraction, seed=config.seed)
+        find_certainty(
+            trained,
+            examples,
+            unsure_fraction=config.unsure_fraction,
+            resize_longer=config.resize_longer,
+            seed=config.seed,
+        )
     )
     settings = Settings(
         kind=KIND,
