@@ -2,20 +2,27 @@
 
 import json
 import sys
+from collections.abc import Callable, Sequence
+from functools import wraps
+from inspect import Parameter, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, ParamSpec
 
 import typer
 
 import namesake
 from namesake.errors import NamesakeError
 from namesake.processes import launched
+from namesake.progress import set_quiet
 from namesake.workspace import finite
 
 if TYPE_CHECKING:
     from namesake.segmenter.careful import CarefulConfig
 
+P = ParamSpec("P")
+
 INTERRUPTED = 130
+_printing = {"json": False}
 
 app = typer.Typer(
     name="namesake",
@@ -117,8 +124,32 @@ def carefulness(read: str, config: list[str]) -> "CarefulConfig | None":
     return override(CarefulConfig(), tuple(config)) if read == "careful" else None
 
 
-def say(result: dict[str, Any], *, as_json: bool, lines: list[str]) -> None:
+def verb(work: Callable[P, None], name: str | None = None, help_text: str | None = None) -> Callable[P, None]:
+    """Put a function on the command line, with --json and --quiet, which every verb has.
+
+    Args:
+        work: Function whose parameters are the verb's arguments and options, and which calls `say` in the end.
+        name: Name of the verb; the function's if None.
+        help_text: Text of its help; the function's docstring if None.
+    """
+
+    @wraps(work)
+    def call(*arguments: Any, as_json: bool, quiet: bool, **options: Any) -> None:  # noqa: ANN401
+        set_quiet(quiet or launched()[0] > 0)
+        _printing["json"] = as_json
+        work(*arguments, **options)
+
+    more = {"as_json": JsonOption, "quiet": QuietOption}
+    own = [Parameter(word, Parameter.KEYWORD_ONLY, default=False, annotation=kind) for word, kind in more.items()]
+    given = signature(work)
+    call.__signature__ = given.replace(parameters=[*given.parameters.values(), *own])  # type: ignore[attr-defined]
+    call.__annotations__ = {**work.__annotations__, **more}
+    app.command(name, help=help_text)(call)
+    return work
+
+
+def say(result: dict[str, Any], lines: Sequence[str]) -> None:
     """Print a verb's result: one JSON object, with null for what is not a number, or lines for a person."""
     if launched()[0]:
         return  # the first process of a launch speaks for all
-    typer.echo(json.dumps(finite(result), default=str, allow_nan=False) if as_json else "\n".join(lines))
+    typer.echo(json.dumps(finite(result), default=str, allow_nan=False) if _printing["json"] else "\n".join(lines))

@@ -5,11 +5,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from namesake.cli.app import JsonOption, NamesOption, OutOption, OverwriteOption, QuietOption, app, say
-from namesake.progress import set_quiet
+from namesake.cli.app import NamesOption, OutOption, OverwriteOption, say, verb
 
 
-@app.command()
+@verb
 def convert(
     file: Annotated[Path, typer.Argument(help="Published checkpoint, written by torch.save.")],
     *,
@@ -23,8 +22,6 @@ def convert(
         str, typer.Option(help="zutis: the CLIP that encodes names; that of the published weights if not given.")
     ] = "",
     overwrite: OverwriteOption = False,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
 ) -> None:
     """Turn a published checkpoint into a run that predict, evaluate and export take.
 
@@ -32,11 +29,6 @@ def convert(
     """
     from namesake.official import convert as convert_checkpoint
 
-    set_quiet(quiet)
     run = convert_checkpoint(file, kind=kind, out=out, names=names or None, clip=clip or None, overwrite=overwrite)
     use = "--config saliency.network=" if kind == "selfmask" else "namesake predict "
-    say(
-        {"run": run.folder, "stages": run.stages},
-        as_json=as_json,
-        lines=[f"run: {run.folder}", f"use: {use}{run.folder}"],
-    )
+    say({"run": run.folder, "stages": run.stages}, [f"run: {run.folder}", f"use: {use}{run.folder}"])

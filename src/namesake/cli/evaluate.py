@@ -9,17 +9,14 @@ import typer
 from namesake.cli.app import (
     DeviceOption,
     EngineOption,
-    JsonOption,
-    QuietOption,
     ReadConfigOption,
     ReadOption,
     RuntimeOption,
-    app,
     carefulness,
     say,
+    verb,
 )
 from namesake.cli.app import RunArgument as RequiredRun
-from namesake.progress import set_quiet
 
 RunArgument = Annotated[Path | None, typer.Argument(help="Folder of a run; none to score --predictions alone.")]
 GUESSED = "; the encoder has no word for it: this is how constant its guess is"
@@ -27,7 +24,7 @@ BenchmarkOption = Annotated[str, typer.Option(help="Which; `list` prints all, wi
 RootOption = Annotated[Path, typer.Option(help="Where the benchmark lies, as downloaded.")]
 
 
-@app.command()
+@verb
 def evaluate(
     run_folder: RunArgument = None,
     *,
@@ -56,8 +53,6 @@ def evaluate(
     config: ReadConfigOption = [],  # noqa: B006
     device: DeviceOption = "auto",
     engine: EngineOption = "local",
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
 ) -> None:
     """Score a run, or saved predictions of any tool, against ground truth; percent are 0 to 100.
 
@@ -68,21 +63,20 @@ def evaluate(
     from namesake.evaluation.benchmarks import as_measures
     from namesake.evaluation.benchmarks import prepare as make_ready
 
-    set_quiet(quiet)
     if not benchmark:
         raise ConfigError(
             "expected --benchmark, found none: folder (your own --root with images/, masks/ and names.json), world "
             "(scenes that `namesake world` renders), or a published one; --benchmark list prints all."
         )
     if benchmark == "list":
-        _list(as_json=as_json)
+        _list()
         return
     if prepare:
         made = make_ready(benchmark, root)
-        say({"annotations": made}, as_json=as_json, lines=[f"annotations: {made}"])
+        say({"annotations": made}, [f"annotations: {made}"])
         return
     if submission is not None:
-        _submit(run_folder, benchmark, root, submission, device=device, as_json=as_json)
+        _submit(run_folder, benchmark, root, submission, device=device)
         return
     scores = evaluate_run(
         run_folder,
@@ -102,12 +96,11 @@ def evaluate(
     where = out or (run_folder / "evaluation" if run_folder else None)
     say(
         whole | (whole.pop("instances") or {}) | ({"record": where} if where else {}),
-        as_json=as_json,
-        lines=[*_lines(scores), *([f"record: {where}"] if where else [])],
+        [*_lines(scores), *([f"record: {where}"] if where else [])],
     )
 
 
-@app.command()
+@verb
 def trust(
     run_folder: RequiredRun,
     *,
@@ -119,8 +112,6 @@ def trust(
     config: ReadConfigOption = [],  # noqa: B006
     runtime: RuntimeOption = "auto",
     device: DeviceOption = "auto",
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
 ) -> None:
     """Say from predictions alone which names and images of a run to trust, and which images to look at first.
 
@@ -131,7 +122,6 @@ def trust(
     from namesake.notices import as_record, unknown_names
     from namesake.workspace import read_notices
 
-    set_quiet(quiet)
     found, quality = trust_run.trust(
         run_folder,
         images,
@@ -150,8 +140,7 @@ def trust(
         found.as_record(unknown=unknown)
         | {"rank_quality": ranked or None, "record": run_folder / FOLDER / RECORD}
         | as_record(notices),
-        as_json=as_json,
-        lines=[
+        [
             f"{'name':<20}  trust, percent",
             *(
                 f"{each.name:<20} {each.trust:6.1f}  in {each.images} images{GUESSED if each.name in unknown else ''}"
@@ -164,20 +153,19 @@ def trust(
     )
 
 
-@app.command()
-def report(run_folder: RequiredRun, *, as_json: JsonOption = False, quiet: QuietOption = False) -> None:
+@verb
+def report(run_folder: RequiredRun) -> None:
     """Write report/index.html: what was found for each name, masks, predictions, scores, seconds, licences.
 
     Example: namesake report runs/pets
     """
     from namesake.evaluation.report import write_report
 
-    set_quiet(quiet)
     page = write_report(run_folder)
-    say({"report": page}, as_json=as_json, lines=[f"report: {page}"])
+    say({"report": page}, [f"report: {page}"])
 
 
-def _submit(run_folder: Path | None, benchmark: str, root: Path, out: Path, *, device: str, as_json: bool) -> None:
+def _submit(run_folder: Path | None, benchmark: str, root: Path, out: Path, *, device: str) -> None:
     """Write what a benchmark's server takes; nothing is scored."""
     from namesake.errors import ConfigError
     from namesake.evaluation.submission import submit
@@ -185,7 +173,7 @@ def _submit(run_folder: Path | None, benchmark: str, root: Path, out: Path, *, d
     if run_folder is None:
         raise ConfigError("--submission wants the folder of a run before it: namesake evaluate RUN --submission DIR.")
     files = submit(run_folder, benchmark=benchmark, root=root, out=out, device=device)
-    say({"files": files, "out": out}, as_json=as_json, lines=[f"{files} PNGs of the test images in {out}"])
+    say({"files": files, "out": out}, [f"{files} PNGs of the test images in {out}"])
 
 
 def _lines(scores: Any) -> list[str]:  # noqa: ANN401
@@ -208,7 +196,7 @@ def _lines(scores: Any) -> list[str]:  # noqa: ANN401
     return [*lines, f"annotation regime: {scores.regime}, tier {scores.tier}"]
 
 
-def _list(*, as_json: bool) -> None:
+def _list() -> None:
     """Print every benchmark with its size, page and licence."""
     from namesake.evaluation import BENCHMARKS
 
@@ -234,4 +222,4 @@ def _list(*, as_json: bool) -> None:
             f"    --root holds {' or '.join(', '.join(layout.parts) for layout in each.layouts)}",
         )
     ]
-    say({"benchmarks": known}, as_json=as_json, lines=lines)
+    say({"benchmarks": known}, lines)

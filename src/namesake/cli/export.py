@@ -5,11 +5,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from namesake.cli.app import JsonOption, QuietOption, RunArgument, app, say
-from namesake.progress import set_quiet
+from namesake.cli.app import RunArgument, say, verb
 
 
-@app.command()
+@verb
 def export(
     run_folder: RunArgument,
     *,
@@ -24,8 +23,6 @@ def export(
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="Images to measure on.")] = 16,
     out: Annotated[Path | None, typer.Option("--out", help="Where it goes; RUN/export if not given.")] = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
 ) -> None:
     """Write a program from pixels to labels for images of any size, checked and timed against the run itself.
 
@@ -35,13 +32,11 @@ def export(
 
     from namesake import systems
 
-    set_quiet(quiet)
     made = systems.export(run_folder, format=form, precision=precision, images=images, count=count, out=out)
     found, size = made.check, made.file.stat().st_size
     say(
         {"file": made.file, "format": form, "precision": precision, "bytes": size, **dataclasses.asdict(found)},
-        as_json=as_json,
-        lines=[
+        [
             f"{made.file}: {size / 1e6:.1f} MB, {form}, {precision}",
             f"largest difference from the run {found.max_difference:.2g}; the same label on "
             f"{found.labels_agreement:.2f} % of the pixels of {found.images} images"

@@ -5,11 +5,10 @@ from typing import Annotated
 
 import typer
 
-from namesake.cli.app import DeviceOption, EngineOption, ImagesOption, JsonOption, PresetOption, QuietOption, app, say
-from namesake.progress import set_quiet
+from namesake.cli.app import DeviceOption, EngineOption, ImagesOption, PresetOption, say, verb
 
 
-@app.command()
+@verb
 def find(
     more: Annotated[list[Path], typer.Argument(help="Further pictures of the object.")] = [],  # noqa: B006
     *,
@@ -24,8 +23,6 @@ def find(
     out: Annotated[Path | None, typer.Option("--out", help="JSON file to write the scores to.")] = None,
     device: DeviceOption = "auto",
     engine: EngineOption = "local",
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
 ) -> None:
     """Find the images that show one very object: no training, a few pictures and a name.
 
@@ -37,7 +34,6 @@ def find(
     from namesake.prediction.find import quality, read_shown_ids
     from namesake.workspace import write_json
 
-    set_quiet(quiet)
     folder = open_images(images)
     known = None if shown is None else read_shown_ids(shown, folder)
     made = systems.find(
@@ -59,8 +55,4 @@ def find(
         result["out"] = out
     lines = [f"{match.score:6.3f}  {match.image_id}" for match in sorted(found, key=lambda each: -(each.score or 0))]
     lines += [f"{key} {value:.1f}" for key, value in measured.items() if value is not None]
-    say(
-        result,
-        as_json=as_json,
-        lines=[*lines, f"{len(found)} of {len(matches)} images show it (threshold {least:.3f})"],
-    )
+    say(result, [*lines, f"{len(found)} of {len(matches)} images show it (threshold {least:.3f})"])

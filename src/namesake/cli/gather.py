@@ -5,20 +5,10 @@ from typing import Annotated
 
 import typer
 
-from namesake.cli.app import (
-    DeviceOption,
-    JsonOption,
-    NamesOption,
-    OutOption,
-    OverwriteOption,
-    QuietOption,
-    app,
-    say,
-)
-from namesake.progress import set_quiet
+from namesake.cli.app import DeviceOption, NamesOption, OutOption, OverwriteOption, say, verb
 
 
-@app.command()
+@verb
 def gather(
     parts: Annotated[list[Path], typer.Argument(help="Runs that `namesake index` made of the parts, or indexes.")],
     *,
@@ -29,8 +19,6 @@ def gather(
     ] = 500,
     overwrite: OverwriteOption = False,
     device: DeviceOption = "auto",
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
 ) -> None:
     """Of a collection that is indexed in parts, the images that the names need: searched exactly, part by part.
 
@@ -38,15 +26,13 @@ def gather(
     """
     from namesake.archives.gather import gather as gather_parts
 
-    set_quiet(quiet)
     made = gather_parts(
         parts, names=names, out=out, images_per_name=images_per_name, overwrite=overwrite, device=device
     )
     go_on = f"--images {made.images.folder} --config embeddings={out} --config retrieval_clip={made.encoder}"
     say(
         {"images": made.counts["images"], "parts": len(parts), "encoder": made.encoder, "out": out},
-        as_json=as_json,
-        lines=[
+        [
             f"{made.counts['images']} images of {len(parts)} parts in {out}",
             f"use: namesake run namedmask --names {names} {go_on} --out RUN",
         ],

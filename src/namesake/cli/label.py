@@ -10,22 +10,19 @@ from namesake.cli.app import (
     DeviceOption,
     EngineOption,
     ImagesOption,
-    JsonOption,
     NamesOption,
     OutOption,
     PresetOption,
-    QuietOption,
     ReadOption,
     RuntimeOption,
     SeedOption,
-    app,
     carefulness,
     say,
+    verb,
 )
-from namesake.progress import set_quiet
 
 
-@app.command()
+@verb
 def label(
     *,
     images: ImagesOption,
@@ -47,8 +44,6 @@ def label(
     runtime: RuntimeOption = "auto",
     device: DeviceOption = "auto",
     engine: EngineOption = "local",
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
 ) -> None:
     """Names and unlabelled images in, a dataset in every format out. Interrupted? The same line goes on.
 
@@ -57,7 +52,6 @@ def label(
     from namesake import systems
     from namesake.prediction import DatasetConfig
 
-    set_quiet(quiet)
     made = systems.label(
         system,
         names=names,
@@ -86,8 +80,7 @@ def label(
             "exports": made.exports,
             "out": out,
         },
-        as_json=as_json,
-        lines=[
+        [
             *lines,
             f"{made.counts['labelled']} of {made.counts['images']} images labelled ({made.counts['skipped']} skipped, "
             f"{100 * made.unsure_pixels:.1f} % of pixels not sure) in {out}",

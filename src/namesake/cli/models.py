@@ -5,32 +5,24 @@ from typing import Annotated, Any
 
 import typer
 
-from namesake.cli.app import ConfigOption, JsonOption, PresetOption, QuietOption, SystemArgument, app, say
-from namesake.progress import set_quiet
+from namesake.cli.app import ConfigOption, PresetOption, SystemArgument, say, verb
 
 
-@app.command()
+@verb
 def fetch(
     system: SystemArgument,
     *,
     preset: PresetOption = "auto",
     config: ConfigOption = [],  # noqa: B006
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what is to be fetched, and stop.")] = False,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
 ) -> None:
     """Download the models that a run of a system needs; `run` does the same by itself. Interrupted? The line goes on.
 
     Example: namesake fetch namedmask --dry-run
     """
     from namesake.encoders import describe, fetch_all, look_at_all, refuse_unavailable, total
-    from namesake.systems import SYSTEMS, configure
-    from namesake.systems.choosing import choose_preset
-    from namesake.systems.notices import models_by_option
 
-    set_quiet(quiet)
-    preset = choose_preset(system, preset)
-    sources = models_by_option(SYSTEMS[system], configure(system, preset=preset, config=tuple(config)))
+    _, sources = _sources(system, preset, config)
     needed = look_at_all(sources)
     if not dry_run:
         refuse_unavailable(needed)
@@ -42,12 +34,11 @@ def fetch(
             "models": [dataclasses.asdict(each) for each in needed],
             "bytes_to_fetch": sum(each.bytes or 0 for each in missing),
         },
-        as_json=as_json,
-        lines=[*map(describe, needed), f"to fetch: {total(missing)}" if missing else f"all present, {total(needed)}"],
+        [*map(describe, needed), f"to fetch: {total(missing)}" if missing else f"all present, {total(needed)}"],
     )
 
 
-@app.command()
+@verb
 def doctor(
     *,
     system: Annotated[
@@ -56,8 +47,6 @@ def doctor(
     ] = "",
     preset: PresetOption = "auto",
     config: ConfigOption = [],  # noqa: B006
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
 ) -> None:
     """Versions, devices, and which weights are found. With --system exit code 1 if a model of it cannot be had.
 
@@ -65,18 +54,21 @@ def doctor(
     """
     from namesake.encoders import diagnose, refuse_unavailable
     from namesake.encoders.doctor import needed_of
+
+    preset, sources = _sources(system, preset, config) if system else (preset, None)
+    found = diagnose(sources)
+    say(found, _lines(found, f"{system} --preset {preset}" if system else ""))
+    refuse_unavailable(needed_of(found) if system else ())
+
+
+def _sources(system: str, preset: str, config: list[str]) -> tuple[str, dict[str, str]]:
+    """Preset that is meant, and option -> source of each model of the system."""
     from namesake.systems import SYSTEMS, configure
     from namesake.systems.choosing import choose_preset
     from namesake.systems.notices import models_by_option
 
-    set_quiet(quiet)
-    preset = choose_preset(system, preset) if system else preset
-    sources = (
-        models_by_option(SYSTEMS[system], configure(system, preset=preset, config=tuple(config))) if system else None
-    )
-    found = diagnose(sources)
-    say(found, as_json=as_json, lines=_lines(found, f"{system} --preset {preset}" if system else ""))
-    refuse_unavailable(needed_of(found) if system else ())
+    preset = choose_preset(system, preset)
+    return preset, models_by_option(SYSTEMS[system], configure(system, preset=preset, config=tuple(config)))
 
 
 def _lines(found: dict[str, Any], system: str) -> list[str]:

@@ -7,21 +7,18 @@ import typer
 from namesake.cli.app import (
     DeviceOption,
     EngineOption,
-    JsonOption,
     OutOption,
-    QuietOption,
     ReadConfigOption,
     ReadOption,
     RunArgument,
     RuntimeOption,
-    app,
     carefulness,
     say,
+    verb,
 )
-from namesake.progress import set_quiet
 
 
-@app.command()
+@verb
 def predict(
     run_folder: RunArgument,
     images: Annotated[
@@ -51,8 +48,6 @@ def predict(
     runtime: RuntimeOption = "auto",
     device: DeviceOption = "auto",
     engine: EngineOption = "local",
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
 ) -> None:
     """Segment images: index PNGs, overlays with legend and outlines, and COCO json at the original sizes.
 
@@ -64,7 +59,6 @@ def predict(
     from namesake.notices import as_record
     from namesake.workspace import read_notices
 
-    set_quiet(quiet)
     start = time.monotonic()
     made = prediction.predict(
         run_folder,
@@ -94,8 +88,7 @@ def predict(
             "out": out,
         }
         | as_record(read_notices(run_folder)),
-        as_json=as_json,
-        lines=[
+        [
             f"{made.counts['images']} images ({rate} a second, {made.counts['skipped']} skipped{passed}) in {out}",
             *([str(made.reading)] if made.reading else []),
         ],

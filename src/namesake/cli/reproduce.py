@@ -5,14 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from namesake.cli.app import DeviceOption, JsonOption, QuietOption, app, say
-from namesake.progress import set_quiet
+from namesake.cli.app import DeviceOption, say, verb
 
 if TYPE_CHECKING:
     from namesake.reproduce import Scale
 
 
-@app.command()
+@verb
 def reproduce(
     paper: Annotated[str, typer.Argument(help="consensus, namedmask, zutis or fmbseg.")],
     *,
@@ -30,8 +29,6 @@ def reproduce(
     seeds: Annotated[int, typer.Option(min=1, help="Seeds 0 to this less one, each with runs of its own.")] = 3,
     jobs: Annotated[int, typer.Option(min=1, help="Seeds measured at a time.")] = 1,
     device: DeviceOption = "auto",
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
 ) -> None:
     """Run a paper's table or figure and print it beside what was published.
 
@@ -41,31 +38,30 @@ def reproduce(
     from namesake.reproduce import Scale, tables_of
     from namesake.reproduce import reproduce as run_table
 
-    set_quiet(quiet)
     tables = tables_of(paper)
     if bool(table) == bool(figure):
         raise ConfigError("expected --table or --figure, and one of them; `list` prints what there is.")
     if figure:
-        _draw(paper, figure, out=out, scale=Scale(preset, root, device), as_json=as_json)
+        _draw(paper, figure, out=out, scale=Scale(preset, root, device))
         return
     if table == "list":
         known = {key: one.title for key, one in tables.items()}
-        say({"tables": known}, as_json=as_json, lines=[f"{key:<24} {title}" for key, title in known.items()])
+        say({"tables": known}, [f"{key:<24} {title}" for key, title in known.items()])
         return
     scale, rows = Scale(preset, root, device), list[dict[str, object]]()
     every = [key for key, one in tables.items() if (one.on_world if root is None else one.on_real_data)]
     for key in every if table == "all" else (table,):
         found, page = run_table(paper, key, out=out, results=results, seeds=range(seeds), scale=scale, jobs=jobs)
         rows += [{"table": key, **row} for row in found]
-    say({"rows": rows, "page": page}, as_json=as_json, lines=[page.read_text(encoding="utf-8"), f"page: {page}"])
+    say({"rows": rows, "page": page}, [page.read_text(encoding="utf-8"), f"page: {page}"])
 
 
-def _draw(paper: str, figure: str, *, out: Path, scale: "Scale", as_json: bool) -> None:
+def _draw(paper: str, figure: str, *, out: Path, scale: "Scale") -> None:
     from namesake.reproduce.figures import FIGURES, draw_figure
 
     if figure == "list":
         known = {key: one.title for key, one in FIGURES.get(paper, {}).items()}
-        say({"figures": known}, as_json=as_json, lines=[f"{key:<24} {title}" for key, title in known.items()])
+        say({"figures": known}, [f"{key:<24} {title}" for key, title in known.items()])
         return
     path = draw_figure(paper, figure, out=out, scale=scale)
-    say({"figure": path}, as_json=as_json, lines=[f"figure: {path}"])
+    say({"figure": path}, [f"figure: {path}"])

@@ -5,11 +5,10 @@ from typing import Annotated
 
 import typer
 
-from namesake.cli.app import DeviceOption, JsonOption, QuietOption, RunArgument, RuntimeOption, app, say
-from namesake.progress import set_quiet
+from namesake.cli.app import DeviceOption, RunArgument, RuntimeOption, say, verb
 
 
-@app.command()
+@verb
 def serve(
     run_folder: RunArgument,
     other: Annotated[Path | None, typer.Argument(help="A second run, shown beside the first.")] = None,
@@ -26,8 +25,6 @@ def serve(
     megapixels: Annotated[float, typer.Option(help="Largest picture.", min=0.01)] = 24,
     runtime: RuntimeOption = "auto",
     device: DeviceOption = "auto",
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
 ) -> None:
     r"""A web page: drop a picture, type names, see and download masks; browse what the run learned from.
 
@@ -38,13 +35,7 @@ def serve(
     from namesake.app.serve import ServeConfig
     from namesake.app.serve import serve as serve_page
 
-    set_quiet(quiet)
     runs = [run_folder] if other is None else [run_folder, other]
     config = ServeConfig(host, port, password, upload_megabytes, megapixels, device, runtime)
-    serve_page(
-        runs,
-        config=config,
-        ready=lambda url: say(
-            {"url": url, "runs": runs}, as_json=as_json, lines=[f"open {url} in a browser; Ctrl-C ends"]
-        ),
-    )
+    told = "open {} in a browser; Ctrl-C ends"
+    serve_page(runs, config=config, ready=lambda url: say({"url": url, "runs": runs}, [told.format(url)]))

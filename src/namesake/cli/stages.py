@@ -12,22 +12,18 @@ from namesake.cli.app import (
     DeviceOption,
     EngineOption,
     ImagesOption,
-    JsonOption,
     NamesOption,
     OutOption,
     OverwriteOption,
     PresetOption,
-    QuietOption,
     SeedOption,
     SystemArgument,
-    app,
     say,
+    verb,
 )
-from namesake.processes import launched
-from namesake.progress import set_quiet
 
 
-@app.command()
+@verb
 def run(
     system: SystemArgument,
     *,
@@ -49,8 +45,6 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print stages, models to fetch, and time on this device; then stop.")
     ] = False,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
 ) -> None:
     """Names and unlabelled images in, a segmenter out. Interrupted? The same line goes on.
 
@@ -58,11 +52,14 @@ def run(
     """
     asked = _asked(images, names, preset, config, seed=seed, device=device)
     if dry_run:
-        _plan(system, asked, as_json=as_json, quiet=quiet)
+        from namesake import systems
+
+        plan = systems.plan(system, **asked)
+        say(plan.as_record(), systems.plan_lines(plan))
         return
     asked |= {"overwrite": overwrite, "append": append, "engine": engine, "curation": curation}
     asked |= {"log_with": log_with, "sheet_every": sheet_every}
-    _run(system, out, asked, as_json=as_json, quiet=quiet)
+    _run(system, out, asked)
 
 
 def _asked(
@@ -79,31 +76,18 @@ def _asked(
     }
 
 
-def _plan(system: str, asked: dict[str, Any], *, as_json: bool, quiet: bool) -> None:
-    from namesake import systems
-
-    set_quiet(quiet)
-    plan = systems.plan(system, **asked)
-    say(plan.as_record(), as_json=as_json, lines=systems.plan_lines(plan))
-
-
-def _run(system: str, out: Path, asked: dict[str, Any], *, as_json: bool, quiet: bool) -> None:
+def _run(system: str, out: Path, asked: dict[str, Any]) -> None:
     from namesake import systems
     from namesake.workspace import peak_rss_mb
 
-    set_quiet(quiet or launched()[0] > 0)
     done = systems.run(system, out=out, **asked)
     lines = [
         f"{stage['name']:<16} {'reused' if stage['reused'] else str(stage['seconds']) + ' s'}" for stage in done.stages
     ]
-    say(
-        {"run": done.folder, "stages": done.stages, "peak_rss_mb": peak_rss_mb()},
-        as_json=as_json,
-        lines=[*lines, f"run: {done.folder}"],
-    )
+    say({"run": done.folder, "stages": done.stages, "peak_rss_mb": peak_rss_mb()}, [*lines, f"run: {done.folder}"])
 
 
-def _stage_verb(verb: str, folder: str, help_text: str) -> None:
+def _stage_verb(name: str, folder: str, help_text: str) -> None:
     """A verb that runs a system up to one stage, in the same folders as `run`."""
 
     def command(
@@ -120,15 +104,13 @@ def _stage_verb(verb: str, folder: str, help_text: str) -> None:
         engine: EngineOption = "local",
         seed: SeedOption = None,
         device: DeviceOption = "auto",
-        as_json: JsonOption = False,
-        quiet: QuietOption = False,
     ) -> None:
         asked = _asked(images, names, preset, config, seed=seed, device=device)
         asked |= {"overwrite": overwrite, "append": append, "engine": engine, "curation": curation, "until": folder}
-        _run(system, out, asked, as_json=as_json, quiet=quiet)
+        _run(system, out, asked)
 
-    example = f'Example: namesake {verb} --names "dog, cat, park bench" --images photos/ --out runs/pets'
-    app.command(verb, help=f"{help_text}\n\n{example}")(command)
+    example = f'Example: namesake {name} --names "dog, cat, park bench" --images photos/ --out runs/pets'
+    verb(command, name, f"{help_text}\n\n{example}")
 
 
 _stage_verb("index", "index", "Embed the images: the first stage of `run`, in the same folder.")

@@ -5,11 +5,10 @@ from typing import Annotated
 
 import typer
 
-from namesake.cli.app import JsonOption, OutOption, QuietOption, app, say
-from namesake.progress import set_quiet
+from namesake.cli.app import OutOption, say, verb
 
 
-@app.command()
+@verb
 def world(
     *,
     draw: Annotated[str, typer.Option(help="captioned, unlabelled, scenes, or pairs.")] = "scenes",
@@ -19,8 +18,6 @@ def world(
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     names: Annotated[str, typer.Option(help="Families that may appear; all if not given.")] = "",
     list_names: Annotated[bool, typer.Option("--list-names", help="Print the names and stop.")] = False,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
 ) -> None:
     """Render images of the embedded world, with captions or exact ground truth.
 
@@ -29,28 +26,22 @@ def world(
     from namesake import world as made
     from namesake.names import read_names
 
-    set_quiet(quiet)
     if list_names or out is None:
         known = {"names": made.NAMES, "unseen_names": made.UNSEEN_NAMES, "stuff": made.STUFF}
-        say(known, as_json=as_json, lines=[f"{kind}: {', '.join(words)}" for kind, words in known.items()])
+        say(known, [f"{kind}: {', '.join(words)}" for kind, words in known.items()])
         return
     chosen = read_names(names).names if names else None
     written = made.write_world(draw, out, count=count, seed=seed, size=size, names=chosen)
     rate = round(written.images / max(written.seconds, 1e-9), 1)
-    say(
-        {"images": written.images, "images_per_second": rate, "out": out},
-        as_json=as_json,
-        lines=[f"{written.images} images ({rate} a second) in {out}"],
-    )
+    told = {"images": written.images, "images_per_second": rate, "out": out}
+    say(told, [f"{written.images} images ({rate} a second) in {out}"])
 
 
-@app.command()
+@verb
 def demo(
     *,
     out: OutOption = Path("demo"),
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
 ) -> None:
     """The whole way on the embedded world, offline, on a CPU, in minutes.
 
@@ -58,6 +49,5 @@ def demo(
     """
     from namesake.demo import run_demo
 
-    set_quiet(quiet)
     metrics, table = run_demo(out, seed=seed)
-    say(metrics, as_json=as_json, lines=[table, f"report: {out}/namedmask/report/index.html"])
+    say(metrics, [table, f"report: {out}/namedmask/report/index.html"])
