@@ -3,19 +3,17 @@
 All words are escaped. `viewer.js` makes the layers move; without it they still show.
 """
 
-import base64
-import io
 import json
 from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, UInt8
 from numpy import ndarray
-from PIL import Image
 
 from namesake.app.look import Found, View, numbered
+from namesake.images.decode import data_uri
 from namesake.images.geometry import resize, resize_labels
 from namesake.prediction.colours import colours_of
 from namesake.prediction.draw import LEAST_SHARE, UNSURE_COLOUR, Colours, ink_on, paint
@@ -77,7 +75,7 @@ def panes(image: ImageArray, shown: Sequence[Shown], view: View, *, key: str, pi
         picture: What the picture is called.
     """
     size = _size(image)
-    photo = Photo(picture, _uri(resize(image, **size, method="bilinear"), "JPEG"), size)
+    photo = Photo(picture, data_uri(resize(image, **size, method="bilinear"), "JPEG", quality=88), size)
     every = [name for each in shown for name in each.found.names.names]
     made = [_pane(number, each, parts_of(each.found, view, every), view, photo) for number, each in enumerate(shown)]
     return f'<div class="panes" data-key="{escape(key)}" data-runs="{len(shown)}">{"".join(made)}</div>'
@@ -129,15 +127,15 @@ def _pane(number: int, shown: Shown, parts: Parts, view: View, photo: Photo) -> 
     title, size = escape(shown.title), photo.size
     if view == "confidence":
         heat = _viridis(shown.found.prediction.confidence)
-        layers = _layer("fill", _uri(resize(heat, **size, method="nearest"), "JPEG"))
+        layers = _layer("fill", data_uri(resize(heat, **size, method="nearest"), "JPEG", quality=88))
     else:
         small = resize_labels(parts.numbers, **size)
         fill, lines = (
-            _uri(paint(small, colours=parts.colours, unsure=parts.unsure, opacity=opacity), "PNG")
+            data_uri(paint(small, colours=parts.colours, unsure=parts.unsure, opacity=opacity), "PNG", compress_level=3)
             for opacity in (1.0, 0.0)
         )
         layers = _layer("fill", fill) + _layer("lines", lines) + _plates(parts)
-    reads = _uri(_readable(parts, shown.found, by_part=view == "objects"), "PNG")
+    reads = data_uri(_readable(parts, shown.found, by_part=view == "objects"), "PNG", compress_level=3)
     words = escape(json.dumps(parts.words, ensure_ascii=False), quote=True)
     told = escape(f"{photo.name}, as {shown.title} sees it: {_told(parts)}", quote=True)
     return (
@@ -243,13 +241,6 @@ def _size(image: ImageArray) -> dict[str, int]:
     height, width = image.shape[:2]
     scale = min(max(height, width, SMALLEST), LARGEST) / max(height, width)
     return {"height": max(1, round(height * scale)), "width": max(1, round(width * scale))}
-
-
-def _uri(picture: Int[ndarray, "height width channels"] | UInt8[ndarray, "height width channels"], kind: str) -> str:
-    content = io.BytesIO()
-    options = {"quality": 88} if kind == "JPEG" else {"compress_level": 3}
-    Image.fromarray(picture).save(content, format=kind, **options)
-    return f"data:image/{kind.lower()};base64,{base64.b64encode(content.getvalue()).decode('ascii')}"
 
 
 def _viridis(values: Float[ndarray, "height width"]) -> UInt8[ndarray, "height width 3"]:

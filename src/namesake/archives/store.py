@@ -13,7 +13,7 @@ from namesake.errors import DataError
 from namesake.names import read_names, write_names
 from namesake.names.spelling import some
 from namesake.records import Archives, Images, ModelCard, Names
-from namesake.workspace import write_atomically, write_json
+from namesake.workspace import write_json, write_parquet
 
 if TYPE_CHECKING:
     import pyarrow
@@ -73,7 +73,6 @@ def unique_images(archives: Archives) -> dict[str, int]:
 def write_table(out: Path, entries: Entries, names: Names, ids: Sequence[str]) -> None:
     """Write the entries; `ids[row]` is the image of an index row."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     first = np.searchsorted(entries.archive, entries.archive)
     table = pa.table(
@@ -86,8 +85,7 @@ def write_table(out: Path, entries: Entries, names: Names, ids: Sequence[str]) -
         ],
         schema=_schema(),
     )
-    with write_atomically(out / TABLE) as unfinished:
-        pq.write_table(table, unfinished)
+    write_parquet(out / TABLE, table)
 
 
 def write_description(

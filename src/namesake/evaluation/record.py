@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 from numpy import ndarray
-from PIL import Image
 
 from namesake.evaluation.benchmarks import Benchmark
 from namesake.evaluation.confusion import Confusion
 from namesake.evaluation.metrics import mean_iou_over_dataset
 from namesake.evaluation.terms import Terms
 from namesake.images import read_image
+from namesake.images.decode import encode_picture
 from namesake.images.geometry import resize_labels
 from namesake.prediction import contact_sheet, legend
 from namesake.prediction import not_sure as unsure_label
@@ -22,7 +22,7 @@ from namesake.prediction.colours import colours_of
 from namesake.prediction.draw import blend, entries, fitted
 from namesake.records import InstanceScores, Names, Scores
 from namesake.shapes import LabelArray
-from namesake.workspace import write_atomically
+from namesake.workspace import write_bytes
 
 EXAMPLES = 12
 SIDE = 256
@@ -69,8 +69,7 @@ class ExamplePictures:
         sheet = contact_sheet(list(panels), columns=3, side=SIDE)
         below = legend(entries(np.concatenate([true, predicted]), names), width=sheet.shape[1])
         path = self._folder / f"{len(self.written):02d}.jpg"
-        with write_atomically(path) as unfinished:
-            Image.fromarray(np.concatenate([sheet, below])).save(unfinished, format="JPEG", quality=85)
+        write_bytes(path, encode_picture(np.concatenate([sheet, below]), "JPEG", quality=85))
         score = mean_iou_over_dataset(confusion.counts)
         self.written.append({"image": image_id, "file": f"{self._folder.name}/{path.name}", "mean_iou": number(score)})
 

@@ -6,7 +6,6 @@ Gao et al., Large-scale Unsupervised Semantic Segmentation (PAMI 2022), https://
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from PIL import Image
 
 from namesake.errors import DataError
 from namesake.evaluation.benchmarks import BENCHMARKS
@@ -14,13 +13,14 @@ from namesake.evaluation.benchmarks.decode import encode_red_green
 from namesake.evaluation.benchmarks.ids import published_names
 from namesake.evaluation.terms import table_with
 from namesake.images import open_images
+from namesake.images.decode import encode_picture
 from namesake.names.spelling import BACKGROUND, match_names, some
 from namesake.prediction import SegmentsImages, not_sure, segment_ahead
 from namesake.prediction.stream import Skipped
 from namesake.progress import note, track
 from namesake.records import Images, Names
 from namesake.segmenter import load_segmenter
-from namesake.workspace import write_atomically
+from namesake.workspace import write_bytes
 
 SIZES = {f"imagenet-s{size}": size for size in (50, 300, 919)}
 """Benchmark -> number of names."""
@@ -87,6 +87,6 @@ def write_submission(segmenter: SegmentsImages, images: Images, *, size: int, ou
     for found in track(segment_ahead(segmenter, images), what="submission", total=len(images)):
         if isinstance(found, Skipped):
             raise DataError(f"{found.image_id} belongs to the test images and cannot be read: {found.reason}")
-        with write_atomically(out / PurePosixPath(found.image_id).with_suffix(".png")) as unfinished:
-            Image.fromarray(encode_red_green(table[found.prediction.labels])).save(unfinished, format="PNG")
+        picture = encode_picture(encode_red_green(table[found.prediction.labels]), "PNG")
+        write_bytes(out / PurePosixPath(found.image_id).with_suffix(".png"), picture)
     return len(images)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from namesake.errors import ConfigError
 from namesake.evaluation.benchmarks import BACKGROUND, Benchmark, open_benchmark
@@ -27,6 +26,7 @@ from namesake.evaluation.trust import (
     views,
 )
 from namesake.images import open_images, read_image
+from namesake.images.decode import encode_picture
 from namesake.names.spelling import match_names, some
 from namesake.notices import repeat, unknown_names
 from namesake.prediction import SegmentsImages, not_sure, overlay
@@ -34,7 +34,7 @@ from namesake.prediction.draw import fitted
 from namesake.progress import note, track
 from namesake.records import Images, Names
 from namesake.segmenter import CarefulConfig, Runtime, load_segmenter
-from namesake.workspace import read_notices, write_atomically, write_json
+from namesake.workspace import read_notices, write_bytes, write_json
 
 FOLDER, RECORD = "trust", "trust.json"
 SHOWN, SIDE = 8, 320
@@ -195,7 +195,6 @@ def _draw(
         image = read_image(images.path(image_id))
         painted = overlay(image, segmenter.segment_many([image])[0].labels, segmenter.names)
         file = Path(folder, f"{place:02d}.jpg")
-        with write_atomically(out / file) as unfinished:
-            Image.fromarray(fitted(painted, side=SIDE)).save(unfinished, format="JPEG", quality=85)
+        write_bytes(out / file, encode_picture(fitted(painted, side=SIDE), "JPEG", quality=85))
         drawn.append({"image": image_id, "file": file.as_posix()})
     return drawn

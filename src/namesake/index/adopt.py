@@ -1,22 +1,20 @@
 """Make an index of embeddings that clip-retrieval made; nothing is embedded again."""
 
-import os
-import shutil
 from pathlib import Path
 
-from namesake.errors import DataError
 from namesake.index.layout import (
     IMAGE,
     find_shards,
+    link,
     open_embeddings,
     open_index,
     open_rows,
-    read_column,
     shard_paths,
+    sizes_of,
     write_description,
 )
 from namesake.records import Images, Index
-from namesake.workspace import stage, write_atomically
+from namesake.workspace import stage, write_atomically, write_parquet
 
 
 @stage("index", opens=open_index, models=lambda encoder: (encoder,))
@@ -37,7 +35,6 @@ def adopt_embeddings(out: Path, images: Images, *, embeddings: str, encoder: str
         DataError: Shards do not fit each other, or rows belong to none of `images`.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     found = open_embeddings(Path(embeddings), images, encoder=encoder)
     shards = find_shards(Path(embeddings))
@@ -45,29 +42,13 @@ def adopt_embeddings(out: Path, images: Images, *, embeddings: str, encoder: str
     for number, (rows, metadata) in enumerate(shards):
         own_rows, own_metadata = shard_paths(out, number, shards=len(shards))
         with write_atomically(own_rows) as unfinished:
-            _link(rows, unfinished)
+            link(rows, unfinished)
         count = len(open_rows(rows))
-        columns = {IMAGE: list(found.images.ids[first : first + count])} | _sizes(metadata)
-        with write_atomically(own_metadata) as unfinished:
-            pq.write_table(pa.table(columns), unfinished)
+        columns = {IMAGE: list(found.images.ids[first : first + count])} | sizes_of(metadata)
+        write_parquet(own_metadata, pa.table(columns))
         first += count
     (card,) = found.models
     write_description(
         out, images=images.folder, encoder=encoder, card=card, dim=found.dim, skipped=0, shards=len(shards)
     )
     return open_index(out)
-
-
-def _link(file: Path, link: Path) -> None:
-    try:
-        os.link(file.resolve(), link)
-    except OSError:
-        shutil.copyfile(file, link)
-
-
-def _sizes(metadata: Path) -> dict[str, list[int]]:
-    """Width and height of a shard's images, where clip-retrieval was told to keep them."""
-    try:
-        return {axis: read_column(metadata, axis) for axis in ("width", "height")}
-    except DataError:
-        return {}

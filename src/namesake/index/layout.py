@@ -4,7 +4,9 @@
 """
 
 import json
+import os
 import re
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from math import inf
@@ -28,6 +30,7 @@ BLOCK = 16_384
 IMAGE = "image_path"
 """clip-retrieval's column for the file of an image; in an index of ours it holds the image's id."""
 
+SIZES = ("width", "height")
 Shard = tuple[Path, Path]
 """Embeddings and metadata of the same images."""
 
@@ -241,6 +244,22 @@ def image_sizes(index: Index) -> Int[ndarray, "rows 2"]:
             "that asks for it, or build the index here."
         ) from error
     return np.asarray(columns, dtype=np.int64).reshape(2, -1).T
+
+
+def sizes_of(metadata: Path) -> dict[str, list[int]]:
+    """Widths and heights of the images of a shard; none where its metadata do not have them."""
+    try:
+        return {axis: read_column(metadata, axis) for axis in SIZES}
+    except DataError:
+        return {}
+
+
+def link(file: Path, place: Path) -> None:
+    """Link a file to another place, or copy it where links cannot be."""
+    try:
+        os.link(file.resolve(), place)
+    except OSError:
+        shutil.copyfile(file, place)
 
 
 def _numbered(folder: Path, suffix: str, below: float) -> dict[int, Path]:

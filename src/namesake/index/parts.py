@@ -5,7 +5,6 @@ of the whole, nor of a part. Searching what was gathered finds what searching on
 """
 
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,27 +14,29 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from namesake.errors import ConfigError, DataError, WorkspaceError
+from namesake.errors import ConfigError, WorkspaceError
 from namesake.images.decode import look_at, read_content
 from namesake.index.layout import (
     IMAGE,
+    SIZES,
     find_shards,
+    link,
     open_description,
     open_index,
     open_rows,
     read_column,
     shard_paths,
+    sizes_of,
     write_description,
 )
 from namesake.index.search import top_k
 from namesake.progress import track
 from namesake.records import Index
-from namesake.workspace import write_atomically, write_json
+from namesake.workspace import write_array, write_atomically, write_json, write_parquet
 
 IMAGES, CLAIM = "images", "gathered.json"
 SOURCE = "source"
 """Column of the metadata with the path that an image came from."""
-SIZES = ("width", "height")
 
 
 def gather_index(
@@ -104,7 +105,6 @@ def _search(parts: Sequence[Index], queries: Float[ndarray, "queries dim"], k: i
 def _copy(out: Path, part: Index, rows: Int[ndarray, " rows"], number: int, *, parts: int) -> None:
     """Write one shard of what was gathered: images, embeddings as they are, metadata."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     embeddings, columns = [], {IMAGE: [], SOURCE: [], **{axis: [] for axis in SIZES}}  # type: ignore[var-annotated]
     first = 0
@@ -114,7 +114,7 @@ def _copy(out: Path, part: Index, rows: Int[ndarray, " rows"], number: int, *, p
         if len(here):
             embeddings.append(np.asarray(shard[here]))
             ids = read_column(metadata, IMAGE)
-            sizes = _sizes(metadata)
+            sizes = sizes_of(metadata)
             for row in here.tolist():
                 source = part.images.folder / ids[row]
                 columns[IMAGE].append(_bring(source, out / IMAGES, f"{number:04d}/{first + row:010d}"))
@@ -123,27 +123,11 @@ def _copy(out: Path, part: Index, rows: Int[ndarray, " rows"], number: int, *, p
                     columns[axis].append(sizes[axis][row] if sizes else None)
         first += len(shard)
     own_rows, own_metadata = shard_paths(out, number, shards=parts)
-    with write_atomically(own_rows) as unfinished, unfinished.open("wb") as file:
-        together = np.concatenate(embeddings) if embeddings else np.empty((0, part.dim), dtype=np.float16)
-        np.save(file, together, allow_pickle=False)
+    write_array(own_rows, np.concatenate(embeddings) if embeddings else np.empty((0, part.dim), dtype=np.float16))
     if None in columns[SIZES[0]]:
         columns = {name: values for name, values in columns.items() if name not in SIZES}
-    with write_atomically(own_metadata) as unfinished:
-        pq.write_table(pa.table(columns, schema=_schema(columns)), unfinished)
-
-
-def _schema(columns: dict[str, list[Any]]) -> Any:  # noqa: ANN401
-    import pyarrow as pa
-
-    return pa.schema([(name, pa.int32() if name in SIZES else pa.string()) for name in columns])
-
-
-def _sizes(metadata: Path) -> dict[str, list[int]]:
-    """Width and height of a shard's images, where they are known."""
-    try:
-        return {axis: read_column(metadata, axis) for axis in SIZES}
-    except DataError:
-        return {}
+    schema = pa.schema([(name, pa.int32() if name in SIZES else pa.string()) for name in columns])
+    write_parquet(own_metadata, pa.table(columns, schema=schema))
 
 
 def _bring(source: Path, home: Path, stem: str) -> str:
@@ -157,17 +141,10 @@ def _bring(source: Path, home: Path, stem: str) -> str:
     if not target.is_file():
         with write_atomically(target) as unfinished:
             if plain and not content:
-                _link(source, unfinished)
+                link(source, unfinished)
             else:
                 unfinished.write_bytes(content)
     return f"{stem}{suffix}"
-
-
-def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source.resolve(), target)
-    except OSError:
-        shutil.copyfile(source, target)
 
 
 def _is_done(out: Path, claim: dict[str, Any], *, overwrite: bool) -> bool:

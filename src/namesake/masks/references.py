@@ -29,7 +29,7 @@ from namesake.progress import track
 from namesake.records import Archives, Artifact, ModelCard, Names
 from namesake.shapes import ImageArray
 from namesake.tensors import PatchFeatures
-from namesake.workspace import read_facts, stage, write_atomically, write_json
+from namesake.workspace import read_facts, stage, write_array, write_json
 
 DESCRIPTION, VECTORS = "references.json", "references.npy"
 BATCH = 32
@@ -137,8 +137,7 @@ def co_segment(
     found = np.stack(
         [finder.reference(name, contexts).cpu().numpy() for name in track(names.names, what="co-segmenting")]
     )
-    with write_atomically(out / VECTORS) as unfinished, unfinished.open("wb") as file:
-        np.save(file, found, allow_pickle=False)
+    write_array(out / VECTORS, found)
     write_json(out / DESCRIPTION, {"names": names.names, "encoder": config.dino, "block": config.block})
     counts = {"names": len(names), "images": finder.read}
     return References(out, counts, finder.cards, names, config.dino, config.block, found)

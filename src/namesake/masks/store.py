@@ -18,7 +18,7 @@ from namesake.errors import DataError
 from namesake.masks import rle
 from namesake.progress import Meter
 from namesake.records import PseudoMask, PseudoMasks
-from namesake.workspace import read_facts, write_atomically, write_json
+from namesake.workspace import read_facts, write_json, write_parquet
 
 SHARD = "masks-{:05d}.parquet"
 SKIPPED = "skipped.json"
@@ -91,7 +91,6 @@ class MaskWriter:
 
     def _flush(self) -> None:
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
         metadata = {"skipped": json.dumps(self._skipped, ensure_ascii=False)}
         table = pa.table(
@@ -104,8 +103,8 @@ class MaskWriter:
                 "counts": pa.array([row.rle for row in self._rows], pa.binary()),
             }
         ).replace_schema_metadata(metadata)
-        with write_atomically(self.out / SHARD.format(self._shard)) as unfinished:
-            pq.write_table(table, unfinished, row_group_size=ROWS_TOGETHER, compression="zstd")
+        path = self.out / SHARD.format(self._shard)
+        write_parquet(path, table, row_group_size=ROWS_TOGETHER, compression="zstd")
         self._shard += 1
         self._images, self._rows, self._skipped = 0, [], []
 

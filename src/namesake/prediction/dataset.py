@@ -16,11 +16,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int
 from numpy import ndarray
-from PIL import Image
 
 from namesake.errors import ConfigError, DataError, ImagesError, WorkspaceError
 from namesake.images import read_image
-from namesake.images.decode import look_at, read_content
+from namesake.images.decode import encode_picture, look_at, read_content
 from namesake.images.identity import identify
 from namesake.notices import Notice, as_record
 from namesake.prediction.encode import CONFIDENCE, LABELS
@@ -35,7 +34,7 @@ from namesake.progress import note, track
 from namesake.records import Artifact, Images, Names, Prediction
 from namesake.segmenter.unsure import Confidence, least_confidence, without_unsure
 from namesake.shapes import LabelArray, not_sure
-from namesake.workspace import LOCK, write_atomically, write_json
+from namesake.workspace import LOCK, write_bytes, write_json
 
 CLAIM, CARD = "dataset.json", "README.md"
 RUN = "run"
@@ -155,8 +154,7 @@ def write_card(made: LabelledFolder, notices: Sequence[Notice]) -> None:
         "",
         *(["| made from | source | licence | tier |", "|---|---|---|---|", *models] if models else []),
     ]
-    with write_atomically(made.folder / CARD) as unfinished:
-        unfinished.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_bytes(made.folder / CARD, "\n".join(lines) + "\n")
 
 
 def _made_of(
@@ -288,13 +286,9 @@ def _write(out: Path, source: Path, settled: _Settled, split: str, objects: Obje
     foreign = not stored.upright or stored.format not in SUFFIXES
     own = source.suffix if source.suffix.lower() in PLAIN else SUFFIXES.get(stored.format, "")
     suffix = ".png" if foreign else own
-    with write_atomically(out / IMAGES / split / f"{settled.stem}{suffix}") as unfinished:
-        if foreign:
-            Image.fromarray(read_image(content, name=source.name)).save(unfinished, format="PNG")
-        else:
-            unfinished.write_bytes(content)
-    with write_atomically(out / CONFIDENCE / f"{settled.stem}.png") as unfinished:
-        Image.fromarray(settled.confidence).save(unfinished, format="PNG")
+    content = encode_picture(read_image(content, name=source.name), "PNG") if foreign else content
+    write_bytes(out / IMAGES / split / f"{settled.stem}{suffix}", content)
+    write_bytes(out / CONFIDENCE / f"{settled.stem}.png", encode_picture(settled.confidence, "PNG"))
     objects.append(settled.line | {"split": split, "stem": settled.stem, "suffix": suffix})
     write_index_png(out / MASKS / split / f"{settled.stem}.png", settled.labels, names=len(settled.names))
 

@@ -1,6 +1,5 @@
 """Encode predictions as the content of files, in threads behind the network."""
 
-import io
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -8,8 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
 
+from namesake.images.decode import encode_picture
 from namesake.prediction.draw import OPACITY, Picture, fitted, overlay
 from namesake.prediction.export.coco import annotation
 from namesake.prediction.export.index_png import encode_index_png
@@ -69,7 +68,8 @@ def _encode(found: Segmented, stem: str, settings: EncodeSettings) -> Encoded:
         drawn = overlay(image, labels, names, instances=prediction.instances, opacity=settings.opacity)
         files.append((Path(OVERLAYS, f"{stem}.jpg"), _jpeg(drawn)))
     if settings.confidence:
-        files.append((Path(CONFIDENCE, f"{stem}.png"), _grey_png(prediction)))
+        confidence = np.rint(prediction.confidence * 255).astype(np.uint8)
+        files.append((Path(CONFIDENCE, f"{stem}.png"), encode_picture(confidence, "PNG")))
     files.append((Path(LABELS, f"{stem}.png"), encode_index_png(labels, names=len(names))))
     return Encoded(image_id, files, _objects(image_id, prediction, names) if settings.instances else None)
 
@@ -98,12 +98,4 @@ def _segment(prediction: Prediction, label: int) -> dict[str, Any]:
 def _jpeg(picture: Picture) -> bytes:
     if max(picture.shape[:2]) > LONGEST_JPEG:
         picture = fitted(picture, side=LONGEST_JPEG)
-    content = io.BytesIO()
-    Image.fromarray(picture).save(content, format="JPEG", quality=88)
-    return content.getvalue()
-
-
-def _grey_png(prediction: Prediction) -> bytes:
-    content = io.BytesIO()
-    Image.fromarray(np.rint(prediction.confidence * 255).astype(np.uint8)).save(content, format="PNG")
-    return content.getvalue()
+    return encode_picture(picture, "JPEG", quality=88)

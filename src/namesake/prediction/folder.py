@@ -30,7 +30,7 @@ from namesake.workspace import (
     is_unnameable,
     read_facts,
     stage,
-    write_atomically,
+    write_bytes,
     write_json,
 )
 
@@ -226,11 +226,11 @@ def _write(out: Path, encoded: Encoded, objects: ObjectsFile | None) -> str:
     """
     try:
         for path, content in encoded.files[:-1]:
-            _write_bytes(out / path, content)
+            write_bytes(out / path, content)
         if objects is not None and encoded.objects is not None:
             objects.append(encoded.objects)
         path, content = encoded.files[-1]
-        _write_bytes(out / path, content)
+        write_bytes(out / path, content)
     except WorkspaceError as error:
         if not is_unnameable(error):
             raise
@@ -256,17 +256,12 @@ def _label_maps(out: Path) -> dict[str, int]:
     }
 
 
-def _write_bytes(path: Path, content: bytes) -> None:
-    with write_atomically(path) as unfinished:
-        unfinished.write_bytes(content)
-
-
 def _write_skipped(out: Path, images: Images, skipped: Mapping[str, str]) -> None:
     if len(skipped) == len(images):
         first, reason = next(iter(skipped.items()))
         raise ImagesError(f"none of {len(images)} images in {images.folder} can be read; {first}: {reason}")
     lines = [json.dumps({"image": image_id, "reason": why}, ensure_ascii=False) for image_id, why in skipped.items()]
-    _write_bytes(out / SKIPPED, "".join(line + "\n" for line in lines).encode())
+    write_bytes(out / SKIPPED, "".join(line + "\n" for line in lines))
 
 
 @stage("predictions", opens=open_predictions, grows=True, shared=True)

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from namesake.errors import WorkspaceError
-from namesake.workspace import advice, write_atomically
+from namesake.workspace import advice, write_bytes
 
 LINES = "instances.jsonl"
 
@@ -51,8 +51,7 @@ class ObjectsFile:
         self._file.seek(0)
         if self._file.read() == b"".join(lines):
             return
-        with write_atomically(self._folder / LINES) as unfinished:
-            unfinished.write_bytes(b"".join(lines))
+        write_bytes(self._folder / LINES, b"".join(lines))
         self._file.close()
         self._file = (self._folder / LINES).open("r+b")
         ends = accumulate(map(len, lines), initial=0)

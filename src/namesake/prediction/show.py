@@ -1,6 +1,5 @@
 """A prediction in; words, a picture, files and a plot of it out: what the methods of `records.Prediction` do."""
 
-import io
 from collections import Counter
 from pathlib import Path
 from typing import Any, Literal
@@ -9,13 +8,14 @@ import numpy as np
 from PIL import Image
 
 from namesake.errors import ConfigError
+from namesake.images.decode import encode_picture
 from namesake.prediction.draw import LEAST_SHARE, OPACITY, Picture, overlay
 from namesake.prediction.export.coco import INFO, annotation
 from namesake.prediction.export.index_png import encode_index_png
 from namesake.prediction.pieces import pieces
 from namesake.records import Names, Prediction
 from namesake.shapes import IGNORE, ImageArray, not_sure
-from namesake.workspace import write_atomically
+from namesake.workspace import write_bytes
 
 What = Literal["overlay", "labels", "confidence"]
 MOST_NAMES, TITLED = 6, 2
@@ -85,9 +85,7 @@ def png_of(prediction: Prediction) -> bytes | None:
     """The overlay as a PNG; None where image or names are missing."""
     if prediction.image is None or prediction.names is None:
         return None
-    content = io.BytesIO()
-    Image.fromarray(overlay_of(prediction)).save(content, format="PNG")
-    return content.getvalue()
+    return encode_picture(overlay_of(prediction), "PNG")
 
 
 def save(prediction: Prediction, path: Path, what: What) -> Path:
@@ -97,9 +95,7 @@ def save(prediction: Prediction, path: Path, what: What) -> Path:
     if form is None or form not in Image.SAVE or form != wanted:
         kinds = ".png" if what != "overlay" else ".png, .jpg, .webp or another picture's"
         raise ConfigError(f"expected a file with the suffix {kinds} for {what}; found {path.name!r}.")
-    content = _content(prediction, what, form)
-    with write_atomically(path) as unfinished:
-        unfinished.write_bytes(content)
+    write_bytes(path, _content(prediction, what, form))
     return path
 
 
@@ -112,9 +108,7 @@ def _content(prediction: Prediction, what: What, form: str) -> bytes:
         picture = overlay_of(prediction)
     else:
         raise ConfigError(f"what is {what!r}; expected overlay, labels or confidence.")
-    content = io.BytesIO()
-    Image.fromarray(picture).save(content, format=form)
-    return content.getvalue()
+    return encode_picture(picture, form)
 
 
 def plot(prediction: Prediction, axes: Any = None) -> Any:  # noqa: ANN401

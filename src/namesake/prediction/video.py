@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from namesake.errors import ConfigError, ImagesError, WorkspaceError, how_to_install
 from namesake.images import open_images
+from namesake.images.decode import encode_picture
 from namesake.images.identity import identify
 from namesake.progress import track
 from namesake.records import Images
 from namesake.shapes import ImageArray
-from namesake.workspace import write_atomically, write_json
+from namesake.workspace import write_bytes, write_json
 
 CAMERA = "camera:"
 DONE = "frames.json"
@@ -62,8 +62,7 @@ def write_frames(source: str | Path, out: Path, *, every: int = 1, most: int | N
             count += 1
             path = out / f"{number:08}.jpg"
             if not path.is_file() or text.startswith(CAMERA):
-                with write_atomically(path) as unfinished:
-                    Image.fromarray(image).save(unfinished, format="JPEG", quality=QUALITY)
+                write_bytes(path, encode_picture(image, "JPEG", quality=QUALITY))
         if not count:
             raise ImagesError(f"{text} holds no frame that can be decoded.")
         write_json(out / DONE, claim | {"frames": count})

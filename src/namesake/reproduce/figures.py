@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from namesake.errors import ConfigError, unknown
 from namesake.evaluation.benchmarks import Benchmark
 from namesake.images import read_image
+from namesake.images.decode import encode_picture
 from namesake.names.spelling import match_names
 from namesake.prediction import contact_sheet, overlay
 from namesake.records import Names
@@ -23,7 +23,7 @@ from namesake.reproduce.places import mini_place, real_place
 from namesake.reproduce.run import MINI_SCALE, Scale, run_setting
 from namesake.reproduce.table import Trial
 from namesake.shapes import ImageArray, LabelArray
-from namesake.workspace import write_atomically
+from namesake.workspace import write_bytes
 
 IMAGES, SIDE = 6, 240
 """Images of a figure, and the side in pixels that each is fitted to."""
@@ -111,8 +111,7 @@ def draw_figure(paper: str, figure: str, *, out: Path, seed: int = 0, scale: Sca
         for column, (image, truth) in enumerate(chosen)
     ]
     path = out / "figures" / f"{paper}-{figure}.png"
-    with write_atomically(path) as unfinished:
-        Image.fromarray(contact_sheet(tiles, columns=len(chosen), side=SIDE)).save(unfinished, format="PNG")
+    write_bytes(path, encode_picture(contact_sheet(tiles, columns=len(chosen), side=SIDE), "PNG"))
     return path
 
 

@@ -9,7 +9,7 @@ from namesake.reproduce.papers import PAPERS, TITLES
 from namesake.reproduce.run import MINI_SCALE, Scale, measure_table
 from namesake.reproduce.show import markdown, rows_of
 from namesake.reproduce.table import Outcome, with_nan
-from namesake.workspace import write_atomically, write_json
+from namesake.workspace import write_bytes, write_json
 
 RESULTS = "results"
 MINI = """Values are percent. Published ones are on the benchmarks that the paper names, with its models; ours are on
@@ -53,8 +53,7 @@ def reproduce(
     everything[table] = {label: outcome._asdict() for label, outcome in measured.items()}
     write_json(held, {key: everything[key] for key in PAPERS[paper] if key in everything})
     page = folder / f"{paper}.md"
-    with write_atomically(page) as unfinished:
-        unfinished.write_text(page_of(paper, everything, scale), encoding="utf-8")
+    write_bytes(page, page_of(paper, everything, scale))
     return rows_of(PAPERS[paper][table], measured), page
 
 

@@ -18,7 +18,7 @@ from namesake.progress import note
 from namesake.segmenter.deeplab import KIND
 from namesake.segmenter.settings import WEIGHTS, find_segmenter, read_settings
 from namesake.tensors import ImageBatch
-from namesake.workspace import write_atomically
+from namesake.workspace import write_bytes
 
 Runtime = Literal["auto", "torch", "onnx"]
 """What computes the network; "auto" is onnxruntime where `worth_onnx` says so, else torch."""
@@ -84,8 +84,7 @@ def coarse_by_onnx(network: DeepLab, folder: Path | None) -> Callable[[ImageBatc
     _check(network, session)
     if kept is not None:
         try:
-            with write_atomically(kept) as unfinished:
-                unfinished.write_bytes(graph)
+            write_bytes(kept, graph)
         except WorkspaceError as error:
             note(f"the exported network is not kept: {error}")
     return session

@@ -37,7 +37,7 @@ from namesake.segmenter.settings import (
 )
 from namesake.segmenter.tiles import predict_tiled
 from namesake.shapes import ImageArray
-from namesake.workspace import read_manifest, write_atomically
+from namesake.workspace import read_manifest, write_bytes
 
 
 @final
@@ -309,8 +309,7 @@ class Segmenter:
         made = self.save(where)
         run = self.folder.parent if self.folder is not None and self.folder.name == FOLDER else None
         card = write_card(self.settings, title=where.resolve().name, source=source or str(folder), run=run)
-        with write_atomically(where / hub.CARD) as unfinished:
-            unfinished.write_text(card, encoding="utf-8")
+        write_bytes(where / hub.CARD, card)
         return made
 
     def push_to_hub(self, repository: str, *, private: bool = False) -> str:

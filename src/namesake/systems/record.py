@@ -8,7 +8,7 @@ from namesake.config import to_yaml
 from namesake.errors import WorkspaceError
 from namesake.names import write_names
 from namesake.records import Names
-from namesake.workspace import RECORD, write_atomically, write_json
+from namesake.workspace import RECORD, write_bytes, write_json
 
 CONFIG = "config.yaml"
 """Every option of a run, in a form that `--config` takes back, with the same preset."""
@@ -45,8 +45,7 @@ def write_record(folder: Path, record: dict[str, Any], names: Names) -> None:
 def write_config(folder: Path, record: dict[str, Any], config: Any) -> None:  # noqa: ANN401
     """Write `config.yaml`: every option of the run as it was resolved."""
     head = f"# namesake run {record['system']} --preset {record['preset']} --config {CONFIG} does the same again\n"
-    with write_atomically(folder / CONFIG) as unfinished:
-        unfinished.write_text(head + to_yaml(config), encoding="utf-8")
+    write_bytes(folder / CONFIG, head + to_yaml(config))
 
 
 def read_record(path: Path) -> dict[str, Any]:

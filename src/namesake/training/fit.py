@@ -27,7 +27,7 @@ from namesake.progress import Meter
 from namesake.segmenter import Segmenter, SegmenterFolder
 from namesake.training.schedules import poly
 from namesake.training.watching import show_losses, show_predictions
-from namesake.workspace import write_atomically
+from namesake.workspace import write_atomically, write_bytes
 
 CHECKPOINT = "checkpoint.pt"
 METRICS = "metrics.jsonl"
@@ -269,8 +269,7 @@ class _Metrics:
     def __enter__(self) -> "_Metrics":
         lines = self._path.read_text(encoding="utf-8").splitlines() if self._path.is_file() else []
         kept = [line for line in lines if _iteration_of(line) <= self._keep]
-        with write_atomically(self._path) as unfinished:
-            unfinished.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+        write_bytes(self._path, "".join(line + "\n" for line in kept))
         self._file = (self._path if sharing()[0] == 0 else Path(os.devnull)).open("a", encoding="utf-8")
         return self
 

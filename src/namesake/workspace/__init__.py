@@ -5,7 +5,16 @@ just calls it; `Workspace.step` first looks for the artifact that the same input
 what is missing. Nothing here knows what a stage does.
 """
 
-from namesake.workspace.atomic import advice, finite, is_unnameable, write_atomically, write_json
+from namesake.workspace.atomic import (
+    advice,
+    finite,
+    is_unnameable,
+    write_array,
+    write_atomically,
+    write_bytes,
+    write_json,
+    write_parquet,
+)
 from namesake.workspace.fingerprint import describe
 from namesake.workspace.inputs import INPUTS, by_path, changes, read_inputs, write_inputs
 from namesake.workspace.manifest import MANIFEST, RECORD, STARTED, peak_rss_mb, read_facts, read_manifest, read_notices
@@ -35,7 +44,10 @@ __all__ = [
     "read_notices",
     "run_now",
     "stage",
+    "write_array",
     "write_atomically",
+    "write_bytes",
     "write_inputs",
     "write_json",
+    "write_parquet",
 ]

@@ -9,10 +9,14 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from namesake.errors import WorkspaceError
 from namesake.processes import launched
+
+if TYPE_CHECKING:
+    import pyarrow
+    from numpy import ndarray
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -97,11 +101,32 @@ def advice(number: int | None) -> str:
     return "Mend that or choose another --out"
 
 
+def write_bytes(path: Path, content: bytes | str) -> None:
+    """Write a file, or none of it; a text as UTF-8."""
+    with write_atomically(path) as unfinished:
+        unfinished.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def write_array(path: Path, array: "ndarray[Any, Any]") -> None:
+    """Write an array as a NumPy file."""
+    import numpy as np
+
+    with write_atomically(path) as unfinished, unfinished.open("wb") as file:
+        np.save(file, array, allow_pickle=False)
+
+
+def write_parquet(path: Path, table: "pyarrow.Table", **options: Any) -> None:  # noqa: ANN401
+    """Write a table as Parquet, with the options of `pyarrow.parquet.write_table`."""
+    import pyarrow.parquet as pq
+
+    with write_atomically(path) as unfinished:
+        pq.write_table(table, unfinished, **options)
+
+
 def write_json(path: Path, content: Any) -> None:  # noqa: ANN401
     """Write JSON atomically, keys in the order given, null for what is not a number."""
     text = json.dumps(finite(content), indent=1, ensure_ascii=False, default=str, allow_nan=False)
-    with write_atomically(path) as unfinished:
-        unfinished.write_text(text + "\n", encoding="utf-8")
+    write_bytes(path, text + "\n")
 
 
 def finite(value: Any) -> Any:  # noqa: ANN401

@@ -8,7 +8,7 @@ import numpy as np
 
 from namesake.images.identity import Known, identify
 from namesake.records import Images
-from namesake.workspace.atomic import write_atomically
+from namesake.workspace.atomic import write_parquet
 
 if TYPE_CHECKING:
     import pyarrow
@@ -42,7 +42,6 @@ def read_inputs(folder: Path) -> tuple[str, dict[str, Known]]:
 def write_inputs(folder: Path, known: Mapping[str, Known], *, home: str = "") -> None:
     """Write what is known of images, by path, and the folder that they lie in, where that is one."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     paths = sorted(known)
     numbers = np.array([known[path][:3] for path in paths], dtype=np.int64).reshape(-1, 3).T.copy()
@@ -52,8 +51,7 @@ def write_inputs(folder: Path, known: Mapping[str, Known], *, home: str = "") ->
         _strings([known[path].digest for path in paths]),
     )
     columns = dict(zip(COLUMNS, arrays, strict=True))
-    with write_atomically(folder / INPUTS) as unfinished:
-        pq.write_table(pa.table(columns).replace_schema_metadata({HOME: home}), unfinished)
+    write_parquet(folder / INPUTS, pa.table(columns).replace_schema_metadata({HOME: home}))
 
 
 def _strings(values: Sequence[str]) -> "pyarrow.ChunkedArray":

@@ -38,7 +38,7 @@ from namesake.masks import rle
 from namesake.names.spelling import match_names
 from namesake.records import Names
 from namesake.shapes import LabelArray, MaskArray
-from namesake.workspace import write_atomically
+from namesake.workspace import write_bytes
 
 PARTS = ("images", "annotations", "categories")
 HIGHEST = 255
@@ -408,6 +408,5 @@ def write_subset(source: Path, out: Path, *, count: int, listed: Path | None = N
     annotations = [each for each in table.content["annotations"] if id(each) in kept]
     rule = "published list" if listed is not None else "own rule: by SHA-256 of the file name, not the published list"
     content = {"info": {"selection": rule}, "images": images, "annotations": annotations}
-    with write_atomically(out) as unfinished:
-        unfinished.write_text(json.dumps(content | {"categories": table.content["categories"]}), encoding="utf-8")
+    write_bytes(out, json.dumps(content | {"categories": table.content["categories"]}))
     return len(images)

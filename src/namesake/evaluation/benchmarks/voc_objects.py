@@ -13,7 +13,7 @@ from namesake.prediction.export import read_index_png
 from namesake.progress import track
 from namesake.records import Images
 from namesake.shapes import IGNORE, LabelArray
-from namesake.workspace import write_atomically
+from namesake.workspace import write_bytes
 
 
 def write_voc_objects(
@@ -45,9 +45,7 @@ def write_voc_objects(
         for found in _objects(labels, objects):
             annotations.append({"id": len(annotations) + 1, "image_id": number, **found})
     categories = [{"id": label, "name": name} for label, name in names.items() if label]
-    with write_atomically(out) as unfinished:
-        content = {"images": listed, "annotations": annotations, "categories": categories}
-        unfinished.write_text(json.dumps(content), encoding="utf-8")
+    write_bytes(out, json.dumps({"images": listed, "annotations": annotations, "categories": categories}))
     return len(annotations)
 
 

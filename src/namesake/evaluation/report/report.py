@@ -6,7 +6,7 @@ from typing import Any
 from namesake.errors import DataError, WorkspaceError
 from namesake.evaluation.report import run_folder, sections
 from namesake.evaluation.report.trust import trust
-from namesake.workspace import read_notices, write_atomically
+from namesake.workspace import read_notices, write_bytes
 
 PAGE = Path("report", "index.html")
 
@@ -30,8 +30,7 @@ def write_report(run: str | Path, *, benchmark: str | None = None) -> Path:
         PosixPath('runs/first/report/index.html')
     """
     page, path = render_report(Path(run), benchmark=benchmark), Path(run) / PAGE
-    with write_atomically(path) as unfinished:
-        unfinished.write_text(page, encoding="utf-8")
+    write_bytes(path, page)
     return path
 
 

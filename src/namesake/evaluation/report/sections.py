@@ -1,7 +1,5 @@
 """A run folder in; the pictures and figures of the report's sections out, ready for the template."""
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +8,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
-from PIL import Image
 
 from namesake.archives import open_archives
 from namesake.archives.join import ADDED
@@ -22,6 +19,7 @@ from namesake.evaluation.evaluate import FOLDER
 from namesake.evaluation.report.charts import confusion_matrix, training_curve
 from namesake.evaluation.report.run_folder import read_json
 from namesake.images import read_image
+from namesake.images.decode import data_uri
 from namesake.images.geometry import resize_labels
 from namesake.masks import rle
 from namesake.masks.store import lookup, open_masks
@@ -220,9 +218,7 @@ def predictions(run: Path) -> list[Figure]:
 
 def figure(picture: Picture, *, caption: str, detail: str = "", quality: int = 80) -> Figure:
     """A picture as a JPEG within the page."""
-    content = io.BytesIO()
-    Image.fromarray(picture).save(content, format="JPEG", quality=quality)
-    source = "data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode("ascii")
+    source = data_uri(picture, "JPEG", quality=quality)
     return Figure(source, width=picture.shape[1], height=picture.shape[0], caption=caption, detail=detail)
 
 

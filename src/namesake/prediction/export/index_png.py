@@ -9,7 +9,7 @@ from PIL import Image, UnidentifiedImageError
 from namesake.errors import DataError
 from namesake.prediction.palette import palette
 from namesake.shapes import IGNORE, LabelArray, not_sure
-from namesake.workspace import write_atomically
+from namesake.workspace import write_bytes
 
 
 def encode_index_png(labels: LabelArray, *, names: int) -> bytes:
@@ -39,9 +39,7 @@ def encode_index_png(labels: LabelArray, *, names: int) -> bytes:
 
 def write_index_png(path: Path, labels: LabelArray, *, names: int) -> None:
     """Write a label map as an index PNG, atomically; see `encode_index_png`."""
-    content = encode_index_png(labels, names=names)
-    with write_atomically(path) as unfinished:
-        unfinished.write_bytes(content)
+    write_bytes(path, encode_index_png(labels, names=names))
 
 
 def read_index_png(path: Path) -> LabelArray:

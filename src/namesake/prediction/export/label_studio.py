@@ -18,7 +18,7 @@ from numpy import ndarray
 from namesake.prediction.colours import colours_of
 from namesake.prediction.export.dataset import IMAGES, Dataset, LabelledImage
 from namesake.shapes import MaskArray
-from namesake.workspace import write_atomically
+from namesake.workspace import write_atomically, write_bytes
 
 FOLDER = "label_studio"
 SIZES = (3, 4, 8, 16)
@@ -40,8 +40,7 @@ def export_label_studio(dataset: Dataset) -> dict[str, Any]:
             file.write((",\n" if number else "[\n") + json.dumps(_task(image, dataset), ensure_ascii=False))
             regions += len(image.annotations)
         file.write("\n]\n")
-    with write_atomically(dataset.folder / FOLDER / "config.xml") as unfinished:
-        unfinished.write_text("\n".join(_config(dataset)) + "\n", encoding="utf-8")
+    write_bytes(dataset.folder / FOLDER / "config.xml", "\n".join(_config(dataset)) + "\n")
     return {"path": FOLDER, "regions": regions}
 
 

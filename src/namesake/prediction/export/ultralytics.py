@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from namesake.prediction.export.dataset import IMAGES, MASKS, SPLITS, Dataset
-from namesake.workspace import write_atomically
+from namesake.workspace import write_bytes
 
 FILE = "data.yaml"
 
@@ -29,5 +29,4 @@ def write_data_yaml(dataset: Dataset, file: str, names: tuple[str, ...], *, extr
     head = {"path": "", **folders, **extra}
     lines = [f"{key}: {json.dumps(value)}" for key, value in head.items()]
     lines += ["names:", *(f"  {number}: {json.dumps(name, ensure_ascii=False)}" for number, name in enumerate(names))]
-    with write_atomically(dataset.folder / file) as unfinished:
-        unfinished.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_bytes(dataset.folder / file, "\n".join(lines) + "\n")

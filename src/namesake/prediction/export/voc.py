@@ -1,21 +1,20 @@
 """A dataset in, the pair of class and object masks that VOC and CVAT ("Segmentation mask 1.1") read out."""
 
-import io
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
-from PIL import Image
 
+from namesake.images.decode import encode_picture
 from namesake.names.spelling import BACKGROUND, spelling
 from namesake.prediction.export.dataset import Dataset, LabelledImage
 from namesake.prediction.export.index_png import encode_index_png
 from namesake.prediction.palette import palette
 from namesake.records import Names
 from namesake.shapes import IGNORE, LabelArray, not_sure
-from namesake.workspace import write_atomically
+from namesake.workspace import write_bytes
 
 FOLDER = "voc"
 UNSURE = ("ignored", "not sure")
@@ -35,18 +34,18 @@ def export_voc(dataset: Dataset) -> dict[str, Any]:
         `objects`; `objects_lost` (no pixel left, or more than 254 in an image); `pixels_lost` of all objects;
         `names_changed`, where the label map cannot hold a name as it is.
     """
-    kept = lost = pixels = 0
+    folder, kept, lost, pixels = dataset.folder / FOLDER, 0, 0, 0
     stems = []
     for image in dataset.read():
         labels = dataset.labels(image)
         numbers, found = _number(image, labels)
         kept, lost = kept + found, lost + len(image.annotations) - found
         pixels += sum(each["area"] for each in image.annotations) - int(np.count_nonzero(numbers))
-        _write(dataset, f"SegmentationClass/{image.stem}.png", _class_png(labels, names=len(dataset.names)))
-        _write(dataset, f"SegmentationObject/{image.stem}.png", encode_index_png(numbers, names=MOST_OBJECTS))
+        write_bytes(folder / f"SegmentationClass/{image.stem}.png", _class_png(labels, names=len(dataset.names)))
+        write_bytes(folder / f"SegmentationObject/{image.stem}.png", encode_index_png(numbers, names=MOST_OBJECTS))
         stems.append(image.stem)
-    _write(dataset, "ImageSets/Segmentation/default.txt", "".join(f"{stem}\n" for stem in sorted(stems)).encode())
-    _write(dataset, "labelmap.txt", "\n".join([*_label_map(dataset), ""]).encode())
+    write_bytes(folder / "ImageSets/Segmentation/default.txt", "".join(f"{stem}\n" for stem in sorted(stems)))
+    write_bytes(folder / "labelmap.txt", "\n".join([*_label_map(dataset), ""]))
     written = zip(dataset.names.names, label_names(dataset.names)[1:-1], strict=True)
     changed = {name: other for name, other in written if name != other}
     facts = {"path": FOLDER, "objects": kept, "objects_lost": lost, "pixels_lost": pixels}
@@ -89,9 +88,7 @@ def _class_png(labels: LabelArray, *, names: int) -> bytes:
     if not_sure(names) == IGNORE:
         return encode_index_png(labels, names=names)
     colours = _colours(names)
-    content = io.BytesIO()
-    Image.fromarray(colours[np.minimum(labels, names + 1)]).save(content, format="PNG")
-    return content.getvalue()
+    return encode_picture(colours[np.minimum(labels, names + 1)], "PNG")
 
 
 def _colours(names: int) -> UInt8[ndarray, "labels 3"]:
@@ -105,8 +102,3 @@ def _label_map(dataset: Dataset) -> list[str]:
     colours = zip(label_names(dataset.names), _colours(len(dataset.names)).tolist(), strict=True)
     lines = [f"{name}:{red},{green},{blue}::" for name, (red, green, blue) in colours]
     return ["# label:color_rgb:parts:actions", *lines]
-
-
-def _write(dataset: Dataset, path: str, content: bytes) -> None:
-    with write_atomically(dataset.folder / FOLDER / path) as unfinished:
-        unfinished.write_bytes(content)

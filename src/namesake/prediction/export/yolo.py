@@ -7,7 +7,7 @@ import numpy as np
 from namesake.prediction import polygons
 from namesake.prediction.export.dataset import Dataset
 from namesake.prediction.export.ultralytics import write_data_yaml
-from namesake.workspace import write_atomically
+from namesake.workspace import write_bytes
 
 FOLDER, FILE = "labels", "data-instances.yaml"
 INSIDE = 0.25
@@ -43,8 +43,7 @@ def export_yolo(dataset: Dataset) -> dict[str, Any]:
             wrong += int(np.count_nonzero(found ^ mask))
             ious.append(float(np.count_nonzero(found & mask) / np.count_nonzero(found | mask)))
         path = dataset.folder / FOLDER / image.split / f"{image.stem}.txt"
-        with write_atomically(path) as unfinished:
-            unfinished.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+        write_bytes(path, "".join(line + "\n" for line in lines))
     write_data_yaml(dataset, FILE, dataset.names.names, extra={})
     return {
         "path": FOLDER,

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import numpy as np
 import torch
 from numpy import ndarray
 from torch.export import Dim, ExportedProgram
@@ -20,7 +19,7 @@ from namesake.segmenter.export.program import LONGEST, Precision, Program, progr
 from namesake.segmenter.runtime import missing_packages
 from namesake.segmenter.segmenter import Segmenter
 from namesake.shapes import ImageArray
-from namesake.workspace import write_atomically, write_json
+from namesake.workspace import write_array, write_atomically, write_json
 
 Format = Literal["onnx", "torch"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -87,8 +86,7 @@ def export_segmenter(
     with write_atomically(file) as unfinished, quiet():
         (_write_onnx if format == "onnx" else _write_torch)(trace(program), program, unfinished)
     if program.texts is not None:
-        with write_atomically(out / TEXTS) as unfinished, unfinished.open("wb") as stream:
-            np.save(stream, program.texts.numpy(), allow_pickle=False)
+        write_array(out / TEXTS, program.texts.numpy())
     found = check(segmenter, original, (_open_onnx if format == "onnx" else _open_torch)(file), images)
     written = Written(out, file, found)
     write_json(out / FACTS, _facts(segmenter, program, written, {"format": format, "precision": precision}))

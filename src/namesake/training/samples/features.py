@@ -32,7 +32,7 @@ from namesake.progress import track
 from namesake.records import Archives, Artifact, Images, ModelCard
 from namesake.shapes import ImageArray
 from namesake.training.samples.archives import Examples
-from namesake.workspace import read_manifest, stage, write_atomically, write_json
+from namesake.workspace import read_manifest, stage, write_array, write_json
 
 FACTS = "features.json"
 SHARD, PLACES = "features-{:05d}.npy", "features-{:05d}.json"
@@ -165,8 +165,7 @@ def _write(
                 parts.append(features.flatten(0, 1).half().cpu().numpy())
                 start += len(parts[-1])
         number = first + len(shards)
-        with write_atomically(out / SHARD.format(number)) as unfinished, unfinished.open("wb") as file:
-            np.save(file, np.concatenate(parts) if parts else np.zeros((0, 0), np.float16), allow_pickle=False)
+        write_array(out / SHARD.format(number), np.concatenate(parts) if parts else np.zeros((0, 0), np.float16))
         write_json(out / PLACES.format(number), listed)
         shards.append(listed)
     return shards
