@@ -8,8 +8,8 @@ from namesake.encoders.clip import Clip, load_clip
 from namesake.encoders.devices import Precision, arithmetic, pick_device
 from namesake.encoders.dino import Dino, load_dino
 from namesake.encoders.doctor import diagnose
-from namesake.encoders.preprocess import Preprocessing, read_preprocessing
-from namesake.encoders.presets import KNOWN, PRESETS, KnownModel, Preset, embedded_notice
+from namesake.encoders.preprocess import Preprocessing
+from namesake.encoders.presets import KNOWN, embedded_notice
 from namesake.encoders.required import (
     Needed,
     describe,
@@ -22,21 +22,17 @@ from namesake.encoders.required import (
 )
 from namesake.encoders.resnet import load_backbone
 from namesake.encoders.sam import AutomaticConfig, Masks, Sam, SamView, load_sam
-from namesake.encoders.sources import Found, find
+from namesake.encoders.sources import find
 
 __all__ = [
     "KNOWN",
-    "PRESETS",
     "AutomaticConfig",
     "Clip",
     "Dino",
-    "Found",
-    "KnownModel",
     "Masks",
     "Needed",
     "Precision",
     "Preprocessing",
-    "Preset",
     "Sam",
     "SamView",
     "arithmetic",
@@ -52,7 +48,6 @@ __all__ = [
     "look_at_all",
     "pick_device",
     "present",
-    "read_preprocessing",
     "refuse_unavailable",
     "require",
     "total",

@@ -5,14 +5,13 @@ the bilateral solver that draws them to the edges; and masks on disk as run-leng
 """
 
 from namesake.masks.bilateral import BilateralSolver
-from namesake.masks.detect import Detection, detect
+from namesake.masks.detect import detect
 from namesake.masks.saliency import SaliencyConfig, saliency_masks
 from namesake.masks.spectral_masks import VotingConfig, voted_masks
 from namesake.masks.store import MaskLookup, MaskWriter, lookup, open_masks, read_masks
 
 __all__ = [
     "BilateralSolver",
-    "Detection",
     "MaskLookup",
     "MaskWriter",
     "SaliencyConfig",

@@ -6,7 +6,6 @@ They stand between the frozen encoders, whose backbones they start from, and the
 
 from namesake.networks.deeplab import DeepLab, DeepLabConfig, load_official_deeplab
 from namesake.networks.selfmask import (
-    Salient,
     SelfMask,
     SelfMaskConfig,
     load_official_selfmask,
@@ -20,7 +19,6 @@ __all__ = [
     "DeepLabConfig",
     "QuerySegmenter",
     "QuerySegmenterConfig",
-    "Salient",
     "SelfMask",
     "SelfMaskConfig",
     "load_official_deeplab",

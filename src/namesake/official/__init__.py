@@ -5,6 +5,6 @@ network computes is its own folder's matter; here files are told apart, checked 
 """
 
 from namesake.official.convert import convert
-from namesake.official.load import KINDS, Kind, kind_of, load_official
+from namesake.official.load import load_official
 
-__all__ = ["KINDS", "Kind", "convert", "kind_of", "load_official"]
+__all__ = ["convert", "load_official"]

@@ -6,8 +6,7 @@
 
 from namesake.prediction.dataset import DatasetConfig, LabelledFolder, refuse_foreign, write_dataset
 from namesake.prediction.draw import contact_sheet, legend, overlay
-from namesake.prediction.folder import Predictions, open_predictions, predict_folder, predict_images
-from namesake.prediction.palette import palette
+from namesake.prediction.folder import open_predictions, predict_folder, predict_images
 from namesake.prediction.runs import predict
 from namesake.prediction.sources import open_source
 from namesake.prediction.stream import SegmentsImages, segment_ahead
@@ -16,7 +15,6 @@ from namesake.shapes import not_sure
 __all__ = [
     "DatasetConfig",
     "LabelledFolder",
-    "Predictions",
     "SegmentsImages",
     "contact_sheet",
     "legend",
@@ -24,7 +22,6 @@ __all__ = [
     "open_predictions",
     "open_source",
     "overlay",
-    "palette",
     "predict",
     "predict_folder",
     "predict_images",

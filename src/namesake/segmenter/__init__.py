@@ -7,7 +7,7 @@ Closed-set networks (DeepLabv3+), open-vocabulary ones that find objects too, an
 from namesake.segmenter.careful import CarefulConfig
 from namesake.segmenter.maskclip import MaskClipConfig, build_maskclip
 from namesake.segmenter.opening import Opening
-from namesake.segmenter.query import OpenVocabulary, QueryInference
+from namesake.segmenter.query import OpenVocabulary
 from namesake.segmenter.reco import ReferenceMapsConfig, build_reference_maps
 from namesake.segmenter.regions import build_named_regions
 from namesake.segmenter.runtime import Runtime, worth_onnx
@@ -20,7 +20,6 @@ __all__ = [
     "MaskClipConfig",
     "OpenVocabulary",
     "Opening",
-    "QueryInference",
     "ReferenceMapsConfig",
     "Runtime",
     "Segmenter",

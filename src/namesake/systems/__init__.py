@@ -5,25 +5,10 @@ dataset of it, `exporting` a program; `finding` looks for one very object.
 """
 
 from namesake.systems.exporting import export
-from namesake.systems.finding import Found, find
+from namesake.systems.finding import find
 from namesake.systems.labelling import label
 from namesake.systems.planning import Plan, plan_lines
 from namesake.systems.registry import SYSTEMS, System
-from namesake.systems.runs import Run, configure, plan, run
-from namesake.workspace import RECORD
+from namesake.systems.runs import configure, plan, run
 
-__all__ = [
-    "RECORD",
-    "SYSTEMS",
-    "Found",
-    "Plan",
-    "Run",
-    "System",
-    "configure",
-    "export",
-    "find",
-    "label",
-    "plan",
-    "plan_lines",
-    "run",
-]
+__all__ = ["SYSTEMS", "Plan", "System", "configure", "export", "find", "label", "plan", "plan_lines", "run"]

@@ -7,19 +7,15 @@ where it was. What the networks look like, and how they predict, is the business
 from namesake.training.deeplab import TrainingConfig, train_segmenter
 from namesake.training.experts import ExpertsConfig, relabel_with_experts
 from namesake.training.frozen import FrozenTrainingConfig, train_on_features
-from namesake.training.query import (
-    QueryTrainingConfig,
-    train_query_segmenter,
-)
+from namesake.training.query import QueryTrainingConfig, train_query_segmenter
 from namesake.training.samples.features import FeaturesConfig, keep_features
-from namesake.training.selfmask import SaliencyModel, SaliencyTrainingConfig, train_saliency
+from namesake.training.selfmask import SaliencyTrainingConfig, train_saliency
 
 __all__ = [
     "ExpertsConfig",
     "FeaturesConfig",
     "FrozenTrainingConfig",
     "QueryTrainingConfig",
-    "SaliencyModel",
     "SaliencyTrainingConfig",
     "TrainingConfig",
     "keep_features",

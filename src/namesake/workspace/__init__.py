@@ -16,13 +16,12 @@ from namesake.workspace.atomic import (
     write_parquet,
 )
 from namesake.workspace.fingerprint import describe
-from namesake.workspace.inputs import INPUTS, by_path, changes, read_inputs, write_inputs
+from namesake.workspace.inputs import read_inputs, write_inputs
 from namesake.workspace.manifest import MANIFEST, RECORD, STARTED, peak_rss_mb, read_facts, read_manifest, read_notices
 from namesake.workspace.stage import Stage, Step, run_now, stage
 from namesake.workspace.workspace import LOCK, StoppedError, Workspace
 
 __all__ = [
-    "INPUTS",
     "LOCK",
     "MANIFEST",
     "RECORD",
@@ -32,8 +31,6 @@ __all__ = [
     "StoppedError",
     "Workspace",
     "advice",
-    "by_path",
-    "changes",
     "describe",
     "finite",
     "is_unnameable",

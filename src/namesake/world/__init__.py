@@ -3,7 +3,7 @@
 from namesake.world.draws import DRAWS, SEEN_NAMES, UNSEEN_NAMES, Scene, draw, render_scene, render_view
 from namesake.world.families import NAMES
 from namesake.world.stuff import STUFF
-from namesake.world.write import Written, write_world
+from namesake.world.write import write_world
 
 __all__ = [
     "DRAWS",
@@ -12,7 +12,6 @@ __all__ = [
     "STUFF",
     "UNSEEN_NAMES",
     "Scene",
-    "Written",
     "draw",
     "render_scene",
     "render_view",

@@ -15,7 +15,6 @@ __all__ = [
     "BACKGROUND",
     "BENCHMARKS",
     "Benchmark",
-    "Listing",
     "Measure",
     "as_measures",
     "open_benchmark",

@@ -7,8 +7,8 @@ another format is another entry.
 from collections.abc import Callable
 from typing import Any
 
-from namesake.prediction.export.coco import annotation, export_coco, write_coco, write_objects
-from namesake.prediction.export.dataset import Dataset, LabelledImage
+from namesake.prediction.export.coco import annotation, export_coco, write_coco
+from namesake.prediction.export.dataset import Dataset
 from namesake.prediction.export.index_png import encode_index_png, read_index_png, write_index_png
 from namesake.prediction.export.label_studio import export_label_studio
 from namesake.prediction.export.lightly_train import export_lightly_train
@@ -28,8 +28,6 @@ EXPORTS: dict[str, Callable[[Dataset], dict[str, Any]]] = {
 
 __all__ = [
     "EXPORTS",
-    "Dataset",
-    "LabelledImage",
     "annotation",
     "encode_index_png",
     "read_index_png",
@@ -37,5 +35,4 @@ __all__ = [
     "to_supervision",
     "write_coco",
     "write_index_png",
-    "write_objects",
 ]
