@@ -5,7 +5,7 @@ Each file holds the verbs of one kind and registers them on `app`.
 
 from typer.models import CommandInfo
 
-from namesake.cli import (
+from namesake.cli import (  # noqa: F401 - each registers its verbs
     convert,
     evaluate,
     export,
@@ -36,21 +36,4 @@ def _place(verb: CommandInfo) -> int:
 
 app.registered_commands.sort(key=_place)
 
-__all__ = [
-    "FLOW",
-    "app",
-    "convert",
-    "evaluate",
-    "export",
-    "find",
-    "gather",
-    "label",
-    "main",
-    "options",
-    "models",
-    "predict",
-    "reproduce",
-    "serve",
-    "stages",
-    "world",
-]
+__all__ = ["FLOW", "app", "main"]

@@ -7,7 +7,6 @@ it trains, "name-only" its names, "name-and-image" unlabelled images of it too. 
 model; M: class-agnostic masks that people helped to draw (SAM); "none": ground truth itself.
 """
 
-import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from namesake.encoders.data_sets import made_from
 from namesake.evaluation.benchmarks import Benchmark, plain
 from namesake.evaluation.terms import renamed
 from namesake.records import Names, Regime
-from namesake.workspace import MANIFEST, describe, read_manifest
+from namesake.workspace import MANIFEST, describe, read_manifest, read_record
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ def provenance_of(run: Path, benchmark: Benchmark, names: Names) -> Provenance:
         names: The names that are scored.
     """
     manifests = list(_manifests(run))
-    if _read(run / "segmenter" / "config.json").get("regime") == Regime.TRUTH:
+    if read_record(run / "segmenter" / "config.json").get("regime") == Regime.TRUTH:
         return Provenance(Regime.TRUTH, "none")
     if not manifests:
         return Provenance()
@@ -113,17 +112,10 @@ def _saw_images(run: Path, manifests: Collection[Mapping[str, Any]], benchmark: 
     inputs = [given for each in manifests for given in each.get("inputs", ()) if isinstance(given, Mapping)]
     if any(given.get("images") == scored for given in inputs):
         return True
-    read = _read(run / "run.json").get("images")
+    read = read_record(run / "run.json").get("images")
     home = Path(benchmark.images.folder).resolve().parent
     return bool(read) and "images" in {key for given in inputs for key in given} and _within(Path(str(read)), home)
 
 
 def _within(path: Path, home: Path) -> bool:
     return path.resolve().is_relative_to(home)
-
-
-def _read(path: Path) -> Mapping[str, Any]:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return {}

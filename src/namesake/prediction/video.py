@@ -1,6 +1,5 @@
 """Read frames of a video file or a camera as a folder of images; PyAV decodes, imported when it is needed."""
 
-import json
 import struct
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -16,7 +15,7 @@ from namesake.images.identity import identify
 from namesake.progress import track
 from namesake.records import Images
 from namesake.shapes import ImageArray
-from namesake.workspace import write_bytes, write_json
+from namesake.workspace import read_record, write_bytes, write_json
 
 CAMERA = "camera:"
 DONE = "frames.json"
@@ -48,12 +47,12 @@ def write_frames(source: str | Path, out: Path, *, every: int = 1, most: int | N
             f"every and frames are 1 or more, and a camera needs a number of frames; found {every}, {most}."
         )
     claim = {"source": text, "every": every, "most": most}
-    found = _read(out / DONE)
+    found = read_record(out / DONE)
     if found and {key: found.get(key) for key in claim} != claim:
         raise WorkspaceError(f"{out} holds frames of {found.get('source')}. Choose another --out.")
     claim |= {"bytes": _digest(text), "upright": True}
-    same = found is not None and {key: found.get(key) for key in claim} == claim
-    if found is None or not same or not found.get("frames"):
+    same = {key: found.get(key) for key in claim} == claim
+    if not same or not found.get("frames"):
         for path in () if same else out.glob("*.jpg"):
             path.unlink()  # of another file of that name, or not upright
         write_json(out / DONE, claim)
@@ -110,10 +109,3 @@ def _as_shown(frame: Any) -> ImageArray:  # noqa: ANN401
                 a, d = c, b
             image = image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
     return np.ascontiguousarray(image)
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None

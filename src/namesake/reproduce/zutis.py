@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import final
+from typing import Any, final
 
 from torch import Tensor
 
@@ -37,20 +37,22 @@ BY_WORD = ("threshold=none",)
 """MaskCLIP as ZUTIS compares with it: background is what the word "background" wins."""
 
 
-def keep_duplicates(segmenter: Segmenter) -> Segmenter:
-    """The same segmenter without non-maximum suppression."""
-    predictor = segmenter.predictor
-    assert isinstance(predictor, OpenVocabulary)
-    every = predictor.with_inference(replace(predictor.inference, nms=1.0))
-    return Segmenter(every, segmenter.settings, device=segmenter.device)
+def with_inference(**changes: Any) -> Callable[[Segmenter], Segmenter]:  # noqa: ANN401
+    """A reading with other values of these fields of `QueryInference`."""
+
+    def read(segmenter: Segmenter) -> Segmenter:
+        predictor = segmenter.predictor
+        assert isinstance(predictor, OpenVocabulary)
+        other = predictor.with_inference(replace(predictor.inference, **changes))
+        return Segmenter(other, segmenter.settings, device=segmenter.device)
+
+    return read
 
 
-def by_softmax(segmenter: Segmenter) -> Segmenter:
-    """The same segmenter with the paper's words for how sure an object's name is."""
-    predictor = segmenter.predictor
-    assert isinstance(predictor, OpenVocabulary)
-    other = predictor.with_inference(replace(predictor.inference, score_function="softmax"))
-    return Segmenter(other, segmenter.settings, device=segmenter.device)
+keep_duplicates = with_inference(nms=1.0)
+"""No suppression: every proposal is an object."""
+by_softmax = with_inference(score_function="softmax")
+"""Names of objects by a softmax over all names, as the paper writes it, instead of one sigmoid a name."""
 
 
 def pieces_of_the_map(segmenter: Segmenter) -> Segmenter:

@@ -5,9 +5,8 @@ from pathlib import Path
 from namesake.encoders import pick_device
 from namesake.errors import ConfigError, unknown
 from namesake.progress import note
-from namesake.systems.record import read_record
 from namesake.systems.registry import SYSTEMS
-from namesake.workspace import RECORD
+from namesake.workspace import RECORD, read_record
 
 AUTO, GPU, NO_GPU = "auto", "paper", "laptop"
 

@@ -46,11 +46,3 @@ def write_config(folder: Path, record: dict[str, Any], config: Any) -> None:  # 
     """Write `config.yaml`: every option of the run as it was resolved."""
     head = f"# namesake run {record['system']} --preset {record['preset']} --config {CONFIG} does the same again\n"
     write_bytes(folder / CONFIG, head + to_yaml(config))
-
-
-def read_record(path: Path) -> dict[str, Any]:
-    """What `run.json` says; nothing where it is missing or damaged."""
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return {}

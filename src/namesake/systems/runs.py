@@ -23,11 +23,11 @@ from namesake.systems.choosing import choose_preset
 from namesake.systems.curation import CURATION, curated, keep_curation, read_curation
 from namesake.systems.notices import have_models, models_by_option, say_before
 from namesake.systems.planning import Plan, make_plan, recall_plan, use_plan
-from namesake.systems.record import CONFIG, claim, read_record, write_config, write_record
+from namesake.systems.record import CONFIG, claim, write_config, write_record
 from namesake.systems.registry import SYSTEMS
 from namesake.systems.tracking import Tracking
 from namesake.training.watching import watched_by
-from namesake.workspace import RECORD, StoppedError, Workspace
+from namesake.workspace import RECORD, StoppedError, Workspace, read_record
 
 
 class Run(NamedTuple):

@@ -17,7 +17,16 @@ from namesake.workspace.atomic import (
 )
 from namesake.workspace.fingerprint import describe
 from namesake.workspace.inputs import read_inputs, write_inputs
-from namesake.workspace.manifest import MANIFEST, RECORD, STARTED, peak_rss_mb, read_facts, read_manifest, read_notices
+from namesake.workspace.manifest import (
+    MANIFEST,
+    RECORD,
+    STARTED,
+    peak_rss_mb,
+    read_facts,
+    read_manifest,
+    read_notices,
+    read_record,
+)
 from namesake.workspace.stage import Stage, Step, run_now, stage
 from namesake.workspace.workspace import LOCK, StoppedError, Workspace
 
@@ -39,6 +48,7 @@ __all__ = [
     "read_inputs",
     "read_manifest",
     "read_notices",
+    "read_record",
     "run_now",
     "stage",
     "write_array",

@@ -54,11 +54,16 @@ def read_facts(folder: Path) -> tuple[dict[str, int], tuple[ModelCard, ...]]:
 
 def read_started(folder: Path) -> dict[str, Any] | None:
     """What a stage that is not finished was begun with; None where none was begun, or nothing readable is left."""
+    started = read_record(folder / STARTED)
+    return started if "key" in started else None
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """What a JSON table of ours says, such as `run.json`; nothing where it is missing or damaged."""
     try:
-        started = json.loads((folder / STARTED).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return started if isinstance(started, dict) and "key" in started else None
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return {}
 
 
 def read_notices(run: Path) -> list[Notice]:

@@ -4,6 +4,7 @@ import functools
 import inspect
 import tempfile
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Concatenate, Generic, ParamSpec, Protocol, TypeVar, final
 
@@ -14,6 +15,7 @@ Made = TypeVar("Made", bound=Artifact, covariant=True)  # noqa: PLC0105 - a stag
 
 
 @final
+@dataclass(eq=False)
 class Stage(Generic[P, Made]):
     """A function `make(out, *inputs, **options)` whose artifact lies in a folder of a run. `stage` makes it.
 
@@ -22,29 +24,25 @@ class Stage(Generic[P, Made]):
         name: The function's.
         folder: The artifact's, relative to the run's.
         opens: Reads the artifact.
+        sources: Those of the models that it loads, as a function of some of its inputs and options.
         assembles: It puts a segmenter together from what it is given, and learns nothing from it.
         shared: It has an option `engine`, and its work can be shared out among the machines of one.
         together: All processes of a launch work on it; other stages are the first one's, and the rest wait.
         grows: Results of some images are kept when more of them are there, and only the new ones are added.
     """
 
-    def __init__(
-        self,
-        make: Callable[Concatenate[Path, P], Made],
-        folder: str,
-        *,
-        opens: Callable[[Path], Made],
-        models: Callable[..., Iterable[str]],
-        assembles: bool,
-        shared: bool,
-        together: bool,
-        grows: bool,
-    ) -> None:
-        self.make: Callable[..., Made] = make
-        self.folder, self.opens, self._models = folder, opens, models
-        self.assembles, self.shared, self.together, self.grows = assembles, shared, together, grows
-        self.name = make.__name__
-        functools.update_wrapper(self, make)
+    make: Callable[..., Made]
+    folder: str
+    opens: Callable[[Path], Made]
+    sources: Callable[..., Iterable[str]]
+    assembles: bool
+    shared: bool
+    together: bool
+    grows: bool
+
+    def __post_init__(self) -> None:
+        self.name = self.make.__name__
+        functools.update_wrapper(self, self.make)
 
     def __call__(self, out: Path, /, *inputs: P.args, **options: P.kwargs) -> Made:
         """Make the artifact in the folder `out`."""
@@ -54,8 +52,8 @@ class Stage(Generic[P, Made]):
         """Sources of the models that the stage loads when it is given these inputs and options."""
         bound = inspect.signature(self.make).bind(Path(), *inputs, **options)
         bound.apply_defaults()
-        asked = inspect.signature(self._models).parameters
-        found = self._models(**{name: bound.arguments[name] for name in asked})
+        asked = inspect.signature(self.sources).parameters
+        found = self.sources(**{name: bound.arguments[name] for name in asked})
         return tuple(source for source in found if source)
 
 
@@ -91,16 +89,7 @@ def stage(
     """
 
     def mark(make: Callable[Concatenate[Path, P], Made]) -> Stage[P, Made]:
-        return Stage(
-            make,
-            folder,
-            opens=opens,
-            models=models,
-            assembles=assembles,
-            shared=shared,
-            together=together,
-            grows=grows,
-        )
+        return Stage(make, folder, opens, models, assembles, shared, together, grows)
 
     return mark
 

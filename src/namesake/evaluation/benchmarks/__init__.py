@@ -6,7 +6,6 @@ all benchmarks, `layouts` how they lie on disk, `decode` how their label maps ar
 
 from namesake.evaluation.benchmarks.benchmark import Benchmark, Measure, size_of
 from namesake.evaluation.benchmarks.ids import read_ids
-from namesake.evaluation.benchmarks.listing import Listing
 from namesake.evaluation.benchmarks.registry import as_measures, open_benchmark, prepare, prepare_coco20k
 from namesake.evaluation.benchmarks.table import BENCHMARKS
 from namesake.names.spelling import BACKGROUND, plain
