@@ -33,6 +33,12 @@ def not_quiet() -> None:
 
 
 @pytest.fixture(scope="session")
+def long() -> bool:
+    """Whether a test has the time to do all that it can (`make torture`)."""
+    return os.environ.get("NAMESAKE_TORTURE") == "long"
+
+
+@pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of papers' facts, golden outputs and small real sets beside the repository.
 

@@ -1,5 +1,6 @@
 from namesake.encoders import describe, diagnose
-from namesake.encoders.doctor import needed_of, version_of
+from namesake.encoders.doctor import needed_of
+from namesake.workspace.manifest import version_of
 
 
 def test_every_model_of_every_preset_is_present_or_missing_with_a_place_to_get_it() -> None:

@@ -114,9 +114,9 @@ def test_run__teacher_labels_all_images_and_a_student_learns_them(tiny, whole: P
 
 
 @pytest.mark.slow
-def test_run__killed_in_every_stage_ends_with_the_same_bytes(tiny, whole: Path, tmp_path: Path):
+def test_run__killed_in_its_stages_ends_with_the_same_bytes(tiny, whole: Path, long: bool, tmp_path: Path):
     folder = tmp_path / "killed"
-    for sign in STAGES.values():
+    for sign in list(STAGES.values())[0 if long else -2 :]:
         assert run(tiny, folder, killed_at=folder / sign).returncode == -signal.SIGKILL
     result = run(tiny, folder)
     assert result.returncode == 0, result.stderr
@@ -124,8 +124,10 @@ def test_run__killed_in_every_stage_ends_with_the_same_bytes(tiny, whole: Path, 
 
 
 @pytest.mark.slow
-def test_run__labels_shared_out_have_the_same_bytes(tiny, whole: Path, tmp_path: Path):
+def test_run__labels_shared_out_have_the_same_bytes(tiny, whole: Path, long: bool, tmp_path: Path):
     pytest.importorskip("ray", reason="the extra [ray] is not installed")
+    if not long:
+        pytest.skip("other stages are shared out by tests/test_engines.py; make torture shares these labels out, too")
     result = run(tiny, tmp_path / "ray", "--engine", "ray:2")
     assert result.returncode == 0, result.stderr
     assert digests(tmp_path / "ray") == digests(whole)

@@ -76,9 +76,9 @@ def test_run__again_reuses_everything(tiny, whole: Path):
     assert digests(whole) == before
 
 
-def test_run__killed_in_every_stage_ends_with_the_same_bytes(tiny, whole: Path, tmp_path: Path):
+def test_run__killed_in_its_stages_ends_with_the_same_bytes(tiny, whole: Path, long: bool, tmp_path: Path):
     folder = tmp_path / "killed"
-    for sign in KILLED_IN.values():
+    for sign in list(KILLED_IN.values())[0 if long else -2 :]:
         assert run(tiny.options(folder), killed_at=folder / sign).returncode == -signal.SIGKILL, sign
     assert run(tiny.options(folder)).returncode == 0
     assert digests(folder) == digests(whole)

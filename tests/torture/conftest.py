@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 import pytest
 
-LONG = os.environ.get("NAMESAKE_TORTURE") == "long"
 HERE = Path(__file__).parent
 VOLATILE = {"manifest.json", "run.json", "names.json", ".lock"}
 """Files that hold seconds or the command line, or that carry no result."""
@@ -49,12 +48,6 @@ class Runner:
             self._process.stdin.close()
         self._process.wait(timeout=30)
         self._process.stdout.close()
-
-
-@pytest.fixture(scope="session")
-def long() -> bool:
-    """Whether this is the long form."""
-    return LONG
 
 
 @pytest.fixture(scope="session")
@@ -168,7 +161,7 @@ def claim(record_property) -> Callable[[str, str], None]:
 def pytest_terminal_summary(terminalreporter) -> None:
     reports = terminalreporter.getreports("passed")
     claims = [value for report in reports for key, value in getattr(report, "user_properties", ()) if key == "claim"]
-    if claims and LONG:
+    if claims and os.environ.get("NAMESAKE_TORTURE") == "long":
         terminalreporter.section("what holds")
         for line in claims:
             terminalreporter.write_line(line)

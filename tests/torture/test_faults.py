@@ -24,7 +24,7 @@ STAGES = {
 }
 TRAINED = ("namedmask", "zutis", "fmbseg", "selfmask")
 ALL = [(system, stage) for system, stages in STAGES.items() for stage in stages]
-FEW = [("namedmask", "index"), ("namedmask", "masks/saliency"), ("namedmask", "segmenter")]
+FEW = [("namedmask", "masks/saliency"), ("namedmask", "segmenter")]
 MEBIBYTES = 48
 """Of the file system that is filled: a whole run fits in it."""
 

@@ -3,13 +3,13 @@
 import dataclasses
 import platform
 from collections.abc import Mapping
-from importlib import metadata
 from typing import Any
 
 from namesake.encoders.presets import PRESETS
 from namesake.encoders.required import Needed, look_at_all
 from namesake.errors import how_to_install
 from namesake.progress import readable
+from namesake.workspace.manifest import version_of
 
 PACKAGES = ("torch", "transformers", "huggingface_hub", "tokenizers", "safetensors", "numpy", "pillow")
 OPTIONAL = {
@@ -53,14 +53,6 @@ def diagnose(sources: Mapping[str, str] | None = None) -> dict[str, Any]:
 def needed_of(found: Mapping[str, Any]) -> list[Needed]:
     """The models of a diagnosis."""
     return [Needed(**fields) for fields in found["models"]]
-
-
-def version_of(package: str) -> str | None:
-    """Version of an installed package."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def describe_devices() -> dict[str, str]:

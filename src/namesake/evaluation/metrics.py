@@ -15,6 +15,7 @@ from numpy import ndarray
 from namesake.errors import DataError
 from namesake.evaluation.benchmarks import Measure
 from namesake.evaluation.confusion import Confusion
+from namesake.images.geometry import next_to_change
 from namesake.shapes import LabelArray, MaskArray
 
 Counts = Int[ndarray, "labels columns"]
@@ -118,24 +119,12 @@ def boundary_f(prediction: MaskArray, truth: MaskArray, *, tolerance: float | No
 
     check_sizes(prediction, truth)
     near = np.ceil(0.0075 * np.hypot(*truth.shape)) if tolerance is None else tolerance
-    found, wanted = _outline(prediction), _outline(truth)
+    found, wanted = (next_to_change(mask) & mask for mask in (prediction, truth))
     if not found.any() or not wanted.any():
         return 100.0 if found.any() == wanted.any() else 0.0
     precision = np.mean(distance_transform_edt(~wanted)[found] <= near)
     recall = np.mean(distance_transform_edt(~found)[wanted] <= near)
     return float(200 * precision * recall / (precision + recall)) if precision + recall else 0.0
-
-
-def _outline(mask: MaskArray) -> MaskArray:
-    """Pixels of the mask with a neighbour, across an edge and within the picture, that is outside the mask."""
-    outline = np.zeros_like(mask)
-    across, down = mask[:, 1:] != mask[:, :-1], mask[1:] != mask[:-1]
-    outline[:, 1:] |= across
-    outline[:, :-1] |= across
-    outline[1:] |= down
-    outline[:-1] |= down
-    outline &= mask
-    return outline
 
 
 def image_iou(truth: LabelArray, prediction: LabelArray, *, labels: int) -> float:

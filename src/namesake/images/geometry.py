@@ -8,7 +8,7 @@ from math import ceil, floor, sqrt
 from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
-from jaxtyping import Shaped, UInt8
+from jaxtyping import Bool, Shaped, UInt8
 from numpy import ndarray
 from PIL import Image
 
@@ -185,3 +185,14 @@ def crop(image: Plane, box: Box) -> Plane:
 def _check_size(height: int, width: int) -> None:
     if height < 1 or width < 1:
         raise ConfigError(f"expected a size of at least 1x1 pixels, found {height}x{width}.")
+
+
+def next_to_change(labels: Shaped[ndarray, "height width"]) -> Bool[ndarray, "height width"]:
+    """Pixels of a label map, or of a mask, of which one of the four neighbours in the picture has another label."""
+    changed = np.zeros(labels.shape, dtype=bool)
+    across, down = labels[:, 1:] != labels[:, :-1], labels[1:] != labels[:-1]
+    changed[:, 1:] |= across
+    changed[:, :-1] |= across
+    changed[1:] |= down
+    changed[:-1] |= down
+    return changed

@@ -27,6 +27,14 @@ LONGEST_TO_SHORTEST = 4
 """Longer images than this are resized by their longer side, so that no image makes the network's input huge."""
 
 
+class Shrunk(NamedTuple):
+    """An image as a network sees it, with the height and width that its file has."""
+
+    image: ImageArray
+    height: int
+    width: int
+
+
 class Detection(NamedTuple):
     """The salient object of an image.
 

@@ -10,7 +10,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
 
 from namesake.archives import unique_images
 from namesake.config import check, option
@@ -18,11 +17,10 @@ from namesake.errors import ImagesError
 from namesake.images import read_image, work_ahead
 from namesake.masks import rle
 from namesake.masks.bilateral import PUBLISHED
-from namesake.masks.detect import Detection, finish, input_side, propose_all, shrink
+from namesake.masks.detect import Detection, Shrunk, finish, input_side, propose_all, shrink
 from namesake.masks.store import Draw, Outcome, count_masks, draw_masks, open_masks
 from namesake.networks.selfmask import SelfMask, load_selfmask, read_saliency_card
 from namesake.records import Archives, Images, PseudoMask, PseudoMasks
-from namesake.shapes import ImageArray
 from namesake.workspace import stage
 
 WINDOW = 64
@@ -37,12 +35,6 @@ class SaliencyConfig:
     bilateral_solver: bool = option(True, "Draw the masks to the images' edges.")
     batch_size: int = option(8, "Images a step of the network.", at_least=1)
     num_workers: int = option(2, "Threads that read images, and as many that solve.", at_least=1)
-
-
-class _Read(NamedTuple):
-    image: ImageArray
-    height: int
-    width: int
 
 
 @stage("masks/saliency", opens=open_masks, models=lambda config: (config.network,), shared=True)
@@ -87,9 +79,9 @@ def _open_drawer(*, images: Images, labels: Mapping[str, int], config: SaliencyC
     network = load_selfmask(config.network, device=device)
     side = input_side(network)
 
-    def read(image_id: str) -> _Read:
+    def read(image_id: str) -> Shrunk:
         image = read_image(images.path(image_id))
-        return _Read(shrink(image, side=side), image.shape[0], image.shape[1])
+        return Shrunk(shrink(image, side=side), image.shape[0], image.shape[1])
 
     def draw(ids: Sequence[str]) -> Iterator[tuple[str, tuple[Outcome]]]:
         results = work_ahead(read, ids, workers=config.num_workers, ahead=WINDOW)
@@ -107,7 +99,7 @@ def _open_drawer(*, images: Images, labels: Mapping[str, int], config: SaliencyC
 
 def _submit(
     network: SelfMask,
-    window: list[tuple[str, _Read | ImagesError]],
+    window: list[tuple[str, Shrunk | ImagesError]],
     labels: Mapping[str, int],
     pool: ThreadPoolExecutor,
     config: SaliencyConfig,
@@ -117,7 +109,7 @@ def _submit(
     readable = [read.image for _, read in window if not isinstance(read, ImagesError)]
     proposed = iter(propose_all(network, readable, batch_size=config.batch_size))
 
-    def complete(image_id: str, read: _Read, proposal: Detection) -> PseudoMask:
+    def complete(image_id: str, read: Shrunk, proposal: Detection) -> PseudoMask:
         mask = finish(proposal.mask, read.image, solver=solver, height=read.height, width=read.width)
         return PseudoMask(image_id, labels[image_id], proposal.score, read.height, read.width, rle.encode(mask))
 

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -26,7 +25,7 @@ from namesake.images import read_image, work_ahead
 from namesake.images.geometry import resize_labels, resize_longer_side
 from namesake.masks import rle
 from namesake.masks.bilateral import PUBLISHED
-from namesake.masks.detect import finish
+from namesake.masks.detect import Shrunk, finish
 from namesake.masks.spectral import candidate_masks
 from namesake.masks.store import Draw, Outcome, count_masks, draw_masks, open_masks
 from namesake.masks.vote import spectral_vote
@@ -68,12 +67,6 @@ class VotingConfig:
     bilateral_solver: bool = option(False, "Draw the masks to the images' edges; SelfMask: no.")
     batch_size: int = option(16, "Images at once.", at_least=1)
     seed: int = option(0, "Seed of k-means.", at_least=0)
-
-
-class _Read(NamedTuple):
-    image: ImageArray
-    height: int
-    width: int
 
 
 @stage("masks/voted", opens=open_masks, models=lambda config: config.encoders, shared=True)
@@ -122,12 +115,12 @@ def _open_drawer(*, images: Images, labels: Mapping[str, int], config: VotingCon
     """Load the encoders, and return what masks images with them."""
     encoders = [load_self_supervised(source, device=device) for source in config.encoders]
 
-    def read(image_id: str) -> _Read:
+    def read(image_id: str) -> Shrunk:
         image = read_image(images.path(image_id))
         small = (
             resize_longer_side(image, side=config.resize_longer) if max(image.shape) > config.resize_longer else image
         )
-        return _Read(small, image.shape[0], image.shape[1])
+        return Shrunk(small, image.shape[0], image.shape[1])
 
     def draw(ids: Sequence[str]) -> Iterator[tuple[str, tuple[Outcome]]]:
         results = work_ahead(read, ids, ahead=WINDOW)
@@ -172,13 +165,13 @@ def _candidates(
 
 
 def _vote_window(
-    window: list[tuple[str, _Read | ImagesError]],
+    window: list[tuple[str, Shrunk | ImagesError]],
     encoders: Sequence[SelfSupervised],
     labels: Mapping[str, int],
     config: VotingConfig,
 ) -> Iterator[tuple[str, tuple[Outcome]]]:
     """Mask, or why there is none, of each image of a window in order; images of one size are clustered together."""
-    of_size: dict[tuple[int, ...], list[tuple[str, _Read]]] = {}
+    of_size: dict[tuple[int, ...], list[tuple[str, Shrunk]]] = {}
     for image_id, read in window:
         if not isinstance(read, ImagesError):
             of_size.setdefault(read.image.shape, []).append((image_id, read))

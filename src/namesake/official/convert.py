@@ -3,7 +3,6 @@
 `predict`, `evaluate` and `export` take the run; one of SelfMask holds a saliency network for other runs.
 """
 
-import hashlib
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 
 from namesake.encoders.cards import card_of, read_card
+from namesake.encoders.download import digest_of
 from namesake.encoders.preprocess import IMAGENET
 from namesake.encoders.weights import read_state
 from namesake.errors import ConfigError, NamesError, unknown
@@ -90,7 +90,7 @@ def convert(
     keep: Stage[..., Artifact] = (
         _keep_saliency(path) if kind == "selfmask" else _keep_segmenter(path, kind, words, clip=clip)
     )
-    checkpoint = Checkpoint(kind, str(path), digest(path))
+    checkpoint = Checkpoint(kind, str(path), digest_of(path))
     record = {
         "system": kind,
         "names": list(words.names),
@@ -185,9 +185,3 @@ def _cards(kind: Kind, path: Path) -> tuple[ModelCard, ...]:
     """The checkpoint itself, and what its paper made it from."""
     teachers = (read_card(source, folder=Path(source)) for source in TEACHERS[kind])
     return ModelCard(name=path.stem, source=path.name), *teachers
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Int, UInt8, UInt32
 from numpy import ndarray
 from PIL import Image, ImageDraw
 
-from namesake.images.geometry import resize
+from namesake.images.geometry import next_to_change, resize
 from namesake.prediction.colours import colours_of, in_order
 from namesake.prediction.fonts import can_write, set_text
 from namesake.prediction.spots import find_spots
@@ -95,7 +95,7 @@ def paint(
         layer[hatched & stripes] = _packed(np.array([[*UNSURE_COLOUR, round(255 * opacity)]]))
     layer[outer] = _packed(np.array([[*OUTLINE, 255]]))
     if objects is not None:
-        layer[_next_to_change(objects) & (objects > 0)] = _packed(np.array([[*INK, 255]]))
+        layer[next_to_change(objects) & (objects > 0)] = _packed(np.array([[*INK, 255]]))
     return layer.view(np.uint8).reshape(*layer.shape, 4)
 
 
@@ -288,20 +288,9 @@ def _outlines(labels: LabelArray) -> tuple[Bool[ndarray, "height width"], Bool[n
     """The outermost pixels of every area that is not background, and the ring just inside them."""
     step = max(1, max(labels.shape) // THIN)
     small = labels[::step, ::step]
-    outer = _next_to_change(small) & (small > 0)
-    inner = _next_to_change(np.where(outer, 0, small)) & (small > 0) & ~outer
+    outer = next_to_change(small) & (small > 0)
+    inner = next_to_change(np.where(outer, 0, small)) & (small > 0) & ~outer
     if step == 1:
         return outer, inner
     height, width = labels.shape
     return tuple(_enlarge(ring, step)[:height, :width] & (labels > 0) for ring in (outer, inner))
-
-
-def _next_to_change(labels: LabelArray) -> Bool[ndarray, "height width"]:
-    """Pixels of which one of the four neighbours has another label."""
-    changed = np.zeros(labels.shape, dtype=bool)
-    across, down = labels[:, 1:] != labels[:, :-1], labels[1:] != labels[:-1]
-    changed[:, 1:] |= across
-    changed[:, :-1] |= across
-    changed[1:] |= down
-    changed[:-1] |= down
-    return changed

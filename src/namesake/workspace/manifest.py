@@ -92,7 +92,7 @@ def write_manifest(folder: Path, head: Mapping[str, Any], made: Artifact, second
             "seconds": round(seconds, 2),
             "peak_rss_mb": peak_rss_mb(),
             "versions": {"namesake": namesake.__version__}
-            | {package: _version(package) for package in VERSIONED}
+            | {package: version_of(package) or "source" for package in VERSIONED}
             | {"python": platform.python_version()},
         },
     )
@@ -105,8 +105,9 @@ def peak_rss_mb() -> int:
     return round(max(kilobytes) / 1024)
 
 
-def _version(package: str) -> str:
+def version_of(package: str) -> str | None:
+    """Version of an installed package; None where it is not installed, or runs from its source."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
-        return "source"
+        return None
