@@ -18,7 +18,7 @@ from PIL import Image
 
 from namesake.errors import NamesError
 from namesake.names import read_names
-from namesake.prediction.draw import overlay
+from namesake.prediction.draw import number_objects, overlay
 from namesake.prediction.export import annotation, encode_index_png, write_coco
 from namesake.prediction.pieces import find_pieces
 from namesake.records import Instances, Names, Prediction
@@ -172,9 +172,7 @@ def numbered(found: Found) -> Numbered:
         pieces = find_pieces(found.prediction, unsure=not_sure(len(found.names)))
         counted = np.where(pieces.numbers <= len(pieces.labels), pieces.numbers, 0)
         return Numbered(counted, pieces.labels, pieces.scores)
-    placed = np.zeros(found.prediction.labels.shape, dtype=np.int32)
-    for place in np.argsort(objects.scores, kind="stable"):
-        placed[objects.masks[place]] = place + 1
+    placed = number_objects(objects, found.prediction.labels.shape)
     return Numbered(placed, objects.labels, objects.scores)
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -98,10 +99,7 @@ def write_description(
         {
             "images": str(images.folder),
             "counts": counts,
-            "models": [
-                {"name": card.name, "source": card.source, "licence": card.licence, "tier": card.tier}
-                for card in models
-            ],
+            "models": [asdict(card) for card in models],
         },
     )
 

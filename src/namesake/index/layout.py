@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -98,7 +98,7 @@ def write_description(
             "dim": dim,
             "skipped": skipped,
             "shards": shards,
-            "model": {"name": card.name, "source": card.source, "licence": card.licence, "tier": card.tier},
+            "model": asdict(card),
         },
     )
 
