@@ -1,7 +1,9 @@
-"""Worker processes that exit with their parent, even if it is killed."""
+"""Worker processes that exit with their parent, even if it is killed, and threads for generators."""
 
 import os
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
 from multiprocessing import get_all_start_methods, get_context, parent_process
 from multiprocessing.connection import wait
 from threading import Thread
@@ -21,6 +23,24 @@ def worker_pool(count: int, *, start: Start = START) -> ProcessPoolExecutor:
         start: "spawn" for work that uses torch, whose threads a forked process does not have.
     """
     return ProcessPoolExecutor(count, mp_context=get_context(start), initializer=_end_with_parent)
+
+
+@contextmanager
+def thread_pool(count: int, name: str) -> Iterator[ThreadPoolExecutor]:
+    """Threads for a generator; when it is left early, what has not begun is dropped, and nothing is waited for.
+
+    A generator that nobody finished may be closed by the garbage collector, in any thread and even while another thread
+    is being started; to wait for a thread there is to wait for ever.
+
+    Args:
+        count: Number of threads, at least one is made.
+        name: Prefix of their names.
+    """
+    pool = ThreadPoolExecutor(max(1, count), thread_name_prefix=name)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _end_with_parent() -> None:

@@ -10,8 +10,12 @@ from namesake.errors import ImagesError
 from namesake.images import open_images, read_ahead, work_ahead
 
 
-def readers() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name.startswith("read-ahead")]
+def readers_are_gone() -> bool:
+    """Within a minute."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("read-ahead"):
+            thread.join(60)
+    return not any(thread.name.startswith("read-ahead") for thread in threading.enumerate())
 
 
 def test_read_ahead__order_of_ids_and_errors_as_values(folder: Path, photo: np.ndarray):
@@ -59,7 +63,7 @@ def test_work_ahead__stops_when_the_consumer_stops():
         if one == "3":
             break
     assert len(begun) < 20
-    assert not readers()
+    assert readers_are_gone()
 
 
 def test_work_ahead__other_errors_are_raised():
@@ -68,7 +72,7 @@ def test_work_ahead__other_errors_are_raised():
 
     with pytest.raises(KeyError):
         list(work_ahead(work, ["a", "b"]))
-    assert not readers()
+    assert readers_are_gone()
 
 
 def test_work_ahead__no_ids():
@@ -98,3 +102,16 @@ def test_read_ahead__thousands_in_bounded_memory(tmp_path: Path):
         with lock:
             held.discard(one)
     assert most[0] <= 18
+
+
+def test_work_ahead__left_early_it_waits_for_nothing():
+    """The garbage collector may close it, in any thread: to wait for a thread there is to wait for ever."""
+    go_on = threading.Event()
+    results = work_ahead(lambda one: one if one == "0" else go_on.wait(600), iter("0123"), workers=1, ahead=2)
+    assert next(results) == ("0", "0")
+    closing = threading.Thread(target=results.close, daemon=True)
+    closing.start()
+    closing.join(60)
+    assert not closing.is_alive()
+    go_on.set()
+    assert readers_are_gone()

@@ -2,13 +2,14 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import TypeVar
 
 from namesake.errors import ImagesError
 from namesake.images.decode import read_image
 from namesake.records import Images
 from namesake.shapes import ImageArray
+from namesake.workers import thread_pool
 
 Work = TypeVar("Work")
 
@@ -37,7 +38,7 @@ def work_ahead(
     """Do `work` on each id in threads, a bounded number ahead, results in order.
 
     Reading and shrinking in one `work` keeps large images from piling up. When the consumer stops early, what has not
-    begun is dropped and what has begun is waited for.
+    begun is dropped; what has begun ends by itself.
 
     Args:
         work: Called in a thread with an id; an ImagesError that it raises becomes a value.
@@ -49,8 +50,7 @@ def work_ahead(
         (id, result or ImagesError). Any other error of `work` is raised here.
     """
     waiting: deque[tuple[str, Future[Work | ImagesError]]] = deque()
-    threads = ThreadPoolExecutor(max_workers=max(1, workers), thread_name_prefix="read-ahead")
-    try:
+    with thread_pool(workers, "read-ahead") as threads:
         for image_id in ids:
             waiting.append((image_id, threads.submit(_as_value, work, image_id)))
             if len(waiting) > ahead:
@@ -59,8 +59,6 @@ def work_ahead(
         while waiting:
             first, result = waiting.popleft()
             yield first, result.result()
-    finally:
-        threads.shutdown(wait=True, cancel_futures=True)
 
 
 def _as_value(work: Callable[[str], Work], image_id: str) -> Work | ImagesError:

@@ -21,6 +21,7 @@ from namesake.masks.detect import Detection, Shrunk, finish, input_side, propose
 from namesake.masks.store import Draw, Outcome, count_masks, draw_masks, open_masks
 from namesake.networks.selfmask import SelfMask, load_selfmask, read_saliency_card
 from namesake.records import Archives, Images, PseudoMask, PseudoMasks
+from namesake.workers import thread_pool
 from namesake.workspace import stage
 
 WINDOW = 64
@@ -86,7 +87,7 @@ def _open_drawer(*, images: Images, labels: Mapping[str, int], config: SaliencyC
     def draw(ids: Sequence[str]) -> Iterator[tuple[str, tuple[Outcome]]]:
         results = work_ahead(read, ids, workers=config.num_workers, ahead=WINDOW)
         waiting: deque[list[tuple[str, Future[PseudoMask] | ImagesError]]] = deque()
-        with ThreadPoolExecutor(config.num_workers, thread_name_prefix="solve") as pool:
+        with thread_pool(config.num_workers, "solve") as pool:
             while window := list(islice(results, WINDOW)):
                 waiting.append(_submit(network, window, labels, pool, config))
                 if len(waiting) > 1:

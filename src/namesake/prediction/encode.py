@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from namesake.prediction.export.index_png import encode_index_png
 from namesake.prediction.stream import Segmented, Skipped
 from namesake.records import Names, Prediction
 from namesake.shapes import not_sure
+from namesake.workers import thread_pool
 
 LABELS, OVERLAYS, CONFIDENCE = "labels", "overlays", "confidence"
 LONGEST_JPEG = 65_500  # pixels of a side; the format can hold no more
@@ -44,7 +45,7 @@ def encode_behind(
 ) -> Iterator[Encoded | Skipped]:
     """What to write for each image, in order; threads encode, a bounded number behind the network."""
     waiting: deque[Future[Encoded] | Skipped] = deque()
-    with ThreadPoolExecutor(max_workers=max(1, workers), thread_name_prefix="encode") as threads:
+    with thread_pool(workers, "encode") as threads:
         for found in predicted:
             if isinstance(found, Segmented):
                 waiting.append(threads.submit(_encode, found, stems[found.image_id], settings))
