@@ -1,7 +1,7 @@
 import numpy as np
 
 from namesake.records import Names
-from namesake.segmenter.unsure import least_confidence, without_unsure
+from namesake.segmenter.unsure import blank_unsure, least_confidence
 
 NAMES = Names(("dusk", "noon"))
 
@@ -34,11 +34,11 @@ def test_least__pixels_already_unsure_do_not_count():
 def test_mark__below_the_least_only():
     labels = np.array([[0, 1, 1, 2, 255]])
     confidence = np.array([[4, 9, 10, 0, 0]], np.uint8)
-    assert without_unsure(labels, confidence, np.array([5, 10, 0]), unsure=255).tolist() == [[255, 255, 1, 2, 255]]
+    assert blank_unsure(labels, confidence, np.array([5, 10, 0]), unsure=255).tolist() == [[255, 255, 1, 2, 255]]
 
 
 def test_mark__many_names():
     labels, confidence = np.array([[255, 300]]), np.array([[1, 1]], np.uint8)
     least = np.full(301, 5)
     least[300] = 0
-    assert without_unsure(labels, confidence, least, unsure=65_535).tolist() == [[65_535, 300]]
+    assert blank_unsure(labels, confidence, least, unsure=65_535).tolist() == [[65_535, 300]]

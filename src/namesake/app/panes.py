@@ -13,7 +13,7 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from namesake.app.look import Found, View, numbered
-from namesake.images.decode import data_uri
+from namesake.images.encode import data_uri
 from namesake.images.geometry import resize, resize_labels
 from namesake.prediction.colours import colours_of
 from namesake.prediction.draw import LEAST_SHARE, UNSURE_COLOUR, Colours, ink_on, paint

@@ -14,7 +14,7 @@ from namesake.evaluation.confusion import Confusion
 from namesake.evaluation.metrics import mean_iou_over_dataset
 from namesake.evaluation.terms import Terms
 from namesake.images import read_image
-from namesake.images.decode import encode_picture
+from namesake.images.encode import encode_picture
 from namesake.images.geometry import resize_labels
 from namesake.prediction import contact_sheet, legend
 from namesake.prediction import not_sure as unsure_label

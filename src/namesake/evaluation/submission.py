@@ -13,7 +13,7 @@ from namesake.evaluation.benchmarks.decode import encode_red_green
 from namesake.evaluation.benchmarks.ids import published_names
 from namesake.evaluation.terms import table_with
 from namesake.images import open_images
-from namesake.images.decode import encode_picture
+from namesake.images.encode import encode_picture
 from namesake.names.spelling import BACKGROUND, match_names, some
 from namesake.prediction import SegmentsImages, not_sure, segment_ahead
 from namesake.prediction.stream import Skipped

@@ -26,7 +26,7 @@ from namesake.evaluation.trust import (
     views,
 )
 from namesake.images import open_images, read_image
-from namesake.images.decode import encode_picture
+from namesake.images.encode import encode_picture
 from namesake.names.spelling import match_names, some
 from namesake.notices import repeat, unknown_names
 from namesake.prediction import SegmentsImages, not_sure, overlay

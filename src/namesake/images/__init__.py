@@ -1,4 +1,4 @@
-"""Pixels in: a folder becomes stable ids, a file becomes an RGB array, and arrays are resized, padded and cropped.
+"""Pixels in: a folder becomes stable ids, a file becomes an RGB array, and arrays are resized and cropped.
 
 Knows neither names nor networks; the sizes that a network wants are the caller's.
 """

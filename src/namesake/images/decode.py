@@ -3,7 +3,6 @@
 A path may lead through a tar or a table, as if that were a folder.
 """
 
-import base64
 import io
 import re
 import warnings
@@ -139,19 +138,6 @@ class Stored(NamedTuple):
     height: int
     width: int
     upright: bool
-
-
-def encode_picture(picture: Shaped[ndarray, "height width *channels"], form: str, **options: int) -> bytes:
-    """Encode a picture in a format of Pillow's, with the format's options, such as `quality`."""
-    content = io.BytesIO()
-    Image.fromarray(picture).save(content, format=form, **options)
-    return content.getvalue()
-
-
-def data_uri(picture: Shaped[ndarray, "height width *channels"], form: str, **options: int) -> str:
-    """A picture within a page: the address that holds its bytes."""
-    content = base64.b64encode(encode_picture(picture, form, **options)).decode("ascii")
-    return f"data:image/{form.lower()};base64,{content}"
 
 
 def look_at(content: bytes, *, name: str) -> Stored:

@@ -19,7 +19,8 @@ from numpy import ndarray
 
 from namesake.errors import ConfigError, DataError, ImagesError, WorkspaceError
 from namesake.images import read_image
-from namesake.images.decode import encode_picture, look_at, read_content
+from namesake.images.decode import look_at, read_content
+from namesake.images.encode import encode_picture
 from namesake.images.identity import identify
 from namesake.notices import Notice, as_record
 from namesake.prediction.encode import CONFIDENCE, LABELS
@@ -32,7 +33,7 @@ from namesake.prediction.objects import ObjectsFile, read_lines
 from namesake.prediction.pieces import find_pieces
 from namesake.progress import note, track
 from namesake.records import Artifact, Images, Names, Prediction
-from namesake.segmenter.unsure import Confidence, least_confidence, without_unsure
+from namesake.segmenter.unsure import Confidence, blank_unsure, least_confidence
 from namesake.shapes import LabelArray, not_sure
 from namesake.workspace import LOCK, write_bytes, write_json
 
@@ -263,7 +264,7 @@ def _settle(predictions: Predictions, stem: str, line: dict[str, Any], least: In
     """The label map with what is not sure, and the line of the image's objects."""
     names = predictions.names
     labels, confidence = _read(predictions, stem)
-    labels = without_unsure(labels, confidence, least, unsure=not_sure(len(names)))
+    labels = blank_unsure(labels, confidence, least, unsure=not_sure(len(names)))
     unsure = not_sure(len(names))
     if line["kind"] != "instances":
         found = find_pieces(Prediction(labels, (confidence / 255).astype(np.float32)), unsure=unsure)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from namesake.images.decode import encode_picture
+from namesake.images.encode import encode_picture
 from namesake.prediction.draw import OPACITY, Picture, fitted, overlay
 from namesake.prediction.export.coco import annotation
 from namesake.prediction.export.index_png import encode_index_png

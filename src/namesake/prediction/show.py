@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from namesake.errors import ConfigError
-from namesake.images.decode import encode_picture
+from namesake.images.encode import encode_picture
 from namesake.prediction.draw import LEAST_SHARE, OPACITY, Picture, overlay
 from namesake.prediction.export.coco import INFO, annotation
 from namesake.prediction.export.index_png import encode_index_png

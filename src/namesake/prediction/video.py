@@ -10,7 +10,7 @@ import numpy as np
 
 from namesake.errors import ConfigError, ImagesError, WorkspaceError, how_to_install
 from namesake.images import open_images
-from namesake.images.decode import encode_picture
+from namesake.images.encode import encode_picture
 from namesake.images.identity import identify
 from namesake.progress import track
 from namesake.records import Images

@@ -12,7 +12,7 @@ import numpy as np
 from namesake.errors import ConfigError, unknown
 from namesake.evaluation.benchmarks import Benchmark
 from namesake.images import read_image
-from namesake.images.decode import encode_picture
+from namesake.images.encode import encode_picture
 from namesake.names.spelling import match_names
 from namesake.prediction import contact_sheet, overlay
 from namesake.records import Names

@@ -44,7 +44,7 @@ def least_confidence(
     return np.where(up_to[:, -1] > 0, np.minimum(least, at_most), 0) if share else np.zeros(labels, dtype=np.int64)
 
 
-def without_unsure(
+def blank_unsure(
     labels: LabelArray, confidence: Confidence, least: Int[ndarray, "labels"], *, unsure: int
 ) -> LabelArray:
     """A label map whose pixels of too little confidence have the label `unsure`."""

@@ -23,7 +23,7 @@ from namesake.progress import track
 from namesake.records import Archives, Images, Names, Prediction, PseudoMask, PseudoMasks
 from namesake.segmenter import CarefulConfig, Segmenter, SegmenterFolder, load_segmenter, open_segmenter
 from namesake.segmenter.settings import WEIGHTS, read_weights
-from namesake.segmenter.unsure import LEVELS, least_confidence, without_unsure
+from namesake.segmenter.unsure import LEVELS, blank_unsure, least_confidence
 from namesake.shapes import not_sure
 from namesake.training.deeplab import TrainingConfig, save_network, train_on, train_segmenter
 from namesake.training.samples.maps import LabelMaps, map_samples
@@ -164,7 +164,7 @@ def _read(
 
 def rows_of(image_id: str, found: Prediction, least: Int[ndarray, "labels"], *, unsure: int) -> list[PseudoMask]:
     """A mask for each label of a map, where pixels below their label's least confidence have the label `unsure`."""
-    labels = without_unsure(found.labels, _levels(found), least, unsure=unsure)
+    labels = blank_unsure(found.labels, _levels(found), least, unsure=unsure)
     present = np.unique(labels)
     masks = labels[None] == present[:, None, None]
     height, width = labels.shape

@@ -19,7 +19,7 @@ from namesake.evaluation.evaluate import FOLDER
 from namesake.evaluation.report.charts import confusion_matrix, training_curve
 from namesake.evaluation.report.run_folder import read_json
 from namesake.images import read_image
-from namesake.images.decode import data_uri
+from namesake.images.encode import data_uri
 from namesake.images.geometry import resize_labels
 from namesake.masks import rle
 from namesake.masks.store import lookup, open_masks

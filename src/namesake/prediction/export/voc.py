@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from namesake.images.decode import encode_picture
+from namesake.images.encode import encode_picture
 from namesake.names.spelling import BACKGROUND, spelling
 from namesake.prediction.export.dataset import Dataset, LabelledImage
 from namesake.prediction.export.index_png import encode_index_png
