@@ -1,9 +1,12 @@
 """What every test shares: one thread, no network, caches of its own, and the small real sets when they are there."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from command_lines import Runner
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_OFFLINE"] = "1"
@@ -49,3 +52,11 @@ def shared() -> Path:
             pytest.fail(f"NAMESAKE_REQUIRE_DATA=1, but {SHARED} with golden outputs and real images is not there")
         pytest.skip("the folder shared/ with golden outputs and real images is not beside the repository")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def runner() -> Iterator[Runner]:
+    """`runner(*arguments)`: a command line, run in a fork of one warm process; see `runner.py` for its faults."""
+    process = Runner()
+    yield process
+    process.close()

@@ -1,16 +1,15 @@
 """Consensus end to end on a tiny world: every stage, killed and gone on with, shared out, things and stuff."""
 
-import hashlib
 import json
 import signal
-import subprocess
-import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from command_lines import Ended, Runner, digests
 from namesake import systems
 from namesake.errors import ConfigError
 from namesake.images import open_images
@@ -32,24 +31,6 @@ STAGES = {
 }
 """Stage -> the file whose appearance says that the stage is at work."""
 
-RUN = """
-import os, signal, sys, threading, time
-from pathlib import Path
-sign = sys.argv.pop(1)
-def kill_when_it_appears():
-    while not Path(sign).exists():
-        time.sleep(0.001)
-    os.kill(os.getpid(), signal.SIGKILL)
-if sign != "never":
-    threading.Thread(target=kill_when_it_appears, daemon=True).start()
-import torch
-torch.set_num_threads(1)
-from namesake.training import student
-student.SHARD_SIZE = 4
-from namesake.cli import main
-main()
-"""
-
 
 def options(tiny, **more: object) -> tuple[str, ...]:
     config = {
@@ -64,28 +45,25 @@ def options(tiny, **more: object) -> tuple[str, ...]:
     return tuple(f"{path}={value}" for path, value in (config | more).items())
 
 
-def run(tiny, out: Path, *more: str, killed_at: Path | None = None) -> subprocess.CompletedProcess[str]:
-    line = ["run", "consensus", "--preset", "mini", "--names", "car, tree, mug", "--images", str(tiny.images)]
-    pairs = [part for each in options(tiny) for part in ("--config", each)]
-    command = [sys.executable, "-c", RUN, str(killed_at or "never"), *line, "--out", str(out), *pairs, *more, "--json"]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+@pytest.fixture(scope="module")
+def run(tiny, runner: Runner) -> Callable[..., Ended]:
+    """`run(out, *more, **fault)`: a whole run of seconds, whose labels fill several shards."""
 
+    def start(out: Path, *more: str, **fault: object) -> Ended:
+        line = ["run", "consensus", "--preset", "mini", "--names", "car, tree, mug", "--images", tiny.images]
+        pairs = [part for each in options(tiny) for part in ("--config", each)]
+        constants = {"namesake.training.student:SHARD_SIZE": 4}
+        return runner(*line, "--out", out, *pairs, *more, "--json", constants=constants, **fault)
 
-def digests(folder: Path) -> dict[str, str]:
-    volatile = {"manifest.json", "run.json", ".lock"}
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name not in volatile
-    }
+    return start
 
 
 @pytest.fixture(scope="module")
-def whole(tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(run: Callable[..., Ended], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "whole"
-    result = run(tiny, folder)
-    assert result.returncode == 0, result.stderr
-    assert [stage["name"] for stage in json.loads(result.stdout)["stages"]] == list(STAGES)
+    ended = run(folder)
+    assert ended.code == 0, ended.err
+    assert [stage["name"] for stage in json.loads(ended.out)["stages"]] == list(STAGES)
     return folder
 
 
@@ -114,22 +92,24 @@ def test_run__teacher_labels_all_images_and_a_student_learns_them(tiny, whole: P
 
 
 @pytest.mark.slow
-def test_run__killed_in_its_stages_ends_with_the_same_bytes(tiny, whole: Path, long: bool, tmp_path: Path):
+def test_run__killed_in_its_stages_ends_with_the_same_bytes(
+    run: Callable[..., Ended], whole: Path, long: bool, tmp_path: Path
+):
     folder = tmp_path / "killed"
     for sign in list(STAGES.values())[0 if long else -2 :]:
-        assert run(tiny, folder, killed_at=folder / sign).returncode == -signal.SIGKILL
-    result = run(tiny, folder)
-    assert result.returncode == 0, result.stderr
+        assert run(folder, appears=folder / sign).code == -signal.SIGKILL
+    ended = run(folder)
+    assert ended.code == 0, ended.err
     assert digests(folder) == digests(whole)
 
 
 @pytest.mark.slow
-def test_run__labels_shared_out_have_the_same_bytes(tiny, whole: Path, long: bool, tmp_path: Path):
+def test_run__labels_shared_out_have_the_same_bytes(run: Callable[..., Ended], whole: Path, long: bool, tmp_path: Path):
     pytest.importorskip("ray", reason="the extra [ray] is not installed")
     if not long:
         pytest.skip("other stages are shared out by tests/test_engines.py; make torture shares these labels out, too")
-    result = run(tiny, tmp_path / "ray", "--engine", "ray:2")
-    assert result.returncode == 0, result.stderr
+    ended = run(tmp_path / "ray", "--engine", "ray:2")
+    assert ended.code == 0, ended.err
     assert digests(tmp_path / "ray") == digests(whole)
 
 

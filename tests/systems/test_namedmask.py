@@ -1,10 +1,7 @@
 """NamedMask end to end on a tiny world: every stage does its work, is reused, and survives being killed."""
 
-import hashlib
 import json
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +9,7 @@ import pytest
 from PIL import Image
 
 import namesake
+from command_lines import Runner, digests
 from namesake.errors import ConfigError, WorkspaceError
 
 pytestmark = pytest.mark.slow
@@ -25,71 +23,45 @@ KILLED_IN = {
 }
 """Stage -> the file or folder whose appearance says that the stage is at work."""
 
-RUN = """
-import os, signal, sys, threading, time
-from pathlib import Path
-sign = sys.argv.pop(1)
-def kill_when_it_appears():
-    while not Path(sign).exists():
-        time.sleep(0.001)
-    os.kill(os.getpid(), signal.SIGKILL)
-if sign != "never":
-    threading.Thread(target=kill_when_it_appears, daemon=True).start()
-import torch
-torch.set_num_threads(1)
-from namesake.cli import main
-main()
-"""
-
-
-def run(arguments: list[str], *, killed_at: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", RUN, str(killed_at or "never"), "run", "namedmask", *arguments, "--json"]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
-
-
-def digests(run_folder: Path) -> dict[str, str]:
-    """Of every file that a stage made; a manifest also holds seconds and is left out."""
-    files = [path for path in sorted(run_folder.rglob("*")) if path.is_file()]
-    volatile = {"manifest.json", "run.json", ".lock"}
-    return {
-        str(path.relative_to(run_folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in files
-        if path.name not in volatile
-    }
-
 
 @pytest.fixture(scope="module")
-def whole(tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(tiny, runner: Runner, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An undisturbed run."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
-    result = run(tiny.options(folder))
-    assert result.returncode == 0, result.stderr
-    stages = json.loads(result.stdout)["stages"]
+    ended = runner(*command(tiny, folder))
+    assert ended.code == 0, ended.err
+    stages = json.loads(ended.out)["stages"]
     assert [stage["name"] for stage in stages] == list(KILLED_IN)
     return folder
 
 
-def test_run__again_reuses_everything(tiny, whole: Path):
+def command(tiny, folder: Path) -> list[str]:
+    return ["run", "namedmask", *tiny.options(folder), "--json"]
+
+
+def test_run__again_reuses_everything(tiny, runner: Runner, whole: Path):
     before = digests(whole)
-    result = run(tiny.options(whole))
-    assert all(stage["reused"] for stage in json.loads(result.stdout)["stages"])
+    ended = runner(*command(tiny, whole))
+    assert all(stage["reused"] for stage in json.loads(ended.out)["stages"])
     assert digests(whole) == before
 
 
-def test_run__killed_in_its_stages_ends_with_the_same_bytes(tiny, whole: Path, long: bool, tmp_path: Path):
+def test_run__killed_in_its_stages_ends_with_the_same_bytes(
+    tiny, runner: Runner, whole: Path, long: bool, tmp_path: Path
+):
     folder = tmp_path / "killed"
     for sign in list(KILLED_IN.values())[0 if long else -2 :]:
-        assert run(tiny.options(folder), killed_at=folder / sign).returncode == -signal.SIGKILL, sign
-    assert run(tiny.options(folder)).returncode == 0
+        assert runner(*command(tiny, folder), appears=folder / sign).code == -signal.SIGKILL, sign
+    assert runner(*command(tiny, folder)).code == 0
     assert digests(folder) == digests(whole)
 
 
-def test_run__other_options_in_the_same_folder(tiny, whole: Path):
+def test_run__other_options_in_the_same_folder(tiny, runner: Runner, whole: Path):
     before = digests(whole)
-    result = run([*tiny.options(whole), "--config", "training.iterations=31"])
-    assert result.returncode == 1
-    assert "segmenter holds the same stage from other inputs or options: iterations: 30 -> 31" in result.stderr
-    assert "--overwrite" in result.stderr
+    ended = runner(*command(tiny, whole), "--config", "training.iterations=31")
+    assert ended.code == 1
+    assert "segmenter holds the same stage from other inputs or options: iterations: 30 -> 31" in ended.err
+    assert "--overwrite" in ended.err
     assert digests(whole) == before
 
 

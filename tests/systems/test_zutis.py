@@ -3,8 +3,6 @@
 import json
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,30 +10,10 @@ import pytest
 from PIL import Image
 
 import namesake
+from command_lines import Runner
 from namesake.prediction import open_predictions
 
 pytestmark = pytest.mark.slow
-
-RUN = """
-import os, signal, sys, threading, time
-from pathlib import Path
-sign = sys.argv.pop(1)
-def kill_when_it_appears():
-    while not Path(sign).exists():
-        time.sleep(0.001)
-    os.kill(os.getpid(), signal.SIGKILL)
-if sign != "never":
-    threading.Thread(target=kill_when_it_appears, daemon=True).start()
-import torch
-torch.set_num_threads(1)
-from namesake.cli import main
-main()
-"""
-
-
-def cli(*arguments: str | Path, killed_at: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", RUN, str(killed_at or "never"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
 
 
 def options(tiny, out: Path) -> list[str]:
@@ -58,30 +36,30 @@ def options(tiny, out: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def whole(tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(tiny, runner: Runner, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "whole"
-    result = cli(*options(tiny, folder), "--json")
-    assert result.returncode == 0, result.stderr
-    stages = [stage["name"] for stage in json.loads(result.stdout)["stages"]]
+    ended = runner(*options(tiny, folder), "--json")
+    assert ended.code == 0, ended.err
+    stages = [stage["name"] for stage in json.loads(ended.out)["stages"]]
     assert stages == ["index", "archives", "masks/saliency", "segmenter"]
     return folder
 
 
-def test_run__killed_in_training_ends_with_the_same_bytes(tiny, whole: Path, tmp_path: Path) -> None:
+def test_run__killed_in_training_ends_with_the_same_bytes(tiny, runner: Runner, whole: Path, tmp_path: Path) -> None:
     folder = tmp_path / "killed"
-    killed = cli(*options(tiny, folder), killed_at=folder / "segmenter" / "checkpoint.pt")
-    assert killed.returncode == -signal.SIGKILL
-    assert cli(*options(tiny, folder)).returncode == 0
+    killed = runner(*options(tiny, folder), appears=folder / "segmenter" / "checkpoint.pt")
+    assert killed.code == -signal.SIGKILL
+    assert runner(*options(tiny, folder)).code == 0
     for file in ("model.safetensors", "config.json", "metrics.jsonl"):
         assert (folder / "segmenter" / file).read_bytes() == (whole / "segmenter" / file).read_bytes()
 
 
-def test_predict__names_never_trained_on(tiny, whole: Path, tmp_path: Path) -> None:
+def test_predict__names_never_trained_on(tiny, runner: Runner, whole: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     arguments = ["predict", whole, tiny.scenes / "images", "--names", "dog, park bench", "--instances", "--out", out]
-    result = cli(*arguments, "--json")
-    assert result.returncode == 0, result.stderr
-    assert json.loads(result.stdout)["images"] == 4
+    ended = runner(*arguments, "--json")
+    assert ended.code == 0, ended.err
+    assert json.loads(ended.out)["images"] == 4
     assert open_predictions(out).names.names == ("dog", "park bench")
     found = json.loads((out / "instances.json").read_text())
     assert [category["name"] for category in found["categories"]] == ["dog", "park bench"]
@@ -89,19 +67,19 @@ def test_predict__names_never_trained_on(tiny, whole: Path, tmp_path: Path) -> N
     claim = json.loads((out / "predictions.json").read_text())
     manifest = json.loads((whole / "segmenter" / "manifest.json").read_text())
     assert claim["source"] == manifest["key"]
-    other = cli("predict", whole, tiny.scenes / "images", "--out", out)
-    assert other.returncode == 1
-    assert "other settings (names)" in other.stderr
+    other = runner("predict", whole, tiny.scenes / "images", "--out", out)
+    assert other.code == 1
+    assert "other settings (names)" in other.err
 
 
-def test_evaluate__objects_and_no_nan(tiny, whole: Path) -> None:
-    result = cli("evaluate", whole, "--benchmark", "world", "--root", tiny.scenes, "--json")
-    assert result.returncode == 0, result.stderr
+def test_evaluate__objects_and_no_nan(tiny, runner: Runner, whole: Path) -> None:
+    ended = runner("evaluate", whole, "--benchmark", "world", "--root", tiny.scenes, "--json")
+    assert ended.code == 0, ended.err
 
     def refuse(constant: str):
         raise AssertionError(constant)
 
-    scores = json.loads(result.stdout, parse_constant=refuse)
+    scores = json.loads(ended.out, parse_constant=refuse)
     assert {"mean_iou_over_dataset", "ap", "ap50", "ap75", "class_agnostic_ap"} <= scores.keys()
     assert scores["ap_large"] is None  # 64 pixels hold no large object
 
@@ -109,17 +87,17 @@ def test_evaluate__objects_and_no_nan(tiny, whole: Path) -> None:
 def test_segmenter__from_python(tiny, whole: Path) -> None:
     segmenter = namesake.load(whole)
     image = np.asarray(Image.open(next(tiny.images.iterdir())).convert("RGB"))[:50, :61]
-    result = segmenter.segment(image, names=["dog", "cat"])
-    assert result.labels.shape == result.confidence.shape == result.instances.masks.shape[1:] == (50, 61)
-    assert set(result.instances.names) <= {"dog", "cat"}
+    found = segmenter.segment(image, names=["dog", "cat"])
+    assert found.labels.shape == found.confidence.shape == found.instances.masks.shape[1:] == (50, 61)
+    assert set(found.instances.names) <= {"dog", "cat"}
 
 
-def test_run__names_join_later(tiny, whole: Path, tmp_path: Path) -> None:
+def test_run__names_join_later(tiny, runner: Runner, whole: Path, tmp_path: Path) -> None:
     """Archives and masks of the earlier names stay as they are; one segmenter knows all."""
     folder = tmp_path / "run"
     shutil.copytree(whole, folder)
-    result = cli(*[part.replace("car, tree, mug", "dog, car, tree, mug") for part in map(str, options(tiny, folder))])
-    assert result.returncode == 0, result.stderr
+    ended = runner(*[part.replace("car, tree, mug", "dog, car, tree, mug") for part in map(str, options(tiny, folder))])
+    assert ended.code == 0, ended.err
     for stage in ("archives/archives.parquet", "masks/saliency/masks-00000.parquet"):
         assert (folder / stage).read_bytes() == (whole / stage).read_bytes()
     assert (folder / "added" / "01" / "masks" / "saliency" / "manifest.json").is_file()

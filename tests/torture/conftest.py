@@ -3,58 +3,17 @@
 The short form runs with all tests. `make torture` sets NAMESAKE_TORTURE=long and prints the claims.
 """
 
-import hashlib
 import importlib.util
-import json
 import os
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
+from command_lines import Runner, digests
+
 HERE = Path(__file__).parent
-VOLATILE = {"manifest.json", "run.json", "names.json", ".lock"}
-"""Files that hold seconds or the command line, or that carry no result."""
-
-
-class Ended(NamedTuple):
-    """How a command line ended: exit code (-9: killed), standard output and standard error."""
-
-    code: int
-    out: str
-    err: str
-
-
-class Runner:
-    """Runs command lines in forks of one warm process."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, str(HERE / "runner.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def __call__(self, *arguments: str | Path, **fault: str | float) -> Ended:
-        request = {"arguments": [str(argument) for argument in arguments], **fault}
-        self._process.stdin.write(json.dumps(request, default=str) + "\n")
-        self._process.stdin.flush()
-        return Ended(**json.loads(self._process.stdout.readline()))
-
-    def close(self) -> None:
-        with suppress(BrokenPipeError):
-            self._process.stdin.close()
-        self._process.wait(timeout=30)
-        self._process.stdout.close()
-
-
-@pytest.fixture(scope="session")
-def runner() -> Iterator[Runner]:
-    process = Runner()
-    yield process
-    process.close()
 
 
 def _load(path: Path):
@@ -135,12 +94,6 @@ def whole(runner: Runner, command, tmp_path_factory: pytest.TempPathFactory) -> 
         return done[system]
 
     return run
-
-
-def digests(folder: Path) -> dict[str, str]:
-    """SHA-256 of each file that a run made, by relative path; what carries no result is left out."""
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in VOLATILE]
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 @pytest.fixture(scope="session")

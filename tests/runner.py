@@ -1,9 +1,11 @@
 """A process that imports everything once and forks for each command line: a run starts at once and may be struck.
 
 Requests are JSON lines on standard input, answers JSON lines on standard output: `{"code", "out", "err"}`; a run that
-was killed has the code -9. A request holds `arguments` and perhaps one fault:
+was killed has the code -9. A request holds `arguments`, perhaps `constants` of modules ("module:NAME" and a
+value), and perhaps one fault:
 
 - `seconds`: SIGKILL so long after the start.
+- `appears`: SIGKILL when there is a file or folder of this name.
 - `operation`: SIGKILL at the so-manieth file that Python opens for writing, renames, makes or deletes below `folder`.
   With `interrupt` it is SIGINT, what Ctrl-C sends.
 - `stage` with `strike`: when `folder/stage` has just begun, "fill" the file system that it lies on, or "limit" files
@@ -11,6 +13,7 @@ was killed has the code -9. A request holds `arguments` and perhaps one fault:
 """
 
 import ctypes
+import importlib
 import json
 import os
 import resource
@@ -25,14 +28,33 @@ CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir"}
 FILLER = ".filler"
 
 
+WARM = (
+    "accelerate",
+    "namesake.cli",
+    "namesake.evaluation",
+    "namesake.prediction",
+    "namesake.segmenter",
+    "namesake.systems.runs",
+    "namesake.training",
+    "pandas",
+    "pillow_heif",
+    "pyarrow.parquet",
+    "scipy.optimize",
+    "tokenizers",
+    "torch.distributed.tensor",
+    *(f"transformers.models.{model}.modeling_{model}" for model in ("clip", "dinov2", "resnet", "vit")),
+    "transformers.models.auto.image_processing_auto",
+    "transformers.models.auto.tokenization_auto",
+)
+"""What runs import sooner or later; together it takes ten seconds, which a fork need not spend again."""
+
+
 def main() -> None:
     import torch
-    import transformers  # noqa: F401
-
-    import namesake.cli
-    import namesake.systems  # noqa: F401
 
     torch.set_num_threads(1)
+    for module in WARM:
+        importlib.import_module(module)
     answers = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:
         answers.write(json.dumps(fork(json.loads(line))) + "\n")
@@ -74,6 +96,9 @@ def run(request: dict, pipes: list[tuple[int, int]]) -> None:
         for end in pipe:
             os.close(end)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for place, value in request.get("constants", {}).items():
+        module, _, name = place.partition(":")
+        setattr(importlib.import_module(module), name, value)
     prepare(request)
     sys.argv = ["namesake", *request["arguments"]]
     code = 0
@@ -98,6 +123,8 @@ def prepare(request: dict) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
     if "seconds" in request:
         threading.Thread(target=die_after, args=(request["seconds"],), daemon=True).start()
+    if "appears" in request:
+        threading.Thread(target=die_when_there, args=(Path(request["appears"]),), daemon=True).start()
     if "operation" in request:
         left = [request["operation"]]
 
@@ -161,6 +188,12 @@ def changes(event: str, arguments: tuple, folder: str) -> bool:
 
 def die_after(seconds: float) -> None:
     time.sleep(seconds)
+    die()
+
+
+def die_when_there(path: Path) -> None:
+    while not path.exists():
+        time.sleep(0.001)
     die()
 
 
