@@ -21,6 +21,15 @@ torch.set_num_threads(1)
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
+LONG = os.environ.get("NAMESAKE_TORTURE") == "long"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if not LONG and item.get_closest_marker("long"):
+            item.add_marker(pytest.mark.skip(reason="make torture has the time for it"))
+
+
 @pytest.fixture(autouse=True)
 def isolated_caches(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees, or leaves behind, anything in the user's caches."""
@@ -38,7 +47,7 @@ def not_quiet() -> None:
 @pytest.fixture(scope="session")
 def long() -> bool:
     """Whether a test has the time to do all that it can (`make torture`)."""
-    return os.environ.get("NAMESAKE_TORTURE") == "long"
+    return LONG
 
 
 @pytest.fixture(scope="session")

@@ -144,7 +144,7 @@ def override(config: Config, assignments: Iterable[str]) -> Config:
 
     Args:
         config: A frozen dataclass, whose fields may be such dataclasses themselves.
-        assignments: Such as `training.iterations=100`, `archives.contested=best`, `stuff.names=grass,sand`, or
+        assignments: Texts such as `training.iterations=100`, `archives.contested=best`, `stuff.names=grass,sand`, or
             `a/file.yaml`; a later one wins.
 
     Returns:

@@ -46,7 +46,6 @@ def _is_id(value: Any) -> bool:  # noqa: ANN401
 
 TEXT = Kind("a text", is_text)
 NAME = Kind("a text that is not empty", lambda value: is_text(value) and bool(value.strip()))
-WHOLE = Kind("a whole number", lambda value: type(value) is int)
 NUMBER = Kind("a number", is_number)
 ID = Kind("an id: a whole number or a text", _is_id)
 LIST = Kind("a list", lambda value: isinstance(value, list))
@@ -58,7 +57,7 @@ def read_text(file: Path, *, error: type[NamesakeError] = DataError) -> str:
     """The text of a file in UTF-8, UTF-16 or UTF-32, with a byte order mark or without.
 
     Raises:
-        NamesakeError: Of the class `error`: the file cannot be read, or is in another encoding.
+        NamesakeError: An error of the class `error`: the file cannot be read, or is in another encoding.
     """
     try:
         raw = file.read_bytes()
@@ -81,12 +80,12 @@ def read_json(file: Path, *, error: type[NamesakeError] = DataError, unique_keys
     """The content of a JSON file.
 
     Args:
-        file: In UTF-8, UTF-16 or UTF-32.
+        file: File in UTF-8, UTF-16 or UTF-32.
         error: Error to raise.
         unique_keys: Refuse a key that is there twice, of which JSON keeps the last one only.
 
     Raises:
-        NamesakeError: Of the class `error`: the file cannot be read, or is no JSON.
+        NamesakeError: An error of the class `error`: the file cannot be read, or is no JSON.
     """
     text = read_text(file, error=error)
     try:
@@ -101,7 +100,7 @@ def read_yaml(file: Path, *, error: type[NamesakeError] = DataError) -> Any:  # 
     """The content of a YAML file; a key that is there twice is refused.
 
     Raises:
-        NamesakeError: Of the class `error`: the file cannot be read, is no YAML, or PyYAML is not installed.
+        NamesakeError: An error of the class `error`: the file cannot be read, is no YAML, or PyYAML is not installed.
     """
     text = read_text(file, error=error)
     try:

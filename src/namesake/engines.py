@@ -62,7 +62,7 @@ def spread(
 
     Raises:
         ConfigError: No such engine, or Ray is not installed.
-        NamesakeError: What the work raised.
+        NamesakeError: The error of the work.
     """
     left = sum(len(ids) for _, ids in parts)
     meter = Meter(what, total=total or left, done=(total or left) - left)
@@ -95,7 +95,7 @@ def collect(
 
     Raises:
         ConfigError: No such engine, or Ray is not installed.
-        NamesakeError: What the work raised.
+        NamesakeError: The error of the work.
     """
     check_engine(engine)
     if engine == "local":

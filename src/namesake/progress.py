@@ -29,11 +29,6 @@ def set_quiet(quiet: bool) -> None:
     _settings["quiet"] = quiet
 
 
-def is_quiet() -> bool:
-    """Whether progress is silenced."""
-    return _settings["quiet"]
-
-
 def set_plan(seconds_of_stages: Mapping[str, float | None]) -> None:
     """Say which stages follow, in order, and about how long each takes; None where that is not known."""
     _plan.clear()

@@ -66,7 +66,7 @@ class Images:
     """A folder of images, by stable id.
 
     Attributes:
-        folder: Where they lie.
+        folder: Folder that they lie in.
         ids: POSIX paths relative to `folder`, sorted; an id names one image for good.
         passed_over: Number of files by ending (".txt") that lie there too and are no images.
 
@@ -330,7 +330,7 @@ class Prediction:
         """It as the content of a COCO file of one image: objects, or connected pieces of the label map.
 
         Args:
-            file_name: What the file says the image is called.
+            file_name: Name of the image in the file.
 
         Returns:
             `info`, `images`, `annotations` (RLE at the original size, area, box, score) and `categories`.
@@ -363,13 +363,13 @@ class InstanceScores:
         ap_small: AP small of objects of fewer than 32 x 32 pixels of mask.
         ap_medium: From there to 96 x 96.
         ap_large: From there on.
-        class_agnostic_ap: As `ap`, whatever the names.
+        class_agnostic_ap: AP whatever the names.
         class_agnostic_ap50: At IoU 0.50.
         class_agnostic_ap75: At IoU 0.75.
         true_objects: Counted in all images.
         found_objects: Likewise.
         found_as: Whether the system finds objects itself, or pieces of its label map stand for them.
-        images: In how many images objects were scored; those that the truth of objects does not list are left out.
+        images: Number of images whose objects were scored; those that the truth of objects does not list are left out.
         crowds: True areas of several objects, `iscrowd`, which the scores leave out.
     """
 
@@ -401,8 +401,8 @@ class Scores:
         images: Number of images scored.
         instances: Scores of objects, where the benchmark has true ones.
         measures: Further scores that the benchmark is judged by, by name.
-        regime: What the run knew of the benchmark: "zero-shot transfer", "name-only", "name-and-image", ...
-        tier: Which human masks had a part in it: "S" none, "M" SAM-type ones; "none" where it learned from truth.
+        regime: Knowledge that the run had of the benchmark: "zero-shot transfer", "name-only", "name-and-image", ...
+        tier: Human masks that had a part in it: "S" none, "M" SAM-type ones; "none" where it learned from truth.
         left_over: Names of one side alone: `not_in_benchmark` (asked, not scored), `counted_as_background` (of the
             benchmark, not asked), `not_predicted` (scored, unknown to the system).
 

@@ -52,7 +52,7 @@ def test_predict__the_mask_of_the_most_object_like_query(run: Path, saliency: Se
     assert 0 < (found.labels == 1).mean() < 1
 
 
-@pytest.mark.parametrize("form", ["onnx", "torch"])
+@pytest.mark.parametrize("form", ["onnx", pytest.param("torch", marks=pytest.mark.long)])
 def test_export__any_size(saliency: Segmenter, tmp_path: Path, form: str) -> None:
     made = export_segmenter(saliency, [picture(32, 32), picture(70, 90)], out=tmp_path, format=form)
     assert made.check.max_difference < 1e-3
@@ -70,7 +70,7 @@ def test_export__any_size(saliency: Segmenter, tmp_path: Path, form: str) -> Non
     assert facts["names"] == ["background", OBJECT]
 
 
-@pytest.mark.parametrize("precision", ["float16", "int8"])
+@pytest.mark.parametrize("precision", [pytest.param("float16", marks=pytest.mark.long), "int8"])
 def test_export__smaller_weights(saliency: Segmenter, tmp_path: Path, precision: str) -> None:
     made = export_segmenter(saliency, [picture(32, 48)], out=tmp_path, format="torch", precision=precision)
     assert 0 < made.check.max_difference < 1

@@ -67,7 +67,7 @@ class Curator:
     Args:
         run: Its folder.
         allowed: Whether choices may be made; else they are shown only.
-        device: Where a SAM computes: "auto", "cpu" or "cuda".
+        device: Device of a SAM: "auto", "cpu" or "cuda".
     """
 
     def __init__(self, run: Path, *, allowed: bool, device: str = "auto") -> None:

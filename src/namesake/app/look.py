@@ -119,11 +119,11 @@ def files(
     """Write overlay, index PNG and COCO json of what was found, at the original size, into a new folder.
 
     Args:
-        found: What to write.
+        found: Predictions to write.
         image: RGB, in which it was found.
         name: Name of the picture; only what is safe of it goes into file names.
         among: Names of another run beside it, so that a name has one colour in both.
-        folder: Where the new folder is made.
+        folder: Parent of the new folder.
 
     Returns:
         The three files.

@@ -48,8 +48,8 @@ class Parts(NamedTuple):
 
     Attributes:
         numbers: int [height, width]; 0 = background.
-        colours: Of the numbers from 0 on.
-        words: Of the numbers from 0 on.
+        colours: Colours of the numbers from 0 on.
+        words: Words of the numbers from 0 on.
         shares: Share of the picture, 0 to 1.
         sure: Mean confidence, 0 to 1.
         unsure: The number of pixels that nobody is sure of; -1 where there is none.
@@ -68,11 +68,11 @@ def panes(image: ImageArray, shown: Sequence[Shown], view: View, *, key: str, pi
 
     Args:
         image: RGB.
-        shown: What each run found in it.
+        shown: Findings of each run in it.
         view: "areas": each name in its colour; "objects": each object in a shade of it, or each connected piece of an
             area where the system finds no objects; "confidence": viridis, dark = 0, yellow = 1.
         key: Changes when the picture or the names do, so that the page scrolls to the answer once.
-        picture: What the picture is called.
+        picture: Name of the picture.
     """
     size = _size(image)
     photo = Photo(picture, data_uri(resize(image, **size, method="bilinear"), "JPEG", quality=88), size)

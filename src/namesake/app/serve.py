@@ -32,8 +32,8 @@ class ServeConfig:
         host: Address to listen on; other machines reach the page only on one that is not this machine's own.
         port: 0 for any that is free.
         password: Asked of visitors, whatever user name they give; "" for none.
-        upload_megabytes: Of one picture's file.
-        megapixels: Of one picture.
+        upload_megabytes: Size of one picture's file at most.
+        megapixels: Size of one picture at most.
         device: "auto", "cpu" or "cuda".
         runtime: Runtime of the network; see `Segmenter.on`.
     """
@@ -84,7 +84,7 @@ def build_app(runs: Sequence[Path], *, config: ServeConfig, folder: Path) -> Any
 
     Args:
         runs: One or two run folders.
-        config: How it is served.
+        config: Settings of the page.
         folder: For uploads and files for download; the only one that is reachable.
 
     Returns:

@@ -14,8 +14,8 @@ class ArchiveChoices:
     """Images that a person crossed out, and words that a person changed; by name, in the order of names.
 
     Attributes:
-        left_out: Of a name, the ids of images that its archive shall not have.
-        words: Of a name, the words that CLIP looks for in its place; the label keeps the name.
+        left_out: Left out of a name, the ids of images that its archive shall not have.
+        words: Words of a name, the words that CLIP looks for in its place; the label keeps the name.
     """
 
     left_out: tuple[tuple[str, tuple[str, ...]], ...] = ()
@@ -47,7 +47,7 @@ def not_crossed_out(
     Args:
         ids: Image ids, a row a name.
         names: The names, in the order of rows.
-        choices: What a person chose.
+        choices: Choices of a person.
     """
     left_out = {name: set(crossed) for name, crossed in choices.left_out} if choices else {}
     crossed_out = [left_out.get(name, set()) for name in names.names]

@@ -39,7 +39,7 @@ def gather(
 
     Raises:
         ConfigError: `images_per_name` is below 1.
-        NamesakeError: As `gather_index`, `load_clip` and `read_names` have it.
+        NamesakeError: Errors of `gather_index`, `load_clip` and `read_names`.
     """
     if images_per_name < 1:
         raise ConfigError(f"expected images_per_name of 1 or more, found {images_per_name}.")

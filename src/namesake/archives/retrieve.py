@@ -72,7 +72,7 @@ def retrieve(
             Four times `images_per_name` are looked at then.
         config: Size and cleaning. Where anything may be left out, twice `images_per_name` are looked at. Of a name
             with context words, images that are more like one of these are always left out.
-        choices: What a person crossed out, whose places stay empty, and words that a person changed.
+        choices: Images that a person crossed out, whose places stay empty, and words that a person changed.
         device: "auto", "cpu" or "cuda".
 
     Returns:

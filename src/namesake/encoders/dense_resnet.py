@@ -87,7 +87,7 @@ def load_dense_resnet(source: str, *, device: str = "auto", precision: Precision
     """Load a ResNet for dense features.
 
     Args:
-        source: See `read_backbone`.
+        source: Source, see `read_backbone`.
         device: "auto", "cpu" or "cuda".
         precision: "no" for float32, or autocast to "bf16" or "fp16".
 

@@ -74,8 +74,8 @@ class Dino:
 
         Args:
             images: RGB images that all have one size.
-            size: As `Clip.dense` takes it.
-            block: See `patch_features`.
+            size: Size of the input, as `Clip.dense` takes it.
+            block: Block of the encoder, see `patch_features`.
 
         Raises:
             ImagesError: There is no image, or they differ in size.

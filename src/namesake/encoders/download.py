@@ -39,8 +39,8 @@ def download(
         url: http or https.
         path: File to write.
         what: Name for the bar and for messages.
-        size: In bytes, as published, to 5 percent; None where unknown.
-        sha256: Of its content; "" where unknown.
+        size: Bytes, as published, to 5 percent; None where unknown.
+        sha256: Digest of its content; "" where unknown.
         headers: Headers of every request.
 
     Raises:

@@ -61,7 +61,7 @@ def squares(encoder: PatchEncoder, images: Sequence[ImageArray], *, side: int) -
     Args:
         encoder: Any.
         images: RGB; proportions are not kept, so that every image has as many patches.
-        side: In pixels; rounded to the nearest multiple of the patch.
+        side: Pixels; rounded to the nearest multiple of the patch.
     """
     side = max(1, round(side / encoder.patch_size)) * encoder.patch_size
     method = encoder.preprocessing.method

@@ -44,7 +44,7 @@ class KnownModel:
         tier: "S" when no human mask was used anywhere in its making, "M" for SAM-type masks.
         files: Size in bytes of each file that is needed.
         url: Address of its only file; the hub page when empty.
-        sha256: Of the file at `url`; "" where its publisher states none.
+        sha256: Digest of the file at `url`; "" where its publisher states none.
     """
 
     name: str

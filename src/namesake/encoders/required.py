@@ -91,7 +91,7 @@ def look_at_all(sources: Mapping[str, str], *, ask: bool = True) -> list[Needed]
 
     Args:
         sources: By the dotted path of the option that names them.
-        ask: See `look`.
+        ask: Whether the hub is asked for what is not here, see `look`.
     """
     options: dict[str, list[str]] = {}
     for option, source in sources.items():

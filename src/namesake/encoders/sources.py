@@ -172,7 +172,7 @@ def command(source: str, files: Collection[str] = ()) -> str:
 
     Args:
         source: Hub id or file.
-        files: Those that are wanted of the hub's repository; those of the table of known models where none is given.
+        files: Files that are wanted of the hub's repository; those of the table of known models where none is given.
     """
     known, repository = known_model(source), hub_id(source)
     if known is not None and known.url:

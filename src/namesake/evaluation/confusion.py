@@ -46,7 +46,7 @@ class Confusion:
 
         Args:
             truth: [height, width].
-            prediction: The same size.
+            prediction: Labels of the same size.
 
         Raises:
             DataError: The sizes differ, or a label is out of range.

@@ -60,7 +60,7 @@ def evaluate(
     segmenter finds none.
 
     Args:
-        segmenter: What predicts; None with `predictions`.
+        segmenter: Segmenter that predicts; None with `predictions`.
         benchmark: Images with ground truth; all of them are scored.
         names: Score these only; any other name counts as background. All that the system knows if None.
         predictions: A folder or file to score instead; see `read_predictions`.
@@ -169,15 +169,15 @@ def evaluate_run(
         run: The run folder; `evaluation/<benchmark>.json` is written to it. None to score predictions alone.
         benchmark: "folder" (your own `root` with images/, masks/ and names.json), "world", or a published one; a key of
             `BENCHMARKS`.
-        root: Where the benchmark lies.
+        root: Folder of the benchmark.
         names: Score these only; names, a comma list, or a file of names.
         ask: Ask an open-vocabulary segmenter for these names instead of its own.
         predictions: Score these instead of predicting; see `read_predictions`.
-        measures: See `evaluate`.
-        out: Where the record goes instead of the run.
+        measures: Measures, see `evaluate`.
+        out: Folder of the record, instead of the run.
         read: Read the images with care; None for one pass.
         device: "auto", "cpu" or "cuda".
-        count_crowds: See `evaluate`.
+        count_crowds: Choice about crowds, see `evaluate`.
         engine: "local", "ray" or "ray:N" (N workers), which share the images out.
 
     Returns:
@@ -186,7 +186,7 @@ def evaluate_run(
     Raises:
         WeightsError: The run holds no segmenter.
         ConfigError: An engine is asked for, and predictions that need none.
-        DataError: What `evaluate` and `open_benchmark` raise.
+        DataError: Errors of `evaluate` and `open_benchmark`.
 
     Examples:
         >>> scores = namesake.evaluate("runs/first", benchmark="world", root="scenes")

@@ -78,8 +78,9 @@ class InstanceScorer:
         """Count the objects of one image.
 
         Args:
-            image_id: As in the benchmark.
-            prediction: Where the system finds no objects, the connected pieces of its label map stand for them.
+            image_id: Id in the benchmark.
+            prediction: Prediction of the image; where the system finds no objects, the connected pieces of its label
+                map stand for them.
 
         Raises:
             DataError: The truth does not list the image.

@@ -196,7 +196,7 @@ class Measures:
     all names against background. "boundary": likewise, of the outline's F. "sizes": see `ObjectSizes`.
 
     Args:
-        chosen: Those that are chosen.
+        chosen: Masks that are chosen.
         labels: Number of labels, background included; that number itself marks pixels that do not count (truth) or
             that nobody is sure of (prediction).
     """

@@ -60,7 +60,7 @@ class Trust:
 
     Attributes:
         against: Source of the second prediction, in words.
-        names: In label order.
+        names: Names in label order.
         taken: Pairs of names that take pixels from each other, most first.
         images: Ids, in the order that they were predicted in.
         confidence: Mean confidence of each image's named pixels (of all where none is named), in percent.

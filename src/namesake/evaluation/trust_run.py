@@ -58,7 +58,7 @@ def trust_run(
         images: Any images; or a benchmark, with whose truth the ranking is measured.
         out: Folder for `trust.json` and the pictures.
         other: A second system to compare with; the same with mirrored images if None.
-        against: What the second is, in words.
+        against: Words for the second prediction.
         unknown: Names that an encoder of the run has no word for; they are marked: a guess that is found again is one.
 
     Returns:
@@ -118,7 +118,7 @@ def trust(
         run: The run folder; `trust/` in it gets the record and the pictures to look at first.
         images: Images without labels, as `open_images` takes them; or none, with a benchmark.
         benchmark: Measure on it how well trust ranks by true IoU; a key of `BENCHMARKS`.
-        root: Where the benchmark lies.
+        root: Folder of the benchmark.
         other: Run to compare with; mirrored images if None.
         read: Read the images with care; None for one pass.
         runtime: Runtime of the network; see `Segmenter.on`.
@@ -129,7 +129,7 @@ def trust(
 
     Raises:
         ConfigError: Both or neither of images and benchmark are given.
-        NamesakeError: As `trust_run` and `load_segmenter` have it.
+        NamesakeError: Errors of `trust_run` and `load_segmenter`.
 
     Examples:
         >>> found, _ = namesake.trust("runs/first", "photos/images")

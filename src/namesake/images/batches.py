@@ -42,7 +42,7 @@ def work_ahead(
 
     Args:
         work: Called in a thread with an id; an ImagesError that it raises becomes a value.
-        ids: In the order wanted; may be an iterator.
+        ids: Ids in the order wanted; may be an iterator.
         workers: Number of threads.
         ahead: At most so many results are made before they are asked for.
 

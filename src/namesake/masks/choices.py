@@ -49,7 +49,7 @@ def choose_masks(
         out: The stage's folder.
         masks: The masks as they were drawn.
         archives: The images, which say what label each has.
-        choices: What the person decided; those of images that are in no archive are passed over.
+        choices: Choices of the person; those of images that are in no archive are passed over.
         cards: Models that drew corrected masks.
         shard_size: Images a shard.
 

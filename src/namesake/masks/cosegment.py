@@ -54,8 +54,8 @@ def reference_embedding(
 
     Args:
         features: Features of the images of one name, of any length.
-        weights: See `find_seeds`.
-        wide_seed_columns: See `find_seeds`.
+        weights: Weights of the images, see `find_seeds`.
+        wide_seed_columns: Choice of the published code, see `find_seeds`.
     """
     seeds = find_seeds(features, weights, wide_seed_columns=wide_seed_columns)
     chosen = features.flatten(1, 2).float()[torch.arange(len(seeds), device=seeds.device), seeds]
@@ -113,7 +113,7 @@ def context_references(
     Args:
         archives: Features and weights (`language_attention`, or ones) of each context's images; taken one at a time.
             The published order is tree, sky, building, road, person.
-        wide_seed_columns: See `find_seeds`.
+        wide_seed_columns: Choice of the published code, see `find_seeds`.
 
     Returns:
         One vector a context; [0, 0] for no context.

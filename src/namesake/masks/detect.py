@@ -57,7 +57,7 @@ def detect(
     """Find the salient object of each image.
 
     Args:
-        network: In evaluation mode.
+        network: Network in evaluation mode.
         images: Images of any sizes; those that are of one size after resizing go through the network together.
         solver: Redraws the masks; None leaves them as the network has them.
         batch_size: Images a step of the network.
@@ -93,7 +93,7 @@ def propose(
     """Masks of the most object-like queries, before the solver.
 
     Args:
-        network: In evaluation mode.
+        network: Network in evaluation mode.
         images: Images of one size, resized already.
 
     Returns:
@@ -110,7 +110,7 @@ def probabilities(
     """Probability of each pixel to be in the mask of the most object-like query, and that query's objectness.
 
     Args:
-        network: In evaluation mode.
+        network: Network in evaluation mode.
         images: Images of one size, resized already.
 
     Returns:

@@ -89,7 +89,7 @@ class SaliencySource:
     """Masks from the queries of a saliency network.
 
     Args:
-        network: In evaluation mode.
+        network: Network in evaluation mode.
         card: Name, source, licence and tier.
         config: Its `box_nms_thresh` (here of the masks themselves) is heeded.
     """

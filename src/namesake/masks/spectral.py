@@ -37,7 +37,7 @@ def candidate_masks(
         features: Features of any length; the masks lie on a grid finer by `upsample`.
         clusters: Numbers of clusters; there are as many candidates as their sum.
         upsample: Bilinear, corners aligned; published: 2.
-        temperature: See `affinity_product`.
+        temperature: Temperature, see `affinity_product`.
         starts: k-means starts; published: 10.
         seed: Seed of the k-means starts, the same for every image.
     """

@@ -137,7 +137,7 @@ def draw_masks(
         engine: "local", "ray" or "ray:N"; see `engines.spread`.
 
     Raises:
-        NamesakeError: What drawing raises.
+        NamesakeError: The error of drawing.
     """
     shard_size = shard_size or SHARD_SIZE
     stretches = [tuple(ids[first : first + shard_size]) for first in range(0, len(ids), shard_size)]

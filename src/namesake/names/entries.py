@@ -20,7 +20,7 @@ def assemble(entries: Iterable[Entry], *, source: str, background: list[str] | N
     """Check the entries against each other and make the record.
 
     Args:
-        entries: In the order of the labels.
+        entries: Entries in the order of the labels.
         source: Source, for messages.
         background: Words for label 0; an entry `background` gives them if None.
 

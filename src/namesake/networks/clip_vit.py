@@ -242,7 +242,7 @@ def clip_vit_from(model: nn.Module, *, interpolate_offset: float = INTERPOLATE_O
 
     Args:
         model: `CLIPModel` (a `Clip` has it as `.model`) or `CLIPVisionModelWithProjection`.
-        interpolate_offset: See `ClipVit`.
+        interpolate_offset: Offset of the positions, see `ClipVit`.
 
     Raises:
         WeightsError: It is of another kind (SigLIP, a ResNet), or has an activation that CLIP has not.

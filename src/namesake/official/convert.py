@@ -69,8 +69,8 @@ def convert(
         file: Written by `torch.save`; see `load_official`.
         kind: "selfmask", "namedmask" (also its experts and ReCo+) or "zutis".
         out: The run folder.
-        names: In label order, background left out; None for "selfmask" alone. A checkpoint with as many labels as names
-            has no background: its first label is the first name, and no pixel becomes background (ReCo+).
+        names: Names in label order, background left out; None for "selfmask" alone. A checkpoint with as many labels as
+            names has no background: its first label is the first name, and no pixel becomes background (ReCo+).
         clip: For "zutis": the CLIP whose text side encodes the names; that of the published weights if None.
         overwrite: Replace a run made from something else.
 

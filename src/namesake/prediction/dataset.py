@@ -96,11 +96,11 @@ def write_dataset(
 
     Args:
         predictions: Made by `predict_folder` with its confidence and instances.
-        images: What was predicted.
+        images: Images that were predicted.
         out: The dataset's folder: new, or one in which this same work was begun.
         config: Settings of the stage.
         overwrite: Replace a dataset that other settings made.
-        notices: What the run behind it warned of; kept in the record and the card.
+        notices: Warnings of the run behind it; kept in the record and the card.
 
     Raises:
         ConfigError: A share is out of range.

@@ -153,9 +153,9 @@ def with_names(picture: Picture, labels: LabelArray, names: Names, *, colours: C
 
     Args:
         picture: RGB, of any size of the label map's shape.
-        labels: What it shows.
-        names: What the labels mean.
-        colours: Of the labels; those of `colours_of` if None.
+        labels: Labels that it shows.
+        names: Names of the labels.
+        colours: Colours of the labels; those of `colours_of` if None.
     """
     height, width = picture.shape[:2]
     colours = colours_of(names.names) if colours is None else colours

@@ -111,7 +111,7 @@ def load_finder(
     """Make a finder of one object.
 
     Args:
-        name: What the object is, as people say.
+        name: Word for the object, as people say.
         pictures: Files that show it.
         config: Settings; FMbSeg's way if None.
         device: "auto", "cpu" or "cuda".
@@ -152,7 +152,7 @@ def find_shared(
     """As `find_object` with a finder of its own in each process of an engine.
 
     Raises:
-        NamesakeError: As `load_finder` and `collect` have it.
+        NamesakeError: Errors of `load_finder` and `collect`.
     """
     arguments = {"name": name, "pictures": pictures, "config": config, "folder": images.folder, "device": device}
     with Meter("finding", total=len(images)) as meter:

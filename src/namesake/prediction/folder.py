@@ -50,7 +50,7 @@ class Predictions(Artifact):
     Attributes:
         names: Names of the labels.
         passed_over: Number of files by ending that lie among the images and are none.
-        reading: What reading with care took; None for one pass.
+        reading: Cost of reading with care; None for one pass.
     """
 
     names: Names = Names(())
@@ -101,12 +101,12 @@ def predict_folder(
     Args:
         out: A new folder, or one in which this same work was begun.
         segmenter: Segmenter that predicts.
-        images: What to segment; unreadable ones are skipped and listed with the reason in `skipped.jsonl`.
+        images: Images to segment; unreadable ones are skipped and listed with the reason in `skipped.jsonl`.
         instances: Write `instances.json`.
         overlays: Write `overlays/`.
         confidence: Write `confidence/`.
         opacity: Opacity of the colours in `overlays/`, 0 to 1.
-        source: Where the segmenter comes from, for the check that a folder begun is the same work.
+        source: Origin of the segmenter, for the check that a folder begun is the same work.
         whole_folder: The images are all those of their folder, so that `out` may not lie in it.
         workers: Number of threads that read, and as many that encode.
         engine: "local", "ray" or "ray:N"; see `engines.collect`.
@@ -281,7 +281,7 @@ def predict_images(
     Args:
         out: The stage's folder.
         segmenter: Segmenter of a run.
-        images: What to segment.
+        images: Images to segment.
         names: Segment these instead of its own, where it is open-vocabulary.
         read: Read the images with care; None for one pass.
         out: The stage's folder.
@@ -290,7 +290,7 @@ def predict_images(
         engine: "local", "ray" or "ray:N"; see `engines.collect`.
 
     Raises:
-        NamesakeError: As `load_segmenter`, `with_names` and `predict_folder` have it.
+        NamesakeError: Errors of `load_segmenter`, `with_names` and `predict_folder`.
     """
     opening = Opening(str(segmenter.folder), device=device, runtime=runtime, images=len(images), read=read, names=names)
     loaded = opening.open()

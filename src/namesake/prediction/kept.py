@@ -55,10 +55,10 @@ def keep_current(
 
     Args:
         out: The folder of the results.
-        images: Those of now.
+        images: Images of now.
         whole_folder: The images are all those of their folder.
         remove: Removes the result of a stem.
-        made: Of results made by an earlier version, which did not write what the images were: each one's stem and
+        made: Made of results made by an earlier version, which did not write what the images were: each one's stem and
             time of change in nanoseconds. Those that are younger than their image are kept.
 
     Raises:

@@ -21,7 +21,7 @@ class ObjectsFile:
     place of each line in memory, not its content.
 
     Args:
-        folder: Where the file lies.
+        folder: Folder of the file.
         done: Images whose other files exist.
     """
 

@@ -22,7 +22,7 @@ class Pieces(NamedTuple):
             numbers of pieces that were left out, which are above those.
         labels: Label of each piece.
         scores: Score of each piece: mean confidence over its pixels, 0 to 1.
-        left_out: How many more there are.
+        left_out: Number of further ones.
     """
 
     numbers: Int[ndarray, "height width"]

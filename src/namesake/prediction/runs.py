@@ -45,8 +45,8 @@ def predict(
         opacity: Opacity of the colours in the overlays, 0 to 1.
         tile: Segment larger images in tiles of this side, at their resolution.
         unsure: Label 255 where the run is less sure than it should be.
-        every: Of a video, segment every n-th frame.
-        frames: Of a video or camera, segment at most so many frames.
+        every: Every of a video, segment every n-th frame.
+        frames: Frames of a video or camera, segment at most so many frames.
         precision: "no", "bf16" or "fp16": arithmetic of the network.
         runtime: Runtime of the network; see `Segmenter.on`. "auto" keeps to what begun work was begun with.
         read: Read the images with care; None for one pass.
@@ -57,7 +57,7 @@ def predict(
         The folder, with the counts `images` and `skipped`, files passed over by ending, and what reading cost.
 
     Raises:
-        NamesakeError: As `load_segmenter`, `open_source` and `predict_folder` have it.
+        NamesakeError: Errors of `load_segmenter`, `open_source` and `predict_folder`.
 
     Examples:
         >>> made = namesake.predict("runs/first", "photos/images", out="masks")

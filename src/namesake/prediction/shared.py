@@ -27,7 +27,7 @@ def segment_shared(engine: str, opening: Opening, images: Images) -> Iterator[tu
     """As `segment_ahead`, by several processes; the predictions do not hold their images.
 
     Raises:
-        NamesakeError: As `collect` and `Opening.open` have it.
+        NamesakeError: Errors of `collect` and `Opening.open`.
     """
     arguments = {"opening": opening, "folder": images.folder, "device": opening.device}
     for results in collect(engine, _open_segmenting, arguments, parts_of(images)):
@@ -46,7 +46,7 @@ def encode_shared(
     """What to write for each image that is not done, in order, made by several processes.
 
     Raises:
-        NamesakeError: As `collect` and `Opening.open` have it.
+        NamesakeError: Errors of `collect` and `Opening.open`.
     """
     arguments = {"opening": opening, "folder": images.folder, "stems": stems, "settings": settings}
     for results in collect(engine, _open_encoding, arguments | {"device": opening.device}, parts_of(images, done=done)):

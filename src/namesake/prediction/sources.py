@@ -23,7 +23,7 @@ def open_source(paths: Sequence[str | Path], *, out: Path, every: int = 1, most:
     """Find the images that some paths stand for.
 
     Args:
-        paths: What `open_images` takes; or alone, a video file, or `camera:0` for the first camera.
+        paths: Paths that `open_images` takes; or alone, a video file, or `camera:0` for the first camera.
         out: Frames of a video or camera are written to `frames/` in it.
         every: Take every n-th frame.
         most: Take at most so many frames; a camera needs one.

@@ -27,7 +27,7 @@ class VeryObject(NamedTuple):
     """One very object.
 
     Attributes:
-        name: What it is, as people say.
+        name: Word for it, as people say.
         given: Pictures that describe it.
         shown: Further pictures of it, which are to be found.
         others: Pictures of other objects.

@@ -153,7 +153,7 @@ def run_setting(setting: Setting, place: Place, what: str) -> tuple[Trial, str]:
 
     Args:
         setting: The row.
-        place: Where.
+        place: Data, folder and seed.
         what: Table or figure that it is for, in words.
 
     Returns:

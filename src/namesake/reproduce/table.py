@@ -24,7 +24,7 @@ class Place(NamedTuple):
 
     Attributes:
         benchmark: Key of the benchmark; "world" at mini scale, "" for pictures of very objects.
-        roots: Where it lies: images of things, of things that are kept from every training ("unseen"), and of things
+        roots: Folders: images of things, of things that are kept from every training ("unseen"), and of things
             beside their usual partner ("pairs").
         images: The unlabelled images.
         truth: Key and place of a benchmark whose images are among those, where there is one.
@@ -60,7 +60,7 @@ class Setting:
     """One row: what is run, how it is read, and what was published for it.
 
     Attributes:
-        label: What the row says.
+        label: Words of the row.
         system: The system to run; "" for rows that are quoted only.
         config: Overrides of its preset.
         mini: The overrides on the embedded world, where they differ.
@@ -70,10 +70,10 @@ class Setting:
         names_of: Key of the benchmark whose names the system is run with on real data, where the paper trains once and
             asks for each benchmark's names afterwards; "" for those of the benchmark that it is measured on.
         until: Last stage that is needed; None for all.
-        asked: What the trained segmenter is asked for, where that is not what it was run with.
+        asked: Names that the trained segmenter is asked for, where that is not what it was run with.
         on: Images that it is measured on: those of the things, of unseen things, or of pairs.
         read: Changes how the trained segmenter is read; None reads it as it is.
-        facts: What the measure needs to know besides.
+        facts: Facts that the measure needs besides.
         scale: "paper" or "mini" for a row that is run on real data or on the embedded world only.
     """
 
@@ -98,9 +98,9 @@ class Outcome(NamedTuple):
 
     Attributes:
         values: A value a seed, by column.
-        regime: What the run knew of the benchmark.
-        tier: Which human masks had a part in it.
-        data_sets: What its models were made from.
+        regime: Knowledge that the run had of the benchmark.
+        tier: Human masks that had a part in it.
+        data_sets: Data that its models were made from.
     """
 
     values: Mapping[str, Sequence[float]]
@@ -135,10 +135,10 @@ class Table:
         settings: Its rows; the first that is run is what the others are compared with.
         measure: Values of a run.
         columns: Columns of what is measured, in order; (): all.
-        benchmarks: Those of the paper, by the columns under which its values are published. Where there are several,
-            the first value that is measured on each is ours of its column.
-        differs: What the embedded world measures otherwise than the paper.
-        real_differs: What a run on real data does otherwise than the paper: data, split, size, encoder, names,
+        benchmarks: Benchmarks of the paper, by the columns under which its values are published. Where there are
+            several, the first value that is measured on each is ours of its column.
+        differs: Differences of the embedded world's measurement from the paper's.
+        real_differs: Differences of a run on real data from the paper's: data, split, size, encoder, names,
             averaging.
         counts: Values are counts: whole, and not compared with the first row.
         pool: The unlabelled images of the embedded world.

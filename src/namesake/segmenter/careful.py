@@ -323,7 +323,7 @@ def look(
         owners: Label of each channel of its logits.
         labels: Background and names.
         scales: Factors on the images' sides.
-        flip: See each view mirrored, too.
+        flip: Choice to see each view mirrored, too.
     """
     views: list[Tensor] = []
     for scale in sorted(scales, reverse=True):

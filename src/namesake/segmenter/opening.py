@@ -39,7 +39,7 @@ class Opening:
         """The segmenter in this process.
 
         Raises:
-            NamesakeError: As `load_segmenter`, `Segmenter.on`, `read_carefully` and `with_names` have it.
+            NamesakeError: Errors of `load_segmenter`, `Segmenter.on`, `read_carefully` and `with_names`.
         """
         segmenter = load_segmenter(self.source, device=self.device, precision=self.precision, tile=self.tile)
         segmenter = segmenter.on(self.runtime, images=self.images)

@@ -66,7 +66,7 @@ class Certainty:
     Attributes:
         logit_scale: Scale of the cosines in the softmax.
         least: Confidence below which a pixel of a word's label is "not sure", by word; that of 0 is background's.
-        least_elsewhere: The same for words without one.
+        least_elsewhere: Least certainty of words without one.
     """
 
     logit_scale: float = 1.0

@@ -74,7 +74,7 @@ def build_reference_maps(
     Args:
         out: Folder of the segmenter.
         references: One a name.
-        names: The same names.
+        names: Names of the references.
         clip: Source of the CLIP that attends to the names.
         config: Settings of the comparison.
         language: Multiply the maps by how far CLIP takes each pixel for the name.
@@ -96,7 +96,7 @@ class ReferenceMaps:
     """Every pixel gets the name whose reference it is most like, where CLIP agrees.
 
     Args:
-        encoder: In whose patch space the references lie.
+        encoder: Encoder in whose patch space the references lie.
         references: One a name, L2-normalised.
         block: Block of the encoder; None for the last.
         clip: Attends to the names; None leaves language out.

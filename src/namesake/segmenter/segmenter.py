@@ -46,11 +46,11 @@ class Segmenter:
 
     Args:
         predictor: Does the work on images of one size.
-        settings: What `config.json` says.
-        device: Where it computes.
+        settings: Content of `config.json`.
+        device: Device that it computes on.
         precision: "no" for float32, or autocast of the network to "bf16" or "fp16".
         key: Key of what made it; other weights have another one. "" where no stage did.
-        folder: That it was loaded from, if it was.
+        folder: Folder that it was loaded from, if it was.
         tile: Images with a longer side than this are segmented in tiles of it, at their own resolution, instead of
             being shrunk; None for no tiles.
         careful: Reads the images with care; None to read them in one pass.
@@ -258,9 +258,9 @@ class Segmenter:
         """Segment several images, those of one size together; the order is kept.
 
         Args:
-            images: As in `segment`; all are in memory at once, so give a large collection in parts.
+            images: Images as in `segment`; all are in memory at once, so give a large collection in parts.
             batch_size: Images at once in the network.
-            resize_longer: See `segment`.
+            resize_longer: Longer side in pixels, see `segment`.
 
         Raises:
             ImagesError: One of them cannot be read.
@@ -300,7 +300,7 @@ class Segmenter:
 
         Args:
             folder: Made if missing; `from_pretrained(folder)` opens it.
-            source: What the card says it is loaded from; the folder if None.
+            source: Address in the card that it is loaded from; the folder if None.
 
         Raises:
             DataError: A record of the run that it was loaded from is damaged.
@@ -343,7 +343,8 @@ def load_segmenter(
     """Make a segmenter ready.
 
     Args:
-        folder: Of the segmenter, or of the run that holds it; or `hf-hub:org/name`, which is fetched from the hub.
+        folder: Folder of the segmenter, or of the run that holds it; or `hf-hub:org/name`, which is fetched from the
+            hub.
         device: "auto", "cpu" or "cuda".
         precision: "no", "bf16" or "fp16"; see `Segmenter`.
         tile: Side of tiles for images beyond memory; see `Segmenter`.

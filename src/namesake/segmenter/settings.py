@@ -193,7 +193,7 @@ class SegmenterFolder(Artifact):
 
     Attributes:
         names: Names that it segments.
-        kind: How.
+        kind: Kind of the segmenter.
     """
 
     names: Names = field(default_factory=lambda: Names(()))

@@ -26,13 +26,13 @@ def export(
     Args:
         run: Folder of a run, or `hf-hub:org/name`.
         format: "onnx" (onnxruntime), or "torch" (torch.export, .pt2).
-        precision: Of the weights: "float32", "float16" or "int8", which computes in float32.
+        precision: Precision of the weights: "float32", "float16" or "int8", which computes in float32.
         images: Images to measure on, as `open_images` takes them; rendered ones if None.
         count: Images to measure on, at most.
-        out: Where it goes; `export/` in the run if None.
+        out: Folder of the program; `export/` in the run if None.
 
     Raises:
-        NamesakeError: As `load_segmenter` and `export_segmenter` have it.
+        NamesakeError: Errors of `load_segmenter` and `export_segmenter`.
 
     Examples:
         >>> made = namesake.export("runs/trained", format="torch", images="photos/images", count=2)

@@ -20,7 +20,7 @@ class Found(NamedTuple):
     Attributes:
         matches: One an image, in their order.
         threshold: Least cosine of an image that shows the object.
-        notices: What must be known of the result.
+        notices: Warnings about the result.
     """
 
     matches: tuple[Match, ...]
@@ -46,16 +46,16 @@ def find(
     """Find the images that show one very object: no training, a few pictures and a name.
 
     Args:
-        name: What the object is, as people say: "cup".
+        name: Word for the object, as people say: "cup".
         pictures: Pictures of the object, or a folder of them.
-        images: Where to look, as `open_images` takes them.
+        images: Images to look in, as `open_images` takes them.
         threshold: Least likeness, a cosine; that of the picture which is least like the others if None.
         preset: "paper", "modern", "laptop" or "mini"; "auto": as `choosing.choose_preset` has it.
         device: "auto", "cpu" or "cuda".
         engine: "local", "ray" or "ray:N" (N workers), which share the images out.
 
     Raises:
-        NamesakeError: As `open_images`, `load_finder` and `choose_preset` have it.
+        NamesakeError: Errors of `open_images`, `load_finder` and `choose_preset`.
 
     Examples:
         >>> found = namesake.find("dog", "photos/images/000003.jpg", "photos/images", preset="mini")

@@ -40,13 +40,14 @@ def label(
 
     Args:
         system: A key of SYSTEMS; it is run in the folder `run/` of the dataset.
-        names: As `run` takes them; with `finished`, the names to label instead of the run's own (open vocabulary).
+        names: Names as `run` takes them; with `finished`, the names to label instead of the run's own (open
+            vocabulary).
         images: Unlabelled images, as `open_images` takes them: what is learned from, and what is labelled.
         out: The dataset's folder.
         finished: A run, or a segmenter, that labels as it is; nothing is trained, and `system` does not count.
-        preset: See `run`.
-        config: See `run`.
-        dataset: What becomes "not sure", and the split.
+        preset: Preset, see `run`.
+        config: Options, see `run`.
+        dataset: Settings of what becomes "not sure", and of the split.
         read: Read the images with care; None for one pass.
         seed: Seed of everything random in the run.
         device: "auto", "cpu" or "cuda".
@@ -56,7 +57,7 @@ def label(
 
     Raises:
         DataError: No image shows any of the names.
-        NamesakeError: As `run`, `predict_images` and `write_dataset` have it.
+        NamesakeError: Errors of `run`, `predict_images` and `write_dataset`.
 
     Examples:
         >>> made = namesake.label(images="photos/images", out="dataset", finished="runs/first")

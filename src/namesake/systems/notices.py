@@ -57,7 +57,7 @@ def models_by_option(system: System, config: Any, names: Names | None = None) ->
     Args:
         system: System of the run.
         config: Its configuration.
-        names: Those of the run; if None, the names of stuff that the configuration has.
+        names: Names of the run; if None, the names of stuff that the configuration has.
 
     Returns:
         The sources in the order of the stages; a number follows the path of an option that names several.

@@ -113,7 +113,7 @@ def make_plan(
     """Look ahead at a run.
 
     Args:
-        system: Which.
+        system: Name of the system.
         config: Its configuration.
         names: Names of the run.
         images: Images of the run.

@@ -72,11 +72,11 @@ def run(
         overwrite: Replace stages that other options made.
         until: Stop after the stage whose folder has this name ("index", "archives", "masks", "segmenter").
         beside: A folder of other runs, whose stages from the same inputs and options are linked in, not redone.
-        engine: Where images are embedded and masked: "local", "ray" or "ray:N" (N workers); see `engines`.
+        engine: Processes that embed and mask images: "local", "ray" or "ray:N" (N workers); see `engines`.
         append: The folder got more images: embed only these, and redo what follows.
         log_with: Trackers that losses and predictions go to while it trains: "tensorboard", "wandb", "mlflow".
         sheet_every: Updates between two sheets of predictions for them.
-        curation: What a person chose of archives and masks, as `curation` has it; that in `out` if None.
+        curation: Choices of a person about archives and masks, as `curation` has them; those in `out` if None.
 
     Raises:
         NamesakeError: An unknown system, preset or option, or what the stages raise; what was finished before stays.

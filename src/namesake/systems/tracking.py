@@ -37,11 +37,11 @@ class Tracking:
     """Watches the trainings of a run for trackers; see `training.watching`.
 
     Args:
-        trackers: Of TRACKERS.
+        trackers: Trackers of TRACKERS.
         folder: The run's.
         images: Some of them are predicted for the sheets.
         every: Updates between two sheets.
-        device: What the run computes on.
+        device: Device that the run computes on.
 
     Raises:
         ConfigError: A tracker is unknown or not installed, or `every` is no number of updates.

@@ -102,7 +102,7 @@ def train_alignment(
 
     Args:
         out: Folder of the segmenter; an interrupted training in it is continued.
-        images: Those that the masks are of.
+        images: Images of the masks.
         labels: Masks with words of these names.
         names: Names to segment; others may be asked for later.
         config: Settings; FMbSeg's way if None.

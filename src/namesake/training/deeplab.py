@@ -164,7 +164,7 @@ def train_network(
         out: Folder of the checkpoint, which the caller deletes when the result is saved.
         device: "auto", "cpu" or "cuda".
         what: Words for the progress bar.
-        names: What the labels are called, for those who watch it; they see no predictions without.
+        names: Names of the labels, for those who watch it; they see no predictions without.
 
     Returns:
         The trained network, on its device, and what its backbone started from.

@@ -102,10 +102,10 @@ def train_decoder(
         examples: Images, labels and masks.
         kept: Features of the images.
         labels: Outputs of the network, background included.
-        config: How.
+        config: Settings of the stage.
         out: Folder of the checkpoint, which the caller deletes when the result is saved.
         device: "auto", "cpu" or "cuda".
-        names: What the labels are called, for those who watch it; they see no predictions without.
+        names: Names of the labels, for those who watch it; they see no predictions without.
 
     Returns:
         The encoder with the trained decoder, how the encoder wants its input normalised, and what it is.

@@ -87,7 +87,7 @@ def label_images(
         teacher: Segmenter that reads.
         images: All of them, not those of archives alone.
         names: Names to label; those that the teacher does not know share its background.
-        config: How.
+        config: Settings of the stage.
         device: "auto", "cpu" or "cuda".
         engine: "local", "ray" or "ray:N"; see `engines.spread`.
 
@@ -193,7 +193,7 @@ def train_student(
         images: All of them; those without a map are left out.
         names: Names to segment, in the label order of the maps.
         teacher: Source of the weights: all of them, or, where it knows other names, those of the backbone.
-        config: How.
+        config: Settings of the stage.
         device: "auto", "cpu" or "cuda".
 
     Returns:

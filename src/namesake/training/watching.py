@@ -53,7 +53,7 @@ def show_predictions(
     Args:
         what: Words for the training.
         iteration: Number of updates done.
-        module: What is trained.
+        module: Network that is trained.
         segmenter: Gives a segmenter that uses it.
         last: No update follows.
     """

@@ -24,7 +24,7 @@ class Stage(Generic[P, Made]):
         name: The function's.
         folder: The artifact's, relative to the run's.
         opens: Reads the artifact.
-        sources: Those of the models that it loads, as a function of some of its inputs and options.
+        sources: Sources of the models that it loads, as a function of some of its inputs and options.
         assembles: It puts a segmenter together from what it is given, and learns nothing from it.
         shared: It has an option `engine`, and its work can be shared out among the machines of one.
         together: All processes of a launch work on it; other stages are the first one's, and the rest wait.
@@ -82,7 +82,7 @@ def stage(
         opens: Reads the artifact.
         models: Sources of the models that the stage loads, as a function of those inputs and options of the stage that
             it names itself: `lambda config: (config.clip,)`. An empty source is none.
-        assembles: See `Stage`, as for the rest.
+        assembles: Whether it learns nothing, see `Stage`, as for the rest.
         shared: The function has an option `engine`.
         together: Several processes train together.
         grows: Further images are added.

@@ -83,7 +83,7 @@ def sample_layout(
     """A random scene of a draw.
 
     Args:
-        draw: Which.
+        draw: Name of the draw.
         rng: Random numbers of everything in the scene.
         names: Families that may appear as named objects.
         own: Family and number of one very object, which is the scene's first; its pose is the scene's.

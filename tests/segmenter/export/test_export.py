@@ -1,6 +1,7 @@
 """An exported program says what the segmenter says, for images and names that it was not traced with."""
 
 import json
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,18 @@ def test_closed_set__float32(segmenter: Segmenter, tmp_path: Path) -> None:
     assert labels.shape == (1, 50, 90)
 
 
-@pytest.mark.parametrize("form", ["onnx", "torch"])
+@pytest.mark.parametrize(
+    ("frozen", "form"),
+    [
+        ("dinov2", "onnx"),
+        ("vit", "torch"),
+        *(
+            pytest.param(kind, form, marks=pytest.mark.long)
+            for kind, form in (("vit", "onnx"), ("dinov2", "torch"), *product(["dinov2_with_registers"], OPEN))
+        ),
+    ],
+    indirect=["frozen"],
+)
 def test_frozen__the_encoder_travels_and_any_size_goes(frozen: Segmenter, tmp_path: Path, form: str) -> None:
     made = export_segmenter(frozen, pictures((32, 32), (40, 56)), out=tmp_path, format=form)
     assert made.check.max_difference < 1e-3
@@ -56,7 +68,7 @@ def test_frozen__the_encoder_travels_and_any_size_goes(frozen: Segmenter, tmp_pa
     assert json.loads((tmp_path / "export.json").read_text())["resize_to_multiples_of"] == 8
 
 
-@pytest.mark.parametrize("form", ["onnx", "torch"])
+@pytest.mark.parametrize("form", ["onnx", pytest.param("torch", marks=pytest.mark.long)])
 def test_open_vocabulary__other_names_are_an_input(query: Segmenter, tmp_path: Path, form: str) -> None:
     made = export_segmenter(query, pictures((40, 56), (80, 32)), out=tmp_path, format=form)
     assert made.check.max_difference < 1e-3

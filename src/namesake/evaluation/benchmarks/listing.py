@@ -23,7 +23,7 @@ class Listing:
         licence: Its terms, in short.
         tables: Published tables that use it.
         measures: Scores beside those of the table of counts.
-        zero_if_absent: See `Benchmark`.
+        zero_if_absent: Whether absent names count as 0, see `Benchmark`.
         homes: Folders below the root in which it may begin.
     """
 

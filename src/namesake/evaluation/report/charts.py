@@ -31,7 +31,7 @@ def confusion_matrix(shares: Float[ndarray, "labels columns"], words: Sequence[s
 
     Args:
         shares: 0 to 100; NaN in the rows of names that occur nowhere.
-        words: Of the rows, and then of further columns.
+        words: Words of the rows, and then of further columns.
     """
     rows, columns = shares.shape
     short = [word if len(word) <= LONGEST else f"{word[: LONGEST - 1]}…" for word in words]

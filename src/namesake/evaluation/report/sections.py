@@ -78,7 +78,7 @@ class EvaluationSection:
     """One benchmark: its record, the names from best to worst, examples, and what other runs beside this one reach.
 
     Attributes:
-        record: What `evaluate` wrote.
+        record: Record that `evaluate` wrote.
         names: Name, IoU, precision and recall, in percent, each None where it is not known.
         examples: Pictures of truth and prediction.
         matrix: The confusion matrix as SVG; "" where the record holds none.
@@ -150,12 +150,6 @@ def masks_of(run: Path, *, curated: bool = True) -> PseudoMasks | None:
     folders = (*([run / "masks" / CURATED] if curated else []), joined, *drawn)
     present = [folder for folder in folders if any(folder.glob("*.parquet"))]
     return open_masks(present[0]) if present else None
-
-
-def masks_by_score(masks: PseudoMasks, *, label: int) -> list[str]:
-    """The images with a mask of this label, from the best score to the worst."""
-    ids, scores, labels = _scores(masks)
-    return [ids[place] for place in np.argsort(-scores, kind="stable") if labels[place] == label]
 
 
 def evaluation(run: Path, record: Mapping[str, Any]) -> EvaluationSection:

@@ -28,8 +28,8 @@ class LabelledImage:
         split: "train" or "val".
         stem: Path of what belongs to it, without suffix.
         suffix: Suffix of the image file, with its dot.
-        height: In pixels.
-        width: In pixels.
+        height: Pixels.
+        width: Pixels.
         annotations: Its objects in COCO's words: category_id (the label), segmentation (RLE), area, bbox, score.
     """
 

@@ -17,7 +17,7 @@ def encode_index_png(labels: LabelArray, *, names: int) -> bytes:
 
     Args:
         labels: [height, width]; 0 = background, 1..names, `not_sure(names)`.
-        names: How many names there are, not only in this map: up to 254 give 8 bits a pixel with the VOC palette, more
+        names: Number of names, not only in this map: up to 254 give 8 bits a pixel with the VOC palette, more
             give 16 bits without one (PNG palettes end at 256).
 
     Returns:

@@ -15,7 +15,8 @@ def to_supervision(prediction: Prediction, names: Names) -> Any:  # noqa: ANN401
     """The objects of a prediction as `supervision.Detections`.
 
     Args:
-        prediction: Of one image; where its system finds no objects, the pieces of its label map stand for them.
+        prediction: Prediction of one image; where its system finds no objects, the pieces of its label map stand for
+            them.
         names: Names of its labels.
 
     Returns:
@@ -48,7 +49,8 @@ def to_fiftyone(prediction: Prediction, names: Names) -> dict[str, Any]:
     """A prediction as FiftyOne's labels: `segmentation`, `detections`, and `mask_targets` for the dataset.
 
     Args:
-        prediction: Of one image; where its system finds no objects, the pieces of its label map stand for them.
+        prediction: Prediction of one image; where its system finds no objects, the pieces of its label map stand for
+            them.
         names: Names of its labels.
 
     Raises:

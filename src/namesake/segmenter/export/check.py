@@ -33,7 +33,7 @@ class Check:
         max_difference: Largest absolute difference of outputs other than labels, from the original in float32.
         labels_agreement: Percent of pixels with the label that the segmenter itself gives.
         torch_seconds: Seconds of the original network in torch on the first image, the fastest of five times.
-        exported_seconds: The same of the exported one in its own runtime, on as many threads.
+        exported_seconds: Seconds of the exported one in its own runtime, on as many threads.
         images: Numbers of images that were looked at, and of their sizes.
         sizes: Height and width of each size.
     """

@@ -48,7 +48,7 @@ class Program(NamedTuple):
         words: Words that stand for them.
         least: Smallest side of an image.
         multiple: Sides that the segmenter itself would resize an image to are multiples of this.
-        shorter_side: That the segmenter itself would resize an image to; None where it keeps its size.
+        shorter_side: Side that the segmenter itself would resize an image to; None where it keeps its size.
     """
 
     module: nn.Module

@@ -68,7 +68,7 @@ def export_segmenter(
         images: RGB, one or more, to measure on.
         out: Folder; made if missing.
         format: "onnx" (opset of the installed torch) or "torch" (`torch.export.load(file).module()`).
-        precision: See `Precision`.
+        precision: Precision of the weights, see `Precision`.
 
     Raises:
         ConfigError: The segmenter is of another kind, an option is unknown, or the ONNX packages are missing.

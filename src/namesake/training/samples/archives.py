@@ -102,7 +102,7 @@ class ArrayCache(Generic[Key, Array]):
         """The array of a key.
 
         Raises:
-            NamesakeError: What `read` raises.
+            NamesakeError: The error of `read`.
         """
         if key in self._kept:
             return self._kept[key]
