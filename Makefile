@@ -18,7 +18,7 @@ demo: $(STAMP)  ## the whole way on the embedded world: names and unlabelled ima
 	$(VENV)/bin/namesake demo
 
 test: $(STAMP)  ## all tests
-	$(PYTHON) -m pytest -q -n auto --dist loadscope
+	$(PYTHON) -m pytest -q -n auto --dist loadscope --no-loadscope-reorder
 
 browser:  ## a Chromium for the tests of the web page, from Debian's packages, where there is none
 	command -v chromium >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium >/dev/null)

@@ -25,6 +25,12 @@ LONG = os.environ.get("NAMESAKE_TORTURE") == "long"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what only `make torture` has the time for, and begin with the files that hold slow tests.
+
+    Files are shared out among workers one after the other: a slow one at the end would be waited for alone.
+    """
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
     for item in items:
         if not LONG and item.get_closest_marker("long"):
             item.add_marker(pytest.mark.skip(reason="make torture has the time for it"))

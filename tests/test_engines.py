@@ -154,6 +154,7 @@ def open_giver(*, out: Path, device: str, fatal: int = -1, wrong: int = -1) -> C
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_ray__results_in_order_though_a_worker_is_killed(cluster: None, tmp_path: Path):
     arguments = {"out": tmp_path, "device": "cpu", "fatal": 3}
     assert list(collect("ray:2", open_giver, arguments, PARTS)) == list(WANTED.values())
@@ -260,6 +261,7 @@ def test_ray__stages_to_the_byte(cluster: None, tiny, long: bool, tmp_path: Path
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_ray__experts_at_the_same_time_to_the_byte(cluster: None, collection, backbone: str, tmp_path: Path):
     archives, masks = collection
     network = DeepLabConfig(low_level_channels=8, aspp_channels=16, atrous_rates=(1, 2), output_stride=4)

@@ -1,16 +1,17 @@
 """The whole way on the embedded world: unlabelled images and 16 names in; a segmenter, scores and a report out.
 
-NamedMask is run beside two baselines that train nothing and an oracle that learns from ground truth, all scored on the
-same scenes. What it is compared with is made in a process of its own at the same time. Rendered images and finished
-stages are reused when the demo is run again.
+NamedMask is run beside two baselines that train nothing and an oracle, the same network trained as long on the truth of
+the very images that the archives hold; all are scored on the same scenes. What it is compared with is made in a process
+of its own at the same time. Rendered images and finished stages are reused when the demo is run again.
 """
 
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from collections.abc import Iterator
+from concurrent.futures import Executor
 from contextlib import contextmanager
+from dataclasses import replace
 from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from namesake import systems
+from namesake.archives import open_archives, rows
 from namesake.evaluation import evaluate_run, open_benchmark, train_oracle
 from namesake.evaluation.report import write_report
 from namesake.evaluation.trust_run import FOLDER, trust_run
@@ -37,7 +39,7 @@ TITLES = {
     "namedmask": "namedmask",
     "saliency_clip": "saliency+clip",
     "maskclip": "maskclip",
-    "oracle": "oracle (trained on ground truth)",
+    "oracle": "the same network, taught the truth of its archives",
 }
 """Key in metrics.json -> system, and what the table calls it."""
 
@@ -55,12 +57,16 @@ def run_demo(out: Path, *, seed: int = 0) -> tuple[dict[str, Any], str]:
     """
     start = time.monotonic()
     threads = torch.get_num_threads()
-    with _beside(_compare, out, seed, max(1, threads // 2)) as compared:
+    with _beside() as other:
         torch.set_num_threads(max(1, threads // 2))
-        write_world("unlabelled", _unlabelled(out), count=UNLABELLED, seed=seed)
+        baselines = other.submit(_compare, out, seed, torch.get_num_threads())
+        write_world("unlabelled", _unlabelled(out), count=UNLABELLED, seed=seed, truth=True)  # for the oracle alone
+        images = open_images(_unlabelled(out) / "images")
         note("== namedmask (saliency+clip, maskclip and an oracle are made at the same time)")
-        _run(out, "namedmask", open_images(_unlabelled(out) / "images"), seed=seed)
-        others = compared.result()
+        _run(out, "namedmask", images, seed=seed, until="archives")
+        oracle = other.submit(_train_oracle, out, seed, torch.get_num_threads())
+        _run(out, "namedmask", images, seed=seed)
+        others = baselines.result() | oracle.result()
     torch.set_num_threads(threads)
     metrics: dict[str, Any] = {"namedmask": _score(out, "namedmask")} | others
     trust_run(load_segmenter(out / "namedmask"), open_benchmark("world", _scenes(out)), out=out / "namedmask" / FOLDER)
@@ -71,28 +77,27 @@ def run_demo(out: Path, *, seed: int = 0) -> tuple[dict[str, Any], str]:
 
 
 @contextmanager
-def _beside(work: Callable[..., dict[str, float]], *arguments: object) -> Iterator[Future[dict[str, float]]]:
-    """A call in a process of its own, beside the block; where the block fails, it is interrupted."""
+def _beside() -> Iterator[Executor]:
+    """A process for what is made beside the block; where the block fails, it is interrupted."""
     with worker_pool(1) as pool:
-        future = pool.submit(work, *arguments)
-        others = active_children()
+        before = set(active_children())
         try:
-            yield future
+            yield pool
         except BaseException:
-            for process in others if future.running() else ():
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in set(active_children()) - before:
                 os.kill(process.pid or 0, signal.SIGINT)
             raise
 
 
 def _compare(out: Path, seed: int, threads: int) -> dict[str, float]:
-    """Make and score what NamedMask is compared with, silently."""
+    """Render the scenes, make and score the baselines, silently."""
     set_quiet(True)
     torch.set_num_threads(threads)
     write_world("scenes", _scenes(out), count=SCENES, seed=seed, names=SEEN_NAMES, workers=1)
     for key in BASELINES:
         _run(out, key, Images(_unlabelled(out) / "images", ()), seed=seed)
-    _train_oracle(out, seed=seed)
-    return {key: _score(out, key) for key in (*BASELINES, "oracle")}
+    return {key: _score(out, key) for key in BASELINES}
 
 
 def _unlabelled(out: Path) -> Path:
@@ -103,20 +108,24 @@ def _scenes(out: Path) -> Path:
     return out / "world" / "scenes"
 
 
-def _run(out: Path, key: str, images: Images, *, seed: int) -> None:
+def _run(out: Path, key: str, images: Images, *, seed: int, until: str | None = None) -> None:
     """Run the system of a key; the baselines look at no image."""
-    systems.run(TITLES[key], names=Names(SEEN_NAMES), images=images, out=out / key, preset="mini", seed=seed)
-
-
-def _train_oracle(out: Path, *, seed: int) -> None:
-    """The segmenter's network, trained for as long on the ground truth of as many images as archives can hold."""
-    config = systems.configure("namedmask", preset="mini", seed=seed)
-    labelled = out / "world" / "labelled"
     names = Names(SEEN_NAMES)
-    count = config.archives.images_per_name * len(names)
-    write_world("scenes", labelled, count=count, seed=seed + 1, names=SEEN_NAMES, workers=1)
+    systems.run(TITLES[key], names=names, images=images, out=out / key, preset="mini", seed=seed, until=until)
+
+
+def _train_oracle(out: Path, seed: int, threads: int) -> dict[str, float]:
+    """The segmenter's network, trained for as long on the truth of the images in the archives, and its score."""
+    set_quiet(True)
+    torch.set_num_threads(threads)
+    config = systems.configure("namedmask", preset="mini", seed=seed)
+    truth = open_benchmark("world", _unlabelled(out))
+    chosen = set(rows(open_archives(out / "namedmask" / "archives"))["image_id"].to_pylist())
+    ids = tuple(image_id for image_id in truth.images.ids if image_id in chosen)
+    taught = replace(truth, images=replace(truth.images, ids=ids))
     with Workspace(out / "oracle") as workspace:
-        workspace.step(train_oracle, open_benchmark("world", labelled), names, config=config.training)
+        workspace.step(train_oracle, taught, Names(SEEN_NAMES), config=config.training)
+    return {"oracle": _score(out, "oracle")}
 
 
 def _score(out: Path, key: str) -> float:

@@ -14,6 +14,8 @@ from PIL import Image
 
 from namesake.records import Names
 
+pytestmark = pytest.mark.slow
+
 if os.environ.get("NAMESAKE_REQUIRE_BROWSER") != "1":
     pytest.importorskip("gradio", reason="the web page needs gradio: pip install '.[app]'")
     pytest.importorskip("playwright", reason="the browser is driven by playwright: pip install '.[dev]'")

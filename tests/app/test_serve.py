@@ -24,6 +24,8 @@ pytest.importorskip("gradio", reason="the web page needs gradio: pip install '.[
 
 import httpx  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 PATIENCE = 300  # seconds; a busy machine may need them
 PASSWORD = "open sesame"
 

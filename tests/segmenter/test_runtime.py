@@ -11,6 +11,8 @@ from namesake.prediction import predict
 from namesake.segmenter import Segmenter, load_segmenter, runtime, worth_onnx
 from namesake.segmenter.runtime import WORTH
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:

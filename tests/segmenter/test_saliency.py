@@ -17,6 +17,8 @@ from namesake.segmenter.settings import OBJECT
 from namesake.shapes import ImageArray
 from tiny_models import TINY_SELFMASK, randomise
 
+pytestmark = pytest.mark.slow
+
 OPEN = {"onnx": ("model.onnx", _open_onnx), "torch": ("model.pt2", _open_torch)}
 
 

@@ -23,6 +23,8 @@ from namesake.workspace import Workspace
 
 from .conftest import NAMES, Onlooker, draw
 
+pytestmark = pytest.mark.slow
+
 Collection = tuple[Archives, PseudoMasks]
 
 

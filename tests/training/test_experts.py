@@ -15,6 +15,8 @@ from namesake.records import Archives, PseudoMasks
 from namesake.training import ExpertsConfig, relabel_with_experts
 from namesake.training.experts import cluster
 
+pytestmark = pytest.mark.slow
+
 Collection = tuple[Archives, PseudoMasks]
 
 

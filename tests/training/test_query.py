@@ -23,6 +23,8 @@ from tiny_models import write_clip
 
 from .conftest import NAMES, Onlooker, draw
 
+pytestmark = pytest.mark.slow
+
 Collection = tuple[Archives, PseudoMasks]
 FILES = ("model.safetensors", "config.json", "metrics.jsonl")
 

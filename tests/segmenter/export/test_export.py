@@ -21,6 +21,8 @@ from namesake.segmenter.deeplab import KIND, ClosedSet, architecture_of
 from namesake.segmenter.export import Check, Written, export_segmenter
 from namesake.segmenter.export.write import _open_onnx, _open_torch, accept
 
+pytestmark = pytest.mark.slow
+
 OPEN = {"onnx": ("model.onnx", _open_onnx), "torch": ("model.pt2", _open_torch)}
 
 
@@ -48,10 +50,9 @@ def test_closed_set__float32(segmenter: Segmenter, tmp_path: Path) -> None:
     ("frozen", "form"),
     [
         ("dinov2", "onnx"),
-        ("vit", "torch"),
         *(
             pytest.param(kind, form, marks=pytest.mark.long)
-            for kind, form in (("vit", "onnx"), ("dinov2", "torch"), *product(["dinov2_with_registers"], OPEN))
+            for kind, form in (("dinov2", "torch"), *product(["vit", "dinov2_with_registers"], OPEN))
         ),
     ],
     indirect=["frozen"],

@@ -50,7 +50,7 @@ class FeaturesConfig:
     """Whose features are kept."""
 
     dino: str = option("facebook/dinov2-small", "Source of a DINO or DINOv2; it stays as it is.")
-    resize_longer: int = option(518, "Larger images are shrunk to this side, in training and in use.", at_least=16)
+    resize_longer: int = option(448, "Larger images are shrunk to this side, in training and in use.", at_least=16)
     batch_size: int = option(8, "Images at once.", at_least=1)
 
 
