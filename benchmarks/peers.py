@@ -49,7 +49,7 @@ from namesake.segmenter.query import OpenVocabulary
 from namesake.segmenter.runtime import coarse_by_onnx
 from namesake.segmenter.words import TextSide
 from namesake.world import write_world
-from search import resident, unit, write_random
+from search import unit, write_random
 from timing import fastest
 
 CPU = torch.device("cpu")
@@ -225,11 +225,10 @@ def search(repeats: int) -> None:
     queries = unit(np.random.default_rng(1).standard_normal((QUERIES, DIM), dtype=np.float32))
     with tempfile.TemporaryDirectory() as folder:
         index = write_random(Path(folder), IMAGES, DIM, IMAGES)
-        before = resident("VmRSS")
         flat = faiss.IndexFlatIP(DIM)
         for path, _ in find_shards(index.folder):
             flat.add(np.asarray(open_rows(path), dtype=np.float32))
-        megabytes = resident("VmRSS") - before
+        megabytes = flat.ntotal * DIM * 4 / 1e6
         found, wanted = top_k(index, queries, BEST)[1], flat.search(queries, BEST)[1]
         same = np.mean([len(np.intersect1d(a, b)) / BEST for a, b in zip(found, wanted, strict=True)])
         taken, other = fastest(
