@@ -24,7 +24,7 @@ browser:  ## a Chromium for the tests of the web page, from Debian's packages, w
 	command -v chromium >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium >/dev/null)
 
 torture: $(STAMP)  ## kills, full disks, broken images, fuzzed files, hostile input: one line a claim
-	NAMESAKE_TORTURE=long OMP_NUM_THREADS=1 $(PYTHON) -m pytest -q -n 2 --dist loadgroup tests/torture tests/reproduce/test_trees.py \
+	NAMESAKE_TORTURE=long OMP_NUM_THREADS=1 $(PYTHON) -m pytest -q -n 2 --dist loadgroup tests/torture tests/reproduce \
 		tests/test_engines.py tests/systems/test_namedmask.py tests/systems/test_consensus.py tests/segmenter
 
 lint: $(STAMP)  ## style, types and layout

@@ -67,7 +67,7 @@ def both_readings(trial: Trial) -> Values:
     """Mean IoU over the dataset in one pass, and read with care."""
     benchmark = benchmark_of(trial)
     segmenter = ceiling(trial) if trial.setting.facts.get("truth") else segmenter_of(trial)
-    clip = configure("consensus", preset=trial.place.preset).encoder
+    clip = configure("consensus", preset=trial.place.preset).retrieval_clip
     return {
         "one pass": evaluate(segmenter, benchmark).mean_iou_over_dataset,
         "with care": evaluate(segmenter.read_carefully(replace(CARE, clip=clip)), benchmark).mean_iou_over_dataset,
