@@ -211,6 +211,7 @@ def test_ray__predictions_that_were_begun_go_on(cluster: None, trained: Path, tm
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_ray__find_as_in_one_process(cluster: None, tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(shared, "SHARE", 3)
     images = open_images(tiny.images)

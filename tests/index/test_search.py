@@ -159,12 +159,16 @@ def test_top_k__shard_of_another_encoder(written: Write):
 
 
 def test_top_k__memory_does_not_grow_with_the_index(written: Write):
+    def peak(index: Index) -> int:
+        tracemalloc.start()
+        top_k(index, random_rows(2, 32, seed=1).astype(np.float32), 10, block_rows=500)
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
     peaks = []
     for count in (20_000, 80_000):
         index = written(np.tile(random_rows(5000, 32), (count // 5000, 1)), [count // 4] * 4)
-        tracemalloc.start()
-        top_k(index, random_rows(2, 32, seed=1).astype(np.float32), 10, block_rows=500)
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
+        peaks.append(min(peak(index) for _ in range(3)))  # threads that other tests left may allocate meanwhile
     assert max(peaks) < 80_000 * 32 * 2 / 4
     assert peaks[1] < 1.5 * peaks[0] + 50_000

@@ -72,7 +72,8 @@ def test_export__any_size(saliency: Segmenter, tmp_path: Path, form: str) -> Non
     assert facts["names"] == ["background", OBJECT]
 
 
-@pytest.mark.parametrize("precision", [pytest.param("float16", marks=pytest.mark.long), "int8"])
+@pytest.mark.long
+@pytest.mark.parametrize("precision", ["float16", "int8"])
 def test_export__smaller_weights(saliency: Segmenter, tmp_path: Path, precision: str) -> None:
     made = export_segmenter(saliency, [picture(32, 48)], out=tmp_path, format="torch", precision=precision)
     assert 0 < made.check.max_difference < 1
