@@ -26,8 +26,6 @@ from pathlib import Path
 
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir"}
 FILLER = ".filler"
-
-
 WARM = (
     "accelerate",
     "namesake.cli",

@@ -8,10 +8,9 @@ of its own at the same time. Rendered images and finished stages are reused when
 import os
 import signal
 import time
-from collections.abc import Iterator
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import replace
 from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
@@ -57,14 +56,14 @@ def run_demo(out: Path, *, seed: int = 0) -> tuple[dict[str, Any], str]:
     """
     start = time.monotonic()
     threads = torch.get_num_threads()
-    with _beside() as other:
+    with _beside() as beside:
         torch.set_num_threads(max(1, threads // 2))
-        baselines = other.submit(_compare, out, seed, torch.get_num_threads())
+        baselines = beside(_compare, out, seed, torch.get_num_threads())
         write_world("unlabelled", _unlabelled(out), count=UNLABELLED, seed=seed, truth=True)  # for the oracle alone
         images = open_images(_unlabelled(out) / "images")
         note("== namedmask (saliency+clip, maskclip and an oracle are made at the same time)")
         _run(out, "namedmask", images, seed=seed, until="archives")
-        oracle = other.submit(_train_oracle, out, seed, torch.get_num_threads())
+        oracle = beside(_train_oracle, out, seed, torch.get_num_threads())
         _run(out, "namedmask", images, seed=seed)
         others = baselines.result() | oracle.result()
     torch.set_num_threads(threads)
@@ -77,16 +76,21 @@ def run_demo(out: Path, *, seed: int = 0) -> tuple[dict[str, Any], str]:
 
 
 @contextmanager
-def _beside() -> Iterator[Executor]:
-    """A process for what is made beside the block; where the block fails, it is interrupted."""
+def _beside() -> Iterator[Callable[..., Future[dict[str, float]]]]:
+    """What calls functions in a process beside the block; where the block fails, a call at work is interrupted."""
     with worker_pool(1) as pool:
-        before = set(active_children())
+        given: list[Future[dict[str, float]]] = []
+
+        def call(work: Callable[..., dict[str, float]], *arguments: object) -> Future[dict[str, float]]:
+            given.append(pool.submit(work, *arguments))
+            return given[-1]
+
         try:
-            yield pool
+            yield call
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in set(active_children()) - before:
+            for process in active_children() if any(not each.done() for each in given) else ():
                 os.kill(process.pid or 0, signal.SIGINT)
+            pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
@@ -120,11 +124,9 @@ def _train_oracle(out: Path, seed: int, threads: int) -> dict[str, float]:
     torch.set_num_threads(threads)
     config = systems.configure("namedmask", preset="mini", seed=seed)
     truth = open_benchmark("world", _unlabelled(out))
-    chosen = set(rows(open_archives(out / "namedmask" / "archives"))["image_id"].to_pylist())
-    ids = tuple(image_id for image_id in truth.images.ids if image_id in chosen)
-    taught = replace(truth, images=replace(truth.images, ids=ids))
+    found = rows(open_archives(out / "namedmask" / "archives"))["image_id"].to_pylist()
     with Workspace(out / "oracle") as workspace:
-        workspace.step(train_oracle, taught, Names(SEEN_NAMES), config=config.training)
+        workspace.step(train_oracle, truth.only(found), Names(SEEN_NAMES), config=config.training)
     return {"oracle": _score(out, "oracle")}
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from namesake.records import Regime
 from namesake.reproduce import PAPERS, consensus, places, reproduce, run
 from namesake.systems import configure
 from namesake.systems import run as run_system
@@ -45,4 +46,6 @@ def test_table__goes_through(table: str, tmp_path: Path, monkeypatch: pytest.Mon
     wanted = PAPERS["consensus"][table]
     ours = {row["setting"]: row["ours"] for row in rows}
     assert list(ours) == [each.label for each in wanted.settings]
+    taught = {row["setting"] for row in rows if row["regime"] == Regime.TRUTH}
+    assert taught == {each.label for each in wanted.settings if each.facts.get("truth")}
     assert all(set(wanted.columns) <= values.keys() for values in ours.values())

@@ -1,9 +1,8 @@
 """Every table goes through on tiny trees of the benchmarks' published layouts, with the embedded models and one update.
 
-`NAMESAKE_TORTURE=long` runs all of them; otherwise one of each kind of measure.
+`make torture` runs all of them; otherwise one of each kind of measure.
 """
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ from namesake.reproduce.run import measure_table
 from namesake.systems.runs import run as run_system
 from namesake.world import render_view, write_world
 
-LONG = os.environ.get("NAMESAKE_TORTURE") == "long"
 SHORT = {("namedmask", "1"), ("zutis", "7")}
 ALL = [(paper, key) for paper, tables in PAPERS.items() for key, table in tables.items() if table.benchmarks]
 ONE_UPDATE = {
@@ -65,7 +63,9 @@ def shorten(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("paper", "table"), [each for each in ALL if LONG or each in SHORT])
+@pytest.mark.parametrize(
+    ("paper", "table"), [each if each in SHORT else pytest.param(*each, marks=pytest.mark.long) for each in ALL]
+)
 def test_table__goes_through(
     root: Path, paper: str, table: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

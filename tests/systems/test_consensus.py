@@ -104,10 +104,9 @@ def test_run__killed_in_its_stages_ends_with_the_same_bytes(
 
 
 @pytest.mark.slow
-def test_run__labels_shared_out_have_the_same_bytes(run: Callable[..., Ended], whole: Path, long: bool, tmp_path: Path):
+@pytest.mark.long  # other stages are shared out by tests/test_engines.py
+def test_run__labels_shared_out_have_the_same_bytes(run: Callable[..., Ended], whole: Path, tmp_path: Path):
     pytest.importorskip("ray", reason="the extra [ray] is not installed")
-    if not long:
-        pytest.skip("other stages are shared out by tests/test_engines.py; make torture shares these labels out, too")
     ended = run(tmp_path / "ray", "--engine", "ray:2")
     assert ended.code == 0, ended.err
     assert digests(tmp_path / "ray") == digests(whole)

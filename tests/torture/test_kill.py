@@ -15,12 +15,13 @@ ON_THE_WAY = {STARTED, "checkpoint.pt", "metrics.jsonl"}
 """Files that change while a stage works: every one is read again by the run that goes on."""
 
 
-@pytest.mark.parametrize("system", ["namedmask", "zutis", "fmbseg", "selfmask", "reco", "saliency+clip", "maskclip"])
+OTHERS = ("zutis", "fmbseg", "selfmask", "reco", "saliency+clip", "maskclip")
+
+
+@pytest.mark.parametrize("system", ["namedmask", *(pytest.param(each, marks=pytest.mark.long) for each in OTHERS)])
 def test_kill__random_moments(  # noqa: PLR0917
     system: str, long: bool, runner, command, whole, digest, claim, tmp_path: Path
 ):
-    if not long and system != "namedmask":
-        pytest.skip("one system is killed in the short form; make torture kills all")
     wanted, moments = whole(system), 50 if long else 4
     random_moment = random.Random(system)
     folder, killed, finished, left, longest = tmp_path / "run", 0, 0, set(), 4.0

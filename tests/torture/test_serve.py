@@ -56,9 +56,8 @@ def test_serve__bad_images(long: bool, client, claim, tmp_path: Path):
     claim("bad images, serve", f"{shown + refused} sent, {refused} refused with a reason, the server stays up")
 
 
-def test_serve__hostile_requests(long: bool, server, client, claim):
-    if not long:
-        pytest.skip("tests/app asks the same; make torture says so")
+@pytest.mark.long  # tests/app asks the same
+def test_serve__hostile_requests(server, client, claim):
     paths = visitor.test_files__none_of_the_machine.pytestmark[0].args[1]
     for path in paths:
         visitor.test_files__none_of_the_machine(client, path)
@@ -71,8 +70,7 @@ def test_serve__hostile_requests(long: bool, server, client, claim):
     claim("serve", f"{len(paths)} paths and {len(addresses)} addresses give nothing away; too large files are refused")
 
 
-def test_serve__hundred_clients(long: bool, client, claim):
-    if not long:
-        pytest.skip("tests/app asks the same; make torture says so")
+@pytest.mark.long  # tests/app asks the same
+def test_serve__hundred_clients(client, claim):
     visitor.test_clients__a_hundred_at_once(client)
     claim("serve, 100 clients at once", "each answered or told to come later, then the page opens")

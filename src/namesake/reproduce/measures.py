@@ -3,7 +3,6 @@
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
 from itertools import groupby
 from pathlib import PurePosixPath
 
@@ -22,7 +21,7 @@ from namesake.images import read_image
 from namesake.masks.store import open_masks
 from namesake.prediction.stream import Skipped, segment_ahead
 from namesake.progress import track
-from namesake.records import Images, Names, PseudoMasks
+from namesake.records import Names, PseudoMasks
 from namesake.reproduce.object_masks import ExpertMasks, SaliencyMasks
 from namesake.reproduce.table import Place, Table, Trial, Values
 from namesake.segmenter import Segmenter, load_segmenter
@@ -173,7 +172,7 @@ def by_objects(trial: Trial) -> Values:
     single = [image_id for image_id in benchmark.images.ids if counts[image_id] == 1]
     several = [image_id for image_id in benchmark.images.ids if counts[image_id] > 1]
     return {
-        column: evaluate(segmenter_of(trial), _only(benchmark, ids)).mean_iou_over_dataset
+        column: evaluate(segmenter_of(trial), benchmark.only(ids)).mean_iou_over_dataset
         for column, ids in (("single obj.", single), ("multi-obj.", several), ("all", list(benchmark.images.ids)))
     }
 
@@ -255,7 +254,3 @@ def _objects_per_image(benchmark: Benchmark) -> Counter[str]:
         raise DataError("this table needs a benchmark with true objects (instances.json).")
     files = {image["id"]: image["file_name"] for image in truth["images"]}
     return Counter(files[annotation["image_id"]] for annotation in truth["annotations"])
-
-
-def _only(benchmark: Benchmark, ids: list[str]) -> Benchmark:
-    return replace(benchmark, images=Images(benchmark.images.folder, tuple(ids)))

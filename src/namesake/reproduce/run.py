@@ -12,6 +12,7 @@ from namesake import systems
 from namesake.errors import ConfigError, unknown
 from namesake.evaluation.provenance import Provenance, provenance_of, reading_of
 from namesake.progress import note
+from namesake.records import Regime
 from namesake.reproduce.measures import benchmark_of, check_objects
 from namesake.reproduce.papers import PAPERS
 from namesake.reproduce.places import mini_place, names_of, objects_place, real_place
@@ -139,6 +140,8 @@ def _measure(setting: Setting, table: Table, place: Place, what: str) -> _Measur
     trial, last = run_setting(setting, place, what)
     names = place.names[trial.setting.asked or setting.names]
     known = provenance_of(trial.run, benchmark_of(trial), names) if place.benchmark else Provenance()
+    if trial.setting.facts.get("truth"):
+        known = Provenance(Regime.TRUTH, "none")
     where = f"{place.benchmark}-" if place.benchmark and not place.rendered else ""
     path = trial.run / "measured" / f"{what}-{where}{_slug(setting.label)}.json"
     held = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

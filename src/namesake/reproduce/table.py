@@ -73,7 +73,7 @@ class Setting:
         asked: Names that the trained segmenter is asked for, where that is not what it was run with.
         on: Images that it is measured on: those of the things, of unseen things, or of pairs.
         read: Changes how the trained segmenter is read; None reads it as it is.
-        facts: Facts that the measure needs besides.
+        facts: Facts that the measure needs besides; "truth" says that it is taught ground truth.
         scale: "paper" or "mini" for a row that is run on real data or on the embedded world only.
     """
 

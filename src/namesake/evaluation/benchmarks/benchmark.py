@@ -1,7 +1,7 @@
 """The record of an opened benchmark: images, what the ids of its label maps mean, and how it is scored."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -48,6 +48,12 @@ class Benchmark:
     zero_if_absent: bool = False
     measures: tuple[Measure, ...] = ()
     expected: int | None = None
+
+    def only(self, ids: Collection[str]) -> "Benchmark":
+        """The same with some of its images, in the order that it has them."""
+        chosen = frozenset(ids)
+        kept = tuple(image_id for image_id in self.images.ids if image_id in chosen)
+        return replace(self, images=Images(self.images.folder, kept))
 
     def truth(self, image_id: str) -> LabelArray:
         """The true label map of an image, at its size.
