@@ -24,7 +24,7 @@ ACROSS, SCENES = 3, 3
 TITLES = (
     "images, unlabelled",
     'an archive a name (CLIP): "{}", "{}", "{}"',
-    "masks (SelfMask, experts)",
+    "masks (SelfMask)",
     "the segmenter",
 )
 
@@ -35,7 +35,7 @@ def main(demo: Path, out: Path) -> None:
     images = open_images(demo / "world" / "unlabelled" / "images")
     archives, masks = (
         open_archives(run / "archives"),
-        {m.image_id: m for m in read_masks(open_masks(run / "masks/experts"))},
+        {m.image_id: m for m in read_masks(open_masks(run / "masks/saliency"))},
     )
     best = [
         row["image_id"]

@@ -157,7 +157,6 @@ TABLES: dict[str, Table] = {
         "Beside the others with as many updates, and beside a ceiling",
         (
             Setting("consensus", "consensus"),
-            Setting("NamedMask", "namedmask", mini=(AS_MANY,)),
             Setting("NamedMask without experts", "namedmask", mini=(*NO_EXPERTS, AS_MANY)),
             Setting("ZUTIS", "zutis", mini=(AS_MANY,)),
             Setting(

@@ -19,24 +19,28 @@ MINI_TRAINING = TrainingConfig(
     iterations=320,
     batch_size=24,
     crop_size=80,
-    resize_range=(0.5, 1.0),
+    resize_range=(0.5, 1.34),
     color_jitter=0.3,
     copy_paste_max=6,
     learning_rate=1e-2,
     backbone_lr_factor=0.2,
+    resize_longer=128,
+    enlarge=True,
     architecture=MINI_DEEPLAB,
     num_workers=1,
     threads=1,
     checkpoint_every=100,
 )
-"""For the embedded world's small images, on two CPU cores in about two minutes."""
+"""For the embedded world's small images, on two CPU cores in about two minutes. Images are enlarged by a third, within
+the range of sizes that training shows: many of their things are a few of the network's cells wide."""
 
 MINI_EXPERTS = ExpertsConfig(
-    **vars(MINI_TRAINING) | {"iterations": 60, "batch_size": 16, "copy_paste_max": 1, "checkpoint_every": 60},
+    **vars(MINI_TRAINING) | {"iterations": 0, "batch_size": 16, "copy_paste_max": 1, "checkpoint_every": 60},
     groups=4,
     clip="embedded:clip",
 )
-"""As `MINI_TRAINING`, for fewer samples of one image each."""
+"""As `MINI_TRAINING`, for samples of one image each. No updates, so no experts: the embedded saliency network was
+trained on images like those of the archives, and experts that learn from its masks draw worse ones (dev/LOG.md)."""
 
 MINI_QUERY_TRAINING = QueryTrainingConfig(
     clip="embedded:clip",
