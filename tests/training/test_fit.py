@@ -4,7 +4,9 @@ import json
 import multiprocessing
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -41,6 +43,7 @@ def train(
     width: int = 8,
     num_workers: int = 0,
     dropout: float = 0.1,
+    pieces: int = 1,
 ):
     torch.manual_seed(0)
     module = nn.Sequential(nn.Linear(4, width), nn.Dropout(dropout), nn.Linear(width, 1))
@@ -52,7 +55,13 @@ def train(
     return fit(
         module,
         Sums(),
-        FitConfig(iterations=iterations, batch_size=8, checkpoint_every=20, num_workers=num_workers),
+        FitConfig(
+            iterations=iterations,
+            batch_size=8,
+            gradient_accumulation_steps=pieces,
+            checkpoint_every=20,
+            num_workers=num_workers,
+        ),
         loss=error_of_sum,
         optimizers=[torch.optim.Adam(module.parameters(), 1e-2)],
         out=out,
@@ -136,32 +145,64 @@ def test_fit__loss_not_finite(tmp_path: Path):
         )
 
 
-def train_shared(number: int, out: Path, port: int) -> None:
-    """One of two processes that share every batch of 8; without dropout, whose noise they draw apart."""
-    os.environ |= {"RANK": str(number), "LOCAL_RANK": str(number), "WORLD_SIZE": "2"}
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_fit__a_batch_in_parts_is_the_batch(tmp_path: Path, num_workers: int):
+    whole = train(tmp_path / "whole", dropout=0.0)
+    parts = train(tmp_path / "parts", dropout=0.0, pieces=4, num_workers=num_workers)
+    assert_same(tmp_path / "whole", tmp_path / "parts")
+    for one, other in zip(whole.parameters(), parts.parameters(), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-3)
+
+
+def train_shared(number: int, count: int, out: Path, port: int, changes: dict[str, Any]) -> None:
+    """One of several processes that share every batch of 8; without dropout, whose noise they draw apart."""
+    os.environ |= {"RANK": str(number), "LOCAL_RANK": str(number), "WORLD_SIZE": str(count)}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "ACCELERATE_USE_CPU": "true"}
-    train(out, dropout=0.0)
-    torch.distributed.destroy_process_group()
+    with suppress(KilledError):
+        train(out, dropout=0.0, **changes)
+    if count > 1:
+        torch.distributed.destroy_process_group()
 
 
-def test_fit__two_processes_share_a_batch(tmp_path: Path):
+def launch(count: int, out: Path, **changes: Any) -> None:
+    """Train in several processes, until all have ended."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     context = multiprocessing.get_context("fork")
-    both = [context.Process(target=train_shared, args=(number, tmp_path / "two", port)) for number in (0, 1)]
-    for process in both:
+    processes = [
+        context.Process(target=train_shared, args=(number, count, out, port, changes)) for number in range(count)
+    ]
+    for process in processes:
         process.start()
-    alone = train(tmp_path / "one", dropout=0.0)
-    for process in both:
+    for process in processes:
         process.join(timeout=120)
-    assert [process.exitcode for process in both] == [0, 0]
-    curves = [losses(tmp_path / "one"), losses(tmp_path / "two")]
+    assert [process.exitcode for process in processes] == [0] * count
+
+
+@pytest.mark.parametrize(("count", "pieces"), [(2, 1), (4, 1), (2, 2)])
+def test_fit__processes_share_a_batch(tmp_path: Path, count: int, pieces: int):
+    train(tmp_path / "one", dropout=0.0)
+    launch(count, tmp_path / "several", pieces=pieces)
+    assert_same(tmp_path / "one", tmp_path / "several")
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (4, 1), (2, 4)])
+def test_fit__resumed_by_another_number_of_processes(tmp_path: Path, before: int, after: int):
+    train(tmp_path / "one", dropout=0.0)
+    launch(before, tmp_path / "changed", killed_at=47)
+    launch(after, tmp_path / "changed")
+    assert_same(tmp_path / "one", tmp_path / "changed")
+
+
+def assert_same(one: Path, other: Path) -> None:
+    """Losses and weights of two trainings are the same but for the order of sums."""
+    curves = [losses(one), losses(other)]
     assert len(curves[0]) == len(curves[1]) == ITERATIONS // 20
     assert curves[0] == pytest.approx(curves[1], abs=1e-4)
-    saved = torch.load(tmp_path / "two" / "checkpoint.pt", weights_only=True)["module"]
-    for name, value in alone.state_dict().items():
-        torch.testing.assert_close(saved[name], value, atol=1e-4, rtol=1e-3)
+    first, second = (torch.load(each / "checkpoint.pt", weights_only=True)["module"] for each in (one, other))
+    for name, value in first.items():
+        torch.testing.assert_close(second[name], value, atol=1e-4, rtol=1e-3)
 
 
 def losses(out: Path) -> list[float]:
@@ -169,6 +210,8 @@ def losses(out: Path) -> list[float]:
 
 
 def test_fit__batch_that_cannot_be_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with pytest.raises(ConfigError, match="8 cannot be shared by 1 processes in 3 parts"):
+        train(tmp_path, pieces=3)
     monkeypatch.setenv("WORLD_SIZE", "3")
     with pytest.raises(ConfigError, match="8 cannot be shared by 3"):
         train(tmp_path)

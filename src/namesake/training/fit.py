@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -48,6 +49,11 @@ class FitConfig:
     precision: Literal["no", "bf16"] = option(
         "no", "Arithmetic of the forward pass.", paper='float32 ("no")', where="code"
     )
+    gradient_accumulation_steps: int = option(
+        1,
+        "Parts in which a batch is computed, one after another, where a whole one does not fit into memory.",
+        at_least=1,
+    )
     num_workers: int = option(4, "Processes that make samples; 0 makes them in the main one.", at_least=0)
     threads: int = option(
         0, "Cores that share an operation on the CPU, 0 for all; few suit small networks.", at_least=0
@@ -75,8 +81,9 @@ def fit(
     Args:
         module: Network that is trained and checkpointed. A teacher that follows it by averaging belongs inside it.
         samples: `samples[i]` for i in 0 .. iterations * batch_size - 1 is the i-th sample and depends on i alone.
-        config: Updates, batch (over all processes together), seed, precision and execution; its learning rate and
-            weight decay are those of the optimisers already.
+        config: Updates, batch (over all processes and parts together), seed, precision and execution; its learning
+            rate and weight decay are those of the optimisers already. Parts of a batch give its gradients where the
+            loss is a mean over samples; batch normalisation sees each part by itself.
         loss: `loss(module, batch)` gives named scalars; "loss" is minimised, the others are logged.
         optimizers: All are stepped in order; each group's initial `lr` is what `rate` scales.
         out: Folder of the checkpoint and of `metrics.jsonl`.
@@ -100,10 +107,15 @@ def fit(
     """
     from accelerate.utils import send_to_device
 
-    iterations, batch_size = config.iterations, config.batch_size
+    iterations, batch_size, pieces = config.iterations, config.batch_size, config.gradient_accumulation_steps
     rate = rate or poly(iterations)
     number, count = sharing()
-    place = _join(device, batch_size) if count > 1 else pick_device(device)
+    if batch_size % (count * pieces):
+        raise ConfigError(
+            f"a batch of {batch_size} cannot be shared by {count} processes in {pieces} parts each; "
+            f"take a multiple of {count * pieces}."
+        )
+    place = _join(device) if count > 1 else pick_device(device)
     if count > 1 and place.type == "cuda":
         module = nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
     module.to(place).train()
@@ -112,20 +124,24 @@ def fit(
         [group.setdefault("initial_lr", group["lr"]) for group in optimizer.param_groups] for optimizer in optimizers
     ]
     order = _part(range(start * batch_size, iterations * batch_size), batch_size, number, count)
-    loader = _loader(samples, order, batch_size // count, num_workers=config.num_workers, collate=collate)
+    loader = _loader(samples, order, batch_size // count // pieces, num_workers=config.num_workers, collate=collate)
     with (
         _threads(config.threads),
         Meter(what, total=iterations, done=start) as meter,
         _Metrics(out, keep=start) as metrics,
     ):
-        for iteration, batch in zip(range(start, iterations), loader, strict=False):
+        batches: Iterator[Any] = iter(loader) if start < iterations else iter(())
+        for iteration in range(start, iterations):
             torch.manual_seed(config.seed * 1_000_003 + iteration + (number << 40))
             for optimizer, rates in zip(optimizers, base_rates, strict=True):
                 for group, base in zip(optimizer.param_groups, rates, strict=True):
                     group["lr"] = base * rate(iteration)
-            with torch.autocast(place.type, dtype=torch.bfloat16, enabled=config.precision == "bf16"):
-                parts = loss(module, send_to_device(batch, place))
-            torch.autograd.backward(parts["loss"])
+            terms: dict[str, Tensor] = {}
+            for batch in islice(batches, pieces):
+                with torch.autocast(place.type, dtype=torch.bfloat16, enabled=config.precision == "bf16"):
+                    found = loss(module, send_to_device(batch, place))
+                torch.autograd.backward(found["loss"] / pieces)
+                terms = {name: terms.get(name, 0) + value.detach() / pieces for name, value in found.items()}
             _average([weight.grad for weight in module.parameters() if weight.grad is not None], count)
             for optimizer in optimizers:
                 optimizer.step()
@@ -134,7 +150,7 @@ def fit(
                 after_step(iteration)
             done = iteration + 1
             if done % LOG_EVERY == 0 or done == iterations:
-                values = metrics.write(done, parts, count)
+                values = metrics.write(done, terms, count)
                 meter.detail = " ".join(f"{name} {value:.3f}" for name, value in values.items())
                 show_losses(what, done, values)
             if segmenter is not None and number == 0:
@@ -171,13 +187,10 @@ def forget(out: Path) -> None:
         (out / CHECKPOINT).unlink(missing_ok=True)
 
 
-def _join(device: str, batch_size: int) -> torch.device:
+def _join(device: str) -> torch.device:
     """Meet the other processes of the launch; the device that is this one's."""
     from accelerate import PartialState
 
-    count = sharing()[1]
-    if batch_size % count:
-        raise ConfigError(f"a batch of {batch_size} cannot be shared by {count} processes; take a multiple of {count}.")
     state = PartialState(cpu=pick_device(device).type == "cpu")
     return torch.device(state.device)
 
@@ -276,11 +289,11 @@ class _Metrics:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def write(self, iteration: int, parts: Mapping[str, Tensor], count: int) -> dict[str, float]:
+    def write(self, iteration: int, terms: Mapping[str, Tensor], count: int) -> dict[str, float]:
         """Append one line, means over `count` processes; returns them."""
-        means = [value.detach().float().clone() for value in parts.values()]
+        means = [value.float().clone() for value in terms.values()]
         _average(means, count)
-        values = {name: float(mean) for name, mean in zip(parts, means, strict=True)}
+        values = {name: float(mean) for name, mean in zip(terms, means, strict=True)}
         if not math.isfinite(values["loss"]):
             raise ConfigError(
                 f"the loss is {values['loss']} after {iteration} updates, expected a finite number. "
