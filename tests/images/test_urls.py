@@ -1,12 +1,22 @@
+import logging
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
 
 import fsspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from fsspec.implementations.memory import MemoryFileSystem
+from moto.server import ThreadedMotoServer
 
 from namesake.errors import ImagesError
+from namesake.images import open_images, read_image
+from namesake.images.encode import encode_picture
 from namesake.images.urls import PRIVATE, read_url
 
 
@@ -70,20 +80,39 @@ def test_size__limited(server: str, monkeypatch: pytest.MonkeyPatch):
         read_url(server + "/image", max_bytes=9)
 
 
-class Store(MemoryFileSystem):
-    """An object store of this process."""
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """An S3 server of this machine with a bucket of that name: its file system."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "any")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://{}:{}".format(*server.get_host_and_port()))
+    store = fsspec.filesystem("s3")
+    store.mkdir("bucket")
+    yield store
+    store.clear_instance_cache()
+    server.stop()
 
-    @classmethod
-    def _strip_protocol(cls, path: str) -> str:
-        return "/" + path.rsplit("://", maxsplit=1)[-1].lstrip("/")
 
-
-def test_store__through_fsspec():
-    fsspec.register_implementation("s3", Store, clobber=True)
-    Store().pipe("s3://bucket/a.png", b"content")
-    assert read_url("s3://bucket/a.png") == b"content"
-    with pytest.raises(ImagesError, match="cannot be fetched"):
-        read_url("s3://bucket/b.png")
+def test_store__table_of_images_on_s3(bucket: Any, tmp_path: Path):
+    pixels = np.arange(3 * 4 * 5 * 3, dtype=np.uint8).reshape(3, 4, 5, 3)
+    names = [f"s3://bucket/a folder/{number}.png" for number in range(3)]
+    for name, image in zip(names, pixels, strict=True):
+        bucket.pipe(name, encode_picture(image, "PNG"))
+    pq.write_table(pa.table({"url": [*names, "s3://bucket/none.png", "s3://elsewhere/0.png"]}), tmp_path / "t.parquet")
+    images = open_images(tmp_path / "t.parquet")
+    assert np.array_equal([read_image(images.path(image_id)) for image_id in images.ids[:3]], pixels)
+    for image_id in images.ids[3:]:
+        with pytest.raises(ImagesError, match="cannot be fetched"):
+            read_image(images.path(image_id))
+    with pytest.raises(ImagesError, match="more than 9 bytes"):
+        read_url(names[0], max_bytes=9)
+    with ProcessPoolExecutor(2, mp_context=get_context("fork")) as pool:  # as those who make samples do
+        read = list(pool.map(read_image, [images.path(image_id) for image_id in images.ids[:3]]))
+    assert np.array_equal(read, pixels)
 
 
 def test_store__package_missing():
