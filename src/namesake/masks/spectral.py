@@ -5,6 +5,7 @@ https://arxiv.org/abs/2203.12614, section 3.2. For each image the generalised pr
 once, for as many eigenvectors as the largest number of clusters needs, instead of once for each number.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -153,19 +154,23 @@ def k_means(
     centred = points - points.mean(dim=1, keepdim=True)
     centres = _first_centres(centred, clusters=clusters, starts=starts, seed=seed).flatten(0, 1)
     runs = centred.repeat_interleave(starts, dim=0)
+    numbers = torch.arange(clusters, device=points.device)[:, None]
     labels, inertia = _assign(runs, centres)
-    moving = torch.arange(len(runs), device=points.device)
+    moving, current = torch.arange(len(runs), device=points.device), labels.clone()
     for _ in range(iterations):
-        members = functional.one_hot(labels[moving], clusters).to(points.dtype)
-        counts = members.sum(dim=1)[..., None]
-        means = (members.mT @ runs[moving]) / counts.clamp_min(1)
-        centres[moving] = torch.where(counts > 0, means, centres[moving])
-        reassigned, inertia[moving] = _assign(runs[moving], centres[moving])
-        changed = (reassigned != labels[moving]).any(dim=1)
+        members = (current[:, None] == numbers).to(points.dtype)  # [runs, clusters, n]
+        counts = members.sum(dim=2, keepdim=True)
+        means = (members @ runs) / counts.clamp_min(1)
+        centres = torch.where(counts > 0, means, centres)
+        reassigned, inertia[moving] = _assign(runs, centres)
+        changed = (reassigned != current).any(dim=1)
         labels[moving] = reassigned
-        moving = moving[changed]
-        if not len(moving):
+        if not changed.any():
             break
+        if changed.all():
+            current = reassigned
+        else:
+            moving, runs, centres, current = moving[changed], runs[changed], centres[changed], reassigned[changed]
     best = inertia.view(batch, starts).argmin(dim=1)
     return labels.view(batch, starts, -1)[torch.arange(batch, device=points.device), best]
 
@@ -180,9 +185,11 @@ def _first_centres(
     each = torch.arange(batch, device=points.device)[:, None]
     chosen = (draws[:, 0] * n).long().expand(batch, starts)
     centres = points[each, chosen][:, :, None]
+    nearest = points.new_full((batch, starts, n), math.inf)
     for number in range(1, clusters):
-        nearest = torch.cdist(points[:, None], centres).square().amin(dim=3).double()
-        heights = nearest.cumsum(dim=2)
+        newest = torch.cdist(centres[:, :, -1:], points[:, None])[:, :, 0]
+        nearest = torch.minimum(nearest, newest.square())
+        heights = nearest.double().cumsum(dim=2)
         wanted = draws[None, :, number, None] * heights[..., -1:]
         chosen = torch.searchsorted(heights, wanted, right=True).clamp_max(n - 1)[..., 0]
         centres = torch.cat([centres, points[each, chosen][:, :, None]], dim=2)
@@ -193,8 +200,8 @@ def _assign(
     points: Float[Tensor, "runs n dim"], centres: Float[Tensor, "runs clusters dim"]
 ) -> tuple[Int[Tensor, "runs n"], Float[Tensor, "runs"]]:
     """The nearest centre of each point, and the sum of squared distances to it."""
-    beyond = centres.square().sum(dim=2)[:, None] - 2 * points @ centres.mT  # less the point's own square
-    least, labels = beyond.min(dim=2)
+    beyond = centres.square().sum(dim=2, keepdim=True) - centres @ (2 * points.mT)  # less the point's own square
+    least, labels = beyond.min(dim=1)
     return labels, least.sum(dim=1) + points.square().sum(dim=(1, 2))
 
 

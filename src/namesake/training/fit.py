@@ -7,7 +7,7 @@ ends with the same weights as one that was not. Processes launched together shar
 import json
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -105,16 +105,10 @@ def fit(
         ConfigError: The loss is not a finite number, or the batch cannot be shared evenly.
         WeightsError: The checkpoint belongs to another network.
     """
-    from accelerate.utils import send_to_device
-
     iterations, batch_size, pieces = config.iterations, config.batch_size, config.gradient_accumulation_steps
     rate = rate or poly(iterations)
     number, count = sharing()
-    if batch_size % (count * pieces):
-        raise ConfigError(
-            f"a batch of {batch_size} cannot be shared by {count} processes in {pieces} parts each; "
-            f"take a multiple of {count * pieces}."
-        )
+    _check_shares(batch_size, count, pieces)
     place = _join(device) if count > 1 else pick_device(device)
     if count > 1 and place.type == "cuda":
         module = nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
@@ -136,12 +130,7 @@ def fit(
             for optimizer, rates in zip(optimizers, base_rates, strict=True):
                 for group, base in zip(optimizer.param_groups, rates, strict=True):
                     group["lr"] = base * rate(iteration)
-            terms: dict[str, Tensor] = {}
-            for batch in islice(batches, pieces):
-                with torch.autocast(place.type, dtype=torch.bfloat16, enabled=config.precision == "bf16"):
-                    found = loss(module, send_to_device(batch, place))
-                torch.autograd.backward(found["loss"] / pieces)
-                terms = {name: terms.get(name, 0) + value.detach() / pieces for name, value in found.items()}
+            terms = _add_gradients(module, loss, islice(batches, pieces), config, place)
             _average([weight.grad for weight in module.parameters() if weight.grad is not None], count)
             for optimizer in optimizers:
                 optimizer.step()
@@ -160,6 +149,21 @@ def fit(
             meter.advance()
     leave()
     return module
+
+
+def _add_gradients(
+    module: nn.Module, loss: Loss, parts: Iterable[Any], config: FitConfig, place: torch.device
+) -> dict[str, Tensor]:
+    """Add the gradients of the mean loss over the parts of a batch to the module's; returns the means of all terms."""
+    from accelerate.utils import send_to_device
+
+    pieces, means = config.gradient_accumulation_steps, dict[str, Tensor]()
+    for part in parts:
+        with torch.autocast(place.type, dtype=torch.bfloat16, enabled=config.precision == "bf16"):
+            terms = loss(module, send_to_device(part, place))
+        torch.autograd.backward(terms["loss"] / pieces)
+        means = {name: means.get(name, 0) + value.detach() / pieces for name, value in terms.items()}
+    return means
 
 
 def parameter_groups(
@@ -185,6 +189,15 @@ def forget(out: Path) -> None:
     """Delete the checkpoint of a training whose result is saved."""
     if sharing()[0] == 0:
         (out / CHECKPOINT).unlink(missing_ok=True)
+
+
+def _check_shares(batch_size: int, count: int, pieces: int) -> None:
+    """Refuse a batch whose parts would differ in size."""
+    if batch_size % (count * pieces):
+        raise ConfigError(
+            f"a batch of {batch_size} cannot be shared by {count} processes in {pieces} parts each; "
+            f"take a multiple of {count * pieces}."
+        )
 
 
 def _join(device: str) -> torch.device:
