@@ -35,6 +35,10 @@ def test_markdown__a_line_a_setting() -> None:
     assert "| better | name-only, M | 24.5 ± 1.0 (+3.5) | 52.5 (+2.5) |" in page
     assert "| quoted |  |  | 10.0 (-40.0) |" in page
     assert "`namesake reproduce cats --table 1`" in page
+    assert "of 2 seeds; in brackets" in page
+    days = {"plain": "2026-11-30", "better": "2026-11-29"}
+    dated = {label: outcome._replace(measured=days[label]) for label, outcome in MEASURED.items()}
+    assert "of 2 seeds, measured 2026-11-29; in brackets" in markdown("Table 1", TABLE, dated, command="")
 
 
 def test_markdown__counts_and_data_sets() -> None:

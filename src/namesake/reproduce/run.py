@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -93,9 +94,14 @@ def measure_table(
     else:
         with worker_pool(jobs, start="spawn") as pool:
             measured = [future.result() for future in [pool.submit(_measure_seed, *task) for task in tasks]]
+    today = date.today().isoformat()
     return {
         label: Outcome(
-            {column: [each[label][0][column] for each in measured] for column in values}, known.regime, known.tier, data
+            {column: [each[label][0][column] for each in measured] for column in values},
+            known.regime,
+            known.tier,
+            data,
+            today,
         )
         for label, (values, known, data) in measured[0].items()
     }

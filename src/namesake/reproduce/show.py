@@ -82,8 +82,10 @@ def markdown(title: str, table: Table, measured: Mapping[str, Outcome], *, comma
     spread = f"mean ± range (highest less lowest) of {seeds} seeds" if seeds > 1 else "one seed"
     change = "counts" if table.counts else "in brackets the change from the first row"
     differs = table.real_differs if real else table.differs
+    days = sorted({outcome.measured for outcome in measured.values()} - {""})
+    when = f", measured {days[0]}" if days else ""  # the earliest, where rows are of several days
     return "\n".join(
-        [f"## {title}", "", f"`{command}`", "", *lines, "", f"Ours: {spread}; {change}. {differs}".strip(), ""]
+        [f"## {title}", "", f"`{command}`", "", *lines, "", f"Ours: {spread}{when}; {change}. {differs}".strip(), ""]
     )
 
 

@@ -101,12 +101,14 @@ class Outcome(NamedTuple):
         regime: Knowledge that the run had of the benchmark.
         tier: Human masks that had a part in it.
         data_sets: Data that its models were made from.
+        measured: Day on which it was measured.
     """
 
     values: Mapping[str, Sequence[float]]
     regime: str = ""
     tier: str = ""
     data_sets: Sequence[str] = ()
+    measured: str = ""
 
 
 def with_nan(value: Any) -> Any:  # noqa: ANN401
