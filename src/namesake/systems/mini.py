@@ -39,8 +39,8 @@ MINI_EXPERTS = ExpertsConfig(
     groups=4,
     clip="embedded:clip",
 )
-"""As `MINI_TRAINING`, for samples of one image each. No updates, so no experts: 60 updates cost half as much time as the
-segmenter and bring it nothing here (dev/LOG.md)."""
+"""As `MINI_TRAINING`, for samples of one image each. No updates, so no experts: 60 updates cost half as much time as
+the segmenter and bring it nothing here (dev/LOG.md)."""
 
 MINI_QUERY_TRAINING = QueryTrainingConfig(
     clip="embedded:clip",
