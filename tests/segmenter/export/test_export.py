@@ -1,6 +1,7 @@
 """An exported program says what the segmenter says, for images and names that it was not traced with."""
 
 import json
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -67,6 +68,25 @@ def test_frozen__the_encoder_travels_and_any_size_goes(frozen: Segmenter, tmp_pa
     assert logits.shape == (1, 3, 12, 6)
     assert (labels[0] == frozen.segment(image).labels).mean() > 0.995
     assert json.loads((tmp_path / "export.json").read_text())["resize_to_multiples_of"] == 8
+
+
+@pytest.mark.parametrize("form", ["onnx", pytest.param("torch", marks=pytest.mark.long)])
+def test_closed_set__the_program_enlarges_as_the_segmenter_does(segmenter: Segmenter, tmp_path: Path, form: str):
+    settings = replace(segmenter.settings, resize_longer=80, enlarge=True)
+    larger = Segmenter(segmenter.predictor, settings)
+    made = export_segmenter(larger, pictures((48, 64)), out=tmp_path, format=form)
+    assert made.check.labels_agreement > 99.0
+    name, opened = OPEN[form]
+    run = opened(tmp_path / name)
+    for image in pictures((40, 33), (17, 70), (80, 12), (96, 100)):
+        found = run(image.transpose(2, 0, 1)[None].copy())[1][0]
+        assert (
+            found == larger.segment(image, resize_longer=100 if max(image.shape) > 80 else None).labels
+        ).mean() > 0.99
+    assert any(
+        (larger.segment(image).labels != segmenter.segment(image).labels).mean() > 0.02
+        for image in pictures((40, 33), (17, 70))
+    )
 
 
 @pytest.mark.parametrize("form", ["onnx", pytest.param("torch", marks=pytest.mark.long)])

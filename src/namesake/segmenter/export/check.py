@@ -68,7 +68,8 @@ def check(segmenter: Segmenter, original: Program, exported: Exported, images: S
         found, of_exported = timed(partial(exported, *arrays), repeats)
         compared = [place for place, name in enumerate(original.outputs) if name != "labels"]
         differences += [float(np.abs(found[place] - expected[place]).max()) for place in compared]
-        own = segmenter.segment(image, resize_longer=max(image.shape)).labels
+        enlarged = segmenter.settings.enlarge and max(image.shape) <= segmenter.settings.resize_longer
+        own = segmenter.segment(image, resize_longer=None if enlarged else max(image.shape)).labels
         agreements.append(float((labels[found[1][0]] == own).mean()))
         seconds.append((of_torch, of_exported))
     return Check(

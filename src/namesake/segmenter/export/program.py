@@ -79,7 +79,8 @@ def program_of(segmenter: Segmenter, *, precision: Precision = "float32") -> Pro
         network = reduced(predictor.network, precision)
         names = ("background", *segmenter.names.names)
         patch = predictor.network.patch
-        closed = ClosedProgram(network, predictor.preprocessing, precision)
+        side = segmenter.settings.resize_longer if segmenter.settings.enlarge else 0
+        closed = ClosedProgram(network, predictor.preprocessing, precision, enlarge_to=side)
         return Program(closed, ("image",), ("logits", "labels"), None, tuple(range(len(names))), names, patch, patch)
     if isinstance(predictor, Saliency):
         return _salient_program(predictor, precision)
@@ -121,16 +122,27 @@ def _salient_program(predictor: Saliency, precision: Precision) -> Program:
 
 @final
 class ClosedProgram(nn.Module):
-    """Image to logits and labels of a network with one logit a label."""
+    """Image to logits and labels of a network with one logit a label.
 
-    def __init__(self, network: nn.Module, preprocessing: Preprocessing, precision: Precision) -> None:
+    Args:
+        network: A DeepLabv3+, or a frozen encoder with its decoder.
+        preprocessing: Normalisation of its input.
+        precision: Precision of the weights.
+        enlarge_to: Longer side to which smaller images are enlarged before the network sees them; 0 for none.
+    """
+
+    def __init__(
+        self, network: nn.Module, preprocessing: Preprocessing, precision: Precision, *, enlarge_to: int = 0
+    ) -> None:
         super().__init__()
         assert isinstance(network, DeepLab | FrozenSegmenter)  # noqa: S101
         self.network, self.pixels = network, _Pixels(preprocessing, precision)
+        self.enlarge_to = enlarge_to
 
     def forward(self, image: Image) -> tuple[Float[Tensor, "1 labels rows columns"], Labels]:
         """Logits of the network's own grid, and the label of each pixel."""
-        logits = self.network.coarse(self.pixels(image)).float()
+        seen = _enlarged(image, self.enlarge_to) if self.enlarge_to else image
+        logits = self.network.coarse(self.pixels(seen)).float()
         return logits, _label(logits, image)
 
 
@@ -185,8 +197,17 @@ class _Pixels(nn.Module):
         self.scale = preprocessing.rescale_factor
         self.dtype = torch.float16 if precision == "float16" else torch.float32
 
-    def forward(self, image: Image) -> Float[Tensor, "1 3 height width"]:
+    def forward(self, image: Image | Float[Tensor, "1 3 height width"]) -> Float[Tensor, "1 3 height width"]:
         return ((image.float() * self.scale - self.mean) / self.std).to(self.dtype)
+
+
+def _enlarged(image: Image, side: int) -> Float[Tensor, "1 3 rows columns"]:
+    """The image with a longer side of `side` pixels if it has fewer; unlike a picture's, values are not rounded."""
+    height, width = image.shape[-2:]
+    longer = torch.sym_max(height, width)  # type: ignore[no-untyped-call]
+    wanted = torch.sym_max(longer, side)  # type: ignore[no-untyped-call]
+    sides = [torch.sym_max(1, each * wanted // longer) for each in (height, width)]  # type: ignore[no-untyped-call]
+    return functional.interpolate(image.float(), size=sides, mode="bilinear", align_corners=False)
 
 
 def _label(logits: Float[Tensor, "1 labels rows columns"], image: Image) -> Labels:

@@ -200,6 +200,7 @@ def _facts(segmenter: Segmenter, program: Program, written: Written, options: Ma
         "smallest_side": program.least,
         "resize_to_multiples_of": program.multiple,
         "resize_shorter_side_to": program.shorter_side,
+        "shrink_longer_side_to": segmenter.settings.resize_longer,
         "measured": dataclasses.asdict(written.check),
         "models": [dataclasses.asdict(card) for card in segmenter.settings.models],
     }
