@@ -1,9 +1,9 @@
 """What smaller weights cost in mean IoU: a run's segmenter, and its exported programs, on the same scenes.
 
-    python benchmarks/precisions.py demo/namedmask demo/world/scenes
+    python benchmarks/precisions.py [demo/namedmask demo/world/scenes]
 
-float16 and int8 store the weights smaller and compute in float32; scores are of the programs themselves, run by
-onnxruntime.
+Without folders a NamedMask of the embedded world is made first, in some minutes. float16 and int8 store the weights
+smaller and compute in float32; scores are of the programs themselves, run by onnxruntime.
 """
 
 import argparse
@@ -16,14 +16,15 @@ import numpy as np
 import onnxruntime
 
 from claims import claim
-from namesake.evaluation import open_benchmark
-from namesake.evaluation.evaluate import evaluate
-from namesake.images import read_image
-from namesake.records import Prediction
+from namesake import systems
+from namesake.evaluation import evaluate, open_benchmark
+from namesake.images import open_images, read_image
+from namesake.records import Names, Prediction
 from namesake.segmenter import Segmenter, load_segmenter
 from namesake.segmenter.export import export_segmenter
 from namesake.segmenter.export.program import Precision
 from namesake.shapes import ImageArray
+from namesake.world import SEEN_NAMES, write_world
 
 MOST = 1.0
 """Points of mean IoU that smaller weights may cost."""
@@ -51,13 +52,18 @@ class Program:
         return Prediction(labels.astype(np.uint8), np.ones(labels.shape, dtype=np.float32))
 
 
-def main() -> None:
+def make(home: Path) -> tuple[Path, Path]:
+    """A run of NamedMask and the scenes to score it on."""
+    write_world("unlabelled", home / "unlabelled", count=1_500, seed=0)
+    write_world("scenes", home / "scenes", count=200, seed=0, names=SEEN_NAMES)
+    images = open_images(home / "unlabelled" / "images")
+    systems.run("namedmask", names=Names(SEEN_NAMES), images=images, out=home / "run", preset="mini")
+    return home / "run", home / "scenes"
+
+
+def measure(run: Path, scenes: Path) -> None:
     """Export in every precision and score."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path, help="folder of a finished run")
-    parser.add_argument("scenes", type=Path, help="folder of a world's scenes with their truth")
-    options = parser.parse_args()
-    segmenter, benchmark = load_segmenter(options.run), open_benchmark("world", options.scenes)
+    segmenter, benchmark = load_segmenter(run), open_benchmark("world", scenes)
     few = [read_image(benchmark.images.path(image_id)) for image_id in benchmark.images.ids[:2]]
     ours = evaluate(segmenter, benchmark, measures=()).mean_iou_over_dataset
     claim(f"mean IoU of {segmenter.kind} in torch", f"{ours:.2f} % of {len(benchmark.images)} scenes")
@@ -73,6 +79,17 @@ def main() -> None:
             to="points less than in torch",
             target=("at most", MOST),
         )
+
+
+def main() -> None:
+    """Of a run, or of one made here."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", type=Path, nargs="*", help="a finished run, and a world's scenes with their truth")
+    folders = parser.parse_args().folders
+    if len(folders) not in (0, 2):
+        parser.error("expected two folders, a run and its scenes, or none.")
+    with tempfile.TemporaryDirectory() as home:
+        measure(*(folders or make(Path(home))))
 
 
 if __name__ == "__main__":

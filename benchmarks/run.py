@@ -27,6 +27,7 @@ SCRIPTS = {
     "laptop": "the preset for ordinary machines, random weights of the true sizes",
     "inference": "systems at the papers' sizes, random weights",
     "runtimes": "torch and onnxruntime",
+    "precisions": "what smaller weights cost",
     "peers": "beside the published code, supervision and faiss",
     "bilateral": "bilateral solver",
     "mask_loss": "ZUTIS's matched mask loss",
