@@ -132,6 +132,7 @@ MINI_ALIGNMENT = AlignmentTrainingConfig(
     clip="embedded:clip",
     prompts="templates",
     text_weight=50.0,
+    label_sources="automatic",
     image_size=96,
     batch_size=8,
     iterations=600,
@@ -147,7 +148,8 @@ MINI_ALIGNMENT = AlignmentTrainingConfig(
     num_workers=1,
     checkpoint_every=100,
 )
-"""For the embedded world's small images; what led to these values is in dev/LOG.md."""
+"""For the embedded world's small images; what led to these values is in dev/LOG.md. Here masks that are drawn first and
+named then (stage 1.2) are named better than those that names ask for (1.1), which would lie over them."""
 
 LAPTOP_ALIGNMENT = AlignmentTrainingConfig(
     dense_encoder="facebook/dinov2-small",
