@@ -16,8 +16,9 @@ Published (Table 1, mean IoU, base / refined): VOC with background 67.7 / 71.0, 
 1.1 / 1.2 / 1.1 semi-supervised on COCO-Stuff 17.0 / 16.8 / 29.0 (Table 2).
 
 No code was published, and the paper leaves values open; the options that say so hold our choice, and dev/LOG.md what
-led to those of the embedded world: the preset "mini" aligns CLIP's patches, and weighs the texts' term (Eq. 2) 50
-times, because 600 updates instead of 240,000 learn nothing from 27 summands beside 1,100.
+led to those of the embedded world: the preset "mini" aligns CLIP's patches with the masks of stage 1.2 alone, and
+weighs the texts' term (Eq. 2) 50 times, because 600 updates instead of 240,000 learn nothing from 27 summands beside
+1,100.
 """
 
 from dataclasses import dataclass
