@@ -10,10 +10,9 @@ import argparse
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
 
 import numpy as np
-import onnxruntime
+import torch
 
 from claims import claim
 from namesake import systems
@@ -22,7 +21,8 @@ from namesake.images import open_images, read_image
 from namesake.records import Names, Prediction
 from namesake.segmenter import Segmenter, load_segmenter
 from namesake.segmenter.export import export_segmenter
-from namesake.segmenter.export.program import Precision
+from namesake.segmenter.export.program import PRECISIONS, program_of
+from namesake.segmenter.export.write import open_onnx
 from namesake.shapes import ImageArray
 from namesake.world import SEEN_NAMES, write_world
 
@@ -30,8 +30,8 @@ MOST = 1.0
 """Points of mean IoU that smaller weights may cost."""
 
 
-class Program:
-    """An exported ONNX program as a segmenter.
+class Exported:
+    """An exported ONNX program as a segmenter, of any kind that is exported.
 
     Args:
         segmenter: What it was made of.
@@ -40,16 +40,18 @@ class Program:
 
     def __init__(self, segmenter: Segmenter, file: Path) -> None:
         self.names = segmenter.names
-        self._session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+        self._program, self._run = program_of(segmenter), open_onnx(file)
+        self._labels = np.asarray(self._program.labels, dtype=np.uint8)
 
-    def segment_many(self, images: Sequence[Any]) -> list[Prediction]:
+    def segment_many(self, images: Sequence[ImageArray]) -> list[Prediction]:
         """The program's labels; it says nothing of how sure it is."""
-        return [self._segment(np.asarray(image)) for image in images]
+        return [self._segment(image) for image in images]
 
     def _segment(self, image: ImageArray) -> Prediction:
-        name = self._session.get_inputs()[0].name
-        labels = self._session.run(["labels"], {name: image.transpose(2, 0, 1)[None].copy()})[0][0]
-        return Prediction(labels.astype(np.uint8), np.ones(labels.shape, dtype=np.float32))
+        pixels = torch.from_numpy(np.asarray(image).transpose(2, 0, 1)[None].copy())
+        found = self._run(*(argument.numpy() for argument in self._program.arguments(pixels)))
+        labels = self._labels[found[self._program.outputs.index("labels")][0]]
+        return Prediction(labels, np.ones(labels.shape, dtype=np.float32))
 
 
 def make(home: Path) -> tuple[Path, Path]:
@@ -67,11 +69,11 @@ def measure(run: Path, scenes: Path) -> None:
     few = [read_image(benchmark.images.path(image_id)) for image_id in benchmark.images.ids[:2]]
     ours = evaluate(segmenter, benchmark, measures=()).mean_iou_over_dataset
     claim(f"mean IoU of {segmenter.kind} in torch", f"{ours:.2f} % of {len(benchmark.images)} scenes")
-    for precision in get_args(Precision):
+    for precision in PRECISIONS:
         with tempfile.TemporaryDirectory() as folder:
             written = export_segmenter(segmenter, few, out=Path(folder), precision=precision)
             size = sum(path.stat().st_size for path in Path(folder).iterdir()) / 1e6
-            found = evaluate(Program(segmenter, written.file), benchmark, measures=()).mean_iou_over_dataset
+            found = evaluate(Exported(segmenter, written.file), benchmark, measures=()).mean_iou_over_dataset
         claim(
             f"mean IoU of {segmenter.kind} exported to onnx, {precision}",
             f"{found:.2f} %, {size:.2f} MB",

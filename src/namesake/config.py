@@ -10,6 +10,7 @@ import math
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -196,7 +197,7 @@ def check(config: Any, prefix: str = "") -> None:  # noqa: ANN401
     """Refuse a configuration with values that an option cannot have.
 
     A dataclass may have a method `rules()` that gives (field, holds, what was expected) of what several fields have to
-    be together.
+    be together; the rules of its bases hold as well.
 
     Raises:
         ConfigError: Names every fault: its path, its value, and what was expected.
@@ -268,8 +269,8 @@ def _faults(config: Any, prefix: str) -> Iterator[str]:  # noqa: ANN401
         elif expected := _unfit(value, hints[field.name], field.metadata.get("limits", {})):
             wrong.add(field.name)
             yield f"{path} is {value!r}, expected {expected}."
-    rules = getattr(config, "rules", None)
-    for name, holds, expected in rules() if rules is not None and not wrong else ():
+    rules = [vars(base)["rules"] for base in type(config).__mro__ if "rules" in vars(base)]
+    for name, holds, expected in chain.from_iterable(rule(config) for rule in rules) if not wrong else ():
         if not holds:
             yield f"{prefix}{name} is {getattr(config, name)!r}, expected {expected}."
 

@@ -50,6 +50,12 @@ def test_markdown__counts_and_data_sets() -> None:
     assert "| plain |  | 1,500 | renders (dino) | ImageNet |" in page
 
 
+def test_fmbseg__shares_of_stage_1_2_lie_under_stage_1_1_whatever_the_preset_takes() -> None:
+    rows = PAPERS["fmbseg"]["appendix-2"].settings
+    taken = {row.label: configure("fmbseg", preset="mini", config=row.config).alignment.label_sources for row in rows}
+    assert taken == {"75 %": "both", "0 %": "prompted", "33 %": "both", "100 %": "both"}
+
+
 def test_papers__every_table_is_there() -> None:
     figures = {"figure-3", "supplementary-1", "supplementary-figure-2"}
     assert PAPERS["namedmask"].keys() >= {*map(str, range(1, 10)), *figures}

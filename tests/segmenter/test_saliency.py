@@ -12,14 +12,14 @@ from namesake.masks.detect import detect
 from namesake.networks.selfmask import SelfMask, load_selfmask, save_selfmask
 from namesake.segmenter import Segmenter, load_segmenter
 from namesake.segmenter.export import export_segmenter
-from namesake.segmenter.export.write import _open_onnx, _open_torch
+from namesake.segmenter.export.write import _open_torch, open_onnx
 from namesake.segmenter.settings import OBJECT
 from namesake.shapes import ImageArray
 from tiny_models import TINY_SELFMASK, randomise
 
 pytestmark = pytest.mark.slow
 
-OPEN = {"onnx": ("model.onnx", _open_onnx), "torch": ("model.pt2", _open_torch)}
+OPEN = {"onnx": ("model.onnx", open_onnx), "torch": ("model.pt2", _open_torch)}
 
 
 @pytest.fixture(scope="module")

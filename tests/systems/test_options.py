@@ -96,6 +96,17 @@ def test_all_faults_at_once() -> None:
     assert "training.batch_size is 1, expected 2 or more." in str(error.value)
 
 
+def test_rules__of_a_configuration_and_of_its_bases() -> None:
+    with pytest.raises(ConfigError) as error:
+        configure(
+            "namedmask",
+            preset="mini",
+            config=("training.gradient_accumulation_steps=5", "training.resize_range=(1.0,0.5)"),
+        )
+    assert "training.gradient_accumulation_steps is 5, expected a divisor of batch_size, 24." in str(error.value)
+    assert "training.resize_range is (1.0, 0.5), expected two numbers, the lower one first." in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("system", "word", "ours"),
     [

@@ -8,6 +8,8 @@ from namesake.segmenter.aligned import Aligned
 
 SETS = ("PV-21", "PV-20", "PC-59", "CO-80", "CS-171", "City", "ADE")
 EVERY = ("mIoU", "mIoU things", "mIoU stuff")
+BOTH = ("alignment.label_sources=both",)
+"""Masks of stage 1.1 over those of 1.2, as the paper has them; the preset of the embedded world takes 1.2 alone."""
 
 
 def on_sets(*values: float) -> dict[str, float]:
@@ -63,6 +65,7 @@ TABLES: dict[str, Table] = {
         columns=EVERY,
         benchmarks=BENCHMARKS,
         collection="coco",
+        differs="Aligned with the masks of stage 1.2 alone, without those of 1.1.",
         real_differs=PROTOCOL + "MaskCLIP is ours, with ViT-B/16 and the same words; its and TCL's published rows are "
         "quoted in the paper.",
     ),
@@ -141,10 +144,10 @@ TABLES: dict[str, Table] = {
                 f"{percent} %", "fmbseg", config, names="topics", names_of="coco-stuff", published=on_sets(*values)
             )
             for percent, config, values in (
-                (75, (), (67.73, 85.65, 42.72, 57.63, 29.88, 28.37, 16.25)),
+                (75, BOTH, (67.73, 85.65, 42.72, 57.63, 29.88, 28.37, 16.25)),
                 (0, ("alignment.label_sources=prompted",), (65.83, 85.41, 41.34, 57.56, 28.02, 22.15, 15.40)),
-                (33, ("alignment.automatic_fraction=0.33",), (67.89, 84.92, 43.06, 57.19, 28.85, 26.71, 16.11)),
-                (100, ("alignment.automatic_fraction=1.0",), (63.58, 83.90, 38.69, 54.99, 27.55, 28.45, 14.99)),
+                (33, (*BOTH, "alignment.automatic_fraction=0.33"), (67.89, 84.92, 43.06, 57.19, 28.85, 26.71, 16.11)),
+                (100, (*BOTH, "alignment.automatic_fraction=1.0"), (63.58, 83.90, 38.69, 54.99, 27.55, 28.45, 14.99)),
             )
         ),
         topics,

@@ -61,7 +61,7 @@ class ExpertsConfig(TrainingConfig):
     batch_size: int = option(8, "Samples an update.", paper="8 (16 for ImageNet-S)", where="paper", at_least=1)
     copy_paste_max: int = fixed(1, "Images a sample (code).")
     resize_longer: int = fixed(2048, "Side that larger images are shrunk to when an expert draws.")
-    enlarge: bool = fixed(False, "Experts enlarge no image.")
+    enlarge: bool = fixed(False, "Smaller images are enlarged to it, too.")
     architecture: DeepLabConfig = fixed(DeepLabConfig(), "Sizes of the network.")
     groups: int = option(
         0,

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader, Dataset
 
-from namesake.config import option
+from namesake.config import Rule, option
 from namesake.encoders.devices import pick_device
 from namesake.encoders.loading import first_line
 from namesake.errors import ConfigError, WeightsError
@@ -59,6 +59,11 @@ class FitConfig:
         0, "Cores that share an operation on the CPU, 0 for all; few suit small networks.", at_least=0
     )
     checkpoint_every: int = option(500, "Updates between two checkpoints.", at_least=1)
+
+    def rules(self) -> tuple[Rule, ...]:
+        """What options have to be together."""
+        divides = self.batch_size % self.gradient_accumulation_steps == 0
+        return (("gradient_accumulation_steps", divides, f"a divisor of batch_size, {self.batch_size}"),)
 
 
 def fit(

@@ -20,11 +20,11 @@ from namesake.records import Names
 from namesake.segmenter import Segmenter, Settings
 from namesake.segmenter.deeplab import KIND, ClosedSet, architecture_of
 from namesake.segmenter.export import Check, Written, export_segmenter
-from namesake.segmenter.export.write import _open_onnx, _open_torch, accept
+from namesake.segmenter.export.write import _open_torch, accept, open_onnx
 
 pytestmark = pytest.mark.slow
 
-OPEN = {"onnx": ("model.onnx", _open_onnx), "torch": ("model.pt2", _open_torch)}
+OPEN = {"onnx": ("model.onnx", open_onnx), "torch": ("model.pt2", _open_torch)}
 
 
 def pictures(*sizes: tuple[int, int]) -> list[UInt8[ndarray, "_ _ 3"]]:
@@ -42,7 +42,7 @@ def test_closed_set__float32(segmenter: Segmenter, tmp_path: Path) -> None:
     assert [each["word"] for each in facts["words"]] == ["background", "dog", "park bench"]
     assert facts["measured"]["max_difference"] == made.check.max_difference
     assert list(facts["inputs"]) == ["image"]
-    logits, labels = _open_onnx(tmp_path / "out" / "model.onnx")(pictures((50, 90))[0].transpose(2, 0, 1)[None].copy())
+    logits, labels = open_onnx(tmp_path / "out" / "model.onnx")(pictures((50, 90))[0].transpose(2, 0, 1)[None].copy())
     assert logits.shape[:2] == (1, 3)
     assert labels.shape == (1, 50, 90)
 
@@ -80,9 +80,8 @@ def test_closed_set__the_program_enlarges_as_the_segmenter_does(segmenter: Segme
     run = opened(tmp_path / name)
     for image in pictures((40, 33), (17, 70), (80, 12), (96, 100)):
         found = run(image.transpose(2, 0, 1)[None].copy())[1][0]
-        assert (
-            found == larger.segment(image, resize_longer=100 if max(image.shape) > 80 else None).labels
-        ).mean() > 0.99
+        own = larger.segment(image, resize_longer=100 if max(image.shape) > 80 else None).labels
+        assert (found == own).mean() > 0.99
     assert any(
         (larger.segment(image).labels != segmenter.segment(image).labels).mean() > 0.02
         for image in pictures((40, 33), (17, 70))

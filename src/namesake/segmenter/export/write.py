@@ -87,7 +87,7 @@ def export_segmenter(
         (_write_onnx if format == "onnx" else _write_torch)(trace(program), program, unfinished)
     if program.texts is not None:
         write_array(out / TEXTS, program.texts.numpy())
-    found = check(segmenter, original, (_open_onnx if format == "onnx" else _open_torch)(file), images)
+    found = check(segmenter, original, (open_onnx if format == "onnx" else _open_torch)(file), images)
     written = Written(out, file, found)
     write_json(out / FACTS, _facts(segmenter, program, written, {"format": format, "precision": precision}))
     if precision == "float32":
@@ -133,7 +133,8 @@ def _write_torch(traced: ExportedProgram, _program: Program, path: Path) -> None
         torch.export.save(traced, stream)
 
 
-def _open_onnx(file: Path) -> Exported:
+def open_onnx(file: Path) -> Exported:
+    """What runs an exported ONNX program, on as many threads as torch has; arrays in and out."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
