@@ -177,10 +177,10 @@ ON = {
         ("voting.encoders=a",),
     ),
     "zutis": (("stuff.names=sky", "voting.encoders="), ("voting.encoders=a",)),
-    "fmbseg": ((), ("until=prompted",)),
+    "fmbseg": (("alignment.batch_size=4",), ("alignment.batch_size=4", "until=prompted")),
     "consensus": (("voting.encoders=", "student.iterations=2"), ("voting.encoders=a", "student.iterations=2")),
 }
-"""By system, what turns on the parts that a preset leaves out."""
+"""By system, what turns on the parts that a preset leaves out; and a batch of which there are halves."""
 
 
 @pytest.mark.parametrize(("system", "preset"), PRESETS)
