@@ -122,8 +122,9 @@ class _Pool:
             self.floor = np.maximum(self.floor, kth - self.margin)
             likely = np.flatnonzero(scores >= self.floor[:, None])
         query, row = np.divmod(likely, len(block))  # flat index -> query, row of the block
-        self.new.append((query, row + first, scores[query, row]))
-        self.count += len(query)
+        if len(query):
+            self.new.append((query, row + first, scores[query, row]))
+            self.count += len(query)
         if self.count > 3 * self.k * len(self.queries):
             self._prune()
 
