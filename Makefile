@@ -25,7 +25,8 @@ browser:  ## a Chromium for the tests of the web page, from Debian's packages, w
 
 torture: $(STAMP)  ## kills, full disks, broken images, fuzzed files, hostile input: one line a claim
 	NAMESAKE_TORTURE=long OMP_NUM_THREADS=1 $(PYTHON) -m pytest -q -n 2 --dist loadgroup tests/torture tests/reproduce \
-		tests/test_engines.py tests/systems/test_namedmask.py tests/systems/test_consensus.py tests/segmenter
+		tests/test_engines.py tests/systems/test_namedmask.py tests/systems/test_consensus.py tests/segmenter \
+		tests/test_package.py tests/docs/test_notebooks.py
 
 lint: $(STAMP)  ## style, types and layout
 	$(VENV)/bin/ruff check .

@@ -108,6 +108,7 @@ def test_twine__metadata_and_description_can_be_shown(built: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long  # the files of the wheel are counted above; here they are run
 def test_bare_environment__help_doctor_and_a_run(built: Path, tmp_path: Path) -> None:
     """The wheel alone in a new environment, which borrows its dependencies from this one."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "bare")], check=True, timeout=120)
