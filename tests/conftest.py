@@ -1,8 +1,11 @@
 """What every test shares: one thread, no network, caches of its own, and the small real sets when they are there."""
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -75,3 +78,34 @@ def runner() -> Iterator[Runner]:
     process = Runner()
     yield process
     process.close()
+
+
+@pytest.fixture
+def memory() -> Iterator[Any]:
+    """The store in this process's memory, empty: its file system."""
+    import fsspec
+
+    store = fsspec.filesystem("memory")
+    yield store
+    store.rm("/", recursive=True)
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """An S3 server of this machine with a bucket of that name: its file system."""
+    import fsspec
+    from moto.server import ThreadedMotoServer
+
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "any")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://{}:{}".format(*server.get_host_and_port()))
+    urlopen(Request(os.environ["AWS_ENDPOINT_URL"] + "/moto-api/reset", method="POST")).close()  # of an earlier test
+    store = fsspec.filesystem("s3")
+    store.mkdir("bucket")
+    yield store
+    store.clear_instance_cache()
+    server.stop()

@@ -1,4 +1,3 @@
-import logging
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -7,12 +6,10 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from moto.server import ThreadedMotoServer
 
 from namesake.errors import ImagesError
 from namesake.images import open_images, read_image
@@ -78,23 +75,6 @@ def test_size__limited(server: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(PRIVATE, "1")
     with pytest.raises(ImagesError, match="more than 9 bytes"):
         read_url(server + "/image", max_bytes=9)
-
-
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """An S3 server of this machine with a bucket of that name: its file system."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "any")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://{}:{}".format(*server.get_host_and_port()))
-    store = fsspec.filesystem("s3")
-    store.mkdir("bucket")
-    yield store
-    store.clear_instance_cache()
-    server.stop()
 
 
 def test_store__table_of_images_on_s3(bucket: Any, tmp_path: Path):

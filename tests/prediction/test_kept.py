@@ -43,7 +43,7 @@ def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "in"
 
 
-def predict(segmenter, folder: Path, out: Path, *, segmented: int | None = None) -> Images:
+def predict(segmenter, folder: Path | str, out: Path, *, segmented: int | None = None) -> Images:
     counting, images = Counting(segmenter), open_images(folder)
     predict_folder(out, counting, images)
     assert segmented is None or counting.count == segmented
@@ -142,6 +142,23 @@ def test_single_files__others_that_are_still_there_are_refused(pictures, segment
     predict_folder(tmp_path / "out", segmenter, open_images(pictures / "0.png"), whole_folder=False)
     with pytest.raises(WorkspaceError, match="among them 0.png"):
         predict_folder(tmp_path / "out", segmenter, open_images(pictures / "1.png"), whole_folder=False)
+
+
+def test_store__as_on_disk(pictures, segmenter, tmp_path, contents, memory):
+    for path in pictures.iterdir():
+        memory.pipe(f"/in/{path.name}", path.read_bytes())
+    predict(segmenter, pictures, tmp_path / "disk")
+    predict(segmenter, "memory://in", tmp_path / "out", segmented=4)
+    written = contents(tmp_path / "disk")
+    assert {each: data for each, data in contents(tmp_path / "out").items() if written[each] != data}.keys() == {
+        "inputs.parquet"
+    }
+    predict(segmenter, "memory://in", tmp_path / "out", segmented=0)
+    memory.pipe("/in/1.png", (pictures / "2.png").read_bytes())
+    predict(segmenter, "memory://in", tmp_path / "out", segmented=1)
+    predict_folder(tmp_path / "one", segmenter, open_images("memory://in/3.png"), whole_folder=False)
+    with pytest.raises(WorkspaceError, match="not among"):
+        predict_folder(tmp_path / "one", segmenter, open_images("memory://in/2.png"), whole_folder=False)
 
 
 def test_earlier_version__maps_younger_than_their_images_stay(pictures, segmenter, tmp_path):

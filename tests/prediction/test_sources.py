@@ -68,3 +68,12 @@ def test_predict__beside_single_files(photos, segmenter, monkeypatch):
     found = open_source(["a.png"], out=Path("masks"))
     predict_folder(Path("masks"), segmenter, found.images, whole_folder=found.whole_folder)
     assert [path.name for path in Path("masks/labels").iterdir()] == ["a.png"]
+
+
+def test_store__folder_and_film(photos, tmp_path, memory):
+    memory.pipe("/in/a.png", photos.path("a.png").read_bytes())
+    found = open_source(["memory://in"], out=tmp_path / "out")
+    assert (found.images.ids, found.whole_folder) == (("a.png",), True)
+    assert not open_source(["memory://in/a.png"], out=tmp_path / "out").whole_folder
+    with pytest.raises(ImagesError, match="copy the video"):
+        open_source(["memory://in/film.mp4"], out=tmp_path / "out")

@@ -33,7 +33,10 @@ app = typer.Typer(
 
 NamesOption = Annotated[str, typer.Option("--names", help="A comma list, or a file with one name a line.")]
 ImagesOption = Annotated[
-    Path, typer.Option("--images", help="Unlabelled images: a folder, tar, parquet table, file or pattern.")
+    Path,
+    typer.Option(
+        "--images", help="Unlabelled images: a folder (s3://, gs://, ... too), tar, parquet table, file or pattern."
+    ),
 ]
 OutOption = Annotated[Path, typer.Option("--out", help="Where the result goes.")]
 PresetOption = Annotated[

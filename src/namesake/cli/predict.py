@@ -22,7 +22,8 @@ from namesake.cli.app import (
 def predict(
     run_folder: RunArgument,
     images: Annotated[
-        list[str], typer.Argument(help="Images, folders, globs (photos/*.jpg), one video file, or camera:0.")
+        list[str],
+        typer.Argument(help="Images, folders (s3://, gs://, ... too), globs (photos/*.jpg), one video, or camera:0."),
     ],
     *,
     out: OutOption,

@@ -11,7 +11,8 @@ from tarfile import TarError
 from typing import Any, NamedTuple
 
 from namesake.errors import ImagesError
-from namesake.images.urls import MAX_BYTES, read_url
+from namesake.images.stores import MAX_BYTES
+from namesake.images.urls import read_url
 
 TAR, PARQUET = ".tar", ".parquet"
 COLUMNS: dict[str, tuple[str, ...]] = {

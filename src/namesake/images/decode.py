@@ -19,6 +19,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from namesake.errors import ImagesError, how_to_install
 from namesake.images.containers import read_member
+from namesake.images.stores import read_object, store_url
 from namesake.images.tones import check_array, to_rgb_bytes
 from namesake.shapes import ImageArray
 
@@ -158,11 +159,13 @@ def look_at(content: bytes, *, name: str) -> Stored:
 
 
 def read_content(path: Path) -> bytes:
-    """Bytes of an image file, or of what a path names within a tar or a table.
+    """Bytes of an image file, of an object in a store, or of what a path names within a tar or a table.
 
     Raises:
         ImagesError: It cannot be read.
     """
+    if url := store_url(path):
+        return read_object(url)
     try:
         return path.read_bytes()
     except NotADirectoryError:

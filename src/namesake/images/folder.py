@@ -1,4 +1,4 @@
-"""List the images of folders, tar shards, tables, files and patterns under stable ids.
+"""List the images of folders, of stores too, tar shards, tables, files and patterns under stable ids.
 
 It opens no image: whether one can be read shows when it is read.
 """
@@ -20,6 +20,7 @@ from namesake.images.containers import (
     lists_urls,
 )
 from namesake.images.decode import HEIF_ADVICE, formats
+from namesake.images.stores import STORES, is_object, list_store, store_url
 from namesake.progress import note
 from namesake.records import Images
 
@@ -50,7 +51,7 @@ def open_images(source: str | Path | Sequence[str | Path]) -> Images:
 
     Args:
         source: A folder, which may itself be a link, a tar or a table; an image file; a pattern (`photos/*.jpg`, `**`
-            for any depth); or several of these.
+            for any depth); a folder or an image of an object store (`s3://bucket/photos`); or several of these.
 
     Returns:
         The images; an id is the path relative to `folder` with "/", and ids are sorted by code point. Of several
@@ -61,7 +62,7 @@ def open_images(source: str | Path | Sequence[str | Path]) -> Images:
     """
     sources = [source] if isinstance(source, str | Path) else list(source)
     if len(sources) == 1 and not _is_glob(str(sources[0])) and not _is_file(Path(sources[0])):
-        return _open_folder(Path(sources[0]).absolute())
+        return _open_folder(_place(sources[0]))
     listed = [_files(str(each)) for each in sources]
     files = sorted({file for some, _ in listed for file in some})
     if not files:
@@ -69,15 +70,22 @@ def open_images(source: str | Path | Sequence[str | Path]) -> Images:
     passed: Counter[str] = Counter()
     for _, others in listed:
         passed.update(others)
+    if len({file.parts[:2] if store_url(file) else () for file in files}) > 1:
+        raise ImagesError("expected images of this machine or of one bucket, found several places; give one at a time.")
     folder = Path(os.path.commonpath([file.parent for file in files]))
     return Images(folder, tuple(sorted(file.relative_to(folder).as_posix() for file in files)), dict(passed))
 
 
 def _open_folder(folder: Path) -> Images:
     """The images of a folder, a tar or a table."""
-    if not folder.exists():
+    url = store_url(folder)
+    if url:
+        note(f"listing {url}")
+    elif not folder.exists():
+        stores = f" Of addresses only those of object stores are read: {', '.join(sorted(STORES))}."
         raise ImagesError(
             f"expected a folder with images, an image or a pattern at {folder}, found nothing. Check the path."
+            f"{stores if ':/' in folder.as_posix() else ''}"
         )
     place = laid_out(folder)
     if place is not None:
@@ -90,9 +98,9 @@ def _open_folder(folder: Path) -> Images:
     if found.urls and found.ids:
         note(f"{folder}: {len(found.urls)} URLs of tables beside images are passed over; give such a table itself")
     if found.left_out:
-        note(f"{folder}: {len(found.left_out)} left out: {_some(found.left_out)}")
+        note(f"{url or folder}: {len(found.left_out)} left out: {_some(found.left_out)}")
     if found.others:
-        note(f"{folder}: {passed_over(found.others)}")
+        note(f"{url or folder}: {passed_over(found.others)}")
     return Images(folder=folder, ids=tuple(sorted(ids)), passed_over=dict(found.others))
 
 
@@ -107,11 +115,12 @@ class _Listed(NamedTuple):
 
 def _list(folder: Path) -> _Listed:
     found = _Listed([], [], [], Counter())
-    for path, reason in _walk(folder) if folder.is_dir() else list_members(folder):
+    stored = bool(store_url(folder))
+    for path, reason in list_store(folder) if stored else _walk(folder) if folder.is_dir() else list_members(folder):
         table = (folder / path).parent
         if reason:
             found.left_out.append(f"{path!r} ({reason})")
-        elif table.suffix.lower() == PARQUET and not table.is_dir():
+        elif not stored and table.suffix.lower() == PARQUET and not table.is_dir():
             (found.urls if folder.is_dir() and lists_urls(table) else found.ids).append(path)
         elif is_image(path):
             found.ids.append(path)
@@ -129,7 +138,7 @@ def passed_over(others: Mapping[str, int]) -> str:
 def _files(text: str) -> tuple[list[Path], Mapping[str, int]]:
     """The image files that one of several sources stands for, and how many are passed over, by ending."""
     if not _is_glob(text):
-        path = Path(text).absolute()
+        path = _place(text)
         if not _is_file(path):
             images = _open_folder(path)
             return [images.path(image_id) for image_id in images.ids], images.passed_over
@@ -151,13 +160,18 @@ def _files(text: str) -> tuple[list[Path], Mapping[str, int]]:
     return found, others
 
 
+def _place(source: str | Path) -> Path:
+    """Where a source lies, whatever the working folder."""
+    return Path(source) if store_url(source) else Path(source).absolute()
+
+
 def _is_file(path: Path) -> bool:
     """Whether a path is a single file: neither a folder nor a tar or table."""
-    return path.is_file() and not is_container(path.name)
+    return not is_container(path.name) and (is_object(path) if store_url(path) else path.is_file())
 
 
 def _is_glob(text: str) -> bool:
-    return glob.has_magic(text) and not Path(text).exists()
+    return glob.has_magic(text) and not store_url(text) and not Path(text).exists()
 
 
 def _no_image(path: Path) -> str:
@@ -234,14 +248,21 @@ def _kinds(others: Mapping[str, int]) -> str:
 
 
 def _nothing_found(folder: Path, others: Mapping[str, int], left_out: list[str]) -> str:
-    message = f"expected images in {folder} (file names ending in {_known()}), found {_kinds(others) or 'no file'}."
+    url = store_url(folder)
+    message = (
+        f"expected images in {url or folder} (file names ending in {_known()}), found {_kinds(others) or 'no file'}."
+    )
     if {".heic", ".heif", ".avif"} & others.keys():
         message += f" {HEIF_ADVICE}."
     videos = sorted(kind for kind in others if kind[1:] in VIDEO_EXTENSIONS)
     if videos:
         message += f" Videos ({', '.join(videos)}) are given one by one to `predict`."
     if left_out:
-        message += f" Left out: {_some(left_out)}. Copy the images into the folder, or give the folder they lie in."
+        message += f" Left out: {_some(left_out)}."
+    if url:
+        message += " Check the address; patterns are for files of this machine."
+    elif left_out:
+        message += " Copy the images into the folder, or give the folder they lie in."
     return message
 
 

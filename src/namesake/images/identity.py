@@ -1,7 +1,8 @@
 """Images in, what tells whether they are still the same out: a digest of each one's bytes, read once.
 
 What was read is kept with the file's size and times of change, so that only files which were touched are read again: a
-file with the same three has the same bytes. Of a row of a table of URLs, the URL stands for the bytes.
+file with the same three has the same bytes. Of a row of a table of URLs, the URL stands for the bytes; of an object in
+a store, its tag there.
 """
 
 import hashlib
@@ -12,6 +13,7 @@ from typing import NamedTuple
 
 from namesake.errors import ImagesError
 from namesake.images.containers import read_member
+from namesake.images.stores import ask_for, look_up, store_url
 from namesake.progress import track
 from namesake.records import Images
 
@@ -31,6 +33,7 @@ class Known(NamedTuple):
     digest: str
 
 
+UNKNOWN = Known(0, 0, 0, UNREADABLE)
 _known: dict[str, Known] = {}
 
 
@@ -44,8 +47,14 @@ def identify(images: Images) -> dict[str, Known]:
 
     Returns:
         For each id size, times and a digest that depends on the image's bytes alone, "" where it cannot be read. Of an
-        image in a tar or a table, size and times are those of that file.
+        image in a tar or a table, size and times are those of that file; objects in a store have no times.
     """
+    if store_url(images.folder):
+        objects = look_up(images.folder, [images.path(image_id) for image_id in images.ids])
+        return {
+            image_id: Known(found.size, 0, 0, _hash(found.tag.encode()).hexdigest()) if found else UNKNOWN
+            for image_id, found in zip(images.ids, objects, strict=True)
+        }
     found: dict[str, Known] = {}
     unread: list[tuple[str, Path, tuple[int, int, int]]] = []
     for image_id in images.ids:
@@ -53,7 +62,7 @@ def identify(images: Images) -> dict[str, Known]:
         facts = _facts(path)
         known = _known.get(str(path))
         if facts is None:
-            found[image_id] = Known(0, 0, 0, UNREADABLE)
+            found[image_id] = UNKNOWN
         elif known is not None and known[:3] == facts:
             found[image_id] = known
         else:
@@ -67,6 +76,11 @@ def identify(images: Images) -> dict[str, Known]:
             ):
                 found[image_id] = _known[str(path)] = Known(*facts, digest)
     return {image_id: found[image_id] for image_id in images.ids}
+
+
+def is_there(path: Path) -> bool:
+    """Whether an image is where it was."""
+    return ask_for(path) is not None if store_url(path) else path.exists()
 
 
 def _facts(path: Path) -> tuple[int, int, int] | None:

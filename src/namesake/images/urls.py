@@ -1,6 +1,6 @@
 """A URL in, its content out: from public web servers and object stores only, never from this machine or its network.
 
-It knows no images. Object stores go through fsspec and need its package for the store (s3fs, gcsfs, adlfs).
+It knows no images.
 """
 
 import ipaddress
@@ -10,10 +10,9 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnec
 from urllib.parse import urlsplit
 
 from namesake.errors import ImagesError
+from namesake.images.stores import MAX_BYTES, STORES, read_object
 
-MAX_BYTES = 256 << 20
 SECONDS = 20.0
-STORES = frozenset({"s3", "gs", "gcs", "az", "abfs", "abfss", "hf"})
 PRIVATE = "NAMESAKE_PRIVATE_URLS"
 """Environment variable; "1" allows addresses that are not public, such as a web server of one's own cluster."""
 
@@ -40,10 +39,10 @@ def read_url(url: str, *, max_bytes: int = MAX_BYTES) -> bytes:
     if chained or scheme not in STORES | {"http", "https"}:
         kinds = ", ".join(sorted(STORES | {"http", "https"}))
         raise ImagesError(f"{url!r} is refused: expected a URL of the kind {kinds}.")
+    if scheme in STORES:
+        return read_object(url, max_bytes=max_bytes)
     try:
-        content = _from_store(url, max_bytes) if scheme in STORES else _from_web(url, max_bytes)
-    except ImportError as error:
-        raise ImagesError(f"{url}: {error}. Install the package that fsspec needs for {scheme}://.") from error
+        content = _from_web(url, max_bytes)
     except (OSError, HTTPException, ValueError) as error:
         raise ImagesError(f"{url}: cannot be fetched: {error}.") from error
     if len(content) > max_bytes:
@@ -62,14 +61,6 @@ def _from_web(url: str, max_bytes: int) -> bytes:
         raise OSError("the server redirects to another kind of address")
     with answer:
         content: bytes = answer.read(max_bytes + 1)
-    return content
-
-
-def _from_store(url: str, max_bytes: int) -> bytes:
-    import fsspec
-
-    with fsspec.open(url, "rb") as file:
-        content: bytes = file.read(max_bytes + 1)
     return content
 
 

@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
 from namesake.errors import WorkspaceError
-from namesake.images.identity import Known, identify, recall
+from namesake.images.identity import Known, identify, is_there, recall
 from namesake.progress import note
 from namesake.records import Images
 from namesake.workspace import read_inputs, write_inputs
@@ -99,7 +99,7 @@ def _refuse_others(
     if home != str(images.folder):
         others = [each for each, known in old.items() if each not in now or now[each].digest != known.digest]
     else:
-        others = [] if whole_folder else [each for each in old if each not in now and images.path(each).exists()]
+        others = [] if whole_folder else [each for each in old if each not in now and is_there(images.path(each))]
     if others:
         raise WorkspaceError(
             f"{out} holds what was made of {len(old)} images in {home}, among them {others[0]}, which is not among the "

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from namesake.errors import ImagesError
 from namesake.images import open_images
 from namesake.images.folder import VIDEO_EXTENSIONS
+from namesake.images.stores import store_url
 from namesake.prediction.folder import FRAMES
 from namesake.prediction.video import CAMERA, write_frames
 from namesake.records import Images
@@ -38,11 +39,14 @@ def open_source(paths: Sequence[str | Path], *, out: Path, every: int = 1, most:
     texts = [str(path) for path in paths]
     moving = [text for text in texts if _is_moving(text)]
     if moving:
+        if store_url(moving[0]):
+            raise ImagesError(f"{moving[0]} lies in an object store; copy the video to this machine and give that.")
         if len(texts) > 1:
             raise ImagesError(f"a video or camera is segmented alone; found {moving[0]} with {len(texts) - 1} more.")
         return Source(write_frames(moving[0], out / FRAMES, every=every, most=most), whole_folder=True)
     images = open_images(texts)
-    return Source(images, whole_folder=len(texts) == 1 and images.folder == Path(texts[0]).absolute())
+    alone = Path(texts[0]) if store_url(texts[0]) else Path(texts[0]).absolute()
+    return Source(images, whole_folder=len(texts) == 1 and images.folder == alone)
 
 
 def _is_moving(text: str) -> bool:
