@@ -39,6 +39,7 @@ SCRIPTS = {
     "regions": "FMbSeg's first stage",
     "world": "rendering the embedded world",
     "parts": "an index of parts",
+    "approximate": "approximate search by faiss",
     "scale": "LAION-5B on paper",
     "exports": "datasets read back by other programs",
     "guided_masks": "the language-guided term on archives of usual companions",

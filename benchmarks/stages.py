@@ -47,7 +47,7 @@ from namesake.systems.mini import MINI_REGIONS, MINI_TRAINING
 from namesake.training import train_segmenter
 from namesake.training.deeplab import pixel_loss, start_network
 from namesake.training.fit import fit
-from namesake.training.samples.archives import read_examples
+from namesake.training.samples.archives import archive_samples, read_examples
 from namesake.world import SEEN_NAMES, write_world
 
 NAMES, CLIP = Names(SEEN_NAMES), "embedded:clip"
