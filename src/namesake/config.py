@@ -85,6 +85,7 @@ def option(
     above: float | None = None,
     at_most: float | None = None,
     below: float | None = None,
+    later: bool = False,
 ) -> T:
     """A field of a configuration: an option.
 
@@ -97,9 +98,10 @@ def option(
         above: The number has to be larger than this.
         at_most: Largest number allowed.
         below: The number has to be smaller than this.
+        later: It came when runs without it existed, and its default does what they did: so it names no other result.
     """
     limits = {"at_least": at_least, "above": above, "at_most": at_most, "below": below}
-    metadata = {"what": what, "paper": paper, "where": where, "limits": limits}
+    metadata = {"what": what, "paper": paper, "where": where, "limits": limits, "later": later}
     found: T = dataclasses.field(default=default, metadata=metadata)
     return found
 

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from namesake.config import option
 from namesake.records import Images
 from namesake.workspace import describe
 from namesake.workspace.fingerprint import difference, digest
@@ -27,6 +28,19 @@ def test_describe__nested_config():
         workers: int = 3
 
     assert describe({"config": Config()}) == {"config": {"sizes": [1, 2]}}
+
+
+def test_describe__an_option_of_later_leaves_runs_of_before_as_they_are():
+    @dataclass(frozen=True)
+    class Before:
+        iterations: int = option(5, "Updates.")
+
+    @dataclass(frozen=True)
+    class Now(Before):
+        parts: int = option(1, "Parts.", later=True)
+
+    assert describe(Now()) == describe(Before())
+    assert describe(Now(parts=2)) == {"iterations": 5, "parts": 2}
 
 
 def test_digest__the_order_of_keys_does_not_count():

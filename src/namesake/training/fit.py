@@ -53,6 +53,7 @@ class FitConfig:
         1,
         "Parts in which a batch is computed, one after another, where a whole one does not fit into memory.",
         at_least=1,
+        later=True,
     )
     num_workers: int = option(4, "Processes that make samples; 0 makes them in the main one.", at_least=0)
     threads: int = option(

@@ -19,7 +19,7 @@ def describe(value: Any, *, by_size: bool = False) -> Any:  # noqa: ANN401
     """JSON form of an input or option, equal exactly when the value means the same to a stage.
 
     An artifact is its manifest's key, so what lies behind it counts and where it lies does not; a folder of images is
-    its ids and what the files hold.
+    its ids and what the files hold. An option that runs of before do not have is left out where it says what they did.
 
     Args:
         value: An artifact, images, a configuration, or what JSON can hold.
@@ -34,7 +34,10 @@ def describe(value: Any, *, by_size: bool = False) -> Any:  # noqa: ANN401
         listing = [[image_id, known.digest] for image_id, known in identify(value).items()]
         return {"images": digest(listing), "count": len(value.ids)}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        named = ((field, getattr(value, field.name)) for field in dataclasses.fields(value))
+        value = {
+            field.name: item for field, item in named if not (field.metadata.get("later") and item == field.default)
+        }
     if isinstance(value, Mapping):
         return {str(key): describe(item, by_size=by_size) for key, item in value.items() if key not in EXECUTION}
     if isinstance(value, (list, tuple)):
