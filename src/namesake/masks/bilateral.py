@@ -5,7 +5,6 @@ bistochastised smoothness, Jacobi-preconditioned conjugate gradients), with the 
 grid and output were checked against what the published code returns.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,8 +98,9 @@ class BilateralSolver:
         cell += (row * across)[:, None]
         cell += np.arange(width) // self.sigma_spatial * colours
         occupied = np.zeros((row[-1] + 2) * across, dtype=bool)
+        cell = cell.ravel()
         occupied[cell] = True
-        return _number(cell.ravel(), occupied, beside=beside, tiles=(colours, -colours, across, -across))
+        return _number(cell, occupied, beside=beside, tiles=(colours, across))
 
     def _colours(self, image: ImageArray) -> tuple[Int[ndarray, "height width"], tuple[int, int, int]]:
         """Cell of each pixel in the grid's colour axes as one number, and the steps along chroma V, U and luma.
@@ -134,7 +134,8 @@ class BilateralSolver:
         root = np.sqrt(np.maximum(diagonal, np.float32(SMALLEST_DIAGONAL)))
         # What is left of the matrix off the diagonal: minus `weight` times adjacency times `weight`.
         weight = np.float32(self.smoothness**0.5) * scale / root
-        values = -np.take(weight, adjacency.indices, mode="clip") * np.repeat(weight, np.diff(adjacency.indptr))
+        values = np.repeat(-weight, np.diff(adjacency.indptr))
+        values *= np.take(weight, adjacency.indices, mode="clip")
         rest = csr_matrix((values, adjacency.indices, adjacency.indptr), shape=adjacency.shape)
         x = right / confidence * root
         residual = right / root - (x + rest @ x)
@@ -162,8 +163,8 @@ PUBLISHED = BilateralSolver()
 
 def _compact(
     code: Int[ndarray, "height width"], steps: tuple[int, ...]
-) -> tuple[Int[ndarray, "height width"], Int[ndarray, "directions colours"]]:
-    """Renumber colours by those that occur, and list each one's neighbours in both directions of every step.
+) -> tuple[Int[ndarray, "height width"], Int[ndarray, "steps colours"]]:
+    """Renumber colours by those that occur, and list each one's neighbour along every step.
 
     The last number stands for all colours that do not occur.
     """
@@ -172,16 +173,16 @@ def _compact(
     palette = np.flatnonzero(seen)
     number = np.full(len(seen), len(palette))
     number[palette] = np.arange(len(palette))
-    beside = np.stack([number[palette + step] for step in (*steps, *(-step for step in steps))])
+    beside = np.stack([number[palette + step] for step in steps])
     none = np.full((len(beside), 1), len(palette))
-    return np.take(number, code, mode="clip"), np.concatenate([beside, none], axis=1, dtype=np.int32)
+    return np.take(number, code, mode="clip"), np.concatenate([beside, none], axis=1)
 
 
 def _number(
     cell: Int[ndarray, "pixels"],
     occupied: Bool[ndarray, "cells"],
     *,
-    beside: Int[ndarray, "directions colours"],
+    beside: Int[ndarray, "steps colours"],
     tiles: tuple[int, ...],
 ) -> tuple[Int[ndarray, "pixels"], Any]:
     """Number the occupied cells; the number of each pixel's cell, and the adjacency as a sparse matrix.
@@ -191,27 +192,32 @@ def _number(
     """
     from scipy.sparse import csr_matrix
 
-    def near(vertices: Int[ndarray, "vertices"]) -> Iterator[Int[ndarray, "vertices"]]:
-        colour = vertices % beside.shape[1]
-        first = vertices - colour
-        yield from (first + np.take(direction, colour, mode="clip") for direction in beside)
-        yield from (vertices + tile for tile in tiles)
-
-    vertices = np.flatnonzero(occupied).astype(np.int32)
-    degree = np.zeros(len(vertices), dtype=np.uint16)
-    for cells in near(vertices):
-        degree += np.take(occupied, cells, mode="clip")
+    vertices = np.flatnonzero(occupied)
+    numbers = np.arange(1, len(vertices) + 1, dtype=np.int32)  # 0 stands for no vertex
+    number = np.empty(len(occupied), dtype=np.int32)
+    number.fill(0)  # faster than `zeros`, whose pages come one by one
+    number[vertices] = numbers
+    colour = vertices % beside.shape[1]
+    ahead = [vertices - colour + np.take(step, colour, mode="clip") for step in beside]
+    ahead += [vertices + tile for tile in tiles]
+    # rows [neighbours, 1 + vertices]: along the colours ahead, then behind; along each axis of tiles ahead and behind
+    places = [(0, 3), (1, 4), (2, 5), (6, 7), (8, 9)]
+    rows = np.zeros((NEIGHBOURS, len(vertices) + 1), dtype=np.int32)
+    for (there, back), cells in zip(places, ahead, strict=True):
+        rows[there, 1:] = found = np.take(number, cells, mode="clip")
+        rows[back][found] = numbers  # who is ahead of me has me behind
+    degree = (rows[:, 1:] > 0).sum(axis=0, dtype=np.uint16)
     stretch = (np.arange(len(vertices)) // STRETCH).astype(np.uint16)
     order = np.argsort(stretch * (NEIGHBOURS + 1) + degree, kind="stable")
-    vertices, degree = vertices[order], degree[order]
-    number = np.zeros(len(occupied), dtype=np.int32)  # counted from 1; 0 where there is no vertex
-    number[vertices] = np.arange(1, len(vertices) + 1, dtype=np.int32)
-    rows = np.stack([np.take(number, cells, mode="clip") for cells in near(vertices)], axis=1)
-    indices = rows[rows > 0] - 1
-    starts = np.concatenate(([0], np.cumsum(degree, dtype=np.int32)))
+    rank = np.empty(len(vertices) + 1, dtype=np.int32)
+    rank[0] = -1
+    rank[order + 1] = numbers - 1
+    neighbours = np.take(rows, order + 1, axis=1, mode="clip").T.ravel()
+    indices = np.take(rank, np.compress(neighbours > 0, neighbours), mode="clip")
+    starts = np.concatenate(([0], np.cumsum(degree[order], dtype=np.int32)))
     ones = np.ones(len(indices), dtype=np.float32)
     adjacency = csr_matrix((ones, indices, starts), shape=(len(vertices),) * 2)
-    return np.subtract(np.take(number, cell, mode="clip"), 1, dtype=np.intp), adjacency
+    return np.take(rank, np.take(number, cell, mode="clip"), mode="clip").astype(np.intp), adjacency
 
 
 def _bistochastise(adjacency: Any, pixels: Vertices) -> tuple[Vertices, Vertices]:  # noqa: ANN401
