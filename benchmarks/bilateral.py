@@ -28,7 +28,7 @@ from namesake.images.geometry import resize
 from namesake.masks.bilateral import PUBLISHED, RGB_TO_YUV
 from timing import fastest
 
-HEIGHT, WIDTH, REPEATS = 512, 682, 7
+HEIGHT, WIDTH, REPEATS = 512, 682, 21
 PRODUCTS = 11 + 26
 
 
