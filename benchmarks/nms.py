@@ -19,7 +19,7 @@ from claims import claim
 from namesake.masks.nms import suppress
 
 Masks = Bool[ndarray, "n height width"]
-Form = Callable[[Masks, Float[ndarray, "n"], float], list[int]]
+Form = Callable[[Masks, Float[ndarray, " n"], float], list[int]]
 
 
 def main() -> None:
@@ -75,12 +75,12 @@ def ellipses(centres: Float[ndarray, "n 2"], radii: Float[ndarray, "n 2"], heigh
     return np.stack([((y - cy) / ry) ** 2 + ((x - cx) / rx) ** 2 < 1 for (cy, cx), (ry, rx) in shapes])
 
 
-def by_bits(masks: Masks, scores: Float[ndarray, "n"], overlap: float) -> list[int]:
+def by_bits(masks: Masks, scores: Float[ndarray, " n"], overlap: float) -> list[int]:
     """Ours."""
     return [int(one) for one in suppress(masks, scores, np.ones(len(masks), dtype=np.int64), overlap=overlap)]
 
 
-def by_product(masks: Masks, scores: Float[ndarray, "n"], overlap: float) -> list[int]:
+def by_product(masks: Masks, scores: Float[ndarray, " n"], overlap: float) -> list[int]:
     """All intersections from one product of float32 matrices."""
     flat = masks.reshape(len(masks), -1).astype(np.float32)
     common = (flat @ flat.T).astype(np.float64)
@@ -88,7 +88,7 @@ def by_product(masks: Masks, scores: Float[ndarray, "n"], overlap: float) -> lis
     return greedy(common / (area[:, None] + area - common + 1e-7), scores, overlap)
 
 
-def by_pairs(masks: Masks, scores: Float[ndarray, "n"], overlap: float) -> list[int]:
+def by_pairs(masks: Masks, scores: Float[ndarray, " n"], overlap: float) -> list[int]:
     """Intersection and union of every pair, pixel by pixel, in a Python loop: the published code's form."""
     iou = np.zeros((len(masks), len(masks)))
     for i in range(len(masks)):
@@ -97,9 +97,9 @@ def by_pairs(masks: Masks, scores: Float[ndarray, "n"], overlap: float) -> list[
     return greedy(iou, scores, overlap)
 
 
-def greedy(iou: Float[ndarray, "n n"], scores: Float[ndarray, "n"], overlap: float) -> list[int]:
+def greedy(iou: Float[ndarray, "n n"], scores: Float[ndarray, " n"], overlap: float) -> list[int]:
     """Keep the surest, drop those that it overlaps, and so on."""
-    order: Int[ndarray, "rest"] = np.argsort(-scores, kind="stable")
+    order: Int[ndarray, " rest"] = np.argsort(-scores, kind="stable")
     kept = []
     while len(order):
         kept.append(int(order[0]))
@@ -107,7 +107,7 @@ def greedy(iou: Float[ndarray, "n n"], scores: Float[ndarray, "n"], overlap: flo
     return kept
 
 
-def fastest(form: Form, masks: Masks, scores: Float[ndarray, "n"], repeats: int) -> tuple[float, list[int]]:
+def fastest(form: Form, masks: Masks, scores: Float[ndarray, " n"], repeats: int) -> tuple[float, list[int]]:
     """Least CPU seconds, and what is kept."""
     times, kept = [], []
     for _ in range(repeats):

@@ -275,7 +275,7 @@ class Colours:
         return self.patch_features(x)[0]
 
 
-def _iou(table: Any) -> Float[ndarray, "labels"]:  # noqa: ANN401
+def _iou(table: Any) -> Float[ndarray, " labels"]:  # noqa: ANN401
     right = np.diag(table)
     return np.asarray(right / np.maximum(table.sum(0) + table.sum(1) - right, 1))
 

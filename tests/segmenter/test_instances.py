@@ -23,7 +23,7 @@ def tokens_of(words: list[list[int]]) -> Tensor:
 
 
 def suppress_by_loops(
-    masks: Bool[ndarray, "n height width"], scores: Float[ndarray, "n"], labels: Int[ndarray, "n"], overlap: float
+    masks: Bool[ndarray, "n height width"], scores: Float[ndarray, " n"], labels: Int[ndarray, " n"], overlap: float
 ) -> list[int]:
     """Repeatedly the surest of what is left, each pair compared pixel by pixel."""
     left, kept = [index for index in range(len(masks)) if scores[index] > 0.001], []

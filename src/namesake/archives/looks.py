@@ -8,12 +8,16 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from namesake.errors import ConfigError
 from namesake.images import read_image, work_ahead
 from namesake.images.geometry import resize_longer_side
 from namesake.records import Images
 from namesake.shapes import ImageArray
+
+if TYPE_CHECKING:
+    from skimage.feature import Cascade
 
 FaceDetector = Callable[[ImageArray], Sequence[object]]
 """An RGB image in, one entry a face out, whatever it is; none means that no face is seen."""
@@ -86,7 +90,7 @@ def look_for_faces(images: Images, ids: Iterable[str], *, detector: str, workers
 
 
 @cache
-def _cascade() -> "Cascade":  # noqa: F821
+def _cascade() -> "Cascade":
     from skimage import data
     from skimage.feature import Cascade
 

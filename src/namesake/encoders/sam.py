@@ -56,7 +56,7 @@ class Masks(NamedTuple):
     """Masks of one image, at its size, with SAM's estimate of each one's IoU (about 0 to 1)."""
 
     masks: Bool[ndarray, "n height width"]
-    scores: Float[ndarray, "n"]
+    scores: Float[ndarray, " n"]
 
 
 @final
@@ -166,7 +166,7 @@ def point_grid(per_side: int) -> Float[ndarray, "points 2"]:
     return np.stack([x, y], axis=-1).reshape(-1, 2)
 
 
-def stability_scores(logits: Float[Tensor, "n height width"], *, offset: float) -> Float[Tensor, "n"]:
+def stability_scores(logits: Float[Tensor, "n height width"], *, offset: float) -> Float[Tensor, " n"]:
     """IoU between the masks at threshold +offset and at -offset; NaN for a mask that is empty at both."""
     strict = (logits > offset).sum((1, 2), dtype=torch.float32)
     return strict / (logits > -offset).sum((1, 2), dtype=torch.float32)
@@ -183,7 +183,9 @@ def boxes_of(masks: Bool[ndarray, "n height width"]) -> Int[ndarray, "n 4"]:
     return boxes
 
 
-def suppress_boxes(boxes: Int[ndarray, "n 4"], scores: Float[ndarray, "n"], *, overlap: float) -> Int[ndarray, "kept"]:
+def suppress_boxes(
+    boxes: Int[ndarray, "n 4"], scores: Float[ndarray, " n"], *, overlap: float
+) -> Int[ndarray, " kept"]:
     """Non-maximum suppression: indices of the boxes kept, from the surest on; equal scores in the order given.
 
     The area of (left, top, right, bottom) is (right - left) (bottom - top), as SAM's generator counts it.

@@ -72,8 +72,8 @@ class Confusion:
         self.counts += other.counts
 
     def _runs(
-        self, true: Integer[ndarray, "pixels"], predicted: Integer[ndarray, "pixels"]
-    ) -> tuple[Integer[ndarray, "runs"], Integer[ndarray, "runs"], Int[ndarray, "runs"] | None]:
+        self, true: Integer[ndarray, " pixels"], predicted: Integer[ndarray, " pixels"]
+    ) -> tuple[Integer[ndarray, " runs"], Integer[ndarray, " runs"], Int[ndarray, " runs"] | None]:
         """True label, predicted label and length of each run of equal pairs; pixels and None where runs are short."""
         size, padded = true.size, -(-true.size // 8) * 8
         ends, scratch = self._ends[:padded], self._scratch[:padded]
@@ -97,9 +97,9 @@ class Confusion:
 
     def _count(
         self,
-        true: Integer[ndarray, "pairs"],
-        predicted: Integer[ndarray, "pairs"],
-        weights: Int[ndarray, "pairs"] | None,
+        true: Integer[ndarray, " pairs"],
+        predicted: Integer[ndarray, " pairs"],
+        weights: Int[ndarray, " pairs"] | None,
     ) -> None:
         """Add the weight of each pair of labels, or 1, to its count."""
         rows, columns = self.counts.shape
@@ -122,7 +122,7 @@ class Confusion:
             np.add.at(flat, pairs, 1 if weights is None else weights)
 
 
-def _check(labels: Integer[ndarray, "n"], count: int, what: str) -> None:
+def _check(labels: Integer[ndarray, " n"], count: int, what: str) -> None:
     if labels.size and not 0 <= int(labels.min()) <= int(labels.max()) < count:
         wrong = labels.max() if labels.max() >= count else labels.min()
         raise DataError(
@@ -137,8 +137,8 @@ def _size(labels: LabelArray) -> str:
 def fold(
     counts: Int[ndarray, "truths columns"],
     *,
-    truths: Int[ndarray, "truths"],
-    predictions: Int[ndarray, "predictions"],
+    truths: Int[ndarray, " truths"],
+    predictions: Int[ndarray, " predictions"],
     labels: int,
 ) -> Int[ndarray, "labels labels_and_one"]:
     """Counts in terms of other labels, of which several old ones may become one.

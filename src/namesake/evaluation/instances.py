@@ -49,7 +49,7 @@ class InstanceScorer:
         truth: Mapping[str, Any],
         names: Names,
         *,
-        labels: Int[ndarray, "labels"],
+        labels: Int[ndarray, " labels"],
         unsure: int = IGNORE,
         aliases: Mapping[str, str] = MappingProxyType({}),
         count_crowds: bool = False,

@@ -26,7 +26,7 @@ LIMITS = np.array([5, 25, 50])
 SIZES = ("small", "medium_small", "medium_large", "large")
 
 
-def iou_per_label(counts: Counts, *, absent: Absent = "left out") -> Float[ndarray, "labels"]:
+def iou_per_label(counts: Counts, *, absent: Absent = "left out") -> Float[ndarray, " labels"]:
     """Intersection over union of each label over all counted pixels, in percent.
 
     Args:
@@ -57,7 +57,7 @@ def pixel_accuracy(counts: Counts) -> float:
     return 100 * float(np.trace(counts[:, : len(counts)])) / total if total else float("nan")
 
 
-def _mean(values: Float[ndarray, "n"]) -> float:
+def _mean(values: Float[ndarray, " n"]) -> float:
     values = values[~np.isnan(values)]
     return float(values.mean()) if values.size else float("nan")
 

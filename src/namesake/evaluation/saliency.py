@@ -36,7 +36,7 @@ class SaliencyScorer:
         self._ignore = ignore
         self._held: dict[str, Map] = {}
         self._values: dict[str, list[float]] = {name: [] for name in ("mae", "s_measure", "e_measure")}
-        self._curves: dict[str, list[Float[ndarray, "levels"]]] = {name: [] for name in BETA_SQUARED}
+        self._curves: dict[str, list[Float[ndarray, " levels"]]] = {name: [] for name in BETA_SQUARED}
 
     def hold(self, image_id: str, prediction: Prediction) -> None:
         """Keep an image's map, the probability that a pixel has any name, until its truth comes (`add`)."""
@@ -69,7 +69,7 @@ def stretch(probability: Map) -> Map:
     return probability if high == low else (probability - low) / (high - low)
 
 
-def f_curve(probability: Map, salient: Mask, *, beta_squared: float) -> Float[ndarray, "levels"]:
+def f_curve(probability: Map, salient: Mask, *, beta_squared: float) -> Float[ndarray, " levels"]:
     """Weighted F-measure of the pixels at or above each of 256 thresholds, highest threshold first.
 
     Achanta et al. (CVPR 2009), Eq. 9.
@@ -80,7 +80,7 @@ def f_curve(probability: Map, salient: Mask, *, beta_squared: float) -> Float[nd
     recall = hits / max(total, 1)
     weighted = beta_squared * precision + recall
     both = (1 + beta_squared) * precision * recall
-    curve: Float[ndarray, "levels"] = np.divide(both, weighted, out=np.zeros(LEVELS), where=weighted > 0)
+    curve: Float[ndarray, " levels"] = np.divide(both, weighted, out=np.zeros(LEVELS), where=weighted > 0)
     return curve
 
 
@@ -120,7 +120,7 @@ def e_measure(probability: Map, salient: Mask) -> float:
     return float(aligned.mean() / (pixels - 1))
 
 
-def _counts_above(probability: Map, salient: Mask) -> tuple[Float[ndarray, "levels"], Float[ndarray, "levels"]]:
+def _counts_above(probability: Map, salient: Mask) -> tuple[Float[ndarray, " levels"], Float[ndarray, " levels"]]:
     """True pixels, and all pixels, at or above each threshold, highest first."""
     levels = (probability * 255).astype(np.uint8)
     true = np.bincount(levels[salient], minlength=LEVELS)[::-1].cumsum()
@@ -128,7 +128,7 @@ def _counts_above(probability: Map, salient: Mask) -> tuple[Float[ndarray, "leve
     return true.astype(np.float64), (true + false).astype(np.float64)
 
 
-def _object(values: Float[ndarray, "pixels"]) -> float:
+def _object(values: Float[ndarray, " pixels"]) -> float:
     """How high and even the values within an object are: Eq. 4."""
     mean = values.mean()
     deviation = values.std(ddof=1) if values.size > 1 else 0.0

@@ -31,15 +31,15 @@ class Terms(NamedTuple):
     """
 
     names: Names
-    truths: Int[ndarray, "truths"]
-    predictions: Int[ndarray, "predictions"]
+    truths: Int[ndarray, " truths"]
+    predictions: Int[ndarray, " predictions"]
     not_in_benchmark: tuple[str, ...] = ()
     counted_as_background: tuple[str, ...] = ()
     not_predicted: tuple[str, ...] = ()
 
     def tables(
         self, *, ignore: int, not_sure: int, unsure: int | None = None
-    ) -> tuple[Int[ndarray, "truth_ids"], Int[ndarray, "predicted_ids"]]:
+    ) -> tuple[Int[ndarray, " truth_ids"], Int[ndarray, " predicted_ids"]]:
         """The label of each id of the benchmark and of each predicted id: index a map of ids with it.
 
         Args:
@@ -135,7 +135,7 @@ def _in_words_of(truths: Mapping[int, str], names: Names, aliases: Mapping[str, 
     return replace(names, names=tuple(joined), synonyms=tuple(joined.values()) if names.synonyms else ())
 
 
-def _table(labels: Mapping[int, int]) -> Int[ndarray, "ids"]:
+def _table(labels: Mapping[int, int]) -> Int[ndarray, " ids"]:
     """The labels by id; ids without one are background."""
     table = np.zeros(max(labels) + 1, dtype=np.int64)
     table[list(labels)] = list(labels.values())
@@ -143,8 +143,8 @@ def _table(labels: Mapping[int, int]) -> Int[ndarray, "ids"]:
 
 
 def table_with(
-    table: Int[ndarray, "ids"], unsure_id: int, *, names: int, unsure: int
-) -> Int[ndarray, "ids_and_unsure"]:
+    table: Int[ndarray, " ids"], unsure_id: int, *, names: int, unsure: int
+) -> Int[ndarray, " ids_and_unsure"]:
     """A table of labels by id in which `unsure_id`, and labels beyond the number of names, become `unsure`."""
     full = np.zeros(max(len(table), unsure_id + 1), dtype=np.int32)
     full[: len(table)] = np.where(table > names, unsure, table)

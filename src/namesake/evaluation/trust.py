@@ -71,11 +71,11 @@ class Trust:
     names: tuple[NameTrust, ...]
     taken: tuple[Taken, ...]
     images: tuple[str, ...]
-    confidence: Float[ndarray, "images"]
-    agreement: Float[ndarray, "images"]
+    confidence: Float[ndarray, " images"]
+    agreement: Float[ndarray, " images"]
 
     @property
-    def trust(self) -> Float[ndarray, "images"]:
+    def trust(self) -> Float[ndarray, " images"]:
         """Of each image, confidence times agreement, in percent."""
         return np.asarray(self.confidence * self.agreement / 100)
 
@@ -252,7 +252,7 @@ def rank_quality(trust: Trust, *, iou_per_name: Mapping[str, float], iou_per_ima
     return RankQuality(*by_name, *by_image)
 
 
-def _spearman(values: Float[ndarray, "n"], truth: Float[ndarray, "n"]) -> float:
+def _spearman(values: Float[ndarray, " n"], truth: Float[ndarray, " n"]) -> float:
     from scipy.stats import spearmanr
 
     known = ~np.isnan(truth)

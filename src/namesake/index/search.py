@@ -98,7 +98,7 @@ class _Pool:
         self.floor = (-2 * length - 1).astype(np.float32)
         self.query, self.row = np.empty((2, 0), dtype=np.int64)
         self.score = np.empty(0, dtype=np.float32)
-        self.new: list[tuple[Int[ndarray, "n"], Int[ndarray, "n"], Float[ndarray, "n"]]] = []
+        self.new: list[tuple[Int[ndarray, " n"], Int[ndarray, " n"], Float[ndarray, " n"]]] = []
         self.count = 0
 
     def scan(self, blocks: Iterable[_Block]) -> None:

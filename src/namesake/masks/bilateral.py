@@ -23,7 +23,7 @@ SMALLEST_DIAGONAL = 1e-5
 STRETCH = 1024
 ROWS_AT_ONCE = 16  # of pixels, so that their colours stay in the processor's cache
 
-Vertices = Float32[ndarray, "vertices"]
+Vertices = Float32[ndarray, " vertices"]
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class BilateralSolver:
         solution = self._conjugate_gradients(adjacency, pixels, splat)
         return np.take(solution, vertex, mode="clip").reshape(target.shape)
 
-    def _graph(self, image: ImageArray) -> tuple[Int[ndarray, "pixels"], Any]:
+    def _graph(self, image: ImageArray) -> tuple[Int[ndarray, " pixels"], Any]:
         """The vertex (occupied cell of the grid) of each pixel, and the adjacency of the vertices, ones in float32.
 
         A table of tiles x colours that occur finds both, without sorting or searching pixels. A row and a column of
@@ -179,12 +179,12 @@ def _compact(
 
 
 def _number(
-    cell: Int[ndarray, "pixels"],
-    occupied: Bool[ndarray, "cells"],
+    cell: Int[ndarray, " pixels"],
+    occupied: Bool[ndarray, " cells"],
     *,
     beside: Int[ndarray, "steps colours"],
     tiles: tuple[int, ...],
-) -> tuple[Int[ndarray, "pixels"], Any]:
+) -> tuple[Int[ndarray, " pixels"], Any]:
     """Number the occupied cells; the number of each pixel's cell, and the adjacency as a sparse matrix.
 
     Within a stretch, vertices are numbered by how many neighbours they have: rows of equal length are what makes

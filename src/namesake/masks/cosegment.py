@@ -20,7 +20,7 @@ LANGUAGE_LOGIT_SCALE = 10.0
 
 def find_seeds(
     features: PatchFeatures, weights: Float[Tensor, "batch rows columns"], *, wide_seed_columns: bool = True
-) -> Int[Tensor, "batch"]:
+) -> Int[Tensor, " batch"]:
     """For each image the patch that has the best counterparts in all the images, as row * columns + column.
 
     The support that a patch finds in an image is the highest cosine with any of its patches, each scaled by that
@@ -49,7 +49,7 @@ def find_seeds(
 
 def reference_embedding(
     features: PatchFeatures, weights: Float[Tensor, "batch rows columns"], *, wide_seed_columns: bool = True
-) -> Float[Tensor, "dim"]:
+) -> Float[Tensor, " dim"]:
     """The vector of what the images share: the mean of their seeds' features as they are, then of length 1.
 
     Args:
@@ -64,7 +64,7 @@ def reference_embedding(
 
 def language_attention(
     dense: Float[Tensor, "batch coarse_rows coarse_columns dim"],
-    text: Float[Tensor, "dim"],
+    text: Float[Tensor, " dim"],
     *,
     rows: int,
     columns: int,

@@ -89,7 +89,7 @@ def shrink(image: ImageArray, *, side: int | None) -> Resized:
 @torch.inference_mode()
 def propose(
     network: SelfMask, images: Sequence[ImageArray]
-) -> tuple[Bool[ndarray, "batch height width"], Float[ndarray, "batch"]]:
+) -> tuple[Bool[ndarray, "batch height width"], Float[ndarray, " batch"]]:
     """Masks of the most object-like queries, before the solver.
 
     Args:
@@ -106,7 +106,7 @@ def propose(
 @torch.inference_mode()
 def probabilities(
     network: SelfMask, images: Sequence[ImageArray]
-) -> tuple[Float[Tensor, "batch height width"], Float[Tensor, "batch"]]:
+) -> tuple[Float[Tensor, "batch height width"], Float[Tensor, " batch"]]:
     """Probability of each pixel to be in the mask of the most object-like query, and that query's objectness.
 
     Args:
@@ -122,7 +122,7 @@ def probabilities(
 
 def most_salient(
     network: SelfMask, x: ImageBatch
-) -> tuple[Float[Tensor, "batch height width"], Float[Tensor, "batch"]]:
+) -> tuple[Float[Tensor, "batch height width"], Float[Tensor, " batch"]]:
     """As `probabilities`, for normalised images."""
     found = network(x)
     score, query = found.objectness.sigmoid().max(dim=1)

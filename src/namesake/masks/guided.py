@@ -82,7 +82,7 @@ def keep_named(
 def explained(
     mask: Bool[Tensor, "height width"],
     cosines: Float[Tensor, "words rows columns"],
-    own: Bool[Tensor, "words"],
+    own: Bool[Tensor, " words"],
     *,
     min_fraction: float,
     keep: float = KEEP,

@@ -10,12 +10,12 @@ PackedMasks = UInt64[ndarray, "n words"]
 
 def suppress(
     masks: Bool[ndarray, "n height width"],
-    scores: Float[ndarray, "n"],
-    labels: Int[ndarray, "n"],
+    scores: Float[ndarray, " n"],
+    labels: Int[ndarray, " n"],
     *,
     overlap: float = 0.3,
     least: float = 0.001,
-) -> Int[ndarray, "kept"]:
+) -> Int[ndarray, " kept"]:
     """Hard non-maximum suppression by mask IoU within each label.
 
     The surest mask is kept and takes those with it whose IoU with it exceeds `overlap`; then the surest of the rest,
@@ -36,12 +36,12 @@ def suppress(
 
 def suppress_packed(
     packed: PackedMasks,
-    scores: Float[ndarray, "n"],
-    labels: Int[ndarray, "n"],
+    scores: Float[ndarray, " n"],
+    labels: Int[ndarray, " n"],
     *,
     overlap: float,
     least: float = 0.001,
-) -> Int[ndarray, "kept"]:
+) -> Int[ndarray, " kept"]:
     """`suppress` of masks that are bits already."""
     order = np.argsort(-scores, kind="stable")
     order = order[scores[order] > least]
@@ -54,7 +54,7 @@ def suppress_packed(
 
 
 def _suppress_one_label(
-    packed: PackedMasks, area: Int[ndarray, "n"], order: Int[ndarray, "m"], overlap: float
+    packed: PackedMasks, area: Int[ndarray, " n"], order: Int[ndarray, " m"], overlap: float
 ) -> list[int]:
     """Indices kept out of `order`, which runs from the surest to the least sure mask of one label."""
     kept = []

@@ -14,7 +14,7 @@ from namesake.errors import ConfigError
 
 def present_words(
     tokens: Float[Tensor, "crops dim"], texts: Float[Tensor, "words dim"], *, min_votes: int = 2
-) -> Int[Tensor, "present"]:
+) -> Int[Tensor, " present"]:
     """Words that are the nearest one of at least `min_votes` crops (or patches), in their own order; may be none.
 
     Args:

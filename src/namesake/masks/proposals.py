@@ -115,7 +115,7 @@ class SaliencyProposals:
     def __init__(
         self,
         probs: Float[Tensor, "queries rows columns"],
-        objectness: Float[Tensor, "queries"],
+        objectness: Float[Tensor, " queries"],
         size: tuple[int, int],
         config: AutomaticConfig,
     ) -> None:

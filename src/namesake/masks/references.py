@@ -165,11 +165,11 @@ class _Finder:
         used = (self.encoder.card,) if self.clip is None else (self.encoder.card, self.clip.card)
         return tuple(dict.fromkeys((*self.archives.models, *used)))
 
-    def reference(self, name: str, contexts: Float[Tensor, "contexts dim"]) -> Float[Tensor, "dim"]:
+    def reference(self, name: str, contexts: Float[Tensor, "contexts dim"]) -> Float[Tensor, " dim"]:
         """The vector of one name."""
         for context, vector in zip(self.config.contexts, contexts, strict=True):
             if context in self.words[name]:
-                found: Float[Tensor, "dim"] = vector
+                found: Float[Tensor, " dim"] = vector
                 return found
         features, weights = self.look(name)
         weights = weights * eliminate_contexts(features, contexts.to(features))

@@ -138,7 +138,7 @@ def read_shown(path: Path) -> dict[str, tuple[str, ...]]:
 
 
 def name_regions(
-    namer: RegionNamer, image: ImageArray, *, shown: Int[ndarray, "present"] | None = None
+    namer: RegionNamer, image: ImageArray, *, shown: Int[ndarray, " present"] | None = None
 ) -> tuple[Regions, Regions, int]:
     """Regions of one image that words asked for, all regions, and how many words are there.
 
@@ -185,7 +185,7 @@ def _open_drawer(
     *,
     images: Images,
     names: Names,
-    shown: Mapping[str, Int[ndarray, "present"]] | None,
+    shown: Mapping[str, Int[ndarray, " present"]] | None,
     config: RegionsConfig,
     workers: int,
     device: str,
@@ -218,7 +218,7 @@ def _coded(image_id: str, regions: Regions) -> list[PseudoMask]:
     return [PseudoMask(image_id, int(word) + 1, float(score), height, width, code) for code, word, score in rows]
 
 
-def _rows_of(shown: Mapping[str, tuple[str, ...]], words: tuple[str, ...]) -> dict[str, Int[ndarray, "present"]]:
+def _rows_of(shown: Mapping[str, tuple[str, ...]], words: tuple[str, ...]) -> dict[str, Int[ndarray, " present"]]:
     """Rows of the words that images are known to show."""
     row = {word: number for number, word in enumerate(words)}
     unknown = sorted({name for names in shown.values() for name in names if name not in row})

@@ -77,8 +77,8 @@ class Regions(NamedTuple):
     """
 
     masks: Bool[ndarray, "n height width"]
-    words: Int[ndarray, "n"]
-    scores: Float[ndarray, "n"]
+    words: Int[ndarray, " n"]
+    scores: Float[ndarray, " n"]
 
 
 @final
@@ -123,19 +123,19 @@ class NamedView(NamedTuple):
     width: int
     config: RegionsConfig
 
-    def present(self) -> Int[Tensor, "present"]:
+    def present(self) -> Int[Tensor, " present"]:
         """The words that are there; see `present_words`."""
         crops = self.config.present_from == "crops"
         present_from = self.features.tokens if crops else self.features.patches.flatten(0, 1)
         return present_words(present_from, self.texts, min_votes=self.config.min_votes)
 
-    def prompted(self, present: Int[Tensor, "present"]) -> Regions:
+    def prompted(self, present: Int[Tensor, " present"]) -> Regions:
         """A mask for each word that is there: stage 1.1."""
         likeness = torch.einsum("rcd,wd->wrc", self.features.patches, self.texts[present])
         points = query_points(likeness, count=self.config.points_per_word, height=self.height, width=self.width)
         return without_empty(Regions(*_with_words(self.proposals.at_points(points), present)))
 
-    def automatic(self, present: Int[Tensor, "present"]) -> Regions:
+    def automatic(self, present: Int[Tensor, " present"]) -> Regions:
         """All masks, each with the word that is there and that it is most like: stage 1.2."""
         if not len(present):
             return Regions(
@@ -179,7 +179,7 @@ def patch_coverage(
 
 
 def paint(
-    regions: Regions, labels: Int[ndarray, "words"], *, height: int, width: int, nothing: int
+    regions: Regions, labels: Int[ndarray, " words"], *, height: int, width: int, nothing: int
 ) -> Int[ndarray, "height width"]:
     """One label a pixel: smaller masks lie on larger ones, as parts on wholes; the surer of equals on top.
 
@@ -204,6 +204,6 @@ def without_empty(regions: Regions) -> Regions:
 
 
 def _with_words(
-    found: tuple[Bool[ndarray, "n height width"], Float[ndarray, "n"]], present: Int[Tensor, "n"]
-) -> tuple[Bool[ndarray, "n height width"], Int[ndarray, "n"], Float[ndarray, "n"]]:
+    found: tuple[Bool[ndarray, "n height width"], Float[ndarray, " n"]], present: Int[Tensor, " n"]
+) -> tuple[Bool[ndarray, "n height width"], Int[ndarray, " n"], Float[ndarray, " n"]]:
     return found[0], present.cpu().numpy(), found[1]

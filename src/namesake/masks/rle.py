@@ -53,7 +53,7 @@ def area(rle: bytes) -> int:
     return int(run_lengths(rle)[1::2].sum())
 
 
-def run_lengths(rle: bytes) -> Int[ndarray, "runs"]:
+def run_lengths(rle: bytes) -> Int[ndarray, " runs"]:
     """Lengths of the runs in column-major order; even ones are outside the mask, odd ones inside.
 
     COCO's code writes a length as characters of 5 bits (offset 48), lowest first, a sixth bit for "more follows" and

@@ -198,7 +198,7 @@ def _first_centres(
 
 def _assign(
     points: Float[Tensor, "runs n dim"], centres: Float[Tensor, "runs clusters dim"]
-) -> tuple[Int[Tensor, "runs n"], Float[Tensor, "runs"]]:
+) -> tuple[Int[Tensor, "runs n"], Float[Tensor, " runs"]]:
     """The nearest centre of each point, and the sum of squared distances to it."""
     beyond = centres.square().sum(dim=2, keepdim=True) - centres @ (2 * points.mT)  # less the point's own square
     least, labels = beyond.min(dim=1)

@@ -133,7 +133,7 @@ def _open_drawer(*, images: Images, labels: Mapping[str, int], config: VotingCon
 @torch.inference_mode()
 def voted(
     images: Sequence[ImageArray], encoders: Sequence[SelfSupervised], *, config: VotingConfig = VotingConfig()
-) -> tuple[Bool[ndarray, "batch height width"], Float[ndarray, "batch"]]:
+) -> tuple[Bool[ndarray, "batch height width"], Float[ndarray, " batch"]]:
     """Voted masks of images of one size, and the mean IoU of each with the other candidates.
 
     Raises:

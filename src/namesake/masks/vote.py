@@ -13,7 +13,7 @@ SMALLEST_UNION = 1e-7
 
 def spectral_vote(
     masks: Bool[Tensor, "batch candidates height width"],
-) -> tuple[Int[Tensor, "batch"], Float[Tensor, "batch"]]:
+) -> tuple[Int[Tensor, " batch"], Float[Tensor, " batch"]]:
     """The winner of each image, and how much the candidates agree with it.
 
     Candidates that span the whole height or width are left out as background, unless all of them do; the winner has

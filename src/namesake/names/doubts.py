@@ -50,7 +50,7 @@ def find_doubts(
     words: Sequence[str],
     text: Float[ndarray, "words dim"],
     *,
-    nonsense: Float[ndarray, "dim"] | None = None,
+    nonsense: Float[ndarray, " dim"] | None = None,
     labels: Sequence[int] | None = None,
     least: float = ALIKE,
 ) -> Doubts:

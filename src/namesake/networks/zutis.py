@@ -113,7 +113,7 @@ class QuerySegmenter(nn.Module):
         self.texts: Float[Tensor, "words joint"]
         self.register_buffer("texts", torch.zeros(0, config.encoder.joint), persistent=False)
 
-    def forward(self, x: ImageBatch, *, centre: Float[Tensor, "batch"] | None = None) -> QueryProposals:
+    def forward(self, x: ImageBatch, *, centre: Float[Tensor, " batch"] | None = None) -> QueryProposals:
         """Proposals and tokens of normalised images; up to a patch less a pixel at the right and bottom is unseen.
 
         Args:
@@ -131,7 +131,7 @@ class QuerySegmenter(nn.Module):
         fine = functional.interpolate(coarse, scale_factor=float(CELLS), mode="bilinear", align_corners=False)
         return fine.permute(0, 2, 3, 1)
 
-    def centre(self, x: ImageBatch) -> Float[Tensor, "batch"]:
+    def centre(self, x: ImageBatch) -> Float[Tensor, " batch"]:
         """Mean of all values of each image's projected tokens."""
         means: Tensor = (self.features(x) @ self.encoder.proj).float().mean(dim=(1, 2, 3))
         return means
@@ -238,7 +238,7 @@ def sine_positions(
     return torch.cat([down, along], dim=2).flatten(0, 1)
 
 
-def _normalise(tokens: PatchFeatures, centre: Float[Tensor, "batch"] | None = None) -> PatchFeatures:
+def _normalise(tokens: PatchFeatures, centre: Float[Tensor, " batch"] | None = None) -> PatchFeatures:
     """LayerNorm over rows, columns and channels of an image together, without weights, then L2 over channels.
 
     Only the published code has the LayerNorm. It takes one mean from all of an image's values; its scale goes with the

@@ -164,7 +164,7 @@ def _made_of(
     found: ObjectsFile,
     *,
     splits: Mapping[str, str],
-    least: Int[ndarray, "labels"],
+    least: Int[ndarray, " labels"],
 ) -> dict[str, str]:
     """For each image, a digest of all that its files in the dataset are made of."""
     known, stems = identify(images), stems_of(images.ids)
@@ -260,7 +260,7 @@ class _Settled(NamedTuple):
     line: dict[str, Any]
 
 
-def _settle(predictions: Predictions, stem: str, line: dict[str, Any], least: Int[ndarray, "labels"]) -> _Settled:
+def _settle(predictions: Predictions, stem: str, line: dict[str, Any], least: Int[ndarray, " labels"]) -> _Settled:
     """The label map with what is not sure, and the line of the image's objects."""
     names = predictions.names
     labels, confidence = _read(predictions, stem)
@@ -295,7 +295,7 @@ def _write(out: Path, source: Path, settled: _Settled, split: str, objects: Obje
 
 
 def _export(
-    dataset: Dataset, claim: Mapping[str, Any], predictions: Predictions, least: Int[ndarray, "labels"], gone: int
+    dataset: Dataset, claim: Mapping[str, Any], predictions: Predictions, least: Int[ndarray, " labels"], gone: int
 ) -> LabelledFolder:
     """Write all formats, then what was written."""
     sums = {"labelled": 0, "unsure_pixels": 0, "left_out": 0, "pixels": 0}

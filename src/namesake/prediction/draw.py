@@ -271,7 +271,7 @@ def fitted(picture: Picture, *, side: int) -> Picture:
     return resize(picture, height=max(1, round(height * scale)), width=max(1, round(width * scale)), method="bilinear")
 
 
-def _layer_colours(colours: Colours, opacity: float) -> tuple[UInt32[ndarray, "labels"], UInt32[ndarray, "labels"]]:
+def _layer_colours(colours: Colours, opacity: float) -> tuple[UInt32[ndarray, " labels"], UInt32[ndarray, " labels"]]:
     """For each label, what is laid over its pixels, and over the ring inside its outline: RGBA in 32 bits."""
     wide = colours.astype(np.int64)
     opacities = np.where(np.arange(len(wide)) > 0, round(255 * opacity), 0)[:, None]
@@ -279,7 +279,7 @@ def _layer_colours(colours: Colours, opacity: float) -> tuple[UInt32[ndarray, "l
     return _packed(np.concatenate([wide, opacities], axis=1)), _packed(full)
 
 
-def _packed(colours: Int[ndarray, "n 4"]) -> UInt32[ndarray, "n"]:
+def _packed(colours: Int[ndarray, "n 4"]) -> UInt32[ndarray, " n"]:
     """RGBA values 0 to 255 as one number each, whose bytes in memory are in that order."""
     return colours.astype(np.uint8).view(np.uint32)[:, 0]
 

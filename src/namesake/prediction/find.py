@@ -82,13 +82,13 @@ class Finder:
             )
         self.views = np.stack(kept)
 
-    def describe(self, image: ImageArray) -> Float[ndarray, "dim"] | None:
+    def describe(self, image: ImageArray) -> Float[ndarray, " dim"] | None:
         """Mean feature within the object's mask, of length 1; None where there is no mask."""
         regions = self.namer.look(image).prompted(torch.tensor([0], device=self.namer.texts.device))
         if not len(regions.masks):
             return None
         patches = self.encoder.patch_features(squares(self.encoder, [image], side=self.side))[0]
-        found: Float[ndarray, "dim"] = mean_features(regions.masks[:1], patches)[0].cpu().numpy()
+        found: Float[ndarray, " dim"] = mean_features(regions.masks[:1], patches)[0].cpu().numpy()
         return found
 
     def score(self, image: ImageArray) -> float:

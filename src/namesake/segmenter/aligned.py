@@ -180,7 +180,7 @@ class Aligned:
 
 def majority_label(
     masks: Bool[ndarray, "n height width"], labels: Int[Tensor, "rows columns"]
-) -> tuple[Int[ndarray, "n"], Float[ndarray, "n"]]:
+) -> tuple[Int[ndarray, " n"], Float[ndarray, " n"]]:
     """The label that most of the patches within each mask have, and their share; of equals the lowest label.
 
     A patch counts by the share of it that the mask covers.

@@ -84,7 +84,7 @@ def decide(
 
 def _choose(
     probabilities: Float[Tensor, "channels rows columns"],
-    owner: Int[Tensor, "channels"],
+    owner: Int[Tensor, " channels"],
     threshold: float | None,
     *,
     shared: bool,
@@ -119,7 +119,7 @@ def _upsample_rows(
     return x
 
 
-def name_mask(mask: MaskArray, similarities: Float[ndarray, "names"], *, logit_scale: float) -> Prediction:
+def name_mask(mask: MaskArray, similarities: Float[ndarray, " names"], *, logit_scale: float) -> Prediction:
     """Give a whole mask the name that the image resembles most.
 
     Args:

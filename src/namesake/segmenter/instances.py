@@ -83,7 +83,7 @@ def name_proposals(
     *,
     score_function: ScoreFunction = "sigmoid",
     logit_scale: float = NAME_LOGIT_SCALE,
-) -> tuple[Int[Tensor, "queries"], Float[Tensor, "queries"]]:
+) -> tuple[Int[Tensor, " queries"], Float[Tensor, " queries"]]:
     """The word that each proposal's mean token is nearest to, and how sure proposal and word are together.
 
     Args:

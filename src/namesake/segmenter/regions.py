@@ -84,13 +84,13 @@ class NamedRegions:
         return [self._one(image, height=height, width=width) for image in images]
 
     @torch.inference_mode()
-    def told(self, image: ImageArray, labels: Int[np.ndarray, "present"]) -> Prediction:
+    def told(self, image: ImageArray, labels: Int[np.ndarray, " present"]) -> Prediction:
         """Where the names of these labels are, which are known to be in the image (semi-supervised, Table 2)."""
         rows = np.flatnonzero(np.isin(self.labels, labels))
         return self._one(image, height=image.shape[0], width=image.shape[1], shown=rows)
 
     def _one(
-        self, image: ImageArray, *, height: int, width: int, shown: Int[np.ndarray, "present"] | None = None
+        self, image: ImageArray, *, height: int, width: int, shown: Int[np.ndarray, " present"] | None = None
     ) -> Prediction:
         view = self.namer.look(image)
         present = view.present() if shown is None else torch.from_numpy(shown).to(view.texts.device)

@@ -146,7 +146,7 @@ def tile_boxes(rows: int, columns: int, *, size: int) -> list[Box]:
 def window(box: Box, *, rows: int, columns: int) -> Float[Tensor, "box_rows box_columns"]:
     """Weights of a tile's cells: 1 in the middle, falling to 0 at each border that is not the image's own."""
 
-    def along(start: int, length: int, whole: int) -> Float[Tensor, "length"]:
+    def along(start: int, length: int, whole: int) -> Float[Tensor, " length"]:
         place = torch.arange(length, dtype=torch.float32)
         ramp = max(1, length // SHARED - 1)
         before = place if start else torch.full_like(place, ramp)

@@ -22,7 +22,7 @@ Confidence = Integer[ndarray, "height width"]
 
 def least_confidence(
     maps: Iterable[tuple[LabelArray, Confidence]], names: Names, share: float, *, at_most: int = SURE
-) -> Int[ndarray, "labels"]:
+) -> Int[ndarray, " labels"]:
     """The least confidence by label, from all pixels of a collection.
 
     Args:
@@ -45,7 +45,7 @@ def least_confidence(
 
 
 def blank_unsure(
-    labels: LabelArray, confidence: Confidence, least: Int[ndarray, "labels"], *, unsure: int
+    labels: LabelArray, confidence: Confidence, least: Int[ndarray, " labels"], *, unsure: int
 ) -> LabelArray:
     """A label map whose pixels of too little confidence have the label `unsure`."""
     limits = np.append(least, 0)[np.minimum(labels, len(least))]

@@ -65,7 +65,7 @@ def find_certainty(
 
 
 def fit_logit_scale(
-    cosines: Float[Tensor, "cells words"], labels: Int[Tensor, "cells"], owners: Int[Tensor, "words"]
+    cosines: Float[Tensor, "cells words"], labels: Int[Tensor, " cells"], owners: Int[Tensor, " words"]
 ) -> float:
     """The scale of the cosines with the least cross-entropy, to 3 digits; golden-section search over its logarithm."""
     cosines = cosines.double()  # the optimum is flat: float32 sums would decide where it lies
@@ -88,7 +88,7 @@ def fit_logit_scale(
 
 
 def _by_label(
-    probabilities: Float[Tensor, "cells words"], owners: Int[Tensor, "words"]
+    probabilities: Float[Tensor, "cells words"], owners: Int[Tensor, " words"]
 ) -> Float[Tensor, "cells labels"]:
     sums = probabilities.new_zeros((len(probabilities), int(owners.max()) + 1))
     return sums.index_add_(1, owners, probabilities)
@@ -97,7 +97,7 @@ def _by_label(
 @torch.inference_mode()
 def _look(
     predictor: OpenVocabulary, examples: Examples, *, resize_longer: int, seed: int
-) -> tuple[Float[Tensor, "cells words"], Int[Tensor, "cells"]]:
+) -> tuple[Float[Tensor, "cells words"], Int[Tensor, " cells"]]:
     """Cosines and pseudo-labels of random cells of the network's grid."""
     rng, lines = np.random.default_rng(seed), choose_lines(examples, IMAGES)
     each = max(1, CELLS // (len(lines) * len(predictor.texts)))

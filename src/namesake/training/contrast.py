@@ -22,7 +22,7 @@ BLOCK = 2048
 
 def contrast(
     features: Float[Tensor, "patches dim"],
-    labels: Int[Tensor, "patches"],
+    labels: Int[Tensor, " patches"],
     texts: Float[Tensor, "words dim"],
     *,
     kind: Kind = "tsupcon",
@@ -80,15 +80,15 @@ def contrast(
 
 
 def _among_patches(
-    z: Float[Tensor, "n dim"], y: Int[Tensor, "n"], others: Float[Tensor, "n"], labels: int, logit_scale: float
-) -> Float[Tensor, "n"]:
+    z: Float[Tensor, "n dim"], y: Int[Tensor, " n"], others: Float[Tensor, " n"], labels: int, logit_scale: float
+) -> Float[Tensor, " n"]:
     """Eq. 4 of each feature; the mean similarity with its own label is that with the label's mean feature."""
     count = torch.bincount(y, minlength=labels).clamp(min=1)
     mean = z.new_zeros((labels, z.shape[1])).index_add(0, y, z) / count[:, None]
     return torch.where(others.isinf(), 0.0, others) - logit_scale * (z * mean[y]).sum(dim=1)
 
 
-def log_sum_of_others(z: Float[Tensor, "n dim"], logit_scale: float = 1.0, block: int = BLOCK) -> Float[Tensor, "n"]:
+def log_sum_of_others(z: Float[Tensor, "n dim"], logit_scale: float = 1.0, block: int = BLOCK) -> Float[Tensor, " n"]:
     """For each i the logarithm of sum_{j != i} exp(scale z_i z_j), in blocks; -inf for a lone feature.
 
     Args:

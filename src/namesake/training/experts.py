@@ -145,7 +145,7 @@ def relabel_with_experts(
     return PseudoMasks(out, counts=count_masks(out) | {"experts": len(experts)}, models=models)
 
 
-def group_names(names: Names, config: ExpertsConfig, *, device: str) -> Int[ndarray, "names"]:
+def group_names(names: Names, config: ExpertsConfig, *, device: str) -> Int[ndarray, " names"]:
     """Number of the expert that each name has: its own, or that of its k-means cluster of text embeddings.
 
     There are no more groups than names with different embeddings.
@@ -159,7 +159,7 @@ def group_names(names: Names, config: ExpertsConfig, *, device: str) -> Int[ndar
     return cluster(texts, min(config.groups, len(np.unique(texts, axis=0))), seed=config.seed)
 
 
-def cluster(vectors: Float[ndarray, "n dim"], groups: int, *, seed: int) -> Int[ndarray, "n"]:
+def cluster(vectors: Float[ndarray, "n dim"], groups: int, *, seed: int) -> Int[ndarray, " n"]:
     """k-means with k-means++ starts: number of each vector's group, every group having at least one.
 
     Raises:
@@ -179,7 +179,7 @@ def cluster(vectors: Float[ndarray, "n dim"], groups: int, *, seed: int) -> Int[
         return np.asarray(group, dtype=np.int64)
 
 
-def _experts(examples: Examples, archives: Archives, owners: Int[ndarray, "names"]) -> list[_Expert]:
+def _experts(examples: Examples, archives: Archives, owners: Int[ndarray, " names"]) -> list[_Expert]:
     """The experts that have something to learn from and something to redraw."""
     table = rows(archives).select(["name", "image_id", "label"]).to_pydict()
     labels = dict(sorted(zip(table["image_id"], table["label"], strict=True)))
@@ -198,7 +198,7 @@ def _open_worker(
     *,
     masks: PseudoMasks,
     archives: Archives,
-    owners: Int[ndarray, "names"],
+    owners: Int[ndarray, " names"],
     config: ExpertsConfig,
     out: Path,
     device: str,
@@ -237,7 +237,7 @@ def _finish(expert: _Expert, archives: Archives, out: Path, *, config: ExpertsCo
     forget(part)
 
 
-def _keep(experts: Sequence[_Expert], names: Names, owners: Int[ndarray, "names"], out: Path) -> None:
+def _keep(experts: Sequence[_Expert], names: Names, owners: Int[ndarray, " names"], out: Path) -> None:
     """Move the experts out of the folder of parts, and write which name has which."""
     for expert in experts:
         part, kept = out / PARTS / _folder(expert.number) / KEPT, out / KEPT / _folder(expert.number)

@@ -179,14 +179,14 @@ class _PairLosses(torch.autograd.Function):
         ctx: Any,  # noqa: ANN401
         maps: Float[Tensor, "pairs rows columns"],
         masks: Objects,
-        objects: Int[Tensor, "pairs"],
-        values: Float[Tensor, "pairs"],
-    ) -> Float[Tensor, "pairs"]:
+        objects: Int[Tensor, " pairs"],
+        values: Float[Tensor, " pairs"],
+    ) -> Float[Tensor, " pairs"]:
         ctx.save_for_backward(maps, masks, objects)
         return values.clone()
 
     @staticmethod
-    def backward(ctx: Any, outer: Float[Tensor, "pairs"]) -> tuple[Tensor, None, None, None]:  # noqa: ANN401
+    def backward(ctx: Any, outer: Float[Tensor, " pairs"]) -> tuple[Tensor, None, None, None]:  # noqa: ANN401
         maps, masks, objects = ctx.saved_tensors
         pieces = zip(*(torch.split(whole, _maps_at_once(masks)) for whole in (maps, objects, outer)), strict=True)
         pulled = [_pull_back(some, masks[which], weights) for some, which, weights in pieces if len(some)]
@@ -197,7 +197,7 @@ _pair_losses: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor] = _PairLosses.a
 
 
 def _pull_back(
-    maps: Float[Tensor, "pairs rows columns"], masks: Bool[Tensor, "pairs height width"], outer: Float[Tensor, "pairs"]
+    maps: Float[Tensor, "pairs rows columns"], masks: Bool[Tensor, "pairs height width"], outer: Float[Tensor, " pairs"]
 ) -> Float[Tensor, "pairs rows columns"]:
     """Gradient of sum(outer * losses) with respect to the maps."""
     g = masks.float()  # [pairs, height, width]

@@ -113,7 +113,7 @@ def label_images(
     return PseudoMasks(out, counts=counts, models=tuple(dict.fromkeys((*teacher.models, *careful))))
 
 
-def find_least(reader: Segmenter, images: Images, config: LabelsConfig) -> Int[ndarray, "labels"]:
+def find_least(reader: Segmenter, images: Images, config: LabelsConfig) -> Int[ndarray, " labels"]:
     """For each label the confidence, 0 to 255, below which its pixels are "not sure", from some of the images.
 
     At most the share `unsure_fraction` of a label's pixels there lies below it. A label that they do not show has none.
@@ -134,7 +134,7 @@ def _open_reader(folder: Path, names: Names, config: LabelsConfig, device: str) 
 
 
 def _open_drawer(
-    *, folder: Path, names: Names, images: Images, config: LabelsConfig, least: Int[ndarray, "labels"], device: str
+    *, folder: Path, names: Names, images: Images, config: LabelsConfig, least: Int[ndarray, " labels"], device: str
 ) -> Draw:
     """What labels stretches of images, with teacher and CLIP in memory."""
     reader, unsure = _open_reader(folder, names, config, device), not_sure(len(names))
@@ -162,7 +162,7 @@ def _read(
             yield image_id, image if isinstance(image, ImagesError) else next(found)
 
 
-def rows_of(image_id: str, found: Prediction, least: Int[ndarray, "labels"], *, unsure: int) -> list[PseudoMask]:
+def rows_of(image_id: str, found: Prediction, least: Int[ndarray, " labels"], *, unsure: int) -> list[PseudoMask]:
     """A mask for each label of a map, where pixels below their label's least confidence have the label `unsure`."""
     labels = blank_unsure(found.labels, _levels(found), least, unsure=unsure)
     present = np.unique(labels)

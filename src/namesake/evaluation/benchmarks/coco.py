@@ -314,7 +314,7 @@ def run_length(segmentation: Any, height: int, width: int) -> dict[str, Any]:  #
     return {"size": size, "counts": code}
 
 
-def _check_runs(runs: Int[ndarray, "runs"], height: int, width: int) -> None:
+def _check_runs(runs: Int[ndarray, " runs"], height: int, width: int) -> None:
     """Refuse what the drawing in C cannot bear."""
     if runs.ndim != 1 or (runs < 0).any() or runs.sum() != height * width:
         raise DataError(

@@ -129,7 +129,7 @@ DECODERS: Mapping[str, Callable[[Path], LabelArray]] = {
 
 
 @cache
-def _camvid_codes() -> tuple[Int[ndarray, "colours"], UInt8[ndarray, "colours"]]:
+def _camvid_codes() -> tuple[Int[ndarray, " colours"], UInt8[ndarray, " colours"]]:
     pairs = sorted(
         ((red << 16) | (green << 8) | blue, number)
         for number, colours in CAMVID_COLOURS.items()
@@ -139,7 +139,7 @@ def _camvid_codes() -> tuple[Int[ndarray, "colours"], UInt8[ndarray, "colours"]]
 
 
 @cache
-def _context_table(labels: Path) -> UInt8[ndarray, "ids"]:
+def _context_table(labels: Path) -> UInt8[ndarray, " ids"]:
     """The id of one of 59 names, or 0, for each of the 459 ids."""
     wanted = {name: number for number, name in published_names("pascal-context").names.items()}
     try:

@@ -232,7 +232,7 @@ def mask_figure(mask: PseudoMask, images: Path, names: Sequence[str]) -> Figure 
     return figure(shown, caption=name, detail=f"score {mask.score:.3f}")
 
 
-def _scores(masks: PseudoMasks) -> tuple[list[str], Float[ndarray, "masks"], Int[ndarray, "masks"]]:
+def _scores(masks: PseudoMasks) -> tuple[list[str], Float[ndarray, " masks"], Int[ndarray, " masks"]]:
     """Image id, score and label of every mask, without reading the masks."""
     import pyarrow.parquet as pq
 

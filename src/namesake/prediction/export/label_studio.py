@@ -55,7 +55,7 @@ def encode_brush(mask: MaskArray) -> list[int]:
     return np.packbits(np.concatenate([_bits(np.array([head]), np.array([53])), _bits(words, bits + 11)])).tolist()
 
 
-def _runs(mask: MaskArray) -> tuple[Int[ndarray, "runs"], Int[ndarray, "runs"]]:
+def _runs(mask: MaskArray) -> tuple[Int[ndarray, " runs"], Int[ndarray, " runs"]]:
     """Value (0 or 255) and length of each run of the picture's values; long runs are cut."""
     flat = mask.ravel()
     ends = np.append(np.flatnonzero(flat[1:] != flat[:-1]) + 1, flat.size)
@@ -67,7 +67,7 @@ def _runs(mask: MaskArray) -> tuple[Int[ndarray, "runs"], Int[ndarray, "runs"]]:
     return np.repeat(flat[ends - 1] * 255, pieces).astype(np.int64), cut
 
 
-def _bits(numbers: Int[ndarray, "n"], sizes: Int[ndarray, "n"]) -> Any:  # noqa: ANN401
+def _bits(numbers: Int[ndarray, " n"], sizes: Int[ndarray, " n"]) -> Any:  # noqa: ANN401
     """The bits of numbers, each in as many as its size, highest first: uint8 [sum of sizes]."""
     first = np.cumsum(sizes) - sizes
     place = np.arange(int(sizes.sum())) - np.repeat(first, sizes)

@@ -50,16 +50,16 @@ class Examples:
     """
 
     images: Images
-    archive: Int[ndarray, "lines"]
-    image: Int[ndarray, "lines"]
-    label: Int[ndarray, "lines"]
-    mask: Int[ndarray, "lines"]
+    archive: Int[ndarray, " lines"]
+    image: Int[ndarray, " lines"]
+    label: Int[ndarray, " lines"]
+    mask: Int[ndarray, " lines"]
     codes: "MaskCodes"
 
     def __len__(self) -> int:
         return len(self.image)
 
-    def where(self, chosen: Bool[ndarray, "lines"], *, label: int) -> "Examples":
+    def where(self, chosen: Bool[ndarray, " lines"], *, label: int) -> "Examples":
         """Some of the lines, all with one label."""
         return replace(
             self,

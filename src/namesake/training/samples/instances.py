@@ -144,7 +144,7 @@ class InstanceSamples(Dataset[InstanceSample]):
             len(labels) - 1,
         )
 
-    def _draw(self, rng: Generator) -> Int[ndarray, "images"]:
+    def _draw(self, rng: Generator) -> Int[ndarray, " images"]:
         """Lines of one sample."""
         count = int(rng.integers(1, self.config.copy_paste_max, endpoint=True))
         if rng.random() < SAME_ARCHIVE:

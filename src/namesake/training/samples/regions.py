@@ -108,7 +108,7 @@ class RegionSamples(Dataset[RegionSample]):
             image, words = np.ascontiguousarray(image[:, ::-1]), np.ascontiguousarray(words[:, ::-1])
         return RegionSample(torch.from_numpy(image).permute(2, 0, 1), torch.from_numpy(words))
 
-    def _order(self, epoch: int) -> Int[ndarray, "lines"]:
+    def _order(self, epoch: int) -> Int[ndarray, " lines"]:
         """Random order of an epoch; the last one asked for is kept."""
         if self._drawn[0] != epoch:
             self._drawn = epoch, np.random.default_rng((self.seed, epoch)).permutation(len(self.lines))
