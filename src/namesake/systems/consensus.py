@@ -21,7 +21,7 @@ segmenter is the teacher, which is meant to be read with care.
 Names that join a run later get their own steps 2 and 3; the rest sees all names again. What did not pay is not here:
 experts (3 mean IoU less), one name for each connected piece, masks redrawn by the network.
 
-Measured on the embedded world, one seed so far: dev/LOG.md. `namesake reproduce consensus --table all` measures three.
+Measured on the embedded world: docs/results/consensus.md (`namesake reproduce consensus --table all`) and dev/LOG.md.
 """
 
 from dataclasses import dataclass, replace
