@@ -189,6 +189,8 @@ TABLES: dict[str, Table] = {
             Setting("pieces drawn to the image's edges", "consensus", read=with_care(OBJECTS)),
             Setting("NamedMask, read with care, pieces", "namedmask", mini=(*NO_EXPERTS, AS_MANY),
                     read=with_care()),
+            Setting("the same drawn to the image's edges", "namedmask", mini=(*NO_EXPERTS, AS_MANY),
+                    read=with_care(OBJECTS)),
             Setting("ZUTIS", "zutis", mini=(AS_MANY,)),
         ),
         objects,
