@@ -57,6 +57,23 @@ def test_block__heads(dim: int, heads: int, wanted: int) -> None:
     assert Alignment(AlignmentConfig(heads=heads, dim=dim, joint=4)).heads == wanted
 
 
+@KINDS
+def test_residual__begins_with_the_features_and_keeps_a_part_of_the_change(module: str) -> None:
+    network, x = build(module, joint=16, residual=True), functional.normalize(torch.randn(2, 9, 16), dim=-1)
+    torch.testing.assert_close(network(x), x)
+    torch.nn.init.normal_(network.project.weight)
+    change: list[torch.Tensor] = []
+    network.project.register_forward_hook(lambda *given: change.append(given[-1]))
+    network(x)
+    network.keep(0.25)
+    torch.testing.assert_close(network(x), functional.normalize(x + change[0] / 4, dim=-1))
+
+
+def test_residual__between_two_spaces() -> None:
+    with pytest.raises(ConfigError, match="residual: expected features of the joint space's 10 values, found 16"):
+        build("block", residual=True)
+
+
 def test_block__heads_that_do_not_divide_the_channels() -> None:
     with pytest.raises(ConfigError, match="divisor of the 16"):
         build("block", heads=3)

@@ -177,10 +177,13 @@ ON = {
         ("voting.encoders=a",),
     ),
     "zutis": (("stuff.names=sky", "voting.encoders="), ("voting.encoders=a",)),
-    "fmbseg": (("alignment.batch_size=4",), ("alignment.batch_size=4", "until=prompted")),
+    "fmbseg": (
+        ("alignment.batch_size=4", "alignment.dense_encoder=a", "alignment.clip=a"),
+        ("alignment.batch_size=4", "alignment.dense_encoder=a", "alignment.clip=a", "until=prompted"),
+    ),
     "consensus": (("voting.encoders=", "student.iterations=2"), ("voting.encoders=a", "student.iterations=2")),
 }
-"""By system, what turns on the parts that a preset leaves out; and a batch of which there are halves."""
+"""By system, what turns on the parts that a preset leaves out; batches of which there are halves; patches of CLIP."""
 
 
 @pytest.mark.parametrize(("system", "preset"), PRESETS)

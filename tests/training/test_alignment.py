@@ -65,6 +65,27 @@ def test_train__learns_the_words_of_the_masks(squares, config: AlignmentTraining
     assert not (tmp_path / "out" / "checkpoint.pt").exists()
 
 
+def test_train__a_part_of_a_change_of_clips_own_patches(squares, config, encoders, tmp_path: Path) -> None:
+    clip = str(encoders[1])
+    chosen = replace(config, dense_encoder=clip, iterations=3, flip_prob=0.5)
+    whole, part = (
+        load_segmenter(
+            train_alignment(
+                tmp_path / str(weight), *squares, NAMES, config=replace(chosen, residual_weight=weight), device="cpu"
+            ).folder
+        ).predictor.alignment
+        for weight in (1.0, 0.5)
+    )
+    assert whole.config.residual
+    assert whole.project.weight.abs().max() > 0
+    torch.testing.assert_close(part.project.weight, whole.project.weight / 2)
+
+
+def test_train__a_change_of_another_models_patches(squares, config, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"residual_weight is 0\.5, expected 0, where patches are of another model"):
+        train_alignment(tmp_path, *squares, NAMES, config=replace(config, residual_weight=0.5), device="cpu")
+
+
 @pytest.mark.parametrize("loss", ["supcon", "prototype"])
 @pytest.mark.parametrize("module", ["linear", "mlp"])
 def test_train__ablations_run(squares, config, loss: str, module: str, tmp_path: Path) -> None:

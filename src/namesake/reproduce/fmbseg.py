@@ -156,10 +156,22 @@ TABLES: dict[str, Table] = {
         collection="coco",
         real_differs=PROTOCOL.strip(),
     ),
+    "residual": Table(
+        "Beyond the paper: a learned change of CLIP's patches, and how much of it is kept",
+        (
+            Setting("Stage 2 (base)", "fmbseg", names="topics"),
+            Setting("a quarter of a learned change of CLIP's patches", "fmbseg",
+                    mini=("alignment.residual_weight=0.25",), names="topics"),
+        ),
+        topics,
+        columns=EVERY,
+    ),
     "unseen": Table(
         "Beyond the paper: things that no training saw, among stuff that it did",
         (
             Setting("Stage 2 (base)", "fmbseg", names="topics", asked="unseen topics", on="unseen"),
+            Setting("a quarter of a learned change of CLIP's patches", "fmbseg",
+                    mini=("alignment.residual_weight=0.25",), names="topics", asked="unseen topics", on="unseen"),
             Setting("MaskCLIP", "maskclip", ("threshold=0.0",), names="unseen topics", on="unseen"),
         ),
         topics,

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
-from namesake.config import check, group, option
+from namesake.config import Rule, check, group, option
 from namesake.encoders import load_clip
 from namesake.encoders.patches import PatchEncoder, load_patch_encoder
 from namesake.masks.proposals import load_masks_from
@@ -58,6 +58,14 @@ class AlignmentTrainingConfig(FitConfig):
         "photo", 'What a word is put into: "bare", "photo" (paper: one sentence) or "templates" (85).'
     )
     module: Module = option("block", '"linear", "mlp" or "block".', paper="a transformer block", where="paper")
+    residual_weight: float = option(
+        0.0,
+        "Above 0: learn a change of the patches' own features, and keep this much of it in the end: less keeps more of "
+        "what they say of names that no training saw. For a `dense_encoder` that is the `clip`.",
+        at_least=0,
+        at_most=1,
+        later=True,
+    )
     loss: Loss = option("tsupcon", '"tsupcon" (paper), "supcon" or "prototype".')
     logit_scale: float = option(1.0, "Factor on similarities in the loss.", paper="1", where="paper", above=0)
     text_weight: float = option(1.0, "Factor on the patch-text term of the loss.", paper="1", where="paper", above=0)
@@ -81,6 +89,11 @@ class AlignmentTrainingConfig(FitConfig):
     weight_decay: float = option(1e-4, "Weight decay; not in the paper.", at_least=0)
     flip_prob: float = option(0.0, "Chance that an image is mirrored. Not in the paper.", at_least=0, at_most=1)
     inference: AlignedInference = group(AlignedInference, "How labels are read off; `side` here is the one above.")
+
+    def rules(self) -> tuple[Rule, ...]:
+        """What options have to be together."""
+        own = self.dense_encoder == self.clip or not self.residual_weight
+        return (("residual_weight", own, f"0, where patches are of another model than {self.clip}"),)
 
 
 @stage(
@@ -163,7 +176,7 @@ def _train(
     out: Path,
     device: str,
 ) -> Alignment:
-    sizes = AlignmentConfig(module=config.module, dim=encoder.dim, joint=texts.shape[1])
+    sizes = AlignmentConfig(config.module, dim=encoder.dim, joint=texts.shape[1], residual=config.residual_weight > 0)
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(config.seed)
         module = Alignment(sizes)
@@ -179,6 +192,8 @@ def _train(
         what="aligning the encoder",
         segmenter=lambda: shown(module),
     )
+    if config.residual_weight:
+        module.keep(config.residual_weight)
     return module
 
 
