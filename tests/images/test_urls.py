@@ -45,7 +45,8 @@ def server() -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    "url", ["file:///etc/passwd", "/etc/passwd", "ftp://x/y", "data:,x", "local:///x", "s3://x::file:///y"]
+    "url",
+    ["file:///etc/passwd", "/etc/passwd", "ftp://x/y", "data:,x", "local:///x", "s3://x::file:///y", "memory://a.png"],
 )
 def test_kinds__refused(url: str):
     with pytest.raises(ImagesError, match="refused"):

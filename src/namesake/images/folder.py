@@ -62,7 +62,7 @@ def open_images(source: str | Path | Sequence[str | Path]) -> Images:
     """
     sources = [source] if isinstance(source, str | Path) else list(source)
     if len(sources) == 1 and not _is_glob(str(sources[0])) and not _is_file(Path(sources[0])):
-        return _open_folder(_place(sources[0]))
+        return _open_folder(place_of(sources[0]))
     listed = [_files(str(each)) for each in sources]
     files = sorted({file for some, _ in listed for file in some})
     if not files:
@@ -138,7 +138,7 @@ def passed_over(others: Mapping[str, int]) -> str:
 def _files(text: str) -> tuple[list[Path], Mapping[str, int]]:
     """The image files that one of several sources stands for, and how many are passed over, by ending."""
     if not _is_glob(text):
-        path = _place(text)
+        path = place_of(text)
         if not _is_file(path):
             images = _open_folder(path)
             return [images.path(image_id) for image_id in images.ids], images.passed_over
@@ -160,7 +160,7 @@ def _files(text: str) -> tuple[list[Path], Mapping[str, int]]:
     return found, others
 
 
-def _place(source: str | Path) -> Path:
+def place_of(source: str | Path) -> Path:
     """Where a source lies, whatever the working folder."""
     return Path(source) if store_url(source) else Path(source).absolute()
 

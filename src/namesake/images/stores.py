@@ -88,7 +88,7 @@ def list_store(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def is_object(path: Path) -> bool:
-    """Whether what lies in a store is an object rather than a folder; False where the store cannot be asked."""
+    """Whether what lies in a store is an object rather than a folder; False where the store does not say."""
     with _asked(path, "asked") as (store, name):
         return bool(store.isfile(name))
 

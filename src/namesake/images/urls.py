@@ -36,8 +36,9 @@ def read_url(url: str, *, max_bytes: int = MAX_BYTES) -> bytes:
     """
     scheme = urlsplit(url).scheme.lower()
     chained = "::" in url and scheme in STORES  # fsspec would follow it anywhere
-    if chained or scheme not in STORES | {"http", "https"}:
-        kinds = ", ".join(sorted(STORES | {"http", "https"}))
+    allowed = STORES - {"memory"} | {"http", "https"}  # that store is of this process
+    if chained or scheme not in allowed:
+        kinds = ", ".join(sorted(allowed))
         raise ImagesError(f"{url!r} is refused: expected a URL of the kind {kinds}.")
     if scheme in STORES:
         return read_object(url, max_bytes=max_bytes)

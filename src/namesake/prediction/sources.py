@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from namesake.errors import ImagesError
 from namesake.images import open_images
-from namesake.images.folder import VIDEO_EXTENSIONS
+from namesake.images.folder import VIDEO_EXTENSIONS, place_of
 from namesake.images.stores import store_url
 from namesake.prediction.folder import FRAMES
 from namesake.prediction.video import CAMERA, write_frames
@@ -45,8 +45,7 @@ def open_source(paths: Sequence[str | Path], *, out: Path, every: int = 1, most:
             raise ImagesError(f"a video or camera is segmented alone; found {moving[0]} with {len(texts) - 1} more.")
         return Source(write_frames(moving[0], out / FRAMES, every=every, most=most), whole_folder=True)
     images = open_images(texts)
-    alone = Path(texts[0]) if store_url(texts[0]) else Path(texts[0]).absolute()
-    return Source(images, whole_folder=len(texts) == 1 and images.folder == alone)
+    return Source(images, whole_folder=len(texts) == 1 and images.folder == place_of(texts[0]))
 
 
 def _is_moving(text: str) -> bool:

@@ -157,7 +157,7 @@ TABLES: dict[str, Table] = {
         real_differs=PROTOCOL.strip(),
     ),
     "residual": Table(
-        "Beyond the paper: a learned change of CLIP's patches, and how much of it is kept",
+        "Beyond the paper: a quarter of a learned change of CLIP's patches",
         (
             Setting("Stage 2 (base)", "fmbseg", names="topics"),
             Setting("a quarter of a learned change of CLIP's patches", "fmbseg",
