@@ -22,16 +22,9 @@ def test_notebooks__two_run_anywhere_and_one_says_what_it_needs():
     assert "**Not run here**: it needs a GPU" in (notebooks.FOLDER / "real-models.ipynb").read_text(encoding="utf-8")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::RuntimeWarning")
-@pytest.mark.parametrize(
-    "path",
-    [
-        pytest.param(path, id=path.stem, marks=[pytest.mark.long] if path.stem == "which-system" else [])
-        for path in FILES
-        if notebooks.is_run(path)
-    ],
-)
+@pytest.mark.parametrize("path", [path for path in FILES if notebooks.is_run(path)], ids=lambda path: path.stem)
 def test_notebooks__run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "jupyter"))

@@ -120,7 +120,7 @@ def test_very_objects__what_is_drawn_and_what_is_missing(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("paper", "figure"), [("namedmask", "4"), ("zutis", "1")])
+@pytest.mark.parametrize(("paper", "figure"), [("namedmask", "4"), pytest.param("zutis", "1", marks=pytest.mark.long)])
 def test_figure__a_row_a_setting(
     root: Path, paper: str, figure: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
