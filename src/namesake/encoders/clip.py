@@ -220,9 +220,7 @@ def load_clip(source: str, *, device: str = "auto", precision: Precision = "no")
         model, rule = load_clip_resnet(folder, source=source)
     else:
         kind = model_type(folder, source=source, expected=CLASSES)
-        import transformers
-
-        model = load_network(getattr(transformers, CLASSES[kind]), folder, source=source)
+        model = load_network(CLASSES[kind], folder, source=source)
         rule = read_preprocessing(folder)
     return Clip(
         model,

@@ -146,12 +146,9 @@ def load_dino(source: str, *, device: str = "auto", precision: Precision = "no",
         return Dino(vit, preprocessing=IMAGENET, card=card, device=where, precision=precision, block=block)
     folder = fetch(source, kind="dino")
     kind = model_type(folder, source=source, expected=CLASSES)
-    import transformers
-
     options = {"add_pooling_layer": False} if kind in RESIZES_POSITIONS else {}
-    vit = load_network(getattr(transformers, CLASSES[kind]), folder, source=source, options=options)
     return Dino(
-        vit,
+        load_network(CLASSES[kind], folder, source=source, **options),
         preprocessing=read_preprocessing(folder),
         card=read_card(source, folder=folder),
         device=where,

@@ -1,13 +1,12 @@
 """Load a transformers model from a folder in float32, with every weight in place."""
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from namesake.encoders.files import read_json
 from namesake.errors import WeightsError
@@ -28,41 +27,38 @@ def model_type(folder: Path, *, source: str, expected: Collection[str]) -> str:
     return found
 
 
-def load_network(network: Any, folder: Path, *, source: str, options: Mapping[str, Any] | None = None) -> nn.Module:  # noqa: ANN401
+def load_network(network: str, folder: Path, *, source: str, **options: bool) -> Any:  # noqa: ANN401
     """Load a network for evaluation, on the CPU, in float32 whatever the file stores.
 
     transformers keeps the stored type (float16 here and there) unless told otherwise, and fills absent weights with
     random numbers and a log line; both are undone here.
 
     Args:
-        network: A transformers model class.
+        network: Name of transformers' class.
         folder: Its folder: config.json and weights.
         source: Source in the user's words, for messages.
-        options: Keyword arguments of the class itself, such as `add_pooling_layer`.
+        **options: Keyword arguments of the class itself, such as `add_pooling_layer`.
 
     Raises:
         WeightsError: The file is damaged, lacks weights, or they have other shapes than the configuration says.
     """
+    import transformers
+
+    load = getattr(transformers, network).from_pretrained
+    rules = {"dtype": torch.float32, "local_files_only": True, "output_loading_info": True}
     with quiet():
         try:
-            model, report = network.from_pretrained(
-                folder,
-                dtype=torch.float32,
-                local_files_only=True,
-                output_loading_info=True,
-                **(options or {}),
-            )
+            model, report = load(folder, **rules, **options)
         except Exception as error:  # each reader (JSON, safetensors, torch, the model itself) has its own
             raise WeightsError(f"{source}: {folder} cannot be loaded: {first_line(error)}. Fetch it again.") from error
     missing = sorted(report["missing_keys"])
     if missing:
         shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
         raise WeightsError(
-            f"{source}: {folder} lacks the weights {shown} of {network.__name__}. "
+            f"{source}: {folder} lacks the weights {shown} of {network}. "
             "The file is incomplete or belongs to another model; fetch it again from its publisher."
         )
-    loaded: nn.Module = model.eval()
-    return loaded
+    return model.eval()
 
 
 @contextmanager

@@ -24,8 +24,6 @@ def load_backbone(source: str) -> "ResNetModel":
     """
     folder = fetch(source, kind="resnet")
     model_type(folder, source=source, expected={"resnet"})
-    from transformers import ResNetModel
-
-    backbone = load_network(ResNetModel, folder, source=source)
-    backbone.card = read_card(source, folder=folder)  # type: ignore[assignment]
+    backbone: ResNetModel = load_network("ResNetModel", folder, source=source)
+    backbone.card = read_card(source, folder=folder)
     return backbone

@@ -218,10 +218,8 @@ def load_sam(source: str, *, device: str = "auto", precision: Precision = "no") 
     where = pick_device(device)
     folder = fetch(source, kind="sam")
     kind = model_type(folder, source=source, expected=CLASSES)
-    import transformers
-
     return Sam(
-        load_network(getattr(transformers, CLASSES[kind]), folder, source=source),
+        load_network(CLASSES[kind], folder, source=source),
         preprocessing=read_sam_preprocessing(folder, keeps_proportions=kind == "sam"),
         card=read_card(source, folder=folder),
         device=where,
