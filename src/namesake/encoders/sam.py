@@ -121,13 +121,12 @@ class Sam:
             sure = iou.flatten() > config.pred_iou_thresh
             remaining = iou.flatten()[sure].cpu().numpy()
             for some in self._upsampled(logits.flatten(0, 1)[sure], frame):
-                count, remaining, score = len(some), remaining[len(some) :], remaining[: len(some)]
-                masks = some > 0
+                remaining, score = remaining[len(some) :], remaining[: len(some)]
                 kept = stability_scores(some, offset=STABILITY_OFFSET) > config.stability_score_thresh
-                found = masks[kept].cpu().numpy()
+                found = (some > 0)[kept].cpu().numpy()
                 packed.append(np.packbits(found.reshape(len(found), frame.height * frame.width), axis=1))
                 boxes.append(boxes_of(found))
-                scores.append(score[kept.cpu().numpy()[:count]])
+                scores.append(score[kept.cpu().numpy()])
         if not packed:
             return Masks(np.zeros((0, frame.height, frame.width), dtype=bool), np.zeros(0, np.float32))
         score = np.concatenate(scores)
