@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Any, final
 
 import torch
-from torch import Tensor
 
 from namesake.encoders.cards import read_card
 from namesake.encoders.devices import Precision, arithmetic, pick_device
 from namesake.encoders.loading import load_network, model_type
 from namesake.encoders.preprocess import IMAGENET, Preprocessing, read_preprocessing
 from namesake.encoders.sources import fetch
-from namesake.encoders.vit import RESIZES_POSITIONS, vit_from_official
+from namesake.encoders.vit import RESIZES_POSITIONS, patch_tokens, vit_from_official
 from namesake.encoders.weights import read_state
 from namesake.errors import ConfigError
 from namesake.records import ModelCard
@@ -101,8 +100,7 @@ class Dino:
         Raises:
             ConfigError: A side is no multiple of the patch, or there is no such block.
         """
-        rows, columns = (side // self.patch_size for side in x.shape[-2:])
-        if (rows * self.patch_size, columns * self.patch_size) != tuple(x.shape[-2:]):
+        if any(side % self.patch_size for side in x.shape[-2:]):
             raise ConfigError(
                 f"expected height and width divisible by the patch of {self.patch_size} pixels, found "
                 f"{tuple(x.shape[-2:])}. Resize, pad or crop first."
@@ -112,17 +110,8 @@ class Dino:
         if block is not None and not -depth <= block < depth:
             raise ConfigError(f"block: expected {-depth} to {depth - 1}, found {block}.")
         with arithmetic(self.device, precision=self.precision):
-            tokens = self._tokens(x, block=None if block is None else block % depth)
-        return tokens[:, -rows * columns :].float().reshape(len(x), rows, columns, self.dim)
-
-    def _tokens(self, x: ImageBatch, *, block: int | None) -> Tensor:
-        options = {"interpolate_pos_encoding": True} if self.vit.config.model_type in RESIZES_POSITIONS else {}
-        output = self.vit(pixel_values=x.to(self.device), output_hidden_states=block is not None, **options)
-        if block is None:
-            tokens: Tensor = output.last_hidden_state
-        else:
-            tokens = self.vit.layernorm(output.hidden_states[block + 1])  # the first entry is the embedding
-        return tokens
+            tokens = patch_tokens(self.vit, x.to(self.device), block=None if block is None else block % depth)
+        return tokens.float()
 
 
 def load_dino(source: str, *, device: str = "auto", precision: Precision = "no", block: int | None = None) -> Dino:

@@ -94,7 +94,7 @@ def config_of(vit: nn.Module) -> dict[str, Any]:
     return settings
 
 
-def patch_tokens(vit: nn.Module, x: ImageBatch) -> PatchFeatures:
+def patch_tokens(vit: nn.Module, x: ImageBatch, *, block: int | None = None) -> PatchFeatures:
     """Patch tokens after the final LayerNorm, with gradients; class and register tokens are dropped.
 
     Position embeddings are resized (bicubic) whenever the patch grid differs from the stored one. The published
@@ -104,10 +104,14 @@ def patch_tokens(vit: nn.Module, x: ImageBatch) -> PatchFeatures:
     Args:
         vit: A ViT or DINOv2 of transformers.
         x: Normalised images whose sides are multiples of the patch.
+        block: Take the output of this block, counted from 0, instead of the last's.
     """
     rows, columns = x.shape[-2] // patch_size(vit), x.shape[-1] // patch_size(vit)
     extra = {"interpolate_pos_encoding": True} if _config(vit).model_type in RESIZES_POSITIONS else {}
-    tokens: Tensor = vit(pixel_values=x, **extra).last_hidden_state
+    output = vit(pixel_values=x, output_hidden_states=block is not None, **extra)
+    norm: Any = vit.layernorm
+    # the first of the hidden states is the embedding
+    tokens: Tensor = output.last_hidden_state if block is None else norm(output.hidden_states[block + 1])
     patches = tokens[:, tokens.shape[1] - rows * columns :]
     return patches.reshape(x.shape[0], rows, columns, -1)
 
