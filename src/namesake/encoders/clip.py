@@ -142,7 +142,9 @@ class Clip:
         """
         rows, columns = self._grid(x)
         with arithmetic(self.device, precision=self.precision):
-            whole, patches = self._paths.both(self.model, x.to(self.device), keep_last_mlp=keep_last_mlp)
+            entered = self._paths.enter(self.model, x.to(self.device))
+            whole = self._paths.whole(self.model, entered)
+            patches = self._paths.values(self.model, entered, keep_last_mlp)
         patches = normalize(patches.float(), dim=-1).reshape(len(x), rows, columns, self.dim)
         return normalize(whole.float(), dim=-1), patches
 
@@ -158,7 +160,7 @@ class Clip:
         """
         rows, columns = self._grid(x)
         with arithmetic(self.device, precision=self.precision):
-            features = self._paths.values(self.model, x.to(self.device))
+            features = self._paths.values(self.model, self._paths.enter(self.model, x.to(self.device)), True)
         return normalize(features.float(), dim=-1).reshape(len(x), rows, columns, self.dim)
 
     @torch.no_grad()
@@ -175,7 +177,7 @@ class Clip:
         x = self.preprocessing.fit_patches(images, patch=self.patch_size, size=size)
         rows, columns = self._grid(x)
         with arithmetic(self.device, precision=self.precision):
-            keys = self._paths.keys(self.model, x.to(self.device))
+            keys = self._paths.keys(self.model, self._paths.enter(self.model, x.to(self.device)))
         return self.patch_features(x), keys.float().reshape(len(x), rows, columns, -1)
 
     def _grid(self, x: ImageBatch) -> tuple[int, int]:
@@ -237,6 +239,4 @@ def _pieces(items: Sequence[Any], length: int) -> Iterator[Sequence[Any]]:
 
 
 def _stack(rows: Sequence[Embeddings], *, dim: int) -> Float[ndarray, "n dim"]:
-    if not rows:
-        return np.zeros((0, dim), dtype=np.float32)
-    return torch.cat(list(rows)).cpu().numpy()
+    return np.concatenate([np.zeros((0, dim), dtype=np.float32), *(some.cpu().numpy() for some in rows)])

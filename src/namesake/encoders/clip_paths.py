@@ -11,98 +11,93 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import linear
 
-from namesake.encoders.clip_resnet import resnet_both, resnet_keys, resnet_values
-from namesake.tensors import ImageBatch
+from namesake.tensors import Embeddings, ImageBatch, PatchFeatures
 
+Model = Any
+"""transformers' CLIPModel or SiglipModel, or ClipWithResNet: their parts have no type in common."""
 Joint = Float[Tensor, "batch patches dim"]
-Whole = Float[Tensor, "batch dim"]
+Keys = Float[Tensor, "batch patches width"]
 
 
-def clip_value_path(model: Any, x: ImageBatch) -> Joint:  # noqa: ANN401
-    """Patch tokens of CLIP in the joint space, through the values of the last block's attention; not normalised."""
-    tokens, last = _before_last_block(model, x)
-    return _clip_values(model, last, tokens, keep_last_mlp=True)
+class Paths(NamedTuple):
+    """What is asked of one form of CLIP; nothing is normalised.
+
+    Attributes:
+        enter: Images up to what the last attention before the joint space sees, which the others take.
+        whole: Whole images in the joint space, as the model itself embeds them.
+        values: Patches in the joint space; whether they pass the perceptron behind the attention is asked for.
+        keys: Keys of the patches in the last attention.
+    """
+
+    enter: Callable[[Model, ImageBatch], Any]
+    whole: Callable[[Model, Any], Embeddings]
+    values: Callable[[Model, Any, bool], Joint]
+    keys: Callable[[Model, Any], Keys]
 
 
-def clip_both_paths(model: Any, x: ImageBatch, *, keep_last_mlp: bool) -> tuple[Whole, Joint]:  # noqa: ANN401
-    """Whole images as CLIP embeds them, and patch tokens as `clip_value_path` has them; not normalised."""
-    tokens, last = _before_last_block(model, x)
-    whole: Tensor = model.visual_projection(model.vision_model.post_layernorm(last(tokens, attention_mask=None)[:, 0]))
-    return whole, _clip_values(model, last, tokens, keep_last_mlp=keep_last_mlp)
-
-
-def _before_last_block(model: Any, x: ImageBatch) -> tuple[Joint, Any]:  # noqa: ANN401
-    """All tokens as they enter the last block, and that block."""
+def _clip_tokens(model: Model, x: ImageBatch) -> Float[Tensor, "batch tokens width"]:
+    """All tokens as they enter the last block."""
     vision = model.vision_model
-    tokens = vision.pre_layrnorm(vision.embeddings(x, interpolate_pos_encoding=True))
-    *blocks, last = vision.encoder.layers
-    for block in blocks:
+    tokens: Tensor = vision.pre_layrnorm(vision.embeddings(x, interpolate_pos_encoding=True))
+    for block in vision.encoder.layers[:-1]:
         tokens = block(tokens, attention_mask=None)
-    return tokens, last
+    return tokens
 
 
-def _clip_values(model: Any, last: Any, tokens: Joint, *, keep_last_mlp: bool) -> Joint:  # noqa: ANN401
-    tokens = tokens[:, 1:]
-    tokens = last.self_attn.out_proj(last.self_attn.v_proj(last.layer_norm1(tokens))) + tokens
+def _clip_whole(model: Model, tokens: Float[Tensor, "batch tokens width"]) -> Embeddings:
+    last = model.vision_model.encoder.layers[-1](tokens, attention_mask=None)
+    whole: Tensor = model.visual_projection(model.vision_model.post_layernorm(last[:, 0]))
+    return whole
+
+
+def _clip_values(model: Model, tokens: Float[Tensor, "batch tokens width"], keep_last_mlp: bool) -> Joint:
+    last, patches = model.vision_model.encoder.layers[-1], tokens[:, 1:]
+    patches = last.self_attn.out_proj(last.self_attn.v_proj(last.layer_norm1(patches))) + patches
     if keep_last_mlp:
-        tokens = tokens + last.mlp(last.layer_norm2(tokens))
-    projected: Tensor = model.visual_projection(model.vision_model.post_layernorm(tokens))
+        patches = patches + last.mlp(last.layer_norm2(patches))
+    projected: Tensor = model.visual_projection(model.vision_model.post_layernorm(patches))
     return projected
 
 
-def siglip_value_path(model: Any, x: ImageBatch) -> Joint:  # noqa: ANN401
-    """Patch tokens of SigLIP in the joint space, through the values of the pooling head; not normalised."""
-    tokens = model.vision_model(pixel_values=x, interpolate_pos_encoding=True).last_hidden_state
-    return _siglip_values(model.vision_model.head, tokens, keep_last_mlp=True)
-
-
-def siglip_both_paths(model: Any, x: ImageBatch, *, keep_last_mlp: bool) -> tuple[Whole, Joint]:  # noqa: ANN401
-    """Whole images as SigLIP embeds them, and patch tokens as `siglip_value_path` has them; not normalised."""
-    output = model.vision_model(pixel_values=x, interpolate_pos_encoding=True)
-    return output.pooler_output, _siglip_values(
-        model.vision_model.head, output.last_hidden_state, keep_last_mlp=keep_last_mlp
-    )
-
-
-def _siglip_values(head: Any, tokens: Joint, *, keep_last_mlp: bool) -> Joint:  # noqa: ANN401
-    attention, width = head.attention, head.attention.embed_dim
-    values: Tensor = linear(tokens, attention.in_proj_weight[2 * width :], attention.in_proj_bias[2 * width :])
-    values = attention.out_proj(values)
-    return values + head.mlp(head.layernorm(values)) if keep_last_mlp else values
-
-
-def clip_keys(model: Any, x: ImageBatch) -> Float[Tensor, "batch patches width"]:  # noqa: ANN401
-    """Keys of the patches in CLIP's last block."""
-    tokens, last = _before_last_block(model, x)
+def _clip_keys(model: Model, tokens: Float[Tensor, "batch tokens width"]) -> Keys:
+    last = model.vision_model.encoder.layers[-1]
     keys: Tensor = last.self_attn.k_proj(last.layer_norm1(tokens[:, 1:]))
     return keys
 
 
-def siglip_keys(model: Any, x: ImageBatch) -> Float[Tensor, "batch patches width"]:  # noqa: ANN401
-    """Keys of the patches in SigLIP's pooling head."""
-    tokens = model.vision_model(pixel_values=x, interpolate_pos_encoding=True).last_hidden_state
-    attention, width = model.vision_model.head.attention, model.vision_model.head.attention.embed_dim
-    keys = slice(width, 2 * width)
-    return linear(tokens, attention.in_proj_weight[keys], attention.in_proj_bias[keys])
+def _siglip_projected(model: Model, output: Any, part: int) -> Keys:  # noqa: ANN401
+    """Patches as the pooling head projects them to query, key and value."""
+    attention = model.vision_model.head.attention
+    weight, bias = (each.chunk(3)[part] for each in (attention.in_proj_weight, attention.in_proj_bias))
+    return linear(output.last_hidden_state, weight, bias)
 
 
-class Paths(NamedTuple):
-    """What is asked of one form of CLIP.
+def _siglip_values(model: Model, output: Any, keep_last_mlp: bool) -> Joint:  # noqa: ANN401
+    head = model.vision_model.head
+    values: Tensor = head.attention.out_proj(_siglip_projected(model, output, 2))
+    return values + head.mlp(head.layernorm(values)) if keep_last_mlp else values
 
-    Attributes:
-        values: Patches in the joint space.
-        both: Whole images and patches, from one pass.
-        keys: Keys of the patches in the last attention.
-    """
 
-    values: Callable[..., Joint]
-    both: Callable[..., tuple[Whole, Joint]]
-    keys: Callable[..., Float[Tensor, "batch patches width"]]
+def _resnet_values(model: Model, grid: PatchFeatures, _keep_last_mlp: bool) -> Joint:
+    """There is no perceptron."""
+    pool = model.visual.attnpool
+    values: Tensor = pool.c_proj(pool.v_proj(grid.flatten(1, 2)))
+    return values
 
 
 PATHS: Mapping[str, Paths] = {
-    "clip": Paths(clip_value_path, clip_both_paths, clip_keys),
-    "siglip": Paths(siglip_value_path, siglip_both_paths, siglip_keys),
-    "clip_resnet": Paths(resnet_values, resnet_both, resnet_keys),
+    "clip": Paths(_clip_tokens, _clip_whole, _clip_values, _clip_keys),
+    "siglip": Paths(
+        enter=lambda model, x: model.vision_model(pixel_values=x, interpolate_pos_encoding=True),
+        whole=lambda _model, output: output.pooler_output,
+        values=_siglip_values,
+        keys=lambda model, output: _siglip_projected(model, output, 1),
+    ),
+    "clip_resnet": Paths(
+        enter=lambda model, x: model.visual.grid(x),
+        whole=lambda model, grid: model.visual.attnpool(grid),
+        values=_resnet_values,
+        keys=lambda model, grid: model.visual.attnpool.k_proj(grid.flatten(1, 2)),
+    ),
 }
-"""By model type."""
+"""By model type; CLIP reads in its last block, SigLIP in its pooling head, a ResNet in its pooling attention."""

@@ -7,7 +7,7 @@ for it; OpenCLIP publishes the weights as safetensors, in the layout of the orig
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, final
 
 import torch
 from jaxtyping import Float
@@ -234,27 +234,3 @@ def _text_weights(state: dict[str, Tensor], *, source: str) -> dict[str, Tensor]
     except KeyError as error:
         raise WeightsError(f"{source}: {OPEN_CLIP_WEIGHTS} lacks {error}. Fetch it again.") from error
     return {key: value.float() for key, value in found.items()}
-
-
-def resnet_values(model: Any, x: ImageBatch) -> Float[Tensor, "batch patches dim"]:  # noqa: ANN401
-    """Features of the last stage in the joint space, each its own value: MaskCLIP's form on a ResNet."""
-    pool = model.visual.attnpool
-    values: Tensor = pool.c_proj(pool.v_proj(model.visual.grid(x).flatten(1, 2)))
-    return values
-
-
-def resnet_both(
-    model: Any,  # noqa: ANN401
-    x: ImageBatch,
-    *,
-    keep_last_mlp: bool,  # noqa: ARG001
-) -> tuple[Embeddings, Float[Tensor, "batch patches dim"]]:
-    """Whole images as CLIP embeds them, and features as `resnet_values` has them; there is no perceptron."""
-    pool, grid = model.visual.attnpool, model.visual.grid(x)
-    return pool(grid), pool.c_proj(pool.v_proj(grid.flatten(1, 2)))
-
-
-def resnet_keys(model: Any, x: ImageBatch) -> Float[Tensor, "batch patches width"]:  # noqa: ANN401
-    """Keys of the last stage's features in the pooling attention."""
-    keys: Tensor = model.visual.attnpool.k_proj(model.visual.grid(x).flatten(1, 2))
-    return keys
