@@ -28,13 +28,14 @@ STRIDE, HEAD_DIM, EXPANSION = 32, 64, 4
 LARGEST_ID = 2
 """What transformers calls a text encoder that finds a text's end at its largest token id, as the original code does."""
 
-_TEXT_INSIDE = {
+BLOCK_NAMES = {
     "attn.out_proj": "self_attn.out_proj",
     "ln_1": "layer_norm1",
     "ln_2": "layer_norm2",
     "mlp.c_fc": "mlp.fc1",
     "mlp.c_proj": "mlp.fc2",
 }
+"""Parts of a transformer's block in the original code -> in transformers, where query, key and value are three more."""
 
 
 @final
@@ -230,7 +231,7 @@ def _text_weights(state: dict[str, Tensor], *, source: str) -> dict[str, Tensor]
                 theirs, ours = f"transformer.resblocks.{block}", f"text_model.encoder.layers.{block}"
                 parts = state[f"{theirs}.attn.in_proj_{kind}"].chunk(3)
                 found |= {f"{ours}.self_attn.{name}_proj.{kind}": part for name, part in zip("qkv", parts, strict=True)}
-                found |= {f"{ours}.{b}.{kind}": state[f"{theirs}.{a}.{kind}"] for a, b in _TEXT_INSIDE.items()}
+                found |= {f"{ours}.{b}.{kind}": state[f"{theirs}.{a}.{kind}"] for a, b in BLOCK_NAMES.items()}
     except KeyError as error:
         raise WeightsError(f"{source}: {OPEN_CLIP_WEIGHTS} lacks {error}. Fetch it again.") from error
     return {key: value.float() for key, value in found.items()}

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from namesake.encoders.clip_resnet import BLOCK_NAMES
 from namesake.encoders.weights import Undrawn, fill
 from namesake.errors import WeightsError
 from namesake.tensors import ImageBatch, PatchFeatures
@@ -24,7 +25,7 @@ INTERPOLATE_OFFSET = 0.1
 HEAD_DIM = 64
 """Channels of an attention head in every CLIP of the published code."""
 
-# Names in the published code against those in transformers; query, key and value are three layers there.
+# Names in the published code against those in transformers.
 _OUTSIDE_BLOCKS = {
     "class_embedding": "embeddings.class_embedding",
     "positional_embedding": "embeddings.position_embedding.weight",
@@ -34,14 +35,6 @@ _OUTSIDE_BLOCKS = {
     "ln_post.weight": "post_layernorm.weight",
     "ln_post.bias": "post_layernorm.bias",
 }
-_INSIDE_BLOCK = {
-    "attn.out_proj": "self_attn.out_proj",
-    "ln_1": "layer_norm1",
-    "mlp.c_fc": "mlp.fc1",
-    "mlp.c_proj": "mlp.fc2",
-    "ln_2": "layer_norm2",
-}
-_QKV = ("q_proj", "k_proj", "v_proj")
 
 
 @dataclass(frozen=True)
@@ -227,9 +220,9 @@ def from_transformers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         for block in sorted(blocks):
             ours, theirs = f"transformer.resblocks.{block}.", f"encoder.layers.{block}."
             for kind in ("weight", "bias"):
-                qkv = [vision[f"{theirs}self_attn.{part}.{kind}"] for part in _QKV]
+                qkv = [vision[f"{theirs}self_attn.{part}.{kind}"] for part in ("q_proj", "k_proj", "v_proj")]
                 renamed[f"{ours}attn.in_proj_{kind}"] = torch.cat(qkv)
-                renamed |= {f"{ours}{a}.{kind}": vision[f"{theirs}{b}.{kind}"] for a, b in _INSIDE_BLOCK.items()}
+                renamed |= {f"{ours}{a}.{kind}": vision[f"{theirs}{b}.{kind}"] for a, b in BLOCK_NAMES.items()}
     except KeyError as error:
         raise WeightsError(
             f"expected the weights of a CLIP with a vision transformer, found no {error}. Start from a CLIP ViT."
