@@ -5,13 +5,13 @@ SelfMask, https://arxiv.org/abs/2203.12614, section 4.1: the strides of the last
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, final
+from typing import final
 
 import torch
 
 from namesake.encoders.bottleneck import ResNet, read_backbone, sizes_of
 from namesake.encoders.devices import Precision, arithmetic, pick_device
-from namesake.encoders.dino import load_dino
+from namesake.encoders.dino import Dino, load_dino
 from namesake.encoders.preprocess import IMAGENET
 from namesake.encoders.sources import kind_of_source
 from namesake.encoders.weights import fill
@@ -21,21 +21,6 @@ from namesake.shapes import ImageArray
 from namesake.tensors import ImageBatch, PatchFeatures
 
 STRIDE = 8
-
-
-class SelfSupervised(Protocol):
-    """What `Dino` and `DenseResNet` have in common."""
-
-    patch_size: int
-    card: ModelCard
-
-    def normalise(self, images: Sequence[ImageArray]) -> ImageBatch:
-        """Images of one size as the encoder wants them."""
-        ...
-
-    def patch_features(self, x: ImageBatch, *, block: int | None = None) -> PatchFeatures:
-        """Features of normalised images."""
-        ...
 
 
 @final
@@ -101,6 +86,9 @@ def load_dense_resnet(source: str, *, device: str = "auto", precision: Precision
     return DenseResNet(network, dim=hidden[-1], card=card, device=pick_device(device), precision=precision)
 
 
+SelfSupervised = Dino | DenseResNet
+
+
 def load_self_supervised(source: str, *, device: str = "auto", precision: Precision = "no") -> SelfSupervised:
     """Load an encoder that votes: a DINO or DINOv2 transformer, or a ResNet of MoCo-v2, SwAV or DINO.
 
@@ -108,5 +96,4 @@ def load_self_supervised(source: str, *, device: str = "auto", precision: Precis
         WeightsError: Files are missing or damaged, or it is no such encoder.
     """
     resnet = Path(source).expanduser().is_file() or kind_of_source(source) == "resnet"
-    load = load_dense_resnet if resnet else load_dino
-    return load(source, device=device, precision=precision)
+    return (load_dense_resnet if resnet else load_dino)(source, device=device, precision=precision)

@@ -1,34 +1,17 @@
 """Load any encoder that makes one feature a patch: DINO, DINOv2, CLIP or SigLIP 2."""
 
 from collections.abc import Sequence
-from typing import Protocol
 
-import torch
-
-from namesake.encoders.clip import load_clip
+from namesake.encoders.clip import Clip, load_clip
 from namesake.encoders.devices import Precision
-from namesake.encoders.dino import load_dino
-from namesake.encoders.preprocess import Preprocessing
+from namesake.encoders.dino import Dino, load_dino
 from namesake.encoders.sources import kind_of_source
 from namesake.errors import ConfigError
 from namesake.images.geometry import resize
-from namesake.records import ModelCard
 from namesake.shapes import ImageArray
-from namesake.tensors import ImageBatch, PatchFeatures
+from namesake.tensors import ImageBatch
 
-
-class PatchEncoder(Protocol):
-    """What `Dino` and `Clip` have in common."""
-
-    preprocessing: Preprocessing
-    patch_size: int
-    dim: int
-    card: ModelCard
-    device: torch.device
-
-    def patch_features(self, x: ImageBatch) -> PatchFeatures:
-        """Features of normalised images."""
-        ...
+PatchEncoder = Dino | Clip
 
 
 def load_patch_encoder(
