@@ -59,22 +59,17 @@ class Preprocessing:
 
     def shape(self, image: ImageArray) -> UInt8[ndarray, "input_height input_width 3"]:
         """Resize and crop one image of any size; still uint8. Of long, thin images only what is kept is resized."""
-        if self.shorter_side is not None and self.crop is not None:
-            height, width = shorter_side(*image.shape[:2], side=self.shorter_side)
-            if max(height, width) > LONG * max(self.crop):
-                return self._cut_first(image, height, width)
         if self.shorter_side is not None:
-            image = resize_shorter_side(image, side=self.shorter_side, method=self.method)
+            height, width = shorter_side(*image.shape[:2], side=self.shorter_side)
+            if self.crop is not None and max(height, width) > LONG * max(self.crop):
+                tall, wide = min(height, self.crop[0]), min(width, self.crop[1])
+                kept = Box((height - tall) // 2, (width - wide) // 2, tall, wide)
+                image = resize_part(image, height=height, width=width, part=kept, method=self.method)
+            else:
+                image = resize_shorter_side(image, side=self.shorter_side, method=self.method)
         elif self.size is not None:
             image = resize(image, height=self.size[0], width=self.size[1], method=self.method)
         return image if self.crop is None else centre_crop(image, height=self.crop[0], width=self.crop[1])
-
-    def _cut_first(self, image: ImageArray, height: int, width: int) -> UInt8[ndarray, "input_height input_width 3"]:
-        """The centre crop of the image resized to (height, width), of which only the crop is computed."""
-        tall, wide = (min(have, want) for have, want in zip((height, width), self.crop or (height, width), strict=True))
-        box = Box((height - tall) // 2, (width - wide) // 2, tall, wide)
-        part = resize_part(image, height=height, width=width, part=box, method=self.method)
-        return part if self.crop is None else centre_crop(part, height=self.crop[0], width=self.crop[1])
 
     def normalise(self, images: Sequence[ImageArray]) -> ImageBatch:
         """Stack images of one size and normalise them, without resizing: float32 [batch, 3, height, width].
