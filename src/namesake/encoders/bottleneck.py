@@ -155,12 +155,7 @@ def from_checkpoint(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Wrappers (`module.`, and `encoder_q.` or `backbone.`) are taken off; what is not the backbone (classifier,
     projection head, prototypes, queue, key encoder) is left out.
     """
-    found = {}
-    for key, value in state.items():
-        match = WITHIN.fullmatch(key)
-        if match is not None:
-            found[match["key"]] = value
-    return found
+    return {match["key"]: value for key, value in state.items() if (match := WITHIN.fullmatch(key))}
 
 
 def _renamed(key: str) -> str | None:

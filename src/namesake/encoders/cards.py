@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 from namesake.encoders.files import kind_of
-from namesake.encoders.presets import EMBEDDED, KNOWN
-from namesake.encoders.sources import find, hub_id
+from namesake.encoders.presets import EMBEDDED
+from namesake.encoders.sources import find, known_model
 from namesake.records import ModelCard
 
 SPDX = {"apache-2.0": "Apache-2.0", "mit": "MIT"}
@@ -14,11 +14,10 @@ WORDS_OF_LICENCE = {"Apache License": "Apache-2.0", "MIT License": "MIT"}
 
 def read_card(source: str, *, folder: Path) -> ModelCard:
     """From the table of known models, else from the README or LICENSE beside the weights, else licence "unknown"."""
-    kind = kind_of(folder) if folder.is_dir() else None
-    tier = "M" if kind == "sam" else "S"
+    tier = "M" if folder.is_dir() and kind_of(folder) == "sam" else "S"
     if source.startswith(EMBEDDED):
         return ModelCard(name=source, source=source, licence="Apache-2.0", tier=tier)
-    known = KNOWN.get(hub_id(source) or source)
+    known = known_model(source)
     if known is not None:
         return ModelCard(name=known.name, source=source, licence=known.licence, tier=known.tier)
     return ModelCard(name=Path(source).name, source=source, licence=stated_licence(folder), tier=tier)

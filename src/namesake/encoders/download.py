@@ -20,6 +20,7 @@ TRIES = 4
 SECONDS_BETWEEN_TRIES = 1.0
 SECONDS_OF_SILENCE = 20.0
 DIGEST, PART, MARK = ".sha256", ".incomplete", ".etag"
+NO_PLACE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS}
 TOLERANCE = 0.05
 """Share by which a file may differ from its published size, which is known to the megabyte only."""
 
@@ -71,12 +72,17 @@ def probe(url: str) -> tuple[int | None, str]:
 def refusal(url: str, error: Exception) -> str:
     """One sentence on a request that failed; whichever HTTP client the hub library uses has errors of its own."""
     said = "".join(str(error).strip().splitlines()[:1])
-    status = getattr(getattr(error, "response", None), "status_code", None)
+    status = _status(error)
     if status in {401, 403}:
         return f"{url} asks for permission (HTTP {status})."
     if status is not None:
         return f"{url} is not there (HTTP {status})." if status == 404 else f"The server refused {url} (HTTP {status})."
     return f"Nothing came from {url}: {type(error).__name__} {said}".rstrip()
+
+
+def _status(error: Exception) -> int | None:
+    """What the server answered a request that failed with."""
+    return getattr(getattr(error, "response", None), "status_code", None)
 
 
 def keep_digest(path: Path) -> None:
@@ -119,16 +125,12 @@ def _receive(url: str, part: Path, *, what: str, size: int | None, headers: Mapp
                 if _receive_some(url, part, meter, headers):
                     return
                 error: Exception = EOFError("the connection ended early")
-            except OSError as failure:
-                if failure.errno in {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS}:
+            except Exception as failure:
+                if isinstance(failure, OSError) and failure.errno in NO_PLACE:
                     raise WeightsError(f"{what}: cannot write {part}: {failure.strerror}. Free space, or set "
                                        "NAMESAKE_CACHE_DIR or HF_HOME to another disk.") from failure  # fmt: skip
                 error = failure
-            except WeightsError:
-                raise
-            except Exception as failure:
-                error = failure
-            status = getattr(getattr(error, "response", None), "status_code", None)
+            status = _status(error)
             tries = 0 if _size(part) > before else tries + 1
             if tries >= TRIES or (status is not None and 400 <= status < 500):
                 kept = f" {_size(part)} bytes are kept; the same command goes on from there." if _size(part) else ""
@@ -154,7 +156,7 @@ def _receive_some(url: str, part: Path, meter: Meter, headers: Mapping[str, str]
                     file.write(chunk)
                     meter.advance(len(chunk))
     except Exception as error:
-        if getattr(getattr(error, "response", None), "status_code", None) != 416:
+        if _status(error) != 416:
             raise
         _discard(part)  # more than there is: what was begun is of another file
         return False

@@ -27,6 +27,8 @@ from namesake.encoders.sources import (
 from namesake.errors import WeightsError
 from namesake.progress import note, readable
 
+Status = Literal["present", "to fetch", "unavailable", "missing"]
+
 
 @dataclass(frozen=True)
 class Needed:
@@ -45,7 +47,7 @@ class Needed:
     """
 
     source: str
-    status: Literal["present", "to fetch", "unavailable", "missing"]
+    status: Status
     bytes: int | None
     path: Path | None
     url: str
@@ -73,17 +75,15 @@ def look(source: str, *, options: tuple[str, ...] = (), ask: bool = True) -> Nee
     # what a user's own folder lacks, its reader says
     here = found.status == "found" or (found.path is not None and not may_be_fetched(found))
     size = found.bytes if here else None if known is None else known.bytes
-    facts = (found.path, address(source), licence)
-    if here:
-        return Needed(source, "present", size, *facts, options=options)
-    names = () if known is None else tuple(known.files)
-    if not may_be_fetched(found):
-        reason = missing_message(found).splitlines()[-1]
-        return Needed(source, "unavailable", size, *facts, names, reason, options)
-    if not ask:
-        return Needed(source, "missing", size, *facts, names, options=options)
-    names, size, reason = _ask(source, names, size)
-    return Needed(source, "unavailable" if reason else "to fetch", size, *facts, names, reason, options)
+    names = () if here or known is None else tuple(known.files)
+    status: Status = "present" if here else "missing"
+    reason = ""
+    if not here and not may_be_fetched(found):
+        status, reason = "unavailable", missing_message(found).splitlines()[-1]
+    elif not here and ask:
+        names, size, reason = _ask(source, names, size)
+        status = "unavailable" if reason else "to fetch"
+    return Needed(source, status, size, found.path, address(source), licence, names, reason, options)
 
 
 def look_at_all(sources: Mapping[str, str], *, ask: bool = True) -> list[Needed]:

@@ -50,7 +50,7 @@ def find(source: str, *, kind: Kind | None = None) -> Found:
         kind: Use of the model; found out from its own configuration or the table of known models when None.
     """
     known = known_model(source)
-    kind = kind or _named_kind(source) or (None if known is None else known.kind)
+    kind = kind or _named_kind(source)
     looks = [_look(source, path, kind=kind) for path in places(source)]
     if not looks:
         missing = missing_files(None, kind=kind) if known is None else list(known.files)
@@ -107,8 +107,8 @@ def get(source: str, *, kind: Kind | None) -> str:
 
 def may_be_fetched(found: Found) -> bool:
     """Whether what a model lacks can come from the network: a folder that the user laid elsewhere is never touched."""
-    known = known_model(found.source)
-    elsewhere = found.path is not None and not in_hub_cache(found.path) and not in_own_cache(found.path)
+    known, path = known_model(found.source), found.path
+    elsewhere = path is not None and not in_hub_cache(path) and not path.is_relative_to(cache_folder())
     return not elsewhere and (hub_id(found.source) is not None or (known is not None and bool(known.url)))
 
 
@@ -136,11 +136,6 @@ def plain_folder(repository: str) -> Path:
     return cache_folder() / repository.replace("/", "--")
 
 
-def in_own_cache(path: Path) -> bool:
-    """Whether a folder or file belongs to the package's cache."""
-    return path.is_relative_to(cache_folder())
-
-
 def hub_id(source: str) -> str | None:
     """`org/name` when the source can be a hub id, else None."""
     match = HUB_ID.fullmatch(source)
@@ -154,9 +149,8 @@ def known_model(source: str) -> KnownModel | None:
 
 def kind_of_source(source: str) -> Kind | None:
     """What a model is for, as the table of known models or its own folder on this machine says; None if neither."""
-    known, path = known_model(source), find(source).path
-    named = _named_kind(source) or (None if known is None else known.kind)
-    return named or (kind_of(path) if path is not None and path.is_dir() else None)
+    path = find(source).path
+    return _named_kind(source) or (kind_of(path) if path is not None and path.is_dir() else None)
 
 
 def address(source: str) -> str:
@@ -214,9 +208,9 @@ def _look(source: str, path: Path, *, kind: Kind | None) -> Found:
 
 
 def _named_kind(source: str) -> Kind | None:
-    """Kind of an embedded model, which its name says."""
-    kinds: tuple[Kind, ...] = get_args(Kind)
-    return next((kind for kind in kinds if source == EMBEDDED + kind), None)
+    """Kind of a known model, or of an embedded one, which its name says."""
+    known, kinds = known_model(source), get_args(Kind)
+    return known.kind if known is not None else next((kind for kind in kinds if source == EMBEDDED + kind), None)
 
 
 def _size_of(name: str, known: KnownModel | None) -> int | None:
