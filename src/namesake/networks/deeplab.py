@@ -5,6 +5,7 @@ the form and state-dict layout of the published NamedMask weights: output stride
 the head without a normalisation between depthwise and pointwise part.
 """
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -80,7 +81,7 @@ class _Head(nn.Module):
         self.project = _convolution(config.hidden_sizes[0], config.low_level_channels)
         self.aspp = _Pyramid(config.hidden_sizes[-1], wide, config.atrous_rates, config.dropout)
         self.classifier = nn.Sequential(
-            _Separable(config.low_level_channels + wide, wide, dilation=1),
+            _separable(config.low_level_channels + wide, wide, dilation=1),
             nn.BatchNorm2d(wide),
             nn.ReLU(inplace=True),
             nn.Conv2d(wide, labels, 1),
@@ -104,7 +105,7 @@ class _Pyramid(nn.Module):
     def __init__(self, channels: int, wide: int, rates: Sequence[int], dropout: float) -> None:
         super().__init__()
         dilated = [
-            nn.Sequential(_Separable(channels, wide, dilation=rate), nn.BatchNorm2d(wide), nn.ReLU(inplace=True))
+            nn.Sequential(_separable(channels, wide, dilation=rate), nn.BatchNorm2d(wide), nn.ReLU(inplace=True))
             for rate in rates
         ]
         pooled = nn.Sequential(nn.AdaptiveAvgPool2d(1), *_convolution(channels, wide))
@@ -118,20 +119,10 @@ class _Pyramid(nn.Module):
         return wide
 
 
-@final
-class _Separable(nn.Module):
-    """3x3 depthwise then 1x1 pointwise convolution."""
-
-    def __init__(self, channels: int, wide: int, *, dilation: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(channels, channels, 3, padding=dilation, dilation=dilation, groups=channels, bias=False),
-            nn.Conv2d(channels, wide, 1, bias=False),
-        )
-
-    def forward(self, x: Float[Tensor, "batch channels rows columns"]) -> Float[Tensor, "batch wide rows columns"]:
-        wide: Tensor = self.body(x)
-        return wide
+def _separable(channels: int, wide: int, *, dilation: int) -> nn.Sequential:
+    """3x3 depthwise then 1x1 pointwise convolution, under the name that the published weights have for the two."""
+    depthwise = nn.Conv2d(channels, channels, 3, padding=dilation, dilation=dilation, groups=channels, bias=False)
+    return nn.Sequential(OrderedDict(body=nn.Sequential(depthwise, nn.Conv2d(channels, wide, 1, bias=False))))
 
 
 def _convolution(channels: int, wide: int) -> nn.Sequential:

@@ -54,6 +54,20 @@ class QueryDecoder(nn.Module):
         return torch.stack(outputs, dim=1)
 
 
+class Mlp(nn.Module):
+    """Three layers, the first two followed by ReLU; before or after the decoder."""
+
+    def __init__(self, dim: int, hidden: int, out: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(dim, hidden), nn.Linear(hidden, hidden), nn.Linear(hidden, out)])
+
+    def forward(self, x: Float[Tensor, "... dim"]) -> Float[Tensor, "... out"]:
+        """One vector of `out` values for each of `dim`."""
+        first, second, last = self.layers
+        found: Tensor = last(functional.relu(second(functional.relu(first(x)))))
+        return found
+
+
 class _Layer(nn.Module):
     def __init__(self, dim: int, *, heads: int, mlp_dim: int) -> None:
         super().__init__()

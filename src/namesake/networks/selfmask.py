@@ -6,7 +6,7 @@ transformer, and a decoder whose queries each propose a mask. It knows no names.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, final
@@ -23,7 +23,7 @@ from namesake.encoders.sources import fetch
 from namesake.encoders.vit import build_vit, from_official, patch_size, patch_tokens, to_official, vit_config
 from namesake.encoders.weights import Undrawn, check, read_state
 from namesake.errors import WeightsError
-from namesake.networks.query_decoder import QueryDecoder
+from namesake.networks.query_decoder import Mlp, QueryDecoder
 from namesake.records import ModelCard
 from namesake.tensors import ImageBatch
 from namesake.workspace import write_atomically, write_json
@@ -95,7 +95,7 @@ class SelfMask(nn.Module):
         dim = int(config.encoder["hidden_size"])
         self.query_embed = nn.Parameter(torch.randn(config.queries, dim))
         self.decoder = QueryDecoder(dim, heads=config.heads, mlp_dim=config.mlp_dim, layers=config.layers)
-        self.ffn = _Mlp(dim)
+        self.ffn = Mlp(dim, dim, 1)
 
     def forward(self, x: ImageBatch) -> Salient:
         """Masks and objectness of normalised images of any size; they are padded with zeros to whole patches."""
@@ -108,19 +108,6 @@ class SelfMask(nn.Module):
         masks = torch.einsum("blqd,brcd->blqrc", queries, features)
         fine = functional.interpolate(masks.flatten(0, 1), scale_factor=2.0, mode="bilinear", align_corners=False)
         return Salient(fine.view(*masks.shape[:3], *fine.shape[2:]), self.ffn(queries)[..., 0])
-
-
-class _Mlp(nn.Module):
-    """Objectness of a query."""
-
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList([nn.Linear(dim, dim), nn.Linear(dim, dim), nn.Linear(dim, 1)])
-
-    def forward(self, x: Float[Tensor, "... dim"]) -> Float[Tensor, "... 1"]:
-        first, second, last = self.layers
-        out: Tensor = last(functional.relu(second(functional.relu(first(x)))))
-        return out
 
 
 def load_selfmask(source: str | Path, *, device: str = "auto") -> SelfMask:
@@ -186,10 +173,15 @@ def save_selfmask(network: SelfMask, folder: Path, *, half: bool = False) -> Non
 
 def official_state(network: SelfMask) -> dict[str, Tensor]:
     """Weights by official keys; an encoder other than a plain ViT keeps the keys of transformers."""
-    state = network.state_dict()
+    return _with_encoder_keys(network.state_dict(), network.config, to_official)
+
+
+def _with_encoder_keys(
+    state: Mapping[str, Tensor], config: SelfMaskConfig, renamed: Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
+) -> dict[str, Tensor]:
     encoder = {key.removeprefix(ENCODER): value for key, value in state.items() if key.startswith(ENCODER)}
-    if network.config.encoder["model_type"] == "vit":
-        encoder = to_official(encoder)
+    if config.encoder["model_type"] == "vit":
+        encoder = renamed(encoder)
     others = {key: value for key, value in state.items() if not key.startswith(ENCODER)}
     return others | {ENCODER + key: value for key, value in encoder.items()}
 
@@ -199,11 +191,7 @@ def _build(config: SelfMaskConfig, state: Mapping[str, Tensor], *, what: str) ->
     with Undrawn():  # no time is lost on weights that are replaced at once
         network = SelfMask(config)
     check(state, wanted=official_state(network), what=what)
-    encoder = {key.removeprefix(ENCODER): value for key, value in state.items() if key.startswith(ENCODER)}
-    if config.encoder["model_type"] == "vit":
-        encoder = from_official(encoder)
-    others = {key: value for key, value in state.items() if not key.startswith(ENCODER)}
-    own = others | {ENCODER + key: value for key, value in encoder.items()}
+    own = _with_encoder_keys(state, config, from_official)
     network.load_state_dict({key: value.detach().float().clone() for key, value in own.items()}, assign=True)
     return network.eval()
 

@@ -19,7 +19,7 @@ from namesake.config import fixed, option
 from namesake.encoders.weights import Undrawn, fill, read_state
 from namesake.errors import ConfigError, WeightsError
 from namesake.networks.clip_vit import INTERPOLATE_OFFSET, ClipVit, ClipVitConfig, clip_vit_from, sizes_of
-from namesake.networks.query_decoder import QueryDecoder
+from namesake.networks.query_decoder import Mlp, QueryDecoder
 from namesake.tensors import ImageBatch, PatchFeatures
 
 
@@ -106,8 +106,8 @@ class QuerySegmenter(nn.Module):
             )
         self.query_embed = nn.Parameter(torch.randn(config.queries, dim))
         self.encoder = ClipVit(config.encoder, interpolate_offset=config.interpolate_offset)
-        self.ffn1 = _Mlp(dim, config.hidden_dim)
-        self.ffn2 = _Mlp(dim, config.hidden_dim)
+        self.ffn1 = Mlp(dim, config.hidden_dim, dim)
+        self.ffn2 = Mlp(dim, config.hidden_dim, dim)
         self.decoder = QueryDecoder(dim, heads=config.heads, mlp_dim=config.mlp_dim, layers=config.layers)
         self.stem = _ImageStem(dim, config.stem, patch=config.encoder.patch) if config.stem else None
         self.texts: Float[Tensor, "words joint"]
@@ -167,19 +167,6 @@ class QuerySegmenter(nn.Module):
             )
         self.texts = functional.normalize(texts.to(self.encoder.proj.detach()), dim=1)
         return self
-
-
-class _Mlp(nn.Module):
-    """Three layers, the first two followed by ReLU."""
-
-    def __init__(self, dim: int, hidden: int) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList([nn.Linear(dim, hidden), nn.Linear(hidden, hidden), nn.Linear(hidden, dim)])
-
-    def forward(self, x: Float[Tensor, "... dim"]) -> Float[Tensor, "... dim"]:
-        first, second, last = self.layers
-        out: Tensor = last(functional.relu(second(functional.relu(first(x)))))
-        return out
 
 
 class _ImageStem(nn.Module):
