@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,9 @@ from namesake.workspace import write_bytes
 
 Runtime = Literal["auto", "torch", "onnx"]
 """What computes the network; "auto" is onnxruntime where `worth_onnx` says so, else torch."""
+
+Computation = Callable[[ImageBatch], Tensor]
+"""Images to coarse logits, as `DeepLab.coarse` computes them."""
 
 FOLDER = "runtime"
 """Of kept graphs, in the segmenter's."""
@@ -58,7 +61,7 @@ def missing_packages() -> list[str]:
     return [package for package in ("onnx", "onnxruntime", "onnxscript") if find_spec(package) is None]
 
 
-def coarse_by_onnx(network: DeepLab, folder: Path | None) -> Callable[[ImageBatch], Tensor]:
+def coarse_by_onnx(network: DeepLab, folder: Path | None) -> Computation:
     """What `network.coarse` computes, computed by onnxruntime.
 
     Args:
@@ -75,34 +78,27 @@ def coarse_by_onnx(network: DeepLab, folder: Path | None) -> Callable[[ImageBatc
     kept = None if folder is None else folder / FOLDER / f"{_digest(network)}.onnx"
     if kept is not None and kept.is_file():
         try:
-            return _Session(kept.read_bytes())
+            return _opened(kept.read_bytes())
         except Exception:  # onnxruntime has an error for each kind of damage
             note(f"{kept} is damaged and is made again.")
     note("exporting the network for onnxruntime, once for this segmenter")
     graph = _export(network)
-    session = _Session(graph)
-    _check(network, session)
+    coarse = _opened(graph)
+    _check(network, coarse)
     if kept is not None:
         try:
             write_bytes(kept, graph)
         except WorkspaceError as error:
             note(f"the exported network is not kept: {error}")
-    return session
+    return coarse
 
 
-class _Session:
-    """Images to logits, by onnxruntime, on as many threads as torch has."""
+def _opened(graph: bytes) -> Computation:
+    """Images to logits, by onnxruntime."""
+    from namesake.segmenter.export.write import open_onnx
 
-    def __init__(self, graph: bytes) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        self._session: Any = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-
-    def __call__(self, x: ImageBatch) -> Tensor:
-        (logits,) = self._session.run(None, {"images": x.numpy(force=True)})
-        return torch.from_numpy(logits)
+    run = open_onnx(graph)
+    return lambda x: torch.from_numpy(run(x.numpy(force=True))[0])
 
 
 class _Coarse(nn.Module):
@@ -131,7 +127,7 @@ def _export(network: DeepLab) -> bytes:
 
 
 @torch.inference_mode()
-def _check(network: DeepLab, session: _Session) -> None:
+def _check(network: DeepLab, coarse: Computation) -> None:
     """Let a graph pass that computes what the network does, at several sizes.
 
     Raises:
@@ -142,7 +138,7 @@ def _check(network: DeepLab, session: _Session) -> None:
     generator = torch.Generator().manual_seed(0)
     for batch, height, width in SIZES:
         images = torch.randn((batch, 3, height, width), generator=generator)
-        expected, found = network.coarse(images), session(images)
+        expected, found = network.coarse(images), coarse(images)
         difference = float((found - expected).abs().max()) if found.shape == expected.shape else float("inf")
         if not difference <= TOLERANCE:
             raise WeightsError(

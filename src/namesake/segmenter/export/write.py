@@ -84,7 +84,12 @@ def export_segmenter(
     original, program = program_of(segmenter), program_of(segmenter, precision=precision)
     file = out / FILES[format]
     with write_atomically(file) as unfinished, quiet():
-        (_write_onnx if format == "onnx" else _write_torch)(trace(program), program, unfinished)
+        traced = trace(program)
+        if format == "onnx":
+            write_onnx(traced, unfinished, inputs=program.inputs, outputs=program.outputs)
+        else:
+            with unfinished.open("wb") as stream:
+                torch.export.save(traced, stream)
     if program.texts is not None:
         write_array(out / TEXTS, program.texts.numpy())
     found = check(segmenter, original, (open_onnx if format == "onnx" else _open_torch)(file), images)
@@ -124,22 +129,13 @@ def write_onnx(traced: ExportedProgram, path: Path, *, inputs: Sequence[str], ou
     made.save(str(path), external_data=False)
 
 
-def _write_onnx(traced: ExportedProgram, program: Program, path: Path) -> None:
-    write_onnx(traced, path, inputs=program.inputs, outputs=program.outputs)
-
-
-def _write_torch(traced: ExportedProgram, _program: Program, path: Path) -> None:
-    with path.open("wb") as stream:
-        torch.export.save(traced, stream)
-
-
-def open_onnx(file: Path) -> Exported:
+def open_onnx(program: Path | bytes) -> Exported:
     """What runs an exported ONNX program, on as many threads as torch has; arrays in and out."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(program, options, providers=["CPUExecutionProvider"])
     names = [entry.name for entry in session.get_inputs()]
 
     def run(*arrays: ndarray) -> Sequence[ndarray]:
