@@ -4,7 +4,7 @@ It knows no file format.
 """
 
 import copy
-from typing import Literal, NamedTuple, final, get_args
+from typing import Literal, NamedTuple, TypeVar, final, get_args
 
 import torch
 from jaxtyping import Float, Int, Int8, UInt8
@@ -30,6 +30,7 @@ from namesake.segmenter.settings import OBJECT
 Precision = Literal["float32", "float16", "int8"]
 """Of weights and arithmetic; "int8" keeps weights in 8 bits, a scale an output channel, and computes in float32."""
 
+Network = TypeVar("Network", bound=nn.Module)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 LONGEST = 8192
 Image = UInt8[Tensor, "1 3 height width"]
@@ -83,7 +84,18 @@ def program_of(segmenter: Segmenter, *, precision: Precision = "float32") -> Pro
         closed = ClosedProgram(network, predictor.preprocessing, precision, enlarge_to=side)
         return Program(closed, ("image",), ("logits", "labels"), None, tuple(range(len(names))), names, patch, patch)
     if isinstance(predictor, Saliency):
-        return _salient_program(predictor, precision)
+        rule = predictor.network.config.preprocessing
+        return Program(
+            SalientProgram(reduced(predictor.network, precision), rule, precision),
+            ("image",),
+            ("probability", "labels", "objectness"),
+            None,
+            (0, 1),
+            ("background", OBJECT),
+            patch_size(predictor.network.encoder),
+            1,
+            rule.shorter_side,
+        )
     if not isinstance(predictor, OpenVocabulary):
         raise ConfigError(
             f"a segmenter of the kind {segmenter.kind!r} works with other people's encoders, which are not exported "
@@ -103,23 +115,6 @@ def program_of(segmenter: Segmenter, *, precision: Precision = "float32") -> Pro
     )
 
 
-def _salient_program(predictor: Saliency, precision: Precision) -> Program:
-    preprocessing = predictor.network.config.preprocessing
-    network = reduced(predictor.network, precision)
-    assert isinstance(network, SelfMask)  # noqa: S101
-    return Program(
-        SalientProgram(network, preprocessing, precision),
-        ("image",),
-        ("probability", "labels", "objectness"),
-        None,
-        (0, 1),
-        ("background", OBJECT),
-        patch_size(network.encoder),
-        1,
-        preprocessing.shorter_side,
-    )
-
-
 @final
 class ClosedProgram(nn.Module):
     """Image to logits and labels of a network with one logit a label.
@@ -132,10 +127,14 @@ class ClosedProgram(nn.Module):
     """
 
     def __init__(
-        self, network: nn.Module, preprocessing: Preprocessing, precision: Precision, *, enlarge_to: int = 0
+        self,
+        network: DeepLab | FrozenSegmenter,
+        preprocessing: Preprocessing,
+        precision: Precision,
+        *,
+        enlarge_to: int,
     ) -> None:
         super().__init__()
-        assert isinstance(network, DeepLab | FrozenSegmenter)  # noqa: S101
         self.network, self.pixels = network, _Pixels(preprocessing, precision)
         self.enlarge_to = enlarge_to
 
@@ -150,9 +149,10 @@ class ClosedProgram(nn.Module):
 class QueryProgram(nn.Module):
     """Image and text embeddings to calibrated logits, labels (rows of `texts`), mask proposals and tokens."""
 
-    def __init__(self, network: nn.Module, preprocessing: Preprocessing, precision: Precision, scale: float) -> None:
+    def __init__(
+        self, network: QuerySegmenter, preprocessing: Preprocessing, precision: Precision, scale: float
+    ) -> None:
         super().__init__()
-        assert isinstance(network, QuerySegmenter)  # noqa: S101
         self.network, self.pixels, self.scale = network, _Pixels(preprocessing, precision), scale
 
     def forward(
@@ -215,7 +215,7 @@ def _label(logits: Float[Tensor, "1 labels rows columns"], image: Image) -> Labe
     return fine.argmax(dim=1)
 
 
-def reduced(network: nn.Module, precision: Precision) -> nn.Module:
+def reduced(network: Network, precision: Precision) -> Network:
     """A copy of a network on the CPU, for evaluation, in another precision."""
     copied = copy.deepcopy(network).cpu().eval().requires_grad_(False)
     if isinstance(copied, FrozenSegmenter | SelfMask):
