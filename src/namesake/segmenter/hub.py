@@ -1,8 +1,8 @@
 """Push a segmenter's folder to the Hugging Face hub, and load it from there."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
 
 from namesake.encoders.sources import hub_id
 from namesake.errors import WeightsError
@@ -12,8 +12,6 @@ PREFIX = "hf-hub:"
 """Of a source that is a repository, not a folder."""
 CARD = "README.md"
 FILES = (CONFIG, WEIGHTS, CARD)
-
-Answer = TypeVar("Answer")
 
 
 def download(source: str) -> Path:
@@ -28,7 +26,8 @@ def download(source: str) -> Path:
     from huggingface_hub import snapshot_download
 
     repository = _repository(source)
-    folder = Path(_ask(lambda: snapshot_download(repository, allow_patterns=list(FILES)), repository))
+    with _asking(repository):
+        folder = Path(snapshot_download(repository, allow_patterns=list(FILES)))
     if not (folder / CONFIG).is_file():
         raise WeightsError(f"{source} holds no {CONFIG}; it is no segmenter of namesake. Check the name.")
     return folder
@@ -53,10 +52,11 @@ def upload(folder: Path, repository: str, *, private: bool = False) -> str:
     from huggingface_hub import CommitOperationAdd, HfApi
 
     name, api = _repository(repository), HfApi(library_name="namesake")
-    _ask(lambda: api.create_repo(name, private=private, exist_ok=True), name)
+    with _asking(name):
+        api.create_repo(name, private=private, exist_ok=True)
     files = [CommitOperationAdd(path_in_repo=file, path_or_fileobj=folder / file) for file in FILES]
-    done = _ask(lambda: api.create_commit(name, files, commit_message="Segmenter made with namesake"), name)
-    return str(done.commit_url)
+    with _asking(name):
+        return str(api.create_commit(name, files, commit_message="Segmenter made with namesake").commit_url)
 
 
 def _repository(source: str) -> str:
@@ -66,16 +66,13 @@ def _repository(source: str) -> str:
     return repository
 
 
-def _ask(question: Callable[[], Answer], repository: str) -> Answer:
-    """What the hub answers.
-
-    Raises:
-        WeightsError: It refuses or cannot be reached.
-    """
+@contextmanager
+def _asking(repository: str) -> Iterator[None]:
+    """Raise one WeightsError where the hub refuses or cannot be reached."""
     from huggingface_hub import constants
 
     try:
-        return question()
+        yield
     except Exception as error:  # whichever HTTP client the hub library uses has network errors of its own
         said = " ".join(str(error).strip().splitlines()[:1])
         raise WeightsError(
