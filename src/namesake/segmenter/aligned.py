@@ -22,7 +22,7 @@ from namesake.encoders import AutomaticConfig
 from namesake.encoders.patches import PatchEncoder, load_patch_encoder, squares
 from namesake.encoders.weights import fill
 from namesake.errors import WeightsError
-from namesake.images.geometry import resize_labels, resize_longer_side
+from namesake.images.geometry import limit_longer_side, resize_labels
 from namesake.masks.proposals import MaskSource, load_masks_from
 from namesake.masks.regions import Regions, paint, patch_coverage
 from namesake.names.words import Prompts, words_of
@@ -64,7 +64,12 @@ class Aligned:
         texts: Encodes them.
         inference: Rules by which labels are read off.
         source: Draws the masks that refine; None for base.
+
+    Attributes:
+        labels: Label of each channel of the logits.
     """
+
+    passes_to_complete = 0
 
     def __init__(
         self,
@@ -79,7 +84,7 @@ class Aligned:
         self.encoder, self.alignment = encoder, alignment.to(encoder.device).eval()
         self.names, self.text_side, self.inference, self.source = names, texts, inference, source
         self.words = texts.words(names)
-        self.texts = self.words.texts.to(encoder.device)
+        self.labels, self.texts = self.words.labels, self.words.texts.to(encoder.device)
 
     def with_names(self, names: Names) -> "Aligned":
         """The same with other names.
@@ -89,12 +94,7 @@ class Aligned:
             WeightsError: A word is new, and the text encoder cannot be loaded or does not fit.
         """
         return Aligned(
-            self.encoder,
-            self.alignment,
-            names,
-            texts=self.text_side,
-            inference=self.inference,
-            source=self.source,
+            self.encoder, self.alignment, names, texts=self.text_side, inference=self.inference, source=self.source
         )
 
     def refined_by(self, source: str) -> "Aligned":
@@ -118,11 +118,6 @@ class Aligned:
         found = zip(images, self.logits(images), strict=True)
         return [self.read(image, logits, height=height, width=width) for image, logits in found]
 
-    @property
-    def labels(self) -> Sequence[int]:
-        """Label of each channel of the logits."""
-        return self.words.labels
-
     @torch.inference_mode()
     def logits(self, images: Sequence[ImageArray], *, scale: float = 1.0) -> Float[Tensor, "batch words rows columns"]:
         """Similarities of patches and words, times the logit scale; the encoder sees `scale` times its side."""
@@ -132,14 +127,9 @@ class Aligned:
         self, image: ImageArray, logits: Float[Tensor, "words rows columns"], *, height: int, width: int
     ) -> Prediction:
         """Labels and confidence of height x width from an image's logits, which are of any resolution."""
-        base = decide(logits, height=height, width=width, labels=self.words.labels)
-        owner = torch.tensor(self.words.labels, device=logits.device)
+        base = decide(logits, height=height, width=width, labels=self.labels)
+        owner = torch.tensor(self.labels, device=logits.device)
         return base if self.source is None else self._refined(image, owner[logits.argmax(dim=0)], base)
-
-    @property
-    def passes_to_complete(self) -> int:
-        """None."""
-        return 0
 
     def complete(self, images: Sequence[ImageArray], read: Sequence[Prediction]) -> list[Prediction]:
         """The predictions, refined by masks where there is a source of them."""
@@ -157,19 +147,17 @@ class Aligned:
 
     def _refined(self, image: ImageArray, voters: Int[Tensor, "rows columns"], base: Prediction) -> Prediction:
         assert self.source is not None  # noqa: S101
-        small = image
-        if max(image.shape[:2]) > self.inference.image_size:
-            small = resize_longer_side(image, side=self.inference.image_size)
+        small = limit_longer_side(image, side=self.inference.image_size)
         masks = self.source.look(small).all()
         chosen, share = majority_label(masks.masks, voters)
         height, width = base.labels.shape
+        if not len(chosen):
+            return base
         nothing = -1
         regions = Regions(masks.masks, np.arange(len(chosen)), masks.scores)
         which = paint(regions, np.arange(len(chosen)), height=small.shape[0], width=small.shape[1], nothing=nothing)
         which = resize_labels(which, height=height, width=width)
         covered = which != nothing
-        if not len(chosen):
-            return base
         labels = np.where(covered, chosen[which], base.labels).astype(base.labels.dtype)
         return Prediction(labels, np.where(covered, share[which], base.confidence).astype(np.float32))
 

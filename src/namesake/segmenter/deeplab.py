@@ -34,7 +34,12 @@ class ClosedSet:
         preprocessing: Normalisation of its input.
         device: Device that computes.
         coarse: Computation of what `network.coarse` does, such as a graph in another runtime; None for that itself.
+
+    Attributes:
+        labels: Label of each channel of the logits.
     """
+
+    passes_to_complete = 0
 
     def __init__(
         self,
@@ -44,7 +49,7 @@ class ClosedSet:
         device: torch.device,
         coarse: Callable[[ImageBatch], Tensor] | None = None,
     ) -> None:
-        self.network = network.to(device).eval()
+        self.network, self.labels = network.to(device).eval(), range(network.labels)
         self.preprocessing, self.device = preprocessing, device
         self._coarse = coarse or self.network.coarse
         self.runtime: Literal["torch", "onnx"] = "torch" if coarse is None else "onnx"
@@ -58,22 +63,12 @@ class ClosedSet:
         """The same network, computed by something else."""
         return ClosedSet(self.network, preprocessing=self.preprocessing, device=self.device, coarse=coarse)
 
-    @property
-    def labels(self) -> Sequence[int]:
-        """Label of each channel of the logits."""
-        return range(self.network.labels)
-
     @torch.inference_mode()
     def logits(self, images: Sequence[ImageArray], *, scale: float = 1.0) -> Float[Tensor, "batch labels rows columns"]:
         """Logits of images of one size, seen `scale` times as large."""
         x = self.preprocessing.fit_patches(enlarge(images, scale), patch=self.network.patch)
         seen: Tensor = self._coarse(x.to(self.device))
         return seen
-
-    @property
-    def passes_to_complete(self) -> int:
-        """None."""
-        return 0
 
     def complete(self, images: Sequence[ImageArray], read: Sequence[Prediction]) -> list[Prediction]:  # noqa: ARG002
         """The predictions as they are."""

@@ -93,7 +93,12 @@ class OpenVocabulary:
         device: Device that computes.
         inference: Rules by which objects are read off.
         certainty: Certainty of pixels, and the least of each word.
+
+    Attributes:
+        labels: Label of each channel of the logits.
     """
+
+    passes_to_complete = 1  # objects are those of one pass
 
     def __init__(
         self,
@@ -110,7 +115,7 @@ class OpenVocabulary:
         self.preprocessing, self.device = preprocessing, device
         self.inference, self.certainty = inference, certainty
         self.words = texts.words(with_background(names))
-        self.texts = self.words.texts.to(device)
+        self.labels, self.texts = self.words.labels, self.words.texts.to(device)
         self.least = certainty.by_label(self.words) if inference.mark_unsure else None
 
     def with_names(self, names: Names) -> "OpenVocabulary":
@@ -130,38 +135,31 @@ class OpenVocabulary:
         """The same network, with another measure of what is sure."""
         return self._but(certainty=certainty)
 
-    def _but(
-        self,
-        *,
-        names: Names | None = None,
-        inference: QueryInference | None = None,
-        certainty: Certainty | None = None,
-    ) -> "OpenVocabulary":
-        return OpenVocabulary(
-            self.network,
-            self.names if names is None else names,
-            texts=self.text_side,
-            preprocessing=self.preprocessing,
-            device=self.device,
-            inference=inference or self.inference,
-            certainty=certainty or self.certainty,
-        )
+    def _but(self, **changes: Any) -> "OpenVocabulary":  # noqa: ANN401
+        kept = {name: getattr(self, name) for name in ("names", "preprocessing", "device", "inference", "certainty")}
+        return OpenVocabulary(self.network, texts=self.text_side, **kept | changes)
 
     @torch.inference_mode()
     def predict(self, images: Sequence[ImageArray], *, height: int, width: int) -> list[Prediction]:
         """Labels, confidence and objects of height x width, from one forward pass."""
         found: QueryProposals = self.network(self.input(images, to_patches=self.inference.patch_fit == "resize"))
         with torch.autocast(self.device.type, enabled=False):
-            cosines = self.compare(found)
-            return [
-                self._read(cosines[i], found.mask_probs[i], found.tokens[i], height=height, width=width)
-                for i in range(len(images))
+            labels = [self.decide(each, height=height, width=width) for each in self.compare(found)]
+            objects = [
+                find_instances(
+                    mask_probs,
+                    tokens,
+                    self.texts,
+                    names=self.names,
+                    height=height,
+                    width=width,
+                    labels=self.labels,
+                    overlap=None if self.inference.nms >= 1 else self.inference.nms,
+                    score_function=self.inference.score_function,
+                )
+                for mask_probs, tokens in zip(found.mask_probs, found.tokens, strict=True)
             ]
-
-    @property
-    def labels(self) -> Sequence[int]:
-        """Label of each channel of the logits."""
-        return self.words.labels
+        return [replace(each, instances=own) for each, own in zip(labels, objects, strict=True)]
 
     @torch.inference_mode()
     def logits(self, images: Sequence[ImageArray], *, scale: float = 1.0) -> Float[Tensor, "batch words rows columns"]:
@@ -170,11 +168,6 @@ class OpenVocabulary:
         found: QueryProposals = self.network(shown)
         with torch.autocast(self.device.type, enabled=False):
             return self.compare(found)
-
-    @property
-    def passes_to_complete(self) -> int:
-        """One: objects are those of one pass."""
-        return 1
 
     def complete(self, images: Sequence[ImageArray], read: Sequence[Prediction]) -> list[Prediction]:
         """The predictions with the objects of one pass."""
@@ -201,29 +194,7 @@ class OpenVocabulary:
 
     def decide(self, logits: Float[Tensor, "words rows columns"], *, height: int, width: int) -> Prediction:
         """Labels and confidence from logits of any resolution."""
-        return decide(logits, height=height, width=width, labels=self.words.labels, least=self.least)
-
-    def _read(
-        self,
-        logits: Float[Tensor, "words rows columns"],
-        mask_probs: Float[Tensor, "queries rows columns"],
-        tokens: Float[Tensor, "rows columns joint"],
-        *,
-        height: int,
-        width: int,
-    ) -> Prediction:
-        objects = find_instances(
-            mask_probs,
-            tokens,
-            self.texts,
-            names=self.names,
-            height=height,
-            width=width,
-            labels=self.words.labels,
-            overlap=None if self.inference.nms >= 1 else self.inference.nms,
-            score_function=self.inference.score_function,
-        )
-        return replace(self.decide(logits, height=height, width=width), instances=objects)
+        return decide(logits, height=height, width=width, labels=self.labels, least=self.least)
 
     def weights(self) -> dict[str, Tensor]:
         """The network's weights, and the text embeddings of the names."""
@@ -257,15 +228,16 @@ def open_open_vocabulary(settings: Settings, folder: Path, device: torch.device)
             network = QuerySegmenter(config)
     except (KeyError, TypeError, ValueError, ConfigError) as error:
         raise WeightsError(f"{folder / CONFIG} describes no query segmenter ({error}). Make it again.") from error
-    embeddings = weights.pop(TEXTS, torch.zeros(0, 0))
+    embeddings, joint = weights.pop(TEXTS, torch.zeros(0, 0)), config.encoder.joint
     fill(network, weights, what=str(folder / WEIGHTS))
-    texts = TextSide(
-        source,
-        prompts=prompts,
-        joint=config.encoder.joint,
-        device=str(device),
-        known=_known(settings.names, embeddings, joint=config.encoder.joint, folder=folder),
-    )
+    words, _ = words_of(with_background(settings.names))
+    if embeddings.shape != (len(words), joint):
+        raise WeightsError(
+            f"{folder / WEIGHTS} holds text embeddings {list(embeddings.shape)}, expected [{len(words)}, {joint}] for "
+            f"the words in its {CONFIG} and the network's tokens. Copy both files again, or make the segmenter again."
+        )
+    known = dict(zip(words, embeddings, strict=True))
+    texts = TextSide(source, prompts=prompts, joint=joint, device=str(device), known=known)
     return OpenVocabulary(
         network,
         settings.names,
@@ -275,14 +247,3 @@ def open_open_vocabulary(settings: Settings, folder: Path, device: torch.device)
         inference=inference,
         certainty=certainty,
     )
-
-
-def _known(names: Names, texts: Float[Tensor, "words joint"], *, joint: int, folder: Path) -> dict[str, Tensor]:
-    """Embeddings of the words that the folder holds."""
-    words, _ = words_of(with_background(names))
-    if texts.shape != (len(words), joint):
-        raise WeightsError(
-            f"{folder / WEIGHTS} holds text embeddings {list(texts.shape)}, expected [{len(words)}, {joint}] for the "
-            f"words in its {CONFIG} and the network's tokens. Copy both files again, or make the segmenter again."
-        )
-    return dict(zip(words, texts, strict=True))

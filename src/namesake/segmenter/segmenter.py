@@ -167,8 +167,8 @@ class Segmenter:
             and worth_onnx(self.folder, images=images, device=str(self.device), precision=self.precision)
         ):
             return self
-        predictor = self.predictor
-        if isinstance(predictor, ClosedSet) and isinstance(predictor.network, DeepLab) and self._plain:
+        predictor, plain = self.predictor, self.device.type == "cpu" and self.precision == "no"
+        if isinstance(predictor, ClosedSet) and isinstance(predictor.network, DeepLab) and plain:
             coarse = coarse_by_onnx(predictor.network, self.folder)
             return self._with(predictor.with_coarse(coarse), self.settings)
         raise ConfigError(
@@ -176,11 +176,6 @@ class Segmenter:
             f"{self.kind!r} on {self.device.type}, precision {self.precision}. Use --runtime torch, which computes "
             "transformers faster anyway."
         )
-
-    @property
-    def _plain(self) -> bool:
-        """Whether it computes on the CPU in float32."""
-        return self.device.type == "cpu" and self.precision == "no"
 
     def read_carefully(self, config: CarefulConfig = DEFAULTS) -> "Segmenter":
         """The same segmenter, which takes several passes for an image and lets a CLIP have a say; see `careful`.
