@@ -75,7 +75,7 @@ def test_labels__masks_of_both_kinds_with_words_that_are_there(
 def test_regions__each_network_sees_an_image_once(pictures: Images, config: RegionsConfig) -> None:
     """Both stages, every point and every mask come from one embedding of SAM and one of CLIP."""
     namer, seen = load_region_namer(("park", "cat", "dog"), config, device="cpu"), []
-    namer.source.sam.model.vision_encoder.register_forward_hook(lambda *_: seen.append("sam"))
+    namer.source.look.args[0].model.vision_encoder.register_forward_hook(lambda *_: seen.append("sam"))
     namer.clip.model.vision_model.embeddings.register_forward_hook(lambda *_: seen.append("clip"))
     *both, _ = name_regions(namer, read_image(pictures.path("1.png")))
     assert all(len(regions.masks) for regions in both)

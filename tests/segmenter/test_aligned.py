@@ -81,9 +81,10 @@ def test_refined__masks_take_the_label_of_most_of_their_patches_over_the_base(
     assert set(np.unique(smooth[covered])) <= set(labels.tolist())
 
 
-def test_refined__no_mask_leaves_the_base(base: Segmenter, refined: Segmenter, image: np.ndarray) -> None:
-    source = refined.predictor.source
-    source.config = replace(source.config, pred_iou_thresh=1e9)
+def test_refined__no_mask_leaves_the_base(
+    base: Segmenter, refined: Segmenter, tiny_sam: Path, image: np.ndarray
+) -> None:
+    refined.predictor.source = load_masks_from(str(tiny_sam), replace(GRID, pred_iou_thresh=1e9), device="cpu")
     np.testing.assert_array_equal(refined.segment(image).labels, base.segment(image).labels)
 
 

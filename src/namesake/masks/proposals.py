@@ -4,16 +4,18 @@ All kinds answer the same two questions about an image that they have seen once,
 draws them. Masks of SAM are tier M; those of the others, which no human mask had a part in, are tier S.
 """
 
-from typing import Protocol, final
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple, Protocol, final
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from numpy import ndarray
 from torch import Tensor
 from torch.nn import functional
 
-from namesake.encoders import AutomaticConfig, Masks, Sam, SamView, load_sam
+from namesake.encoders import AutomaticConfig, Masks, Sam, load_sam
 from namesake.encoders.dino import Dino, load_dino
 from namesake.encoders.sources import find, kind_of_source
 from namesake.images.geometry import limit_longer_side
@@ -41,39 +43,24 @@ class Proposals(Protocol):
         ...
 
 
-class MaskSource(Protocol):
-    """Draws masks."""
+class MaskSource(NamedTuple):
+    """Draws masks.
 
-    card: ModelCard
-
-    def look(self, image: ImageArray) -> Proposals:
-        """See an image of any size; masks are of that size."""
-        ...
-
-
-@final
-class SamSource:
-    """Masks from SAM.
-
-    Args:
-        sam: The model.
-        config: Settings of finding all masks of an image.
+    Attributes:
+        card: Name, source, licence and tier.
+        look: Sees an image of any size; masks are of that size.
     """
 
-    def __init__(self, sam: Sam, config: AutomaticConfig) -> None:
-        self.sam, self.config, self.card = sam, config, sam.card
-
-    def look(self, image: ImageArray) -> "SamProposals":
-        """Embed the image."""
-        return SamProposals(self.sam, self.config, self.sam.embed(image))
+    card: ModelCard
+    look: Callable[[ImageArray], Proposals]
 
 
 @final
 class SamProposals:
-    """What SAM says of one image."""
+    """What SAM says of one image, which it embeds once."""
 
-    def __init__(self, sam: Sam, config: AutomaticConfig, view: SamView) -> None:
-        self.sam, self.config, self.view = sam, config, view
+    def __init__(self, sam: Sam, config: AutomaticConfig, image: ImageArray) -> None:
+        self.sam, self.config, self.view = sam, config, sam.embed(image)
 
     def at_points(self, points: Float[ndarray, "prompts points 2"]) -> Masks:
         """The surest of SAM's three masks for each prompt."""
@@ -82,30 +69,6 @@ class SamProposals:
     def all(self) -> Masks:
         """Masks from a grid of points."""
         return self.sam.automatic(self.view, self.config)
-
-
-@final
-class SaliencySource:
-    """Masks from the queries of a saliency network.
-
-    Args:
-        network: Network in evaluation mode.
-        card: Name, source, licence and tier.
-        config: Its `box_nms_thresh` (here of the masks themselves) is heeded.
-    """
-
-    def __init__(self, network: SelfMask, card: ModelCard, config: AutomaticConfig) -> None:
-        self.network, self.card, self.config = network, card, config
-
-    @torch.inference_mode()
-    def look(self, image: ImageArray) -> "SaliencyProposals":
-        """Run the network."""
-        device = self.network.query_embed.device
-        small = shrink(image, side=input_side(self.network))
-        found = self.network(self.network.config.preprocessing.normalise([small]).to(device))
-        return SaliencyProposals(
-            found.mask_probs[0].float(), found.objectness[0].float().sigmoid(), image.shape[:2], self.config
-        )
 
 
 @final
@@ -119,16 +82,13 @@ class SaliencyProposals:
         size: tuple[int, int],
         config: AutomaticConfig,
     ) -> None:
-        self.size, self.config, self.objectness = size, config, objectness.cpu().numpy()
+        self.config, self.objectness = config, objectness.cpu().numpy()
         fine = functional.interpolate(probs[None], size=size, mode="bilinear", align_corners=False)[0]
         self.probs = fine.cpu().numpy()
 
     def at_points(self, points: Float[ndarray, "prompts points 2"]) -> Masks:
         """For each prompt the query whose probability at its points, times its objectness, is highest."""
-        height, width = self.size
-        columns = np.clip(points[..., 0].astype(int), 0, width - 1)
-        rows = np.clip(points[..., 1].astype(int), 0, height - 1)
-        score = self.probs[:, rows, columns].mean(axis=-1) * self.objectness[:, None]  # query, prompt
+        score = _mean_at(points, self.probs) * self.objectness[:, None]  # query, prompt
         best = score.argmax(axis=0)
         return Masks(self.probs[best] > 0.5, score[best, np.arange(len(best))].astype(np.float32))
 
@@ -140,32 +100,6 @@ class SaliencyProposals:
         scores, same = self.objectness[order][full], np.zeros(len(full), dtype=np.int64)
         kept = full[suppress(masks[full], scores, same, overlap=self.config.box_nms_thresh, least=-np.inf)]
         return Masks(masks[kept], self.objectness[order][kept].astype(np.float32))
-
-
-@final
-class ClusterSource:
-    """Masks that are clusters of a self-supervised encoder's patches: things and stuff, one beside the other.
-
-    SelfMask, https://arxiv.org/abs/2203.12614, section 3.2, with more clusters: an image is cut into 2, 3, ... parts,
-    and every part is a mask.
-
-    Args:
-        encoder: DINO or DINOv2.
-        config: Its `box_nms_thresh` (here of the masks themselves) is heeded.
-    """
-
-    def __init__(self, encoder: Dino, config: AutomaticConfig) -> None:
-        self.encoder, self.config, self.card = encoder, config, encoder.card
-
-    @torch.inference_mode()
-    def look(self, image: ImageArray) -> "ClusterProposals":
-        """Run the encoder, and cluster its patches."""
-        small = limit_longer_side(image, side=CLUSTERED_SIDE)
-        x = self.encoder.preprocessing.fit_patches([small], patch=self.encoder.patch_size)
-        features = self.encoder.patch_features(x.to(self.encoder.device))
-        masks = candidate_masks(features, clusters=CLUSTERS)[0].float()[None]
-        fine = functional.interpolate(masks, size=image.shape[:2], mode="bilinear", align_corners=False)[0] > 0.5
-        return ClusterProposals(fine.cpu().numpy(), self.config)
 
 
 @final
@@ -184,10 +118,7 @@ class ClusterProposals:
 
     def at_points(self, points: Float[ndarray, "prompts points 2"]) -> Masks:
         """For each prompt the mask with most of its points; of equals the surest."""
-        height, width = self.masks.shape[1:]
-        columns = np.clip(points[..., 0].astype(int), 0, width - 1)
-        rows = np.clip(points[..., 1].astype(int), 0, height - 1)
-        within = self.masks[:, rows, columns].mean(axis=-1)  # mask, prompt
+        within = _mean_at(points, self.masks)  # mask, prompt
         best = (within + self.scores[:, None] * 1e-3).argmax(axis=0)
         return Masks(self.masks[best], self.scores[best])
 
@@ -206,17 +137,56 @@ def load_masks_from(source: str, config: AutomaticConfig, *, device: str = "auto
     Args:
         source: SAM or SAM 2 (hub id, folder, `embedded:sam`), or a saliency network (file, folder,
             `embedded:saliency`), or DINO (its patches are clustered).
-        config: Settings of finding all masks of an image.
+        config: Settings of finding all masks of an image; without a SAM `box_nms_thresh` alone counts, of the masks
+            themselves.
         device: "auto", "cpu" or "cuda".
 
     Raises:
         WeightsError: Files are missing or damaged.
     """
     if draws_saliency(source):
-        return SaliencySource(load_selfmask(source, device=device), read_saliency_card(source), config)
+        network = load_selfmask(source, device=device)
+        return MaskSource(read_saliency_card(source), partial(_see_saliency, network, config))
     if kind_of_source(source) == "dino":
-        return ClusterSource(load_dino(source, device=device), config)
-    return SamSource(load_sam(source, device=device), config)
+        encoder = load_dino(source, device=device)
+        return MaskSource(encoder.card, partial(_see_clusters, encoder, config))
+    sam = load_sam(source, device=device)
+    return MaskSource(sam.card, partial(SamProposals, sam, config))
+
+
+@torch.inference_mode()
+def _see_saliency(network: SelfMask, config: AutomaticConfig, image: ImageArray) -> SaliencyProposals:
+    small = shrink(image, side=input_side(network))
+    found = network(network.config.preprocessing.normalise([small]).to(network.query_embed.device))
+    return SaliencyProposals(
+        found.mask_probs[0].float(), found.objectness[0].float().sigmoid(), image.shape[:2], config
+    )
+
+
+@torch.inference_mode()
+def _see_clusters(encoder: Dino, config: AutomaticConfig, image: ImageArray) -> ClusterProposals:
+    """Clusters of patches: things and stuff, one beside the other.
+
+    SelfMask, https://arxiv.org/abs/2203.12614, section 3.2, with more clusters: an image is cut into 2, 3, ... parts,
+    and every part is a mask.
+    """
+    small = limit_longer_side(image, side=CLUSTERED_SIDE)
+    x = encoder.preprocessing.fit_patches([small], patch=encoder.patch_size)
+    features = encoder.patch_features(x.to(encoder.device))
+    masks = candidate_masks(features, clusters=CLUSTERS)[0].float()[None]
+    fine = functional.interpolate(masks, size=image.shape[:2], mode="bilinear", align_corners=False)[0] > 0.5
+    return ClusterProposals(fine.cpu().numpy(), config)
+
+
+def _mean_at(
+    points: Float[ndarray, "prompts points 2"], maps: Shaped[ndarray, "n height width"]
+) -> Float[ndarray, "n prompts"]:
+    """Mean of each map over the points (x, y) of each prompt; points outside count at the border."""
+    height, width = maps.shape[1:]
+    columns = np.clip(points[..., 0].astype(int), 0, width - 1)
+    rows = np.clip(points[..., 1].astype(int), 0, height - 1)
+    mean: Float[ndarray, "n prompts"] = maps[:, rows, columns].mean(axis=-1)
+    return mean
 
 
 def draws_saliency(source: str) -> bool:
