@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from namesake.images.geometry import resize
 from namesake.masks import BilateralSolver, detect
-from namesake.masks.detect import finish, propose, propose_all, shrink
+from namesake.masks.detect import finish, propose_all, shrink
 from namesake.networks import SelfMask
 
 Draw = Callable[..., np.ndarray]
@@ -34,21 +34,21 @@ def published(network: SelfMask, image: np.ndarray) -> tuple[np.ndarray, float]:
 
 def test_propose_follows_the_published_steps(tiny_selfmask: SelfMask, draw: Draw) -> None:
     images = [draw(36, 44, seed=seed) for seed in range(2)]
-    masks, scores = propose(tiny_selfmask, images)
-    for image, mask, score in zip(images, masks, scores, strict=True):
+    found = propose_all(tiny_selfmask, images, batch_size=2)
+    for image, (mask, score) in zip(images, found, strict=True):
         expected, objectness = published(tiny_selfmask, image)
         assert np.array_equal(mask, expected)
         assert abs(score - objectness) < 1e-6
-    assert 0 < masks.mean() < 1
+    assert 0 < np.mean([mask for mask, _ in found]) < 1
 
 
 def test_propose_all_keeps_the_order_of_mixed_sizes(tiny_selfmask: SelfMask, draw: Draw) -> None:
     images = [draw(height, width, seed=height) for height, width in ((32, 40), (40, 32), (32, 40), (32, 32), (40, 32))]
     found = propose_all(tiny_selfmask, images, batch_size=2)
     for image, (mask, score) in zip(images, found, strict=True):
-        alone, objectness = propose(tiny_selfmask, [image])
-        assert np.array_equal(mask, alone[0])
-        assert abs(score - objectness[0]) < 1e-6
+        ((alone, objectness),) = propose_all(tiny_selfmask, [image], batch_size=1)
+        assert np.array_equal(mask, alone)
+        assert abs(score - objectness) < 1e-6
 
 
 def test_detect_is_its_steps_in_order(tiny_selfmask: SelfMask, draw: Draw) -> None:

@@ -4,7 +4,7 @@ The inference of SelfMask as NamedMask (section 4.2) and ZUTIS use it: the most 
 image's edges by the bilateral solver.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from namesake.encoders.vit import patch_size
 from namesake.images.geometry import Resized, resize_longer_side, resize_shorter_side
+from namesake.masks.batches import by_size
 from namesake.masks.bilateral import PUBLISHED, BilateralSolver
 from namesake.networks.selfmask import SelfMask
 from namesake.shapes import ImageArray, MaskArray
@@ -28,8 +29,9 @@ LONGEST_TO_SHORTEST = 4
 
 
 class Shrunk(NamedTuple):
-    """An image as a network sees it, with the height and width that its file has."""
+    """An image as a network sees it, with its id and the height and width that its file has."""
 
+    image_id: str
     image: ImageArray
     height: int
     width: int
@@ -82,25 +84,9 @@ def shrink(image: ImageArray, *, side: int | None) -> Resized:
     """
     if side is None:
         return image
-    small = resize_shorter_side if max(image.shape[:2]) <= LONGEST_TO_SHORTEST * min(image.shape[:2]) else _shrink_long
-    return small(image, side=side)
-
-
-@torch.inference_mode()
-def propose(
-    network: SelfMask, images: Sequence[ImageArray]
-) -> tuple[Bool[ndarray, "batch height width"], Float[ndarray, " batch"]]:
-    """Masks of the most object-like queries, before the solver.
-
-    Args:
-        network: Network in evaluation mode.
-        images: Images of one size, resized already.
-
-    Returns:
-        Masks at the images' size, and the objectness of each, 0 to 1.
-    """
-    probs, score = probabilities(network, images)
-    return (probs > 0.5).cpu().numpy(), score.float().cpu().numpy()
+    if max(image.shape[:2]) > LONGEST_TO_SHORTEST * min(image.shape[:2]):
+        return resize_longer_side(image, side=LONGEST_TO_SHORTEST * side)
+    return resize_shorter_side(image, side=side)
 
 
 @torch.inference_mode()
@@ -135,16 +121,19 @@ def most_salient(
 
 
 def propose_all(network: SelfMask, images: Sequence[AnySize], *, batch_size: int) -> list[Detection]:
-    """`propose` for resized images of any sizes: those of one size together, `batch_size` at once; order is kept."""
-    of_size: dict[tuple[int, ...], list[int]] = {}
-    for number, image in enumerate(images):
-        of_size.setdefault(image.shape, []).append(number)
-    found: dict[int, Detection] = {}
-    for numbers in of_size.values():
-        for some in (numbers[start : start + batch_size] for start in range(0, len(numbers), batch_size)):
-            masks, scores = propose(network, [images[number] for number in some])
-            found |= {number: Detection(masks[i], float(scores[i])) for i, number in enumerate(some)}
-    return [found[number] for number in range(len(images))]
+    """Masks of the most object-like queries, before the solver, and their objectness, 0 to 1; order is kept.
+
+    Args:
+        network: Network in evaluation mode.
+        images: Images of any sizes, resized already; those of one size go through the network together.
+        batch_size: Images a step of the network.
+    """
+
+    def propose(some: list[ImageArray]) -> Iterator[Detection]:
+        probs, scores = probabilities(network, some)
+        return map(Detection, (probs > 0.5).cpu().numpy(), scores.float().tolist())
+
+    return by_size(images, propose, most=lambda _: batch_size)
 
 
 def finish(
@@ -165,7 +154,3 @@ def finish(
     columns = np.arange(width) * mask.shape[1] // width
     original: Bool[ndarray, "full_height full_width"] = redrawn[rows[:, None], columns]
     return original
-
-
-def _shrink_long(image: ImageArray, *, side: int) -> Resized:
-    return resize_longer_side(image, side=LONGEST_TO_SHORTEST * side)

@@ -6,9 +6,9 @@ and writing overlap; images of one size go through the network together. It know
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
-from itertools import islice
+from itertools import repeat
 from pathlib import Path
 
 from namesake.archives import unique_images
@@ -16,10 +16,11 @@ from namesake.config import check, option
 from namesake.errors import ImagesError
 from namesake.images import read_image, work_ahead
 from namesake.masks import rle
+from namesake.masks.batches import in_windows
 from namesake.masks.bilateral import PUBLISHED
 from namesake.masks.detect import Detection, Shrunk, finish, input_side, propose_all, shrink
 from namesake.masks.store import Draw, Outcome, count_masks, draw_masks, open_masks
-from namesake.networks.selfmask import SelfMask, load_selfmask, read_saliency_card
+from namesake.networks.selfmask import load_selfmask, read_saliency_card
 from namesake.records import Archives, Images, PseudoMask, PseudoMasks
 from namesake.workers import thread_pool
 from namesake.workspace import stage
@@ -78,48 +79,34 @@ def saliency_masks(
 def _open_drawer(*, images: Images, labels: Mapping[str, int], config: SaliencyConfig, device: str) -> Draw:
     """Load what masks images; the masks of one window are solved while the network sees the next."""
     network = load_selfmask(config.network, device=device)
-    side = input_side(network)
+    side, solver = input_side(network), PUBLISHED if config.bilateral_solver else None
 
     def read(image_id: str) -> Shrunk:
         image = read_image(images.path(image_id))
-        return Shrunk(shrink(image, side=side), image.shape[0], image.shape[1])
+        return Shrunk(image_id, shrink(image, side=side), image.shape[0], image.shape[1])
+
+    def solve(seen: Shrunk, found: Detection) -> PseudoMask:
+        mask = finish(found.mask, seen.image, solver=solver, height=seen.height, width=seen.width)
+        return PseudoMask(seen.image_id, labels[seen.image_id], found.score, seen.height, seen.width, rle.encode(mask))
 
     def draw(ids: Sequence[str]) -> Iterator[tuple[str, tuple[Outcome]]]:
         results = work_ahead(read, ids, workers=config.num_workers, ahead=WINDOW)
-        waiting: deque[list[tuple[str, Future[PseudoMask] | ImagesError]]] = deque()
+        waiting: deque[tuple[str, Future[PseudoMask] | ImagesError]] = deque()
         with thread_pool(config.num_workers, "solve") as pool:
-            while window := list(islice(results, WINDOW)):
-                waiting.append(_submit(network, window, labels, pool, config))
-                if len(waiting) > 1:
-                    yield from _gather(waiting.popleft())
+
+            def look(some: list[Shrunk]) -> list[Future[PseudoMask]]:
+                found = propose_all(network, [seen.image for seen in some], batch_size=config.batch_size)
+                return list(map(pool.submit, repeat(solve), some, found))
+
+            for each in in_windows(results, WINDOW, look):
+                waiting.append(each)
+                if len(waiting) > WINDOW:
+                    yield _outcome(*waiting.popleft())
             while waiting:
-                yield from _gather(waiting.popleft())
+                yield _outcome(*waiting.popleft())
 
     return draw
 
 
-def _submit(
-    network: SelfMask,
-    window: list[tuple[str, Shrunk | ImagesError]],
-    labels: Mapping[str, int],
-    pool: ThreadPoolExecutor,
-    config: SaliencyConfig,
-) -> list[tuple[str, Future[PseudoMask] | ImagesError]]:
-    """Run the network on a window, and let the pool do the rest."""
-    solver = PUBLISHED if config.bilateral_solver else None
-    readable = [read.image for _, read in window if not isinstance(read, ImagesError)]
-    proposed = iter(propose_all(network, readable, batch_size=config.batch_size))
-
-    def complete(image_id: str, read: Shrunk, proposal: Detection) -> PseudoMask:
-        mask = finish(proposal.mask, read.image, solver=solver, height=read.height, width=read.width)
-        return PseudoMask(image_id, labels[image_id], proposal.score, read.height, read.width, rle.encode(mask))
-
-    return [
-        (image_id, read if isinstance(read, ImagesError) else pool.submit(complete, image_id, read, next(proposed)))
-        for image_id, read in window
-    ]
-
-
-def _gather(window: list[tuple[str, Future[PseudoMask] | ImagesError]]) -> Iterator[tuple[str, tuple[Outcome]]]:
-    for image_id, result in window:
-        yield image_id, (str(result) if isinstance(result, ImagesError) else [result.result()],)
+def _outcome(image_id: str, result: Future[PseudoMask] | ImagesError) -> tuple[str, tuple[Outcome]]:
+    return image_id, (str(result) if isinstance(result, ImagesError) else [result.result()],)

@@ -7,7 +7,6 @@ archives carry the archive's label, and are what names are learned from where no
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import torch
@@ -22,8 +21,9 @@ from namesake.encoders.cards import card_of
 from namesake.encoders.dense_resnet import SelfSupervised, load_self_supervised
 from namesake.errors import ConfigError, ImagesError
 from namesake.images import read_image, work_ahead
-from namesake.images.geometry import resize_labels, resize_longer_side
+from namesake.images.geometry import limit_longer_side, resize_labels
 from namesake.masks import rle
+from namesake.masks.batches import by_size, in_windows
 from namesake.masks.bilateral import PUBLISHED
 from namesake.masks.detect import Shrunk, finish
 from namesake.masks.spectral import candidate_masks
@@ -117,15 +117,25 @@ def _open_drawer(*, images: Images, labels: Mapping[str, int], config: VotingCon
 
     def read(image_id: str) -> Shrunk:
         image = read_image(images.path(image_id))
-        small = (
-            resize_longer_side(image, side=config.resize_longer) if max(image.shape) > config.resize_longer else image
+        small = limit_longer_side(image, side=config.resize_longer)
+        return Shrunk(image_id, small, image.shape[0], image.shape[1])
+
+    def vote(some: list[Shrunk]) -> Iterator[PseudoMask]:
+        found = by_size(
+            [seen.image for seen in some],
+            lambda images: zip(*voted(images, encoders, config=config), strict=True),
+            most=lambda size: _at_once(size, encoders, config),
         )
-        return Shrunk(small, image.shape[0], image.shape[1])
+        for (image_id, image, height, width), (mask, score) in zip(some, found, strict=True):
+            if config.bilateral_solver:
+                whole = finish(mask, image, solver=PUBLISHED, height=height, width=width)
+            else:
+                whole = resize_labels(mask, height=height, width=width)
+            yield PseudoMask(image_id, labels[image_id], float(score), height, width, rle.encode(whole))
 
     def draw(ids: Sequence[str]) -> Iterator[tuple[str, tuple[Outcome]]]:
-        results = work_ahead(read, ids, ahead=WINDOW)
-        while window := list(islice(results, WINDOW)):
-            yield from _vote_window(window, encoders, labels, config)
+        for image_id, found in in_windows(work_ahead(read, ids, ahead=WINDOW), WINDOW, vote):
+            yield image_id, (str(found) if isinstance(found, ImagesError) else [found],)
 
     return draw
 
@@ -162,33 +172,6 @@ def _candidates(
     )
     whole = functional.interpolate(masks.float(), size=tuple(padded.shape[2:]), mode="nearest")
     return whole[..., :height, :width] > 0.5
-
-
-def _vote_window(
-    window: list[tuple[str, Shrunk | ImagesError]],
-    encoders: Sequence[SelfSupervised],
-    labels: Mapping[str, int],
-    config: VotingConfig,
-) -> Iterator[tuple[str, tuple[Outcome]]]:
-    """Mask, or why there is none, of each image of a window in order; images of one size are clustered together."""
-    of_size: dict[tuple[int, ...], list[tuple[str, Shrunk]]] = {}
-    for image_id, read in window:
-        if not isinstance(read, ImagesError):
-            of_size.setdefault(read.image.shape, []).append((image_id, read))
-    found: dict[str, PseudoMask] = {}
-    for size, same in of_size.items():
-        at_once = _at_once(size, encoders, config)
-        for some in (same[start : start + at_once] for start in range(0, len(same), at_once)):
-            masks, scores = voted([read.image for _, read in some], encoders, config=config)
-            for (image_id, read), mask, score in zip(some, masks, scores, strict=True):
-                if config.bilateral_solver:
-                    whole = finish(mask, read.image, solver=PUBLISHED, height=read.height, width=read.width)
-                else:
-                    whole = resize_labels(mask, height=read.height, width=read.width)
-                code, label = rle.encode(whole), labels[image_id]
-                found[image_id] = PseudoMask(image_id, label, float(score), read.height, read.width, code)
-    for image_id, read in window:
-        yield image_id, (str(read) if isinstance(read, ImagesError) else [found[image_id]],)
 
 
 def _at_once(size: tuple[int, ...], encoders: Sequence[SelfSupervised], config: VotingConfig) -> int:

@@ -9,6 +9,7 @@ import json
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +27,7 @@ from namesake.engines import Part, Work, spread
 from namesake.errors import ConfigError, DataError, ImagesError
 from namesake.images import read_ahead
 from namesake.masks import rle
+from namesake.masks.batches import in_windows
 from namesake.masks.store import MaskWriter, count_masks, open_masks, read_masks, read_skipped
 from namesake.names.prompts import embed
 from namesake.networks.deeplab import DeepLabConfig
@@ -274,14 +276,11 @@ def _redraw(
     segmenter: Segmenter, expert: _Expert, images: Images, ids: Sequence[str], writer: MaskWriter, *, at_once: int
 ) -> None:
     read = track(read_ahead(images, ids), what=f"redrawing {expert.what}", total=len(ids))
-    while some := list(islice(read, at_once)):
-        readable = [image for _, image in some if not isinstance(image, ImagesError)]
-        predictions = iter(segmenter.segment_many(readable, batch_size=at_once))
-        for image_id, image in some:
-            if isinstance(image, ImagesError):
-                writer.skip(image_id, str(image))
-            else:
-                writer.write(_as_mask(image_id, expert.labels[image_id], next(predictions)))
+    for image_id, found in in_windows(read, at_once, partial(segmenter.segment_many, batch_size=at_once)):
+        if isinstance(found, ImagesError):
+            writer.skip(image_id, str(found))
+        else:
+            writer.write(_as_mask(image_id, expert.labels[image_id], found))
 
 
 def _as_mask(image_id: str, label: int, prediction: Prediction) -> PseudoMask:

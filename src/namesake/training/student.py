@@ -7,6 +7,7 @@ the teacher, learns those maps, and reads in one pass: distillation (https://arx
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from namesake.config import check, group, option
 from namesake.errors import ImagesError
 from namesake.images import read_ahead
 from namesake.masks import rle
+from namesake.masks.batches import in_windows
 from namesake.masks.store import Draw, Outcome, draw_masks, open_masks, read_skipped
 from namesake.progress import track
 from namesake.records import Archives, Images, Names, Prediction, PseudoMask, PseudoMasks
@@ -154,12 +156,7 @@ def _read(
 ) -> Iterator[tuple[str, Prediction | ImagesError]]:
     """What is read of each image in order; those of a stretch that have one size are read together."""
     read = read_ahead(images, ids, workers=config.num_workers)
-    for start in range(0, len(ids), TOGETHER):
-        some = [next(read) for _ in ids[start : start + TOGETHER]]
-        readable = [image for _, image in some if not isinstance(image, ImagesError)]
-        found = iter(reader.segment_many(readable, batch_size=TOGETHER))
-        for image_id, image in some:
-            yield image_id, image if isinstance(image, ImagesError) else next(found)
+    return in_windows(read, TOGETHER, partial(reader.segment_many, batch_size=TOGETHER))
 
 
 def rows_of(image_id: str, found: Prediction, least: Int[ndarray, " labels"], *, unsure: int) -> list[PseudoMask]:

@@ -8,10 +8,10 @@ work that was killed goes on at the first missing one, and images that join late
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from itertools import count, islice, takewhile
 from pathlib import Path
-from typing import Any, NamedTuple, final
+from typing import NamedTuple, final
 
 import numpy as np
 import torch
@@ -28,11 +28,12 @@ from namesake.encoders.preprocess import Preprocessing
 from namesake.errors import DataError, ImagesError
 from namesake.images import read_image, work_ahead
 from namesake.images.geometry import limit_longer_side, resize_labels
+from namesake.masks.batches import by_size, in_windows
 from namesake.progress import track
-from namesake.records import Archives, Artifact, Images, ModelCard
+from namesake.records import Archives, Artifact, Images
 from namesake.shapes import ImageArray
 from namesake.training.samples.archives import Examples
-from namesake.workspace import read_manifest, stage, write_array, write_json
+from namesake.workspace import read_facts, read_record, stage, write_array, write_json
 
 FACTS = "features.json"
 SHARD, PLACES = "features-{:05d}.npy", "features-{:05d}.json"
@@ -75,7 +76,6 @@ def open_features(folder: Path) -> KeptFeatures:
     Raises:
         DataError: There are none, or their description is damaged.
     """
-    manifest = read_manifest(folder) or {}
     try:
         facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
         places = {
@@ -84,9 +84,7 @@ def open_features(folder: Path) -> KeptFeatures:
             for image_id, place in listed.items()
             if place is not None
         }
-        models = tuple(ModelCard(**card) for card in manifest.get("models", ()))
-        counts = manifest.get("counts", {})
-        return KeptFeatures(folder, counts, models, str(facts["encoder"]), int(facts["longer_side"]), places)
+        return KeptFeatures(folder, *read_facts(folder), str(facts["encoder"]), int(facts["longer_side"]), places)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{folder} holds no features ({error}). Delete it, and run the same command again.") from error
 
@@ -133,7 +131,7 @@ def keep_features(
     """
     check(config)
     facts = {"encoder": config.dino, "longer_side": config.resize_longer}
-    if not _belongs(out, facts):
+    if read_record(out / FACTS) != facts:
         for path in out.glob("features*"):
             path.unlink()
     write_json(out / FACTS, facts)
@@ -180,21 +178,13 @@ def _encoded(
     def read(image_id: str) -> ImageArray:
         return limit_longer_side(read_image(images.path(image_id)), side=config.resize_longer)
 
-    results = work_ahead(read, ids, ahead=IMAGES_A_SHARD)
-    while window := list(islice(results, IMAGES_A_SHARD)):
-        of_size: dict[tuple[int, ...], list[tuple[str, ImageArray]]] = {}
-        for image_id, image in window:
-            if not isinstance(image, ImagesError):
-                of_size.setdefault(image.shape, []).append((image_id, image))
-        found: dict[str, Float[Tensor, "rows columns dim"]] = {}
-        for same in of_size.values():
-            for start in range(0, len(same), config.batch_size):
-                some = same[start : start + config.batch_size]
-                x = rule.fit_patches([image for _, image in some], patch=encoder.patch_size)
-                with torch.inference_mode():
-                    features = encoder.patch_features(x.to(encoder.device))
-                found |= {image_id: each for (image_id, _), each in zip(some, features, strict=True)}
-        yield from ((image_id, found.get(image_id)) for image_id, _ in window)
+    def encode(some: list[ImageArray]) -> Float[Tensor, "images rows columns dim"]:
+        with torch.inference_mode():
+            return encoder.patch_features(rule.fit_patches(some, patch=encoder.patch_size).to(encoder.device))
+
+    look = partial(by_size, look=encode, most=lambda _: config.batch_size)
+    for image_id, found in in_windows(work_ahead(read, ids, ahead=IMAGES_A_SHARD), IMAGES_A_SHARD, look):
+        yield image_id, None if isinstance(found, ImagesError) else found
 
 
 def _listed(folder: Path) -> list[dict[str, Place]]:
@@ -208,14 +198,6 @@ def _listed(folder: Path) -> list[dict[str, Place]]:
         }
         for table in tables
     ]
-
-
-def _belongs(folder: Path, facts: dict[str, Any]) -> bool:
-    """Whether features in a folder are of this encoder and size."""
-    try:
-        return bool(json.loads((folder / FACTS).read_text(encoding="utf-8")) == facts)
-    except (OSError, ValueError):
-        return False
 
 
 class FeatureSample(NamedTuple):
