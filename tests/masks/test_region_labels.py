@@ -14,7 +14,6 @@ from namesake.masks import region_labels, rle
 from namesake.masks.present_words import present_words
 from namesake.masks.region_labels import (
     KINDS,
-    label_map,
     label_regions,
     name_regions,
     open_region_labels,
@@ -22,7 +21,7 @@ from namesake.masks.region_labels import (
 )
 from namesake.masks.regions import RegionsConfig, load_region_namer
 from namesake.masks.store import read_masks, read_skipped
-from namesake.records import Images, Names, PseudoMask
+from namesake.records import Images, Names
 from namesake.workspace import Workspace
 
 NAMES = Names(("cat", "dog"), synonyms=((), ("red dog",)), background=("park", "bench"))
@@ -172,13 +171,6 @@ def test_labels__a_finished_stage_is_opened_again(pictures: Images, config: Regi
 def test_open__nothing_there(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no named masks"):
         open_region_labels(tmp_path)
-
-
-def test_label_map__at_another_size() -> None:
-    mask = np.zeros((4, 4), bool)
-    mask[:, 2:] = True
-    found = label_map([PseudoMask("a", 2, 1.0, 4, 4, rle.encode(mask))], (0, 7), nothing=255, height=8, width=2)
-    assert found.tolist() == [[255, 7]] * 8
 
 
 def test_shown__read_from_a_file(tmp_path: Path) -> None:

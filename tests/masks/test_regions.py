@@ -36,8 +36,8 @@ def test_mean_features__no_mask() -> None:
 
 def test_paint__small_masks_lie_on_large_ones_and_the_surer_of_equals_on_top() -> None:
     masks = squares((0, 0, 4, 4), (0, 0, 12, 16), (0, 2, 4, 6))
-    regions = Regions(masks, np.array([1, 0, 2]), np.array([0.9, 1.0, 0.5]))
-    found = paint(regions, np.array([7, 8, 9]), height=12, width=16, nothing=255)
+    regions = Regions(masks, np.array([8, 7, 9]), np.array([0.9, 1.0, 0.5]))
+    found = paint(regions, nothing=255)
     assert found[0, 0] == 8
     assert found[0, 2] == 8  # both small ones cover it
     assert found[0, 5] == 9
@@ -46,7 +46,7 @@ def test_paint__small_masks_lie_on_large_ones_and_the_surer_of_equals_on_top() -
 
 def test_paint__where_no_mask_lies() -> None:
     regions = Regions(np.zeros((0, 3, 3), bool), np.zeros(0, int), np.zeros(0))
-    assert (paint(regions, np.array([1]), height=3, width=3, nothing=255) == 255).all()
+    assert (paint(regions, nothing=255) == 255).all()
 
 
 def test_without_empty() -> None:

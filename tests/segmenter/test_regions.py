@@ -42,7 +42,9 @@ def test_regions__painted_masks_and_not_sure_elsewhere(
     found = segmenter.segment(image)
     view = segmenter.predictor.namer.look(image)
     regions = getattr(view, kind)(view.present())
-    small = paint(regions, np.array([0, 0, 1, 2, 2]), height=34, width=48, nothing=255)
+    labels = np.array([0, 0, 1, 2, 2])[regions.words]
+    small = paint(regions._replace(words=labels), nothing=255)
+    assert small.shape == (34, 48)
     assert found.labels.shape == (40, 56)
     assert set(np.unique(found.labels)) == set(np.unique(small))
     assert not found.confidence[found.labels == 255].any()

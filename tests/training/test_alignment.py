@@ -136,7 +136,16 @@ def test_train__the_encoders_stay_frozen(squares, config: AlignmentTrainingConfi
 
 
 @pytest.mark.parametrize(
-    "change", [{"batch_size": 0}, {"image_size": 0}, {"optimizer": "lion"}, {"loss": "triplet"}, {"flip_prob": 2.0}]
+    "change",
+    [
+        {"batch_size": 0},
+        {"image_size": 0},
+        {"optimizer": "lion"},
+        {"loss": "triplet"},
+        {"flip_prob": 2.0},
+        {"automatic_fraction": 1.5},
+        {"label_sources": "none"},
+    ],
 )
 def test_train__values_out_of_range(squares, config, change: dict, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=next(iter(change))):

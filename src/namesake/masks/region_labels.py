@@ -19,9 +19,8 @@ from numpy import ndarray
 from namesake.encoders.cards import card_of
 from namesake.errors import DataError, ImagesError
 from namesake.images import read_ahead
-from namesake.images.geometry import resize_labels
 from namesake.masks import rle
-from namesake.masks.regions import RegionNamer, Regions, RegionsConfig, load_region_namer, paint
+from namesake.masks.regions import RegionNamer, Regions, RegionsConfig, load_region_namer
 from namesake.masks.store import Draw, Outcome, draw_masks, read_skipped
 from namesake.names.words import words_of
 from namesake.records import Artifact, Images, Names, PseudoMask, PseudoMasks
@@ -152,35 +151,6 @@ def name_regions(
     return view.prompted(present), view.automatic(present), len(present)
 
 
-def label_map(
-    masks: list[PseudoMask],
-    labels: tuple[int, ...],
-    *,
-    nothing: int,
-    height: int | None = None,
-    width: int | None = None,
-) -> Int[ndarray, "_ _"]:
-    """Masks of one image painted over each other; see `paint`.
-
-    Args:
-        masks: One or more, of one size; a mask's label is the row of its word, counted from 1.
-        labels: Value of each word.
-        nothing: Value where no mask lies.
-        height: Height of the map, to which the masks' size is brought by nearest neighbour; theirs if None.
-        width: Width of the map; theirs if None.
-    """
-    own_height, own_width = masks[0].height, masks[0].width
-    regions = Regions(
-        rle.decode_batch([mask.rle for mask in masks], own_height, own_width),
-        np.array([mask.label - 1 for mask in masks]),
-        np.array([mask.score for mask in masks]),
-    )
-    painted = paint(regions, np.asarray(labels), height=own_height, width=own_width, nothing=nothing)
-    if (height or own_height, width or own_width) == (own_height, own_width):
-        return painted
-    return resize_labels(painted, height=height or own_height, width=width or own_width)
-
-
 def _open_drawer(
     *,
     images: Images,
@@ -228,18 +198,15 @@ def _rows_of(shown: Mapping[str, tuple[str, ...]], words: tuple[str, ...]) -> di
 
 
 def _count(out: Path, images: int) -> dict[str, int]:
-    skipped = {kind: [reason for _, reason in read_skipped(out / kind)] for kind in KINDS}
-    reasons = skipped[KINDS[1]]
-    counts = {"images": images}
-    counts |= {kind: _masks_in(out / kind) for kind in KINDS}
-    return counts | {
-        "without_a_name": reasons.count(ABSENT),
-        "without_a_mask": reasons.count(MASKLESS),
-        "unreadable": len(reasons) - reasons.count(ABSENT) - reasons.count(MASKLESS),
-    }
-
-
-def _masks_in(folder: Path) -> int:
     import pyarrow.parquet as pq
 
-    return sum(pq.read_metadata(path).num_rows for path in sorted(folder.glob("masks-*.parquet")))
+    reasons = [reason for _, reason in read_skipped(out / KINDS[1])]
+    nameless, maskless = reasons.count(ABSENT), reasons.count(MASKLESS)
+    shards = {kind: (out / kind).glob("masks-*.parquet") for kind in KINDS}
+    return {
+        "images": images,
+        **{kind: sum(pq.read_metadata(path).num_rows for path in paths) for kind, paths in shards.items()},
+        "without_a_name": nameless,
+        "without_a_mask": maskless,
+        "unreadable": len(reasons) - nameless - maskless,
+    }

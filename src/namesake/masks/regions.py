@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from namesake.config import fixed, group, option
 from namesake.encoders import AutomaticConfig, Clip, load_clip
-from namesake.images.geometry import resize_longer_side
+from namesake.images.geometry import limit_longer_side
 from namesake.masks.crops import CropFeatures, crop_features
 from namesake.masks.present_words import present_words, query_points
 from namesake.masks.proposals import MaskSource, Proposals, load_masks_from
@@ -103,10 +103,8 @@ class RegionNamer:
 
     def look(self, image: ImageArray) -> "NamedView":
         """Embed an image once for everything that may be asked about it."""
-        small = image
-        if max(image.shape[:2]) > self.config.resize_longer:
-            small = resize_longer_side(image, side=self.config.resize_longer)
         config = self.config
+        small = limit_longer_side(image, side=config.resize_longer)
         features = crop_features(
             self.clip, image, side=config.image_size, keep_last_mlp=config.keep_last_mlp, overview=config.overview
         )
@@ -133,7 +131,8 @@ class NamedView(NamedTuple):
         """A mask for each word that is there: stage 1.1."""
         likeness = torch.einsum("rcd,wd->wrc", self.features.patches, self.texts[present])
         points = query_points(likeness, count=self.config.points_per_word, height=self.height, width=self.width)
-        return without_empty(Regions(*_with_words(self.proposals.at_points(points), present)))
+        found = self.proposals.at_points(points)
+        return without_empty(Regions(found.masks, present.cpu().numpy(), found.scores))
 
     def automatic(self, present: Int[Tensor, " present"]) -> Regions:
         """All masks, each with the word that is there and that it is most like: stage 1.2."""
@@ -178,22 +177,12 @@ def patch_coverage(
             yield functional.adaptive_avg_pool2d(torch.from_numpy(some).to(device).float()[None], (rows, columns))[0]
 
 
-def paint(
-    regions: Regions, labels: Int[ndarray, " words"], *, height: int, width: int, nothing: int
-) -> Int[ndarray, "height width"]:
-    """One label a pixel: smaller masks lie on larger ones, as parts on wholes; the surer of equals on top.
-
-    Args:
-        regions: Regions of that size.
-        labels: Label of each word.
-        height: Height of the map.
-        width: Width of the map.
-        nothing: Value where no mask lies.
-    """
-    painted = np.full((height, width), nothing, dtype=np.int32)
+def paint(regions: Regions, *, nothing: int) -> Int[ndarray, "height width"]:
+    """One word a pixel, `nothing` where no mask lies: smaller masks on larger ones, the surer of equals on top."""
+    painted = np.full(regions.masks.shape[1:], nothing, dtype=np.int32)
     areas = regions.masks.sum(axis=(1, 2))
     for i in np.lexsort((regions.scores, -areas)):
-        painted[regions.masks[i]] = labels[regions.words[i]]
+        painted[regions.masks[i]] = regions.words[i]
     return painted
 
 
@@ -201,9 +190,3 @@ def without_empty(regions: Regions) -> Regions:
     """Those whose mask covers a pixel."""
     kept = regions.masks.any(axis=(1, 2))
     return Regions(regions.masks[kept], regions.words[kept], regions.scores[kept])
-
-
-def _with_words(
-    found: tuple[Bool[ndarray, "n height width"], Float[ndarray, " n"]], present: Int[Tensor, " n"]
-) -> tuple[Bool[ndarray, "n height width"], Int[ndarray, " n"], Float[ndarray, " n"]]:
-    return found[0], present.cpu().numpy(), found[1]

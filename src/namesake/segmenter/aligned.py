@@ -155,8 +155,7 @@ class Aligned:
             return base
         nothing = -1
         regions = Regions(masks.masks, np.arange(len(chosen)), masks.scores)
-        which = paint(regions, np.arange(len(chosen)), height=small.shape[0], width=small.shape[1], nothing=nothing)
-        which = resize_labels(which, height=height, width=width)
+        which = resize_labels(paint(regions, nothing=nothing), height=height, width=width)
         covered = which != nothing
         labels = np.where(covered, chosen[which], base.labels).astype(base.labels.dtype)
         return Prediction(labels, np.where(covered, share[which], base.confidence).astype(np.float32))

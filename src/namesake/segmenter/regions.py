@@ -95,9 +95,8 @@ class NamedRegions:
         view = self.namer.look(image)
         present = view.present() if shown is None else torch.from_numpy(shown).to(view.texts.device)
         regions = view.prompted(present) if self.kind == "prompted" else view.automatic(present)
-        size = {"height": regions.masks.shape[1], "width": regions.masks.shape[2]}
         own = regions._replace(words=np.arange(len(regions.words)))
-        which = resize_labels(paint(own, np.arange(len(own.words)), nothing=-1, **size), height=height, width=width)
+        which = resize_labels(paint(own, nothing=-1), height=height, width=width)
         unsure = not_sure(len(self.names))
         labels = np.append(self.labels[regions.words], unsure)[which]
         sure = np.append(np.clip(regions.scores, 0, 1), 0.0)[which]

@@ -28,7 +28,7 @@ from namesake.records import Artifact, Images, ModelCard, PseudoMasks
 from namesake.segmenter.settings import normalise
 from namesake.training.fit import FitConfig, fit, forget, parameter_groups
 from namesake.training.losses import mask_queries
-from namesake.training.samples.archives import ArrayCache, MaskCodes, Sample, sample_of
+from namesake.training.samples.archives import ArrayCache, MaskCodes, Sample, sample_of, shuffled
 from namesake.training.samples.augment import RIGHT_BOTTOM, pad_and_crop, photometric, random_flip
 from namesake.training.schedules import sawtooth
 from namesake.workspace import read_facts, stage
@@ -189,15 +189,11 @@ class SaliencySamples(Dataset[Sample]):
                 f"{masks.folder}. Run the mask stage again."
             )
         self._read = ArrayCache(read_image)
-        self._pass, self._order = -1, np.zeros(0, dtype=np.int64)
 
     def __getitem__(self, index: int) -> Sample:
         """The sample of that number, 0 or more; its labels are 1 where the object is, else 0."""
         number, place = divmod(index, len(self.ids))
-        if number != self._pass:
-            order = np.random.default_rng((self.config.seed, 1, number)).permutation(len(self.ids))
-            self._pass, self._order = number, order
-        image_id = self.ids[self._order[place]]
+        image_id = self.ids[shuffled(len(self.ids), self.config.seed, 1, number)[place]]
         rng = np.random.default_rng((self.config.seed, 0, index))
         size = self.config.image_size
         side = max(1, int(size * rng.uniform(*self.config.resize_range)))

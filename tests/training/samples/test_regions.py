@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from namesake.errors import ConfigError, DataError
+from namesake.errors import DataError
 from namesake.images import open_images
 from namesake.masks import rle
 from namesake.masks.region_labels import KINDS, RegionLabels
@@ -109,9 +109,3 @@ def test_flip__image_and_words_together(images: Images, labels: RegionLabels) ->
 def test_no_image_has_a_mask(images: Images, labels: RegionLabels) -> None:
     with pytest.raises(DataError, match="no image has a mask"):
         samples(images, labels, label_sources="automatic", automatic_fraction=0.0)
-
-
-@pytest.mark.parametrize("options", [{"automatic_fraction": 1.5}, {"label_sources": "none"}])
-def test_options_out_of_range(images: Images, labels: RegionLabels, options: dict) -> None:
-    with pytest.raises(ConfigError, match="automatic_fraction of 0 to 1"):
-        samples(images, labels, **options)

@@ -9,6 +9,7 @@ import mmap
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar, final
 
@@ -85,6 +86,12 @@ class Sample(NamedTuple):
 def sample_of(image: ImageArray, labels: LabelArray) -> Sample:
     """The sample of an image and its labels, as arrays."""
     return Sample(torch.from_numpy(image).permute(2, 0, 1).contiguous(), torch.from_numpy(np.ascontiguousarray(labels)))
+
+
+@lru_cache(maxsize=2)
+def shuffled(count: int, *seed: int) -> Int[ndarray, " count"]:
+    """Numbers below `count` in a random order; the last ones asked for are kept. Nobody may write into them."""
+    return np.random.default_rng(seed).permutation(count)
 
 
 @final

@@ -14,12 +14,15 @@ from numpy import ndarray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from namesake.errors import ConfigError, DataError
+from namesake.errors import DataError
 from namesake.images import read_image
 from namesake.images.geometry import Method, resize, resize_labels
-from namesake.masks.region_labels import Kind, RegionLabels, label_map
+from namesake.masks import rle
+from namesake.masks.region_labels import KINDS, Kind, RegionLabels
+from namesake.masks.regions import Regions, paint
 from namesake.masks.store import MaskLookup
 from namesake.records import Images, PseudoMask
+from namesake.training.samples.archives import shuffled
 
 LabelSources = Literal["both", "apart", "prompted", "automatic"]
 """Which masks label a patch: those of all regions and on them those that words asked for ("both"); the two kinds in
@@ -57,7 +60,6 @@ class RegionSamples(Dataset[RegionSample]):
 
     Raises:
         DataError: No image has a mask.
-        ConfigError: A share outside 0 to 1.
     """
 
     def __init__(
@@ -73,24 +75,17 @@ class RegionSamples(Dataset[RegionSample]):
         flip_prob: float = 0.0,
         seed: int = 0,
     ) -> None:
-        if not 0 <= automatic_fraction <= 1 or label_sources not in ("both", "apart", "prompted", "automatic"):
-            raise ConfigError(
-                f"expected automatic_fraction of 0 to 1 and label_sources of both, apart, prompted or automatic, found "
-                f"{automatic_fraction}, {label_sources}."
-            )
         self.images, self.side, self.grid, self.method = images, side, grid, method
-        self.label_sources, self.automatic_fraction, self.flip_prob, self.seed = (
-            label_sources,
-            automatic_fraction,
-            flip_prob,
-            seed,
-        )
-        self._tables = {kind: _table(labels, kind) for kind in _kinds(label_sources, automatic_fraction)}
+        self.label_sources, self.automatic_fraction = label_sources, automatic_fraction
+        self.flip_prob, self.seed = flip_prob, seed
+        self._tables = {
+            kind: MaskLookup(labels.masks(kind))
+            for kind in KINDS
+            if label_sources in (kind, "both", "apart") and (kind == "prompted" or automatic_fraction > 0)
+        }
         self.lines = sorted(self._lines())
         if not self.lines:
             raise DataError(f"no image has a mask that counts ({label_sources}). Look at the counts of the mask stage.")
-        self._rows = tuple(range(len(labels.words)))
-        self._drawn = -1, np.zeros(0, dtype=np.int64)
 
     def __len__(self) -> int:
         """Samples of one epoch."""
@@ -99,7 +94,7 @@ class RegionSamples(Dataset[RegionSample]):
     def __getitem__(self, i: int) -> RegionSample:
         """Sample i of an endless sequence of epochs."""
         epoch, place = divmod(i, len(self.lines))
-        line = int(self._order(epoch)[place])
+        line = int(shuffled(len(self.lines), self.seed, epoch)[place])
         image_id, kinds = self.lines[line]
         rng = np.random.default_rng((self.seed, epoch, line))
         image = resize(read_image(self.images.path(image_id)), height=self.side, width=self.side, method=self.method)
@@ -108,19 +103,19 @@ class RegionSamples(Dataset[RegionSample]):
             image, words = np.ascontiguousarray(image[:, ::-1]), np.ascontiguousarray(words[:, ::-1])
         return RegionSample(torch.from_numpy(image).permute(2, 0, 1), torch.from_numpy(words))
 
-    def _order(self, epoch: int) -> Int[ndarray, " lines"]:
-        """Random order of an epoch; the last one asked for is kept."""
-        if self._drawn[0] != epoch:
-            self._drawn = epoch, np.random.default_rng((self.seed, epoch)).permutation(len(self.lines))
-        return self._drawn[1]
-
     def _words(self, image_id: str, kinds: tuple[Kind, ...]) -> Int[ndarray, "rows columns"]:
         """Of the mask over the centre of each patch; prompted masks lie on those of all regions."""
         painted = np.full((self.grid, self.grid), UNLABELLED, dtype=np.int64)
         for kind in sorted(kinds):  # automatic, then prompted
             masks = self._chosen(image_id, kind)
             if masks:
-                fine = label_map(masks, self._rows, nothing=UNLABELLED)
+                size = masks[0].height, masks[0].width
+                regions = Regions(
+                    rle.decode_batch([mask.rle for mask in masks], *size),
+                    np.array([mask.label - 1 for mask in masks]),
+                    np.array([mask.score for mask in masks]),
+                )
+                fine = paint(regions, nothing=UNLABELLED)
                 coarse = resize_labels(fine, height=self.grid, width=self.grid)
                 painted = np.where(coarse == UNLABELLED, painted, coarse)
         return painted
@@ -144,14 +139,3 @@ class RegionSamples(Dataset[RegionSample]):
         if self.label_sources == "apart":
             return {(image_id, (kind,)) for kind in kinds for image_id in self._tables[kind]}
         return {(image_id, kinds) for kind in kinds for image_id in self._tables[kind]}
-
-
-def _kinds(label_sources: LabelSources, automatic_fraction: float) -> tuple[Kind, ...]:
-    kinds: tuple[Kind, ...] = ("automatic",) if label_sources == "automatic" else ("prompted",)
-    if label_sources in ("both", "apart"):
-        kinds = ("prompted", "automatic")
-    return tuple(kind for kind in kinds if kind == "prompted" or automatic_fraction > 0)
-
-
-def _table(labels: RegionLabels, kind: Kind) -> MaskLookup:
-    return MaskLookup(labels.masks(kind))
