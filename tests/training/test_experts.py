@@ -85,7 +85,7 @@ def test_experts__killed_in_the_second_give_the_same_bytes(
     config = tiny(backbone)
     relabel_with_experts(tmp_path / "whole", masks, archives, config=config)
     trained = []
-    original = module.train_network
+    original = module.train_on
 
     def dying(*inputs, what: str, **options):
         trained.append(what)
@@ -93,7 +93,7 @@ def test_experts__killed_in_the_second_give_the_same_bytes(
             raise KilledError
         return original(*inputs, what=what, **options)
 
-    monkeypatch.setattr(module, "train_network", dying)
+    monkeypatch.setattr(module, "train_on", dying)
     with pytest.raises(KilledError):
         relabel_with_experts(tmp_path / "killed", masks, archives, config=config)
     assert not list((tmp_path / "killed").glob("*.parquet"))

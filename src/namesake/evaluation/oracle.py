@@ -15,7 +15,8 @@ from namesake.records import Names, Regime
 from namesake.segmenter import SegmenterFolder, open_segmenter
 from namesake.shapes import IGNORE, LabelArray, not_sure
 from namesake.training import TrainingConfig
-from namesake.training.deeplab import save_network, train_on
+from namesake.training.deeplab import segmenter_of, train_on
+from namesake.training.fit import finish
 from namesake.training.samples.archives import PastedSamples
 from namesake.training.samples.maps import map_samples
 from namesake.workspace import stage
@@ -81,5 +82,5 @@ def train_oracle(
     network, card = train_on(
         samples, labels=len(names) + 1, config=config, out=out, device=device, what="training the oracle"
     )
-    images = len(benchmark.images)
-    return save_network(network, names, out, config=config, models=(card,), images=images, regime=Regime.TRUTH)
+    trained = segmenter_of(network, names, config, models=(card,), regime=Regime.TRUTH)
+    return finish(trained, out, images=len(benchmark.images), iterations=config.iterations)

@@ -17,7 +17,6 @@ from namesake.config import check, group, option
 from namesake.encoders.bottleneck import read_backbone
 from namesake.encoders.preprocess import IMAGENET
 from namesake.encoders.weights import fill
-from namesake.errors import DataError
 from namesake.networks.deeplab import DeepLab, DeepLabConfig, with_backbone
 from namesake.records import Archives, ModelCard, Names, PseudoMasks, Regime
 from namesake.segmenter import Segmenter, SegmenterFolder, Settings, open_segmenter
@@ -26,7 +25,7 @@ from namesake.segmenter.settings import normalise
 from namesake.shapes import not_sure
 from namesake.training.fit import FitConfig, finish, fit, parameter_groups
 from namesake.training.losses import cross_entropy
-from namesake.training.samples.archives import Examples, Sample, archive_samples, read_examples
+from namesake.training.samples.archives import Sample, archive_samples, read_examples
 from namesake.training.samples.augment import AugmentConfig
 from namesake.training.schedules import hold_min_lr
 from namesake.workspace import stage
@@ -92,11 +91,9 @@ def train_segmenter(
         WeightsError: The backbone is missing or does not fit.
         ConfigError: A value is out of range, or the loss is not finite.
     """
-    examples = read_examples(archives, masks)
-    if examples.label.max() > len(names):
-        raise DataError(f"the archives have the label {examples.label.max()}, but there are {len(names)} names.")
-    network, card = train_network(
-        examples,
+    examples = read_examples(archives, masks, names)
+    network, card = train_on(
+        archive_samples(examples, config, seed=config.seed, ignore=not_sure(len(names))),
         labels=len(names) + 1,
         config=config,
         out=out,
@@ -105,25 +102,11 @@ def train_segmenter(
         names=names,
     )
     models = (*archives.models, *masks.models, card)
-    return save_network(network, names, out, config=config, models=models, images=len(examples.images))
+    trained = segmenter_of(network, names, config, models=models)
+    return finish(trained, out, images=len(examples.images), iterations=config.iterations)
 
 
-def save_network(
-    network: DeepLab,
-    names: Names,
-    out: Path,
-    *,
-    config: TrainingConfig,
-    models: Iterable[ModelCard],
-    images: int,
-    regime: Regime = Regime.NAME_ONLY,
-) -> SegmenterFolder:
-    """Save a trained network as a segmenter of `names`, and delete its checkpoint; arguments as `Settings` has them."""
-    trained = _segmenter(network, names, config, models=models, regime=regime)
-    return finish(trained, out, images=images, iterations=config.iterations)
-
-
-def _segmenter(
+def segmenter_of(
     network: DeepLab,
     names: Names,
     config: TrainingConfig,
@@ -145,38 +128,6 @@ def _segmenter(
     return Segmenter(ClosedSet(network, preprocessing=IMAGENET, device=where), settings)
 
 
-def train_network(
-    examples: Examples,
-    *,
-    labels: int,
-    config: TrainingConfig,
-    out: Path,
-    device: str,
-    what: str,
-    names: Names | None = None,
-) -> tuple[DeepLab, ModelCard]:
-    """Train a DeepLabv3+ whose labels are 0 to `labels` - 1.
-
-    Args:
-        examples: Images, labels and masks.
-        labels: Outputs of the network, background included.
-        config: Settings of the stage.
-        out: Folder of the checkpoint, which the caller deletes when the result is saved.
-        device: "auto", "cpu" or "cuda".
-        what: Words for the progress bar.
-        names: Names of the labels, for those who watch it; they see no predictions without.
-
-    Returns:
-        The trained network, on its device, and what its backbone started from.
-
-    Raises:
-        WeightsError: The backbone is missing or does not fit.
-        ConfigError: A value is out of range, or the loss is not finite.
-    """
-    samples = archive_samples(examples, config, seed=config.seed, ignore=not_sure(labels - 1))
-    return train_on(samples, labels=labels, config=config, out=out, device=device, what=what, names=names)
-
-
 def train_on(
     samples: Dataset[Sample],
     *,
@@ -189,9 +140,25 @@ def train_on(
     source: str = "",
     names: Names | None = None,
 ) -> tuple[DeepLab, ModelCard]:
-    """`train_network` on any samples; sample i depends on i alone, and does not count `not_sure(labels - 1)`.
+    """Train a DeepLabv3+ whose labels are 0 to `labels` - 1.
 
-    `start` are weights to start from, of the whole network or of its backbone, and `source` says where they are from.
+    Args:
+        samples: Sample i depends on i alone; the label `not_sure(labels - 1)` does not count.
+        labels: Outputs of the network, background included.
+        config: Settings of the stage.
+        out: Folder of the checkpoint, which the caller deletes when the result is saved.
+        device: "auto", "cpu" or "cuda".
+        what: Words for the progress bar.
+        start: Weights to start from, of the whole network or of its backbone.
+        source: File of those weights, for a message.
+        names: Names of the labels, for those who watch it; they see no predictions without.
+
+    Returns:
+        The trained network, on its device, and what its backbone started from.
+
+    Raises:
+        WeightsError: The backbone is missing or does not fit.
+        ConfigError: A value is out of range, or the loss is not finite.
     """
     check(config)
     network, card = start_network(labels, config)
@@ -203,7 +170,7 @@ def train_on(
     adam = Adam(groups, weight_decay=config.weight_decay, fused=True)
     hold_min_lr(adam)
     loss = pixel_loss(not_sure(labels - 1))
-    shown = None if names is None else lambda: _segmenter(network, names, config)
+    shown = None if names is None else lambda: segmenter_of(network, names, config)
     fit(network, samples, config, loss=loss, optimizers=[adam], out=out, device=device, what=what, segmenter=shown)
     return network, card
 

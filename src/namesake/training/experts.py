@@ -35,9 +35,10 @@ from namesake.progress import Meter, track
 from namesake.records import Archives, Images, Names, Prediction, PseudoMask, PseudoMasks
 from namesake.segmenter import Segmenter, Settings
 from namesake.segmenter.deeplab import KIND, ClosedSet, architecture_of
-from namesake.training.deeplab import TrainingConfig, train_network
+from namesake.shapes import not_sure
+from namesake.training.deeplab import TrainingConfig, train_on
 from namesake.training.fit import forget
-from namesake.training.samples.archives import Examples, read_examples
+from namesake.training.samples.archives import Examples, archive_samples, read_examples
 from namesake.workspace import stage, write_json
 
 BATCHES_A_SHARD = 64
@@ -222,8 +223,8 @@ def _finish(expert: _Expert, archives: Archives, out: Path, *, config: ExpertsCo
         todo = writer.resume(list(expert.labels))
         if todo:
             own = replace(config, seed=config.seed + 1000 * expert.number)
-            network, card = train_network(
-                expert.examples,
+            network, card = train_on(
+                archive_samples(expert.examples, own, seed=own.seed, ignore=not_sure(1)),
                 labels=2,
                 config=own,
                 out=part,

@@ -16,7 +16,6 @@ from namesake.config import check, group, option
 from namesake.encoders.dino import load_dino
 from namesake.encoders.preprocess import Preprocessing
 from namesake.encoders.vit import config_of
-from namesake.errors import DataError
 from namesake.networks.frozen import FrozenDecoder, FrozenDecoderConfig, FrozenSegmenter
 from namesake.records import Archives, ModelCard, Names, PseudoMasks
 from namesake.segmenter import Segmenter, SegmenterFolder, Settings, open_segmenter
@@ -75,9 +74,7 @@ def train_on_features(
         ConfigError: A value is out of range, or the loss is not finite.
     """
     check(config)
-    examples = read_examples(archives, masks)
-    if examples.label.max() > len(names):
-        raise DataError(f"the archives have the label {examples.label.max()}, but there are {len(names)} names.")
+    examples = read_examples(archives, masks, names)
     network, rule, card = train_decoder(
         examples, kept, labels=len(names) + 1, config=config, out=out, device=device, names=names
     )
@@ -113,9 +110,8 @@ def train_decoder(
     Raises:
         DataError: Features are missing.
         WeightsError: The encoder is missing.
-        ConfigError: A value is out of range, or the loss is not finite.
+        ConfigError: The loss is not finite.
     """
-    check(config)
     encoder = load_dino(kept.encoder, device="cpu")
     samples = FeatureSamples(
         examples,

@@ -16,7 +16,6 @@ from torch.optim import AdamW
 from namesake.config import check, fixed, group, option
 from namesake.encoders import Clip, Preprocessing, load_clip
 from namesake.encoders.preprocess import IMAGENET
-from namesake.errors import DataError
 from namesake.names.words import Prompts, with_background
 from namesake.networks.zutis import QuerySegmenter, QuerySegmenterConfig, query_segmenter_from
 from namesake.processes import refuse_sharing
@@ -131,9 +130,7 @@ def train_query_segmenter(
     check(config)
     if config.rounds:
         refuse_sharing("training in rounds")
-    examples = read_examples(archives, masks)
-    if examples.label.max() > len(names):
-        raise DataError(f"the archives have the label {examples.label.max()}, but there are {len(names)} names.")
+    examples = read_examples(archives, masks, names)
     clip = load_clip(config.clip, device=device)
     texts = TextSide(clip.card.source, prompts=config.prompts, joint=clip.dim, device=device, clip=clip)
     targets = TARGETS[config.targets](examples)

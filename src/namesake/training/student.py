@@ -27,7 +27,8 @@ from namesake.segmenter import CarefulConfig, Segmenter, SegmenterFolder, load_s
 from namesake.segmenter.settings import WEIGHTS, read_weights
 from namesake.segmenter.unsure import LEVELS, blank_unsure, least_confidence
 from namesake.shapes import not_sure
-from namesake.training.deeplab import TrainingConfig, save_network, train_on, train_segmenter
+from namesake.training.deeplab import TrainingConfig, segmenter_of, train_on, train_segmenter
+from namesake.training.fit import finish
 from namesake.training.samples.maps import LabelMaps, map_samples
 from namesake.workspace import stage
 
@@ -220,4 +221,5 @@ def train_student(
         names=names,
     )
     models = (*labels.models, *teacher.models, card)
-    return save_network(network, names, out, config=config, models=models, images=len(known))
+    trained = segmenter_of(network, names, config, models=models)
+    return finish(trained, out, images=len(known), iterations=config.iterations)

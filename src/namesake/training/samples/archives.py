@@ -25,7 +25,7 @@ from namesake.errors import DataError
 from namesake.images import read_image
 from namesake.masks import rle
 from namesake.masks.store import read_masks
-from namesake.records import Archives, Images, PseudoMask, PseudoMasks
+from namesake.records import Archives, Images, Names, PseudoMask, PseudoMasks
 from namesake.shapes import IGNORE, ImageArray, LabelArray
 from namesake.training.samples.augment import AugmentConfig, augment
 from namesake.training.samples.copy_paste import copy_paste
@@ -234,11 +234,11 @@ def read_line(
     return image, mask
 
 
-def read_examples(archives: Archives, masks: PseudoMasks) -> Examples:
+def read_examples(archives: Archives, masks: PseudoMasks, names: Names | None = None) -> Examples:
     """The lines of the archives whose image has a mask, in their order; duplicates are kept.
 
     Raises:
-        DataError: There is none.
+        DataError: There is none, or a label is that of none of `names`.
     """
     codes = MaskCodes(read_masks(masks))
     archive = {name: label for label, name in enumerate(archives.names.names, start=1)}
@@ -250,6 +250,8 @@ def read_examples(archives: Archives, masks: PseudoMasks) -> Examples:
             f"there is nothing to train on: none of the {len(ids)} lines of {archives.folder} has a mask in "
             f"{masks.folder}. Run the mask stage again."
         )
+    if names is not None and label[kept].max() > len(names):
+        raise DataError(f"the archives have the label {label[kept].max()}, but there are {len(names)} names.")
     kept_ids = [image_id for image_id, has_mask in zip(ids, kept, strict=True) if has_mask]
     unique = tuple(sorted(set(kept_ids)))
     number = {image_id: position for position, image_id in enumerate(unique)}
