@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 import torch
 from torch import Tensor, nn
@@ -123,12 +123,19 @@ def fit(
     base_rates = [
         [group.setdefault("initial_lr", group["lr"]) for group in optimizer.param_groups] for optimizer in optimizers
     ]
-    order = _part(range(start * batch_size, iterations * batch_size), batch_size, number, count)
-    loader = _loader(samples, order, batch_size // count // pieces, num_workers=config.num_workers, collate=collate)
+    loader = DataLoader(
+        samples,
+        batch_size=batch_size // count // pieces,
+        sampler=_part(range(start * batch_size, iterations * batch_size), batch_size, number, count),
+        num_workers=config.num_workers,
+        collate_fn=collate,
+        multiprocessing_context="fork" if config.num_workers else None,
+        prefetch_factor=4 if config.num_workers else None,
+    )
     with (
         _threads(config.threads),
         Meter(what, total=iterations, done=start) as meter,
-        _Metrics(out, keep=start) as metrics,
+        _open_metrics(out, keep=start) as metrics,
     ):
         batches: Iterator[Any] = iter(loader) if start < iterations else iter(())
         for iteration in range(start, iterations):
@@ -145,7 +152,7 @@ def fit(
                 after_step(iteration)
             done = iteration + 1
             if done % LOG_EVERY == 0 or done == iterations:
-                values = metrics.write(done, terms, count)
+                values = _log(metrics, done, terms, count)
                 meter.detail = " ".join(f"{name} {value:.3f}" for name, value in values.items())
                 show_losses(what, done, values)
             if segmenter is not None and number == 0:
@@ -243,27 +250,6 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _loader(
-    samples: Dataset[Any],
-    order: Sequence[int],
-    batch_size: int,
-    *,
-    num_workers: int,
-    collate: Callable[..., Any] | None,
-) -> DataLoader[Any]:
-    """Batches of the samples that `order` lists, in that order."""
-    return DataLoader(
-        samples,
-        batch_size=batch_size,
-        sampler=order,
-        num_workers=num_workers,
-        collate_fn=collate,
-        drop_last=True,
-        multiprocessing_context="fork" if num_workers else None,
-        prefetch_factor=4 if num_workers else None,
-    )
-
-
 def _save(module: nn.Module, optimizers: Sequence[Optimizer], iteration: int, out: Path) -> None:
     state = {
         "iteration": iteration,
@@ -291,38 +277,28 @@ def _resume(module: nn.Module, optimizers: Sequence[Optimizer], out: Path) -> in
         ) from error
 
 
-class _Metrics:
+def _open_metrics(out: Path, *, keep: int) -> TextIO:
     """`metrics.jsonl`: one line every LOG_EVERY updates; lines after the checkpoint resumed from are dropped."""
+    path = out / METRICS
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    write_bytes(path, "".join(line + "\n" for line in lines if _iteration_of(line) <= keep))
+    return (path if sharing()[0] == 0 else Path(os.devnull)).open("a", encoding="utf-8")
 
-    def __init__(self, out: Path, *, keep: int) -> None:
-        out.mkdir(parents=True, exist_ok=True)
-        self._path, self._keep = out / METRICS, keep
 
-    def __enter__(self) -> "_Metrics":
-        lines = self._path.read_text(encoding="utf-8").splitlines() if self._path.is_file() else []
-        kept = [line for line in lines if _iteration_of(line) <= self._keep]
-        write_bytes(self._path, "".join(line + "\n" for line in kept))
-        self._file = (self._path if sharing()[0] == 0 else Path(os.devnull)).open("a", encoding="utf-8")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def write(self, iteration: int, terms: Mapping[str, Tensor], count: int) -> dict[str, float]:
-        """Append one line, means over `count` processes; returns them."""
-        means = [value.float().clone() for value in terms.values()]
-        _average(means, count)
-        values = {name: float(mean) for name, mean in zip(terms, means, strict=True)}
-        if not math.isfinite(values["loss"]):
-            raise ConfigError(
-                f"the loss is {values['loss']} after {iteration} updates, expected a finite number. "
-                "Lower the learning rate, or use precision=no."
-            )
-        self._file.write(
-            json.dumps({"iteration": iteration} | {name: round(value, 6) for name, value in values.items()}) + "\n"
+def _log(file: TextIO, iteration: int, terms: Mapping[str, Tensor], count: int) -> dict[str, float]:
+    """Append one line, means over `count` processes; returns them."""
+    means = [value.float().clone() for value in terms.values()]
+    _average(means, count)
+    values = {name: float(mean) for name, mean in zip(terms, means, strict=True)}
+    if not math.isfinite(values["loss"]):
+        raise ConfigError(
+            f"the loss is {values['loss']} after {iteration} updates, expected a finite number. "
+            "Lower the learning rate, or use precision=no."
         )
-        self._file.flush()
-        return values
+    line = {"iteration": iteration} | {name: round(value, 6) for name, value in values.items()}
+    file.write(json.dumps(line) + "\n")
+    file.flush()
+    return values
 
 
 def _iteration_of(line: str) -> int:
