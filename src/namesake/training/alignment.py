@@ -5,6 +5,7 @@ FMbSeg, https://arxiv.org/abs/2403.09307, section 3.3 and 4.1. Only the alignmen
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -19,13 +20,13 @@ from namesake.masks.proposals import load_masks_from
 from namesake.masks.region_labels import RegionLabels
 from namesake.names.words import Prompts
 from namesake.networks.alignment import Alignment, AlignmentConfig, Module
-from namesake.records import Images, ModelCard, Names
+from namesake.records import Images, Names
 from namesake.segmenter import Segmenter, SegmenterFolder, Settings, open_segmenter
 from namesake.segmenter.aligned import KIND, Aligned, AlignedInference, architecture_of
 from namesake.segmenter.words import TextSide
 from namesake.training.contrast import Kind as Loss
 from namesake.training.contrast import contrast
-from namesake.training.fit import FitConfig, fit, forget
+from namesake.training.fit import FitConfig, finish, fit
 from namesake.training.samples.regions import LabelSources, RegionSample, RegionSamples
 from namesake.training.schedules import cosine
 from namesake.workspace import stage
@@ -160,9 +161,12 @@ def train_alignment(
         load_masks_from(inference.refine_with, inference.automatic, device=device) if inference.refine_with else None
     )
     predictor = Aligned(encoder, module, names, texts=side, inference=inference, source=refine)
-    saved = _save(predictor, (*labels.models, clip.card, encoder.card), config, out=out)
-    forget(out)
-    return replace(saved, counts={"images": len(samples), "names": len(names), "iterations": iterations})
+    facts = architecture_of(predictor, encoder=config.dense_encoder, clip=config.clip, prompts=config.prompts)
+    facts |= {} if config.block is None else {"block": config.block}
+    cards = (*labels.models, clip.card, encoder.card, *([refine.card] if refine else []))
+    settings = Settings(KIND, names, architecture=facts, preprocessing=None, models=tuple(dict.fromkeys(cards)))
+    trained = Segmenter(predictor, settings, device=encoder.device)
+    return finish(trained, out, images=len(samples), iterations=iterations)
 
 
 def _train(
@@ -180,12 +184,13 @@ def _train(
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(config.seed)
         module = Alignment(sizes)
+    kind: Callable[..., Optimizer] = AdamW if config.optimizer == "adamw" else partial(SGD, momentum=MOMENTUM)
     fit(
         module,
         samples,
         replace(config, iterations=iterations),
         loss=_loss(encoder, texts, config),
-        optimizers=[_optimiser(module, config)],
+        optimizers=[kind(module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)],
         out=out,
         rate=cosine(iterations),
         device=device,
@@ -220,23 +225,3 @@ def _loss(
         )
 
     return loss
-
-
-def _optimiser(module: nn.Module, config: AlignmentTrainingConfig) -> Optimizer:
-    rate, decay = config.learning_rate, config.weight_decay
-    if config.optimizer == "adamw":
-        return AdamW(module.parameters(), lr=rate, weight_decay=decay)
-    return SGD(module.parameters(), lr=rate, momentum=MOMENTUM, weight_decay=decay)
-
-
-def _save(
-    predictor: Aligned, cards: tuple[ModelCard, ...], config: AlignmentTrainingConfig, *, out: Path
-) -> SegmenterFolder:
-    if predictor.source is not None:
-        cards = (*cards, predictor.source.card)
-    facts = architecture_of(predictor, encoder=config.dense_encoder, clip=config.clip, prompts=config.prompts)
-    if config.block is not None:
-        facts["block"] = config.block
-    models = tuple(dict.fromkeys(cards))
-    settings = Settings(KIND, predictor.names, architecture=facts, preprocessing=None, models=models)
-    return Segmenter(predictor, settings, device=predictor.encoder.device).save(out)

@@ -6,12 +6,9 @@ that all but a given share of the pixels reach whose prediction and pseudo-label
 split conformal prediction). Pixels below it are unlike what the segmenter was taught under that name.
 """
 
-from collections.abc import Iterator, Sequence
-
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from numpy import ndarray
 from torch import Tensor
 
 from namesake.images import read_image
@@ -102,23 +99,16 @@ def _look(
     rng, lines = np.random.default_rng(seed), choose_lines(examples, IMAGES)
     each = max(1, CELLS // (len(lines) * len(predictor.texts)))
     cosines, labels = [], []
-    for image_cosines, grid in _grids(predictor, examples, lines, resize_longer):
-        some = rng.permutation(grid.size)[:each]
-        cosines.append(image_cosines.flatten(1).T[some])
-        labels.append(torch.from_numpy(grid.ravel()[some].astype(np.int64)))
-    return torch.cat(cosines), torch.cat(labels)
-
-
-def _grids(
-    predictor: OpenVocabulary, examples: Examples, lines: Sequence[int], resize_longer: int
-) -> Iterator[tuple[Float[Tensor, "words rows columns"], Int[ndarray, "rows columns"]]]:
     for line in lines:
         image, mask = read_line(examples, line, read_image)
         small = limit_longer_side(image, side=resize_longer)
         tokens = predictor.network(predictor.input([small], to_patches=False)).tokens[0].float()
-        cosines = torch.einsum("rcd,wd->wrc", tokens, predictor.texts).cpu()
-        grid = resize_labels(mask, height=cosines.shape[1], width=cosines.shape[2])
-        yield cosines, grid.astype(np.int64) * int(examples.label[line])
+        found = torch.einsum("rcd,wd->wrc", tokens, predictor.texts).cpu()
+        grid = resize_labels(mask, height=found.shape[1], width=found.shape[2]).astype(np.int64)
+        some = rng.permutation(grid.size)[:each]
+        cosines.append(found.flatten(1).T[some])
+        labels.append(torch.from_numpy(grid.ravel()[some] * int(examples.label[line])))
+    return torch.cat(cosines), torch.cat(labels)
 
 
 def choose_lines(examples: Examples, count: int) -> list[int]:

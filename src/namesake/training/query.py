@@ -173,7 +173,9 @@ def _train(
 ) -> OpenVocabulary:
     """One training from the CLIP on."""
     words = texts.words(with_background(names))
-    preprocessing = _preprocessing(clip, config)
+    own = clip.preprocessing
+    clips = Preprocessing(own.mean, own.std, rescale_factor=own.rescale_factor)
+    preprocessing = IMAGENET if config.normalization == "imagenet" else clips
     network = start_network(clip, config).name_with(words.texts)
     samples = InstanceSamples(examples, config, targets=targets, names=len(names), seed=config.seed)
     groups = parameter_groups(
@@ -244,12 +246,3 @@ def query_loss(
         )
 
     return loss
-
-
-def _preprocessing(clip: Clip, config: QueryTrainingConfig) -> Preprocessing:
-    own = clip.preprocessing
-    return (
-        IMAGENET
-        if config.normalization == "imagenet"
-        else Preprocessing(own.mean, own.std, rescale_factor=own.rescale_factor)
-    )

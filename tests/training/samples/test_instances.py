@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from namesake.errors import DataError
 from namesake.masks import rle
 from namesake.masks.store import MaskWriter
 from namesake.records import Archives, PseudoMask, PseudoMasks
@@ -78,11 +77,6 @@ def test_many_names__labels_beyond_8_bits(examples: Examples) -> None:
     sample = samples_of(many, names=919, targets=whole_masks(many))[3]
     assert sample.labels.dtype == torch.int32
     assert set(sample.labels.unique().tolist()) <= {0, 701, 702, 65_535}
-
-
-def test_nothing_to_train_on(examples: Examples) -> None:
-    with pytest.raises(DataError, match="nothing to train on"):
-        samples_of(examples.where(np.zeros(len(examples), dtype=bool), label=1))
 
 
 def test_components__from_the_largest_on_crumbs_stay_with_it() -> None:

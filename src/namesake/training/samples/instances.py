@@ -15,7 +15,6 @@ from numpy.random import Generator
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from namesake.errors import DataError
 from namesake.images import read_image
 from namesake.masks.store import read_masks
 from namesake.records import PseudoMask, PseudoMasks
@@ -78,12 +77,8 @@ class InstanceBatch(NamedTuple):
 
 def collate(samples: Sequence[InstanceSample]) -> InstanceBatch:
     """Samples of one size as a batch."""
-    return InstanceBatch(
-        torch.stack([sample.image for sample in samples]),
-        torch.stack([sample.labels for sample in samples]),
-        torch.stack([sample.owners for sample in samples]),
-        tuple(sample.objects for sample in samples),
-    )
+    images, labels, owners, counts = zip(*samples, strict=True)
+    return InstanceBatch(torch.stack(images), torch.stack(labels), torch.stack(owners), counts)
 
 
 @final
@@ -101,9 +96,6 @@ class InstanceSamples(Dataset[InstanceSample]):
         names: Number of names; decides which label does not count.
         seed: Sample i is a function of (seed, i).
         cache_bytes: Decoded images that each process keeps.
-
-    Raises:
-        DataError: There is nothing to draw from.
     """
 
     def __init__(
@@ -116,8 +108,6 @@ class InstanceSamples(Dataset[InstanceSample]):
         seed: int,
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
-        if not len(examples):
-            raise DataError("there is nothing to train on: no image of the archives has a mask. Check the mask stage.")
         self.examples, self.config, self.targets = examples, config, targets
         self.ignore, self.seed = not_sure(names), seed
         self._by_archive = [np.flatnonzero(examples.archive == label) for label in np.unique(examples.archive)]
