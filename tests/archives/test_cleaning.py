@@ -1,10 +1,8 @@
 from collections.abc import Callable
 
 import numpy as np
-import pytest
 
-from namesake.archives.cleaning import first_of_near_duplicates, large_enough
-from namesake.errors import ConfigError
+from namesake.archives.cleaning import first_of_near_duplicates
 
 Angles = Callable[[list[float]], np.ndarray]
 
@@ -37,15 +35,3 @@ def test_near_duplicates__greedy_definition():
         if all(rows[row] @ rows[other] <= 0.95 for other in kept):
             kept.append(row)
     assert np.flatnonzero(first_of_near_duplicates(rows, threshold=0.95)).tolist() == kept
-
-
-@pytest.mark.parametrize("threshold", [-0.1, 1.1, 95.0])
-def test_near_duplicates__not_a_cosine(threshold: float):
-    with pytest.raises(ConfigError, match="threshold of 0 to 1"):
-        first_of_near_duplicates(np.ones((2, 3)), threshold=threshold)
-
-
-def test_large_enough():
-    sizes = np.array([[32, 32], [31, 500], [500, 31], [64, 33]])
-    assert large_enough(sizes, min_image_size=32).tolist() == [True, False, False, True]
-    assert large_enough(sizes[:0], min_image_size=32).tolist() == []

@@ -149,9 +149,10 @@ def test_min_side__no_image_large_enough(plain: Index, angles: Angles, tmp_path:
         build(plain, THREE, angles([0, 0, 0]), tmp_path / "out", min_image_size=1000)
 
 
-def test_images_per_name__below_1(plain: Index, angles: Angles, tmp_path: Path):
-    with pytest.raises(ConfigError, match="images_per_name is 0, expected 1 or more"):
-        build(plain, THREE, angles([0, 0, 0]), tmp_path, images_per_name=0)
+@pytest.mark.parametrize("change", [{"images_per_name": 0}, {"duplicate_threshold": 95.0}, {"min_image_size": -1}])
+def test_options__out_of_range(plain: Index, angles: Angles, tmp_path: Path, change: dict):
+    with pytest.raises(ConfigError, match=f"{next(iter(change))} is {next(iter(change.values()))}, expected"):
+        build(plain, THREE, angles([0, 0, 0]), tmp_path, **change)
 
 
 def test_repeated__same_bytes(plain: Index, angles: Angles, tmp_path: Path):

@@ -1,10 +1,8 @@
-"""Choose which images of one archive to keep out: those that are too small, and near duplicates."""
+"""Choose which images of one archive to keep out as near duplicates."""
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from numpy import ndarray
-
-from namesake.errors import ConfigError
 
 
 def first_of_near_duplicates(embeddings: Float[ndarray, "images dim"], *, threshold: float) -> Bool[ndarray, " images"]:
@@ -18,20 +16,10 @@ def first_of_near_duplicates(embeddings: Float[ndarray, "images dim"], *, thresh
 
     Returns:
         True for the images kept; the first always is.
-
-    Raises:
-        ConfigError: A threshold outside 0 to 1.
     """
-    if not 0 <= threshold <= 1:
-        raise ConfigError(f"expected a near-duplicate threshold of 0 to 1 (a cosine), found {threshold}.")
     near = embeddings @ embeddings.T > threshold
     kept = np.ones(len(near), dtype=np.bool_)
     for image in range(len(near)):  # each decision rests on the ones before
         if kept[image]:
             kept[image + 1 :] &= ~near[image, image + 1 :]
     return kept
-
-
-def large_enough(sizes: Int[ndarray, "images 2"], *, min_image_size: int) -> Bool[ndarray, " images"]:
-    """True where both height and width are at least `min_image_size` original pixels."""
-    return np.asarray(sizes.min(axis=1, initial=np.iinfo(np.int64).max) >= min_image_size)

@@ -1,13 +1,12 @@
 """Give each image that several archives share to one of them, or to none."""
 
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Int64
 from numpy import ndarray
 
 from namesake.archives.store import Entries
-from namesake.errors import ConfigError
 
 Contested = Literal["last", "best", "drop"]
 
@@ -23,12 +22,7 @@ def settle(entries: Entries, contested: Contested) -> tuple[Entries, int]:
 
     Returns:
         The entries that remain, in the same order, and the number of contested images.
-
-    Raises:
-        ConfigError: An unknown rule.
     """
-    if contested not in get_args(Contested):
-        raise ConfigError(f"expected contested to be one of {', '.join(get_args(Contested))}, found {contested!r}.")
     _, image, listed = np.unique(entries.row, return_inverse=True, return_counts=True)
     count = int(np.count_nonzero(listed > 1))
     if contested == "last":
@@ -41,8 +35,7 @@ def settle(entries: Entries, contested: Contested) -> tuple[Entries, int]:
 
 def _is_best(entries: Entries, image: Int64[ndarray, " entries"]) -> Bool[ndarray, " entries"]:
     order = np.lexsort((entries.archive, -entries.score, image))
-    first = np.ones(len(order), dtype=np.bool_)
-    first[1:] = image[order][1:] != image[order][:-1]
+    _, first = np.unique(image[order], return_index=True)
     keep = np.zeros(len(order), dtype=np.bool_)
     keep[order[first]] = True
     return keep

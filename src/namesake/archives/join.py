@@ -34,34 +34,28 @@ def join_archives(out: Path, first: Archives, *others: Archives) -> Archives:
         ConfigError: A name is in two parts.
         ImagesError: All images of a later name are in earlier archives.
     """
+    import pyarrow as pa
+
     parts = (first, *others)
     names = join_names([part.names for part in parts])
-    tables = [rows(part).to_pydict() for part in parts]
-    part, label, image_id, score = (
-        np.concatenate(columns)
-        for columns in zip(
-            *(
-                (np.full(len(table["label"]), number), table["label"], table["image_id"], table["score"])
-                for number, table in enumerate(tables)
-            ),
-            strict=True,
-        )
-    )
-    name = np.concatenate([table["name"] for table in tables])
-    ids, row = np.unique(image_id, return_inverse=True)
+    tables = [rows(each) for each in parts]
+    part = np.repeat(np.arange(len(parts)), [len(table) for table in tables])
+    table = pa.concat_tables(tables)
+    label, score = table["label"].to_numpy(), table["score"].to_numpy()
+    ids, row = np.unique(table["image_id"].to_pylist(), return_inverse=True)
     owner = np.full(len(ids), len(parts))
     np.minimum.at(owner, row, part)
     kept = owner[row] == part
     place = {each: number for number, each in enumerate(names.names, start=1)}
     offset = np.array([0, *accumulate(len(each.names) for each in parts)])
-    archive = np.array([place[each] for each in name.tolist()], dtype=np.int64)
+    archive = np.array([place[each] for each in table["name"].to_pylist()], dtype=np.int64)
     missing = sorted({*range(offset[1] + 1, offset[-1] + 1)} - {*archive[kept].tolist()})
     if missing:
         raise ImagesError(
             f"every image found for {', '.join(names.names[label - 1] for label in missing)} belongs to an earlier "
             "name. Give it as a synonym of that name, or run all names anew in another --out."
         )
-    entries = Entries(archive, row, score.astype(np.float32), label + offset[part])
+    entries = Entries(archive, row, score, label + offset[part])
     write_table(out, Entries(*(column[kept] for column in entries)), names, ids.tolist())
     counts = {"names": len(names), "images": len(ids), "contested": len(np.unique(row[~kept]))}
     models = tuple(dict.fromkeys(card for each in parts for card in each.models))

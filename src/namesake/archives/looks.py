@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from namesake.errors import ConfigError
 from namesake.images import read_image, work_ahead
-from namesake.images.geometry import resize_longer_side
+from namesake.images.geometry import limit_longer_side
 from namesake.records import Images
 from namesake.shapes import ImageArray
 
@@ -55,7 +55,7 @@ def cascade_faces(image: ImageArray) -> Sequence[object]:
 
     Boosted stages over multi-block local binary patterns, with the weights that scikit-image ships.
     """
-    shown = resize_longer_side(image, side=LARGEST) if max(image.shape[:2]) > LARGEST else image
+    shown = limit_longer_side(image, side=LARGEST)
     if min(shown.shape[:2]) < SMALLEST_FACE:
         return []
     return _cascade().detect_multi_scale(  # type: ignore[no-any-return]

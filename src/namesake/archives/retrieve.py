@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int64
 from numpy import ndarray
 
 from namesake.archives.choices import ArchiveChoices, not_crossed_out, reworded
-from namesake.archives.cleaning import first_of_near_duplicates, large_enough
+from namesake.archives.cleaning import first_of_near_duplicates
 from namesake.archives.contest import Contested, settle
 from namesake.archives.looks import look_for_faces
 from namesake.archives.notes import say, take_notes, write_notes
@@ -154,7 +154,7 @@ def _find(
     before = {image_id for archives in taken for image_id in archives.images.ids}
     keep = np.array([image_id not in before for image_id in index.images.ids])[rows]
     if config.min_image_size > 0:
-        keep &= large_enough(image_sizes(index)[rows.ravel()], min_image_size=config.min_image_size).reshape(rows.shape)
+        keep &= image_sizes(index)[rows].min(axis=-1) >= config.min_image_size
     for name, others in enumerate(against):
         if len(others):
             keep[name] &= (read_embeddings(index, rows[name]) @ others.T).max(axis=1) <= scores[name]
