@@ -109,17 +109,14 @@ def test_killed_between_the_files_of_a_shard(
 ):
     write(pictures, clip, tmp_path / "index")
     paint(pictures / "1.bmp", 50)
-    written = building.write_atomically
 
-    def dies(path: Path):
-        if path.suffix == ".parquet":
-            raise KeyboardInterrupt
-        return written(path)
+    def dies(*_: object) -> None:
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr(building, "write_atomically", dies)
-    with pytest.raises(KeyboardInterrupt):
-        write(pictures, clip, tmp_path / "index")
-    monkeypatch.setattr(building, "write_atomically", written)
+    with monkeypatch.context() as patched:
+        patched.setattr(building, "write_parquet", dies)
+        with pytest.raises(KeyboardInterrupt):
+            write(pictures, clip, tmp_path / "index")
     again(pictures, clip, tmp_path / "index", embedded=4)
 
 

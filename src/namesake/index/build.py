@@ -6,9 +6,10 @@ Reading, encoding and writing overlap: threads decode and shrink ahead, the enco
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -34,7 +35,7 @@ from namesake.index.layout import (
 from namesake.progress import Meter
 from namesake.records import Images, Index
 from namesake.shapes import ImageArray
-from namesake.workspace import stage, write_atomically
+from namesake.workspace import stage, write_array, write_bytes, write_parquet
 
 SKIPPED = "skipped.jsonl"
 SKIPPED_KEY = b"namesake.skipped"
@@ -44,23 +45,14 @@ DIGESTS_KEY = b"namesake.digests"
 SHOWN = 3
 
 
-class _Read(NamedTuple):
-    height: int
-    width: int
-    bytes: int
-    shaped: ImageArray
-
-
 @dataclass
 class _Rows:
-    """What one shard holds so far."""
+    """What one shard holds so far; a record is a row of its metadata."""
 
     number: int
     ids: tuple[str, ...]
     embeddings: Float[ndarray, "images dim"]
-    metadata: dict[str, list[str | int]] = field(
-        default_factory=lambda: {IMAGE: [], "width": [], "height": [], "bytes": []}
-    )
+    records: list[dict[str, Any]] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     pending: list[ImageArray] = field(default_factory=list)
 
@@ -103,7 +95,7 @@ def build_index(
     if engine != "local":
         plan = _plan(images, out, batch_size, shard_size)
         digests = _digests(images)
-        missing = [(number, ids) for number, ids, paths in plan if not _is_done(paths, ids, digests)]
+        missing = [(number, ids) for number, ids, paths in plan if _todo(number, ids, paths, digests)]
         arguments: dict[str, Any] = {"images": images, "encoder": encoder, "out": out, "batch_size": batch_size}
         arguments |= {"shard_size": shard_size, "device": device}
         spread(engine, _open_worker, arguments, missing, what="embedding images", total=len(images))
@@ -127,8 +119,7 @@ def write_index(
         each for two in paths for each in two
     }:
         left_over.unlink()  # of an index of more images, begun here
-    missing = [number for number, ids, shard in plan if not _is_done(shard, ids, digests)]
-    todo = [_todo(plan[number], digests) for number in missing]
+    todo = [part for shard in plan if (part := _todo(*shard, digests))]
     done = len(images) - sum(len(ids) for _, ids in todo)
     with Meter("embedding images", total=len(images), done=done) as meter, ThreadPoolExecutor(1) as writer:
         writing: Future[None] | None = None
@@ -139,15 +130,19 @@ def write_index(
         if writing is not None:
             writing.result()
     skipped = _write_skipped(out, paths)
-    if skipped == len(images):
-        raise ImagesError(_none_readable(images, out))
+    if len(skipped) == len(images):
+        reasons = " ".join(reason for _, reason in skipped[:SHOWN])
+        raise ImagesError(
+            f"not one of the {len(images)} images in {images.folder} can be read. {reasons} "
+            f"All reasons: {out / SKIPPED}."
+        )
     write_description(
         out,
         images=images.folder,
         encoder=encoder,
         card=clip.card,
         dim=clip.dim,
-        skipped=skipped,
+        skipped=len(skipped),
         shards=len(plan),
     )
     return open_index(out)
@@ -177,14 +172,19 @@ def _digests(images: Images) -> dict[str, str]:
     return {image_id: known.digest for image_id, known in identify(images).items()}
 
 
-def _todo(plan: Plan, digests: Mapping[str, str]) -> Part:
-    """Number of a shard, and those of its ids whose rows are not there yet or were made of other bytes."""
-    number, ids, paths = plan
-    try:
-        before = _digests_of(paths[1]) if paths[0].is_file() and _rows_fit(paths) else {}
-    except (OSError, ValueError, KeyError, TypeError, DataError):
-        before = {}  # not there, or damaged from outside: made again
-    return number, tuple(each for each in ids if before.get(each) != digests[each])
+def _todo(number: int, ids: tuple[str, ...], paths: Shard, digests: Mapping[str, str]) -> Part | None:
+    """Number of a shard, and those of its ids whose rows are not there yet or were made of other bytes.
+
+    None where it is done: both files are there, of exactly these ids and the bytes that the images hold now.
+    """
+    wanted, before = {each: digests[each] for each in ids}, dict[str, str]()
+    # what is not there, or was damaged from outside, is made again
+    with suppress(OSError, ValueError, KeyError, TypeError, DataError):
+        if len(open_rows(paths[0])) == len(read_column(paths[1], IMAGE)):
+            before = _digests_of(paths[1])
+            if before == wanted and sorted(_ids_of(paths[1])) == sorted(ids):
+                return None
+    return number, tuple(each for each in ids if before.get(each) != wanted[each])
 
 
 def _finished(out: Path) -> list[tuple[tuple[str, ...], Shard]]:
@@ -202,7 +202,8 @@ def _open_worker(*, images: Images, encoder: str, out: Path, batch_size: int, sh
     plan, digests = _plan(images, out, batch_size, shard_size), _digests(images)
 
     def work(part: Part, meter: Meter) -> None:
-        for rows in _embed(images, clip, [_todo(plan[part[0]], digests)], batch_size, meter):
+        todo = _todo(*plan[part[0]], digests)
+        for rows in _embed(images, clip, [todo] if todo else [], batch_size, meter):
             _write_shard(plan[rows.number], rows, digests)
 
     return work
@@ -213,12 +214,13 @@ def _embed(
 ) -> Iterator[_Rows]:
     """Embed the missing shards one after the other; reading goes on across their borders."""
 
-    def read(image_id: str) -> _Read:
+    def read(image_id: str) -> tuple[dict[str, Any], ImageArray]:
         path = images.path(image_id)
         content = read_content(path)
         image = read_image(content, name=path.name)
         shaped = clip.preprocessing.shape(image)  # here, so that large images shrink before they wait
-        return _Read(image.shape[0], image.shape[1], len(content), shaped)
+        record = {IMAGE: image_id, "width": image.shape[1], "height": image.shape[0], "bytes": len(content)}
+        return record, shaped
 
     results = work_ahead(read, (image_id for _, ids in shards for image_id in ids), ahead=2 * batch_size)
     for number, ids in shards:
@@ -228,23 +230,14 @@ def _embed(
             if isinstance(result, ImagesError):
                 rows.skipped.append((image_id, str(result)))
             else:
-                _take(rows, image_id, result)
+                record, shaped = result
+                rows.records.append(record)
+                rows.pending.append(shaped)
             if len(rows.pending) == batch_size:
                 _encode(rows, clip)
             meter.advance()
         _encode(rows, clip)
         yield rows
-
-
-def _take(rows: _Rows, image_id: str, result: _Read) -> None:
-    rows.pending.append(result.shaped)
-    for column, value in (
-        (IMAGE, image_id),
-        ("width", result.width),
-        ("height", result.height),
-        ("bytes", result.bytes),
-    ):
-        rows.metadata[column].append(value)
 
 
 def _encode(rows: _Rows, clip: Clip) -> None:
@@ -256,7 +249,7 @@ def _encode(rows: _Rows, clip: Clip) -> None:
             f"{clip.card.source} gave embeddings that are no numbers. Try --device cpu; if that helps, "
             "the device's arithmetic is at fault, else the weights are damaged."
         )
-    last = len(rows.metadata[IMAGE])
+    last = len(rows.records)
     rows.embeddings[last - len(rows.pending) : last] = embeddings
     rows.pending.clear()
 
@@ -267,50 +260,38 @@ def _write_shard(plan: Plan, rows: _Rows, digests: Mapping[str, str]) -> None:
     Ids of the shard that are not among those of `rows` keep the rows that lie there.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     _, ids, paths = plan
-    embeddings, metadata, skipped = rows.embeddings[: len(rows.metadata[IMAGE])], rows.metadata, rows.skipped
+    embeddings, records, skipped = rows.embeddings[: len(rows.records)], rows.records, rows.skipped
     if len(rows.ids) < len(ids):
-        embeddings, metadata, skipped = _merge(paths, ids, rows)
+        embeddings, records, skipped = _merge(paths, ids, rows)
         paths[1].unlink(missing_ok=True)  # while the two do not belong together, the shard is not done
-    with write_atomically(paths[0]) as unfinished, unfinished.open("wb") as file:
-        np.save(file, embeddings, allow_pickle=False)
+    write_array(paths[0], embeddings)
     facts = {SKIPPED_KEY: json.dumps(skipped).encode()}
     facts[DIGESTS_KEY] = json.dumps({image_id: digests[image_id] for image_id in ids}).encode()
     schema = pa.schema(
         [(IMAGE, pa.string()), ("width", pa.int32()), ("height", pa.int32()), ("bytes", pa.int64())], metadata=facts
     )
-    with write_atomically(paths[1]) as unfinished:
-        pq.write_table(pa.table(metadata, schema=schema), unfinished)
+    write_parquet(paths[1], pa.Table.from_pylist(records, schema=schema))
 
 
 def _merge(
     paths: Shard, ids: tuple[str, ...], rows: _Rows
-) -> tuple[Float[ndarray, "images dim"], dict[str, list[str | int]], list[tuple[str, str]]]:
+) -> tuple[Float[ndarray, "images dim"], list[dict[str, Any]], list[tuple[str, str]]]:
     """New rows and those of a shard that stay, in the order of `ids`."""
     import pyarrow.parquet as pq
 
     kept = frozenset(ids) - frozenset(rows.ids)
     table, old = pq.read_table(paths[1], partitioning=None), open_rows(paths[0])
-    columns = {name: table.column(name).to_pylist() for name in rows.metadata}
-    found = {each: (old[row], [columns[name][row] for name in columns]) for row, each in enumerate(columns[IMAGE])}
-    found = {each: row for each, row in found.items() if each in kept}
-    for row, each in enumerate(rows.metadata[IMAGE]):
-        found[str(each)] = rows.embeddings[row], [rows.metadata[name][row] for name in columns]
+    found = {each[IMAGE]: (row, each) for row, each in zip(old, table.to_pylist(), strict=True) if each[IMAGE] in kept}
+    found |= {each[IMAGE]: (row, each) for row, each in zip(rows.embeddings, rows.records, strict=False)}
     reasons = {each: why for each, why in json.loads(table.schema.metadata[SKIPPED_KEY]) if each in kept}
     reasons |= dict(rows.skipped)
-    order = [each for each in ids if each in found]
+    order = [found[each] for each in ids if each in found]
     embeddings = np.empty((len(order), rows.embeddings.shape[1]), dtype=np.float16)
-    for place, each in enumerate(order):
-        embeddings[place] = found[each][0]
-    metadata = {name: [found[each][1][place] for each in order] for place, name in enumerate(columns)}
-    return embeddings, metadata, [(each, reasons[each]) for each in ids if each in reasons]
-
-
-def _rows_fit(paths: Shard) -> bool:
-    """Whether the two files of a shard have as many rows."""
-    return len(open_rows(paths[0])) == len(read_column(paths[1], IMAGE))
+    for place, (row, _) in enumerate(order):
+        embeddings[place] = row
+    return embeddings, [record for _, record in order], [(each, reasons[each]) for each in ids if each in reasons]
 
 
 def _digests_of(metadata: Path) -> dict[str, str]:
@@ -330,34 +311,12 @@ def _ids_of(metadata: Path) -> tuple[str, ...]:
     return (*table.column(IMAGE).to_pylist(), *skipped)
 
 
-def _is_done(paths: Shard, ids: tuple[str, ...], digests: Mapping[str, str]) -> bool:
-    """Whether both files of a shard are there, of exactly these ids and the bytes that the images hold now."""
-    if not all(path.is_file() for path in paths):
-        return False
-    try:
-        fits = _rows_fit(paths) and sorted(_ids_of(paths[1])) == sorted(ids)
-        return fits and _digests_of(paths[1]) == {image_id: digests[image_id] for image_id in ids}
-    except (OSError, ValueError, KeyError, TypeError, DataError):
-        return False  # damaged from outside: made again
-
-
-def _write_skipped(out: Path, paths: Iterable[Shard]) -> int:
-    """Gather the unreadable images of all shards in `skipped.jsonl`; returns how many there are."""
+def _write_skipped(out: Path, paths: Iterable[Shard]) -> list[tuple[str, str]]:
+    """Gather the unreadable images of all shards in `skipped.jsonl`; they and the reasons."""
     import pyarrow.parquet as pq
 
-    count = 0
-    with write_atomically(out / SKIPPED) as unfinished, unfinished.open("w", encoding="utf-8") as file:
-        for _, metadata in paths:
-            for image_id, reason in json.loads(pq.read_schema(metadata).metadata[SKIPPED_KEY]):
-                file.write(json.dumps({"id": image_id, "reason": reason}, ensure_ascii=False) + "\n")
-                count += 1
-    return count
-
-
-def _none_readable(images: Images, out: Path) -> str:
-    with (out / SKIPPED).open(encoding="utf-8") as lines:
-        reasons = [json.loads(line)["reason"] for line, _ in zip(lines, range(SHOWN), strict=False)]
-    return (
-        f"not one of the {len(images)} images in {images.folder} can be read. {' '.join(reasons)} "
-        f"All reasons: {out / SKIPPED}."
-    )
+    listed = [json.loads(pq.read_schema(metadata).metadata[SKIPPED_KEY]) for _, metadata in paths]
+    skipped = [(image_id, reason) for some in listed for image_id, reason in some]
+    lines = (json.dumps({"id": each, "reason": reason}, ensure_ascii=False) + "\n" for each, reason in skipped)
+    write_bytes(out / SKIPPED, "".join(lines))
+    return skipped

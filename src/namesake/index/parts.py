@@ -4,6 +4,7 @@ The parts are searched one after the other; of each, only the best rows and thei
 of the whole, nor of a part. Searching what was gathered finds what searching one index of everything would.
 """
 
+import hashlib
 import json
 import shutil
 from collections.abc import Sequence
@@ -69,7 +70,8 @@ def gather_index(
     if len(kinds) != 1:
         told = ", ".join(f"{encoder} ({dim} dimensions)" for encoder, dim in sorted(kinds)) or "none"
         raise ConfigError(f"expected parts that one encoder embedded, found {told}. Embed all with the same.")
-    claim: dict[str, Any] = {"parts": [str(part.resolve()) for part in parts], "k": k, "queries": _digest(queries)}
+    digest = hashlib.blake2b(np.ascontiguousarray(queries).tobytes(), digest_size=8).hexdigest()
+    claim: dict[str, Any] = {"parts": [str(part.resolve()) for part in parts], "k": k, "queries": digest}
     if _is_done(out, claim, overwrite=overwrite):
         return open_index(out)
     found = _search(opened, queries, k)
@@ -94,12 +96,8 @@ def _search(parts: Sequence[Index], queries: Float[ndarray, "queries dim"], k: i
         best = -np.sort(-np.concatenate([best, scores], axis=1), axis=1)[:, :k]
         if best.shape[1] == k:
             floor = best[:, -1]
-    found = []
-    for scores, rows in kept:
-        # scores are rounded to float32, which keeps their order: equal ones stay, and the exact search decides
-        wanted = rows[scores >= floor[:, None]]
-        found.append(np.unique(wanted))
-    return found
+    # scores are rounded to float32, which keeps their order: equal ones stay, and the exact search decides
+    return [np.unique(rows[scores >= floor[:, None]]) for scores, rows in kept]
 
 
 def _copy(out: Path, part: Index, rows: Int[ndarray, " rows"], number: int, *, parts: int) -> None:
@@ -170,9 +168,3 @@ def _is_done(out: Path, claim: dict[str, Any], *, overwrite: bool) -> bool:
         return True
     write_json(out / CLAIM, claim)
     return False
-
-
-def _digest(queries: Float[ndarray, "queries dim"]) -> str:
-    import hashlib
-
-    return hashlib.blake2b(np.ascontiguousarray(queries).tobytes(), digest_size=8).hexdigest()
