@@ -179,17 +179,13 @@ class _Finder:
     def look(self, name: str) -> tuple[PatchFeatures, Float[Tensor, "batch rows columns"]]:
         """Patch features of a name's images, and how far CLIP takes each patch for it (1 without language)."""
         images = self._images(name)
-        parts = [self._features(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
-        features = torch.cat([part for part, _ in parts])
-        if self.texts is None:
+        batches = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
+        features = torch.cat([self.encoder.dense(some, block=self.config.block) for some in batches])
+        if self.clip is None or self.texts is None:
             return features, features.new_ones(features.shape[:3])
         text = self.texts[self.archives.names.label_of(name) - 1].to(features)
-        dense = torch.cat([part for _, part in parts if part is not None])
+        dense = torch.cat([self.clip.dense(some) for some in batches])
         return features, language_attention(dense, text, rows=features.shape[1], columns=features.shape[2])
-
-    def _features(self, images: Sequence[ImageArray]) -> tuple[PatchFeatures, PatchFeatures | None]:
-        own = self.encoder.dense(images, block=self.config.block)
-        return own, None if self.clip is None else self.clip.dense(images)
 
     def _images(self, name: str) -> list[ImageArray]:
         def read(image_id: str) -> ImageArray:

@@ -51,7 +51,10 @@ class MaskWriter:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         if kind is None:
-            self.close()
+            if self._rows or self._skipped:
+                self._flush()
+            if self._only is None:
+                _finish(self.out, self._shard)
 
     def resume(self, ids: Sequence[str]) -> Sequence[str]:
         """Keep the shards that an earlier, killed run finished for the same ids; the ids that are still to be done."""
@@ -69,23 +72,15 @@ class MaskWriter:
     def write_several(self, masks: Sequence[PseudoMask]) -> None:
         """Add the masks of the next image, one or more."""
         self._rows += masks
-        self._images += 1
-        self._flush_if_full()
+        self._count_image()
 
     def skip(self, image_id: str, reason: str) -> None:
         """Say that the next image has no mask, and why."""
         self._skipped.append((image_id, reason))
+        self._count_image()
+
+    def _count_image(self) -> None:
         self._images += 1
-        self._flush_if_full()
-
-    def close(self) -> None:
-        """Write the last, shorter shard and the list of skipped images."""
-        if self._rows or self._skipped:
-            self._flush()
-        if self._only is None:
-            _finish(self.out, self._shard)
-
-    def _flush_if_full(self) -> None:
         if self._images == self.shard_size:
             self._flush()
 

@@ -122,8 +122,7 @@ def _redraw(image_id: str, label: int, image: ImageArray, namer: RegionNamer, ro
         regions = view.prompted(rows)
         chosen = np.ones(len(regions.words), dtype=bool)
     height, width = image.shape[:2]
-    mask = np.zeros((view.height, view.width), dtype=bool)
-    mask |= regions.masks[chosen].any(axis=0)
+    mask = np.asarray(regions.masks[chosen].any(axis=0))
     score = float(regions.scores[chosen].max()) if chosen.any() else 0.0
     return PseudoMask(
         image_id, label, score, height, width, rle.encode(resize_labels(mask, height=height, width=width))
