@@ -26,7 +26,7 @@ from namesake.errors import WeightsError
 from namesake.networks import selfmask
 from namesake.networks.selfmask import SelfMask, official_state
 from namesake.systems import SYSTEMS, configure, run
-from namesake.systems.notices import models_of
+from namesake.systems.notices import models_by_option
 from tiny_models import TINY_SELFMASK, randomise, write_clip, write_dino, write_sam
 
 SELFMASK = "selfmask_nq20.pt"
@@ -119,7 +119,7 @@ def published(tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("published")
     presets = [*((system, "paper") for system in SYSTEMS), *((system, "laptop") for system in LAPTOP)]
     for system, preset in presets:
-        for source in models_of(SYSTEMS[system], configure(system, preset=preset)):
+        for source in models_by_option(SYSTEMS[system], configure(system, preset=preset)).values():
             if not (home / source).exists():
                 publish(source, home / source, tiny)
     return home
@@ -176,7 +176,7 @@ def test_run__from_an_empty_cache_and_again_without_a_request(
     assert hub.asked
     fetched = {path for each in hub.asked if each.startswith("GET") for path in [each.split()[1]] if "resolve" in path}
     config = configure(system, preset=preset, config=pairs(options))
-    wanted = {source for source in models_of(SYSTEMS[system], config) if "/" in source}
+    wanted = {source for source in models_by_option(SYSTEMS[system], config).values() if "/" in source}
     assert {"/".join(path.split("/")[:2]) for path in fetched} == wanted, "all that it needs, and nothing else"
     assert not any(stage["reused"] for stage in first.stages)
     hub.asked.clear()

@@ -12,12 +12,13 @@ from namesake.encoders.presets import EMBEDDED, KNOWN
 from namesake.errors import WeightsError
 from namesake.names import read_names
 from namesake.systems import SYSTEMS, configure, run
-from namesake.systems.notices import have_models, models_by_option, models_of, say_before
+from namesake.systems.notices import have_models, models_by_option, say_before
 
 
 def asked(system: str, preset: str, *config: str) -> list[str]:
     """The models of a run of two names."""
-    return models_of(SYSTEMS[system], configure(system, preset=preset, config=config), read_names("car, tree"))
+    chosen = configure(system, preset=preset, config=config)
+    return list(dict.fromkeys(models_by_option(SYSTEMS[system], chosen, read_names("car, tree")).values()))
 
 
 def by_option(system: str, preset: str) -> dict[str, str]:
@@ -55,7 +56,7 @@ def test_models__no_option_that_names_one_is_forgotten(system: str, preset: str)
     texts = {
         str(part) for value in paths(config).values() for part in (value if isinstance(value, tuple) else (value,))
     }
-    found = models_of(SYSTEMS[system], config)
+    found = models_by_option(SYSTEMS[system], config).values()
     assert set(found) == {text for text in texts if text in KNOWN or text.startswith(EMBEDDED)}
 
 

@@ -43,11 +43,6 @@ def have_models(models: Mapping[str, str], *, until: str | None, runs: Iterable[
         require({option: source for option, source in sources.items() if source not in used})
 
 
-def models_of(system: System, config: Any, names: Names | None = None) -> list[str]:  # noqa: ANN401
-    """Sources of the models that a run will load, each once; arguments as `models_by_option` has them."""
-    return list(dict.fromkeys(models_by_option(system, config, names).values()))
-
-
 def models_by_option(system: System, config: Any, names: Names | None = None) -> dict[str, str]:  # noqa: ANN401
     """Source of each model that a run will load, by the dotted path of the option that names it.
 

@@ -162,7 +162,8 @@ def make_plan(
 def use_plan(plan: Plan, run: Path) -> None:
     """Say the plan unless its stages are all there, let progress follow it, and keep it for when the run goes on."""
     if not all((run / each.stage / MANIFEST).is_file() for each in plan.stages):
-        say_plan(plan)
+        for line in plan_lines(plan):
+            note(line)
     set_plan({each.stage: each.seconds for each in plan.stages})
     if plan.seconds is not None:
         write_json(run / PLAN, plan.as_record())
@@ -176,12 +177,6 @@ def recall_plan(run: Path) -> Plan | None:
         return Plan(tuple(stages), (), str(kept["device"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def say_plan(plan: Plan) -> None:
-    """Print the plan on standard error."""
-    for line in plan_lines(plan):
-        note(line)
 
 
 def plan_lines(plan: Plan) -> list[str]:
