@@ -9,13 +9,13 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import distance_transform_edt
 
+from namesake.images.palette import palette
 from namesake.world import NAMES, STUFF, Scene, draw, render_scene
-from namesake.world.write import voc_palette
 
 HERE = Path(__file__).parent
 SEED = 7
 POSES, COLUMNS, TITLE = 6, 2, 92
-PALETTE = np.frombuffer(voc_palette(), dtype=np.uint8).reshape(256, 3)
+PALETTE = palette()
 FONT, SMALL = ImageFont.load_default(15), ImageFont.load_default(10)
 
 

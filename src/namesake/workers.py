@@ -1,14 +1,16 @@
 """Worker processes that exit with their parent, even if it is killed, and threads for generators."""
 
 import os
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_all_start_methods, get_context, parent_process
 from multiprocessing.connection import wait
 from threading import Thread
-from typing import Literal
+from typing import Literal, TypeVar
 
+Result = TypeVar("Result")
 Start = Literal["fork", "spawn"]
 
 START: Start = "fork" if "fork" in get_all_start_methods() else "spawn"
@@ -41,6 +43,17 @@ def thread_pool(count: int, name: str) -> Iterator[ThreadPoolExecutor]:
         yield pool
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def in_order(begun: Iterable[Future[Result]], *, ahead: int) -> Iterator[Result]:
+    """Results of work in the order in which it is begun; at most `ahead` are begun before they are asked for."""
+    waiting: deque[Future[Result]] = deque()
+    for future in begun:
+        waiting.append(future)
+        if len(waiting) > ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
 
 
 def _end_with_parent() -> None:

@@ -1,15 +1,13 @@
 """Decode images in order, a bounded number ahead, in threads."""
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
 from typing import TypeVar
 
 from namesake.errors import ImagesError
 from namesake.images.decode import read_image
 from namesake.records import Images
 from namesake.shapes import ImageArray
-from namesake.workers import thread_pool
+from namesake.workers import in_order, thread_pool
 
 Work = TypeVar("Work")
 
@@ -49,20 +47,12 @@ def work_ahead(
     Yields:
         (id, result or ImagesError). Any other error of `work` is raised here.
     """
-    waiting: deque[tuple[str, Future[Work | ImagesError]]] = deque()
     with thread_pool(workers, "read-ahead") as threads:
-        for image_id in ids:
-            waiting.append((image_id, threads.submit(_as_value, work, image_id)))
-            if len(waiting) > ahead:
-                first, result = waiting.popleft()
-                yield first, result.result()
-        while waiting:
-            first, result = waiting.popleft()
-            yield first, result.result()
+        yield from in_order((threads.submit(_with_id, work, image_id) for image_id in ids), ahead=ahead)
 
 
-def _as_value(work: Callable[[str], Work], image_id: str) -> Work | ImagesError:
+def _with_id(work: Callable[[str], Work], image_id: str) -> tuple[str, Work | ImagesError]:
     try:
-        return work(image_id)
+        return image_id, work(image_id)
     except ImagesError as error:
-        return ImagesError(str(error))  # without the trace, which would keep the file's content alive
+        return image_id, ImagesError(str(error))  # without the trace, which would keep the file's content alive

@@ -3,19 +3,32 @@
 import base64
 import io
 
-from jaxtyping import Shaped
+from jaxtyping import Shaped, UInt8
 from numpy import ndarray
 from PIL import Image
+
+from namesake.images.palette import palette
 
 
 def encode_picture(picture: Shaped[ndarray, "height width *channels"], form: str, **options: int) -> bytes:
     """Encode a picture in a format of Pillow's, with the format's options, such as `quality`."""
-    content = io.BytesIO()
-    Image.fromarray(picture).save(content, format=form, **options)
-    return content.getvalue()
+    return _content(Image.fromarray(picture), form, **options)
+
+
+def encode_indices(labels: UInt8[ndarray, "height width"]) -> bytes:
+    """Encode labels as a PNG whose pixel values they are, in the colours of VOC."""
+    image = Image.fromarray(labels)
+    image.putpalette(palette().tobytes())
+    return _content(image, "PNG")
 
 
 def data_uri(picture: Shaped[ndarray, "height width *channels"], form: str, **options: int) -> str:
     """A picture within a page: the address that holds its bytes."""
     content = base64.b64encode(encode_picture(picture, form, **options)).decode("ascii")
     return f"data:image/{form.lower()};base64,{content}"
+
+
+def _content(image: Image.Image, form: str, **options: int) -> bytes:
+    content = io.BytesIO()
+    image.save(content, format=form, **options)
+    return content.getvalue()

@@ -1,8 +1,6 @@
 """Encode predictions as the content of files, in threads behind the network."""
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +13,7 @@ from namesake.prediction.export.index_png import encode_index_png
 from namesake.prediction.stream import Segmented, Skipped
 from namesake.records import Names, Prediction
 from namesake.shapes import not_sure
-from namesake.workers import thread_pool
+from namesake.workers import in_order, thread_pool
 
 LABELS, OVERLAYS, CONFIDENCE = "labels", "overlays", "confidence"
 LONGEST_JPEG = 65_500  # pixels of a side; the format can hold no more
@@ -44,25 +42,16 @@ def encode_behind(
     predicted: Iterable[Segmented | Skipped], stems: Mapping[str, str], settings: EncodeSettings, *, workers: int
 ) -> Iterator[Encoded | Skipped]:
     """What to write for each image, in order; threads encode, a bounded number behind the network."""
-    waiting: deque[Future[Encoded] | Skipped] = deque()
     with thread_pool(workers, "encode") as threads:
-        for found in predicted:
-            if isinstance(found, Segmented):
-                waiting.append(threads.submit(_encode, found, stems[found.image_id], settings))
-            else:
-                waiting.append(found)
-            if len(waiting) > BEHIND:
-                yield _ready(waiting.popleft())
-        while waiting:
-            yield _ready(waiting.popleft())
+        yield from in_order(
+            (threads.submit(_encode, found, stems[found.image_id], settings) for found in predicted), ahead=BEHIND
+        )
 
 
-def _ready(found: Future[Encoded] | Skipped) -> Encoded | Skipped:
-    return found if isinstance(found, Skipped) else found.result()
-
-
-def _encode(found: Segmented, stem: str, settings: EncodeSettings) -> Encoded:
+def _encode(found: Segmented | Skipped, stem: str, settings: EncodeSettings) -> Encoded | Skipped:
     """The content of all files of one image."""
+    if isinstance(found, Skipped):
+        return found
     image_id, image, prediction = found
     names, labels, files = settings.names, prediction.labels, []
     if settings.overlays:

@@ -4,9 +4,7 @@ Image i of a draw depends on (draw, seed, i, size, names) only, so it is the sam
 """
 
 import io
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from namesake.errors import ConfigError, NamesError, unknown
-from namesake.workers import worker_pool
+from namesake.images.encode import encode_picture
+from namesake.workers import in_order, worker_pool
 from namesake.world.captions import sample_caption
 from namesake.world.families import NAMES
 from namesake.world.render import GROUND, WALL, Rendered, render
@@ -50,12 +49,8 @@ class Scene:
     instance_names: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Encoded:
-    """A scene and the JPEG bytes that its image was decoded from."""
-
-    scene: Scene
-    jpeg: bytes
+Encoded = tuple[Scene, bytes]
+"""A scene and the JPEG bytes that its image was decoded from."""
 
 
 def render_scene(draw: str, index: int, *, seed: int, size: int = 96, names: Sequence[str] | None = None) -> Scene:
@@ -72,19 +67,14 @@ def render_scene(draw: str, index: int, *, seed: int, size: int = 96, names: Seq
         NamesError: A name is unknown.
         ConfigError: The draw is unknown, or seed, size or index out of range.
     """
-    return render_encoded(draw, index, seed=seed, size=size, names=names).scene
+    return _render_encoded(draw, index, seed, size, check(draw, seed=seed, size=size, names=names))[0]
 
 
-def render_encoded(draw: str, index: int, *, seed: int, size: int = 96, names: Sequence[str] | None = None) -> Encoded:
-    """As `render_scene`, with the JPEG bytes."""
-    chosen = check(draw, seed=seed, size=size, names=names)
-    layout, caption, rng = _sample(draw, index, seed, chosen)
+def _render_encoded(draw: str, index: int, seed: int, size: int, names: Sequence[str]) -> Encoded:
+    layout, caption, rng = _sample(draw, index, seed, names)
     rendered = render(layout, size=size)
-    jpeg = _photographed(rendered, rng)
-    with Image.open(io.BytesIO(jpeg)) as picture:
-        image = np.array(picture)
-    labels, instances, instance_names = _ground_truth(layout, rendered)
-    return Encoded(Scene(image, caption, labels, instances, instance_names), jpeg)
+    jpeg, image = _photographed(rendered, rng)
+    return Scene(image, caption, *_ground_truth(layout, rendered)), jpeg
 
 
 def render_view(name: str, number: int, view: int, *, seed: int, size: int = 96, draw: str = "unlabelled") -> Scene:
@@ -99,8 +89,7 @@ def render_view(name: str, number: int, view: int, *, seed: int, size: int = 96,
     rng = np.random.default_rng(np.random.SeedSequence((DRAWS.index(draw), seed, view, number, *name.encode())))
     layout = sample_layout(draw, rng, names, own=(name, number))
     rendered = render(layout, size=size)
-    with Image.open(io.BytesIO(_photographed(rendered, rng))) as picture:
-        image = np.array(picture)
+    _, image = _photographed(rendered, rng)
     return Scene(image, sample_caption(layout, rng), *_ground_truth(layout, rendered))
 
 
@@ -133,15 +122,15 @@ def check(draw: str, *, seed: int, size: int, names: Sequence[str] | None) -> tu
     return chosen
 
 
-def _photographed(rendered: Rendered, rng: np.random.Generator) -> bytes:
-    """JPEG bytes of the picture with exposure, tint and sensor noise."""
+def _photographed(rendered: Rendered, rng: np.random.Generator) -> tuple[bytes, NDArray[np.uint8]]:
+    """The picture with exposure, tint and sensor noise: JPEG bytes, and what they are decoded to."""
     height, width, _ = rendered.colour.shape
     tint = rng.uniform(0.96, 1.04, 3) * rng.uniform(0.88, 1.1)
     grain = rng.standard_normal((height, width, 3), dtype=np.float32) * np.float32(rng.uniform(0.006, 0.022))
     pixels = np.clip(rendered.colour * tint.astype(np.float32) + grain, 0, 1) * 255 + 0.5
-    buffer = io.BytesIO()
-    Image.fromarray(pixels.astype(np.uint8)).save(buffer, format="JPEG", quality=QUALITY)
-    return buffer.getvalue()
+    jpeg = encode_picture(pixels.astype(np.uint8), "JPEG", quality=QUALITY)
+    with Image.open(io.BytesIO(jpeg)) as picture:
+        return jpeg, np.array(picture)
 
 
 def _ground_truth(layout: Layout, rendered: Rendered) -> tuple[NDArray[np.uint8], NDArray[np.uint8], tuple[str, ...]]:
@@ -182,28 +171,23 @@ def draw(
     chosen = check(kind, seed=seed, size=size, names=names)
     indices = range(start, start + count)
     finished = encoded_draw(kind, indices, seed=seed, size=size, names=chosen, workers=workers)
-    return (encoded.scene for encoded in finished)
+    return (scene for scene, _ in finished)
 
 
 def encoded_draw(
     kind: str, indices: Sequence[int], *, seed: int, size: int, names: Sequence[str], workers: int
 ) -> Iterator[Encoded]:
     """As `draw`, for any indices, with the JPEG bytes. Holds a bounded number of finished images."""
-    chosen = tuple(names)
     if workers <= 1:
         for index in indices:
-            yield render_encoded(kind, index, seed=seed, size=size, names=chosen)
+            yield _render_encoded(kind, index, seed, size, names)
         return
     chunks = [indices[i : i + CHUNK] for i in range(0, len(indices), CHUNK)]
     with worker_pool(workers) as pool:
-        waiting: deque[Future[list[Encoded]]] = deque()
-        for chunk in chunks:
-            waiting.append(pool.submit(_render_chunk, kind, chunk, seed, size, chosen))
-            if len(waiting) >= 4 * workers:
-                yield from waiting.popleft().result()
-        while waiting:
-            yield from waiting.popleft().result()
+        begun = (pool.submit(_render_chunk, kind, chunk, seed, size, names) for chunk in chunks)
+        for rendered in in_order(begun, ahead=4 * workers - 1):
+            yield from rendered
 
 
-def _render_chunk(kind: str, indices: Sequence[int], seed: int, size: int, names: tuple[str, ...]) -> list[Encoded]:
-    return [render_encoded(kind, index, seed=seed, size=size, names=names) for index in indices]
+def _render_chunk(kind: str, indices: Sequence[int], seed: int, size: int, names: Sequence[str]) -> list[Encoded]:
+    return [_render_encoded(kind, index, seed, size, names) for index in indices]

@@ -11,13 +11,11 @@ An image is written after its masks, and each file under another name first, so 
 where it stopped and no reader meets half a file.
 """
 
-import io
 import json
 import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +24,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from namesake.errors import ConfigError, WorkspaceError
+from namesake.images.encode import encode_indices
 from namesake.progress import track
-from namesake.world.draws import Encoded, caption_of, check, encoded_draw
+from namesake.world.draws import caption_of, check, encoded_draw
 from namesake.world.families import NAMES
 from namesake.world.stuff import STUFF
 
@@ -93,9 +92,12 @@ def write_world(
         encoded = encoded_draw(kind, missing, seed=seed, size=size, names=chosen, workers=workers)
         captions = {}
         pairs = zip(missing, encoded, strict=True)
-        for index, one in track(pairs, what=f"rendering {kind}", total=count, done=count - len(missing)):
-            captions[index] = one.scene.caption
-            _write_image(out, index, one, with_truth=with_truth)
+        for index, (scene, jpeg) in track(pairs, what=f"rendering {kind}", total=count, done=count - len(missing)):
+            captions[index] = scene.caption
+            if with_truth:  # first, so that an image which exists is complete
+                _write_bytes(out / "masks" / f"{index:06d}.png", encode_indices(scene.labels), out)
+                _write_bytes(out / "instances" / f"{index:06d}.png", encode_indices(scene.instances), out)
+            _write_bytes(out / "images" / f"{index:06d}.jpg", jpeg, out)
         if kind == "captioned":
             texts = (captions.get(i) or caption_of(kind, i, seed=seed, names=chosen) for i in range(count))
             _write_captions(out, files, list(texts))
@@ -145,33 +147,6 @@ def _write_bytes(path: Path, content: bytes, root: Path) -> None:
 
 def _write_json(path: Path, content: object) -> None:
     _write_bytes(path, (json.dumps(content, indent=1) + "\n").encode(), path.parent)
-
-
-def _write_image(out: Path, index: int, encoded: Encoded, *, with_truth: bool) -> None:
-    """The masks first, the image last: an image that exists is complete."""
-    if with_truth:
-        _write_bytes(out / "masks" / f"{index:06d}.png", _index_png(encoded.scene.labels), out)
-        _write_bytes(out / "instances" / f"{index:06d}.png", _index_png(encoded.scene.instances), out)
-    _write_bytes(out / "images" / f"{index:06d}.jpg", encoded.jpeg, out)
-
-
-@lru_cache(maxsize=1)
-def voc_palette() -> bytes:
-    """The 256 colours of Pascal VOC: bit k of the index sets bit 7 - k // 3 of channel k % 3."""
-    index = np.arange(256)
-    colours = np.zeros((256, 3), dtype=np.uint8)
-    for bit in range(8):
-        colours[:, bit % 3] |= (((index >> bit) & 1) << (7 - bit // 3)).astype(np.uint8)
-    return colours.tobytes()
-
-
-def _index_png(values: NDArray[np.uint8]) -> bytes:
-    """PNG of mode P whose pixel values are `values` [H, W]."""
-    picture = Image.fromarray(values)
-    picture.putpalette(voc_palette())
-    buffer = io.BytesIO()
-    picture.save(buffer, format="PNG")
-    return buffer.getvalue()
 
 
 def _write_captions(out: Path, files: list[str], captions: list[str]) -> None:

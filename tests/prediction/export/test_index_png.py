@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from namesake.errors import DataError
+from namesake.images.palette import palette
 from namesake.prediction.export.index_png import encode_index_png, read_index_png, write_index_png
-from namesake.prediction.palette import palette
 
 
 @settings(max_examples=30, deadline=None)

@@ -1,13 +1,12 @@
 """A label map in, a PNG whose pixel values are the labels out, and back; it knows nothing of what the labels mean."""
 
-import io
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from namesake.errors import DataError
-from namesake.prediction.palette import palette
+from namesake.images.encode import encode_indices, encode_picture
 from namesake.shapes import IGNORE, LabelArray, not_sure
 from namesake.workspace import write_bytes
 
@@ -29,12 +28,9 @@ def encode_index_png(labels: LabelArray, *, names: int) -> bytes:
     last = not_sure(names)
     if labels.size and not 0 <= int(labels.min()) <= int(labels.max()) <= last:
         raise DataError(f"expected labels from 0 to {last} for {names} names, found {labels.min()} to {labels.max()}.")
-    picture = Image.fromarray(labels.astype(np.uint8 if last == IGNORE else np.uint16))
     if last == IGNORE:
-        picture.putpalette(palette().tobytes())
-    content = io.BytesIO()
-    picture.save(content, format="PNG")
-    return content.getvalue()
+        return encode_indices(labels.astype(np.uint8))
+    return encode_picture(labels.astype(np.uint16), "PNG")
 
 
 def write_index_png(path: Path, labels: LabelArray, *, names: int) -> None:

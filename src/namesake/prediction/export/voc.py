@@ -8,10 +8,10 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from namesake.images.encode import encode_picture
+from namesake.images.palette import palette
 from namesake.names.spelling import BACKGROUND, spelling
 from namesake.prediction.export.dataset import Dataset, LabelledImage
 from namesake.prediction.export.index_png import encode_index_png
-from namesake.prediction.palette import palette
 from namesake.records import Names
 from namesake.shapes import IGNORE, LabelArray, not_sure
 from namesake.workspace import write_bytes

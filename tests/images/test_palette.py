@@ -1,6 +1,6 @@
 import numpy as np
 
-from namesake.prediction.palette import palette
+from namesake.images.palette import palette
 from namesake.shapes import not_sure
 
 
