@@ -37,12 +37,12 @@ class Field:
         self._matrix = np.ascontiguousarray(axes.transpose(1, 0, 2).reshape(-1, 3), dtype=np.float32)
         self._shift = np.ascontiguousarray(shift.T.reshape(-1, 1), dtype=np.float32)
         self._spans: list[tuple[_Formula, slice, Array]] = []
-        for kind in (ELLIPSOID, BOX, CONE, TORUS):
+        for kind, (formula, prepare) in _KINDS.items():
             sizes = [p.size for p in ordered if p.kind == kind]
             if sizes:
                 first = next(i for i, p in enumerate(ordered) if p.kind == kind)
                 columns = np.array(sizes, dtype=np.float32).T[:, :, None]  # [parameters, primitives, 1]
-                self._spans.append((_FORMULAS[kind], slice(first, first + len(sizes)), _PREPARE[kind](columns)))
+                self._spans.append((formula, slice(first, first + len(sizes)), prepare(columns)))
 
     def distances(self, points: Array) -> Array:
         """Signed distance of points float32 [3, n] to every primitive: float32 [primitives, n]."""
@@ -110,18 +110,13 @@ def _cone_parameters(size: Array) -> Array:
 
 
 _ZERO, _ONE, _TINY = np.float32(0), np.float32(1), np.float32(1e-6)
-_PREPARE: dict[int, Callable[[Array], Array]] = {
-    ELLIPSOID: lambda size: np.asarray(1 / size),
-    BOX: _box_parameters,
-    CONE: _cone_parameters,
-    TORUS: lambda size: size,
+_KINDS: dict[int, tuple[_Formula, Callable[[Array], Array]]] = {
+    ELLIPSOID: (_ellipsoid_distance, lambda size: np.asarray(1 / size)),
+    BOX: (_box_distance, _box_parameters),
+    CONE: (_cone_distance, _cone_parameters),
+    TORUS: (_torus_distance, lambda size: size),
 }
-_FORMULAS: dict[int, _Formula] = {
-    ELLIPSOID: _ellipsoid_distance,
-    BOX: _box_distance,
-    CONE: _cone_distance,
-    TORUS: _torus_distance,
-}
+"""The formula of each kind, and what it takes instead of the sizes."""
 
 
 class Solid:

@@ -156,11 +156,6 @@ def light_reaching(placed: Placed, points: Array, towards_light: Array) -> Array
         light[index] = least
         t = t + np.maximum(gap, np.float32(0.05))
         keep = ((least > 0.04) & (t < far)).nonzero()[0]
-        index, t, far, least, start = (
-            index.take(keep),
-            t.take(keep),
-            far.take(keep),
-            least.take(keep),
-            start.take(keep, axis=1),
-        )
+        index, t, far = index.take(keep), t.take(keep), far.take(keep)
+        least, start = least.take(keep), start.take(keep, axis=1)
     return light
