@@ -7,9 +7,10 @@ import ast
 import dataclasses
 import difflib
 import math
+import operator
 import types
 import typing
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -21,6 +22,13 @@ T = TypeVar("T")
 Rule = tuple[str, bool, str]
 """A field, whether it holds, and what was expected: what several fields have to be together."""
 
+LIMITS: Mapping[str, tuple[Callable[[float, float], bool], str]] = {
+    "at_least": (operator.ge, "{:g} or more"),
+    "above": (operator.gt, "above {:g}"),
+    "at_most": (operator.le, "{:g} or less"),
+    "below": (operator.lt, "below {:g}"),
+}
+"""What a limit of an option means, and how it is said."""
 SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "lr": ("learning_rate",),
     "base_lr": ("learning_rate",),
@@ -106,7 +114,7 @@ def option(
     return found
 
 
-def group(make: typing.Callable[[], T], what: str) -> T:
+def group(make: Callable[[], T], what: str) -> T:
     """A field that holds further options; `make` gives its default."""
     found: T = dataclasses.field(default_factory=make, metadata={"what": what})
     return found
@@ -131,15 +139,12 @@ class Option(NamedTuple):
     where: str
 
 
-def options(config: Any, prefix: str = "") -> list[Option]:  # noqa: ANN401
+def options(config: Any) -> list[Option]:  # noqa: ANN401
     """Every option of a configuration, in its order."""
-    found = []
-    for path, field, value in _leaves(config, prefix):
-        metadata = field.metadata
-        found.append(
-            Option(path, value, metadata.get("what", ""), metadata.get("paper", ""), metadata.get("where", ""))
-        )
-    return found
+    return [
+        Option(path, value, *(field.metadata.get(key, "") for key in ("what", "paper", "where")))
+        for path, field, value in _leaves(config, "")
+    ]
 
 
 def override(config: Config, assignments: Iterable[str]) -> Config:
@@ -159,8 +164,7 @@ def override(config: Config, assignments: Iterable[str]) -> Config:
     """
     changed: Config
     changed, faults = _apply(config, assignments)
-    if faults:
-        raise ConfigError("\n".join(faults))
+    _refuse(faults)
     return changed
 
 
@@ -172,9 +176,7 @@ def settle(config: Config, assignments: Iterable[str]) -> Config:
     """
     changed: Config
     changed, faults = _apply(config, assignments)
-    faults += _faults(changed, "")
-    if faults:
-        raise ConfigError("\n".join(faults))
+    _refuse([*faults, *_faults(changed, "")])
     return changed
 
 
@@ -195,7 +197,7 @@ def _apply(config: Any, assignments: Iterable[str]) -> tuple[Any, list[str]]:  #
     return config, faults
 
 
-def check(config: Any, prefix: str = "") -> None:  # noqa: ANN401
+def check(config: Any) -> None:  # noqa: ANN401
     """Refuse a configuration with values that an option cannot have.
 
     A dataclass may have a method `rules()` that gives (field, holds, what was expected) of what several fields have to
@@ -204,7 +206,10 @@ def check(config: Any, prefix: str = "") -> None:  # noqa: ANN401
     Raises:
         ConfigError: Names every fault: its path, its value, and what was expected.
     """
-    faults = list(_faults(config, prefix))
+    _refuse(list(_faults(config, "")))
+
+
+def _refuse(faults: list[str]) -> None:
     if faults:
         raise ConfigError("\n".join(faults))
 
@@ -297,23 +302,15 @@ def _unfit(value: Any, hint: Any, limits: Mapping[str, float | None]) -> str:  #
         return {int: "a whole number", float: "a number", bool: "true or false", str: "text"}.get(hint, str(hint))
     if isinstance(value, float) and not math.isfinite(value):
         return "a finite number"
-    return "" if isinstance(value, (bool, str)) or _within(value, limits) else _words(limits)
+    return "" if isinstance(value, (bool, str)) else _beyond(value, limits)
 
 
-def _within(value: float, limits: Mapping[str, float | None]) -> bool:
-    at_least, above, at_most, below = (limits.get(name) for name in ("at_least", "above", "at_most", "below"))
-    return (
-        (at_least is None or value >= at_least)
-        and (above is None or value > above)
-        and (at_most is None or value <= at_most)
-        and (below is None or value < below)
-    )
-
-
-def _words(limits: Mapping[str, float | None]) -> str:
-    """Limits in words: "1 or more", "above 0 and below 1"."""
-    spelled = {"at_least": "{:g} or more", "above": "above {:g}", "at_most": "{:g} or less", "below": "below {:g}"}
-    return " and ".join(spelled[name].format(value) for name, value in limits.items() if value is not None)
+def _beyond(value: float, limits: Mapping[str, float | None]) -> str:
+    """The limits in words ("1 or more", "above 0 and below 1") where one does not hold; "" where all do."""
+    given = [(*LIMITS[name], limit) for name, limit in limits.items() if limit is not None]
+    if all(holds(value, limit) for holds, _, limit in given):
+        return ""
+    return " and ".join(words.format(limit) for _, words, limit in given)
 
 
 def _pairs(assignment: str) -> list[tuple[str, Any]]:
@@ -331,13 +328,14 @@ def _pairs(assignment: str) -> list[tuple[str, Any]]:
         raise ConfigError(f"--config {assignment} cannot be read ({' '.join(str(error).split())}).") from error
     if not isinstance(table, dict):
         raise ConfigError(f"--config {assignment} wants a table of options, found {table!r}.")
-    return list(_flat(table))
+    return list(flat(table))
 
 
-def _flat(table: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat(table: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted path and value of all that tables within tables hold."""
     for key, value in table.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
 

@@ -59,7 +59,7 @@ def identify(images: Images) -> dict[str, Known]:
     unread: list[tuple[str, Path, tuple[int, int, int]]] = []
     for image_id in images.ids:
         path = images.path(image_id)
-        facts = _facts(path)
+        facts = facts_of(path)
         known = _known.get(str(path))
         if facts is None:
             found[image_id] = UNKNOWN
@@ -83,12 +83,12 @@ def is_there(path: Path) -> bool:
     return ask_for(path) is not None if store_url(path) else path.exists()
 
 
-def _facts(path: Path) -> tuple[int, int, int] | None:
+def facts_of(path: Path) -> tuple[int, int, int] | None:
     """Size and times of change of a file, or of the tar or table that a path leads through; None of none."""
     try:
         facts = path.stat()
     except NotADirectoryError:
-        return _facts(path.parent)
+        return facts_of(path.parent)
     except (OSError, ValueError):
         return None
     return facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns

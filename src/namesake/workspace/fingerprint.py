@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from namesake.images.identity import identify
+from namesake.config import flat
+from namesake.images.identity import facts_of, identify
 from namesake.records import Artifact, Images
 from namesake.workspace.manifest import read_manifest
 
@@ -29,7 +30,8 @@ def describe(value: Any, *, by_size: bool = False) -> Any:  # noqa: ANN401
         manifest = read_manifest(value.folder)
         return {"artifact": manifest.get("artifact", manifest["key"]) if manifest else str(value.folder)}
     if isinstance(value, Images) and by_size:
-        return {"images": digest([[each, _size(value.path(each))] for each in value.ids]), "count": len(value.ids)}
+        sizes = [(facts_of(value.path(each)) or (0,))[0] for each in value.ids]
+        return {"images": digest(list(zip(value.ids, sizes, strict=True))), "count": len(value.ids)}
     if isinstance(value, Images):
         listing = [[image_id, known.digest] for image_id, known in identify(value).items()]
         return {"images": digest(listing), "count": len(value.ids)}
@@ -43,16 +45,6 @@ def describe(value: Any, *, by_size: bool = False) -> Any:  # noqa: ANN401
     if isinstance(value, (list, tuple)):
         return [describe(item, by_size=by_size) for item in value]
     return str(value) if isinstance(value, Path) else value
-
-
-def _size(path: Path) -> int:
-    """Bytes of a file, 0 of none; of a path that leads through a file (a tar, a table), those of that file."""
-    try:
-        return path.stat().st_size
-    except NotADirectoryError:
-        return _size(path.parent)
-    except OSError:
-        return 0
 
 
 def only_images_differ(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
@@ -81,20 +73,10 @@ def difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
 
     An option that one side does not have is "absent" there: another version or another kind of training made that side.
     """
-    before, now = _flat(found.get("config", {})), _flat(wanted["config"])
+    before, now = (dict(flat(each.get("config", {}))) for each in (found, wanted))
     changed = [
         f"{name.removeprefix('config.')}: {before.get(name, 'absent')} -> {now.get(name, 'absent')}"
         for name in sorted(before.keys() | now.keys())
         if before.get(name, "absent") != now.get(name, "absent")
     ]
     return "; ".join(changed) or "its inputs (names, images or an earlier stage) changed"
-
-
-def _flat(value: Any, prefix: str = "") -> dict[str, Any]:  # noqa: ANN401
-    if not isinstance(value, Mapping):
-        return {prefix: value}
-    return {
-        name: leaf
-        for key, item in value.items()
-        for name, leaf in _flat(item, f"{prefix}.{key}" if prefix else str(key)).items()
-    }

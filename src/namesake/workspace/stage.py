@@ -77,15 +77,8 @@ def stage(
 ) -> Callable[[Callable[Concatenate[Path, P], Made]], Stage[P, Made]]:
     """Mark a function as a stage whose artifact lies in `folder` of a run and is read back by `opens(path)`.
 
-    Args:
-        folder: Relative to the run's.
-        opens: Reads the artifact.
-        models: Sources of the models that the stage loads, as a function of those inputs and options of the stage that
-            it names itself: `lambda config: (config.clip,)`. An empty source is none.
-        assembles: Whether it learns nothing, see `Stage`, as for the rest.
-        shared: The function has an option `engine`.
-        together: Several processes train together.
-        grows: Further images are added.
+    `models` gives the sources of the models that the stage loads, as a function of those inputs and options of the
+    stage that it names itself: `lambda config: (config.clip,)`; an empty source is none. For the rest see `Stage`.
     """
 
     def mark(make: Callable[Concatenate[Path, P], Made]) -> Stage[P, Made]:
