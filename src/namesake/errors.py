@@ -4,7 +4,7 @@ A message says what was expected, what was found and what to do. The library rai
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 DISTRIBUTION = "namesake-masks"
 """What the package is called on an index, where `namesake` is another one."""
@@ -16,6 +16,11 @@ def unknown(what: str, found: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(found.casefold(), words, n=1)
     hint = f" Did you mean {near[0]}?" if near else ""
     return f"there is no {what} {found!r}.{hint} Known are {', '.join(words)}."
+
+
+def listed(words: Sequence[str], *, most: int) -> str:
+    """Words with commas between them; of more than `most` the number of the rest."""
+    return ", ".join(words[:most]) + (f" and {len(words) - most} more" if len(words) > most else "")
 
 
 def how_to_install(extra: str) -> str:

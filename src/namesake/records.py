@@ -56,6 +56,12 @@ class Names:
     def __len__(self) -> int:
         return len(self.names)
 
+    @property
+    def words(self) -> tuple[tuple[str, ...], ...]:
+        """The words of each name: itself, then its synonyms."""
+        synonyms = self.synonyms or ((),) * len(self)
+        return tuple((name, *others) for name, others in zip(self.names, synonyms, strict=True))
+
     def label_of(self, name: str) -> int:
         """Label of a name, counted from 1."""
         return self.names.index(name) + 1

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from namesake.errors import ImagesError
+from namesake.errors import ImagesError, listed
 from namesake.images.containers import (
     PARQUET,
     is_container,
@@ -98,7 +98,7 @@ def _open_folder(folder: Path) -> Images:
     if found.urls and found.ids:
         note(f"{folder}: {len(found.urls)} URLs of tables beside images are passed over; give such a table itself")
     if found.left_out:
-        note(f"{url or folder}: {len(found.left_out)} left out: {_some(found.left_out)}")
+        note(f"{url or folder}: {len(found.left_out)} left out: {listed(found.left_out, most=SHOWN)}")
     if found.others:
         note(f"{url or folder}: {passed_over(found.others)}")
     return Images(folder=folder, ids=tuple(sorted(ids)), passed_over=dict(found.others))
@@ -258,14 +258,9 @@ def _nothing_found(folder: Path, others: Mapping[str, int], left_out: list[str])
     if videos:
         message += f" Videos ({', '.join(videos)}) are given one by one to `predict`."
     if left_out:
-        message += f" Left out: {_some(left_out)}."
+        message += f" Left out: {listed(left_out, most=SHOWN)}."
     if url:
         message += " Check the address; patterns are for files of this machine."
     elif left_out:
         message += " Copy the images into the folder, or give the folder they lie in."
     return message
-
-
-def _some(items: list[str]) -> str:
-    rest = f" and {len(items) - SHOWN} more" if len(items) > SHOWN else ""
-    return ", ".join(items[:SHOWN]) + rest

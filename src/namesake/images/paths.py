@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from namesake.errors import listed
+
 EXAMPLES = 3
 LONG = 120
 
@@ -157,8 +159,7 @@ FORMS: tuple[Callable[[str], str], ...] = (_lower, _lower_ending, _read, _compos
 
 
 def _some(paths: Sequence[str]) -> str:
-    rest = f" and {len(paths) - EXAMPLES} more" if len(paths) > EXAMPLES else ""
-    return ", ".join(shown_path(path) for path in paths[:EXAMPLES]) + rest
+    return listed([shown_path(path) for path in paths], most=EXAMPLES)
 
 
 def shown_path(path: str) -> str:

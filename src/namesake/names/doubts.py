@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from namesake.errors import listed
 from namesake.names.prompts import TEMPLATES, TextEncoder
 from namesake.names.spelling import BACKGROUND, plain, spelling
 from namesake.notices import caution
@@ -108,15 +109,15 @@ def say_doubts(doubts: Doubts, *, encoder: str) -> None:
     """Say in a line or two on standard error what the encoder cannot tell apart or does not know."""
     if doubts.unknown:
         caution(
-            f"names: {encoder} has no word for {_some(doubts.unknown)}; it would guess. Use another word, or another "
-            "preset (the embedded models know the words of `namesake world --list-names` only).",
+            f"names: {encoder} has no word for {listed(doubts.unknown, most=SHOWN)}; it would guess. Use another word, "
+            "or another preset (the embedded models know the words of `namesake world --list-names` only).",
             unknown=doubts.unknown,
         )
     if doubts.alike:
         pairs = [f"{first} / {second} ({cosine:.2f})" for first, second, cosine in doubts.alike]
         caution(
-            f"names: {encoder} reads these alike: {_some(pairs)}. Make one the synonym of the other, or choose words "
-            "that tell them apart."
+            f"names: {encoder} reads these alike: {listed(pairs, most=SHOWN)}. Make one the synonym of the other, or "
+            "choose words that tell them apart."
         )
 
 
@@ -134,8 +135,7 @@ def spelled_alike(names: Names) -> tuple[tuple[str, str], ...]:
 
 def several_senses(names: Names) -> dict[str, tuple[str, ...]]:
     """Names that mean several things which can be photographed, with a wording for each; those with synonyms do not."""
-    synonyms = names.synonyms or ((),) * len(names)
-    plain = [name for name, others in zip(names.names, synonyms, strict=True) if not others]
+    plain = [name for name, *others in names.words if not others]
     return {name: _senses()[name.casefold()] for name in plain if name.casefold() in _senses()}
 
 
@@ -143,10 +143,10 @@ def say_wording(names: Names) -> None:
     """Say on standard error which names are spelled alike, and which mean several things."""
     pairs = [f"{first!r} and {second!r}" for first, second in spelled_alike(names)]
     if pairs:
-        caution(f"names: spelled nearly alike, are they one? {_some(pairs)}.")
+        caution(f"names: spelled nearly alike, are they one? {listed(pairs, most=SHOWN)}.")
     senses = [f"{name} ({' or '.join(wordings)})" for name, wordings in several_senses(names).items()]
     if senses:
-        caution(f"names: with several senses, say which is meant: {_some(senses)}.")
+        caution(f"names: with several senses, say which is meant: {listed(senses, most=SHOWN)}.")
 
 
 def say_shared(words: Mapping[str, Sequence[str]], background: Sequence[str], source: str) -> None:
@@ -178,7 +178,3 @@ def _senses() -> dict[str, tuple[str, ...]]:
     lines = files(__package__).joinpath("senses.txt").read_text(encoding="utf-8").splitlines()
     words = (line.split(":", 1) for line in lines)
     return {word: tuple(wording.strip() for wording in wordings.split(",")) for word, wordings in words}
-
-
-def _some(items: Sequence[str]) -> str:
-    return ", ".join(items[:SHOWN]) + (f" and {len(items) - SHOWN} more" if len(items) > SHOWN else "")

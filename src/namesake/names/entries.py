@@ -32,9 +32,10 @@ def assemble(entries: Iterable[Entry], *, source: str, background: list[str] | N
         raise NamesError(f'{source}: expected at least one name, found none. For example: "dog, cat, park bench".')
     if len(words_of) > MOST_NAMES:
         raise NamesError(f"{source}: {len(words_of)} names; at most {MOST_NAMES} fit a label map. Use fewer.")
-    against = [[word for word in words if word.startswith(AGAINST)] for words in words_of.values()]
-    synonyms = [
-        tuple(word for word in words if word not in out) for words, out in zip(words_of.values(), against, strict=True)
+    synonyms = [tuple(word for word in words if not word.startswith(AGAINST)) for words in words_of.values()]
+    against = [
+        tuple(word.removeprefix(AGAINST).strip() for word in words if word.startswith(AGAINST))
+        for words in words_of.values()
     ]
     if background is None:  # else `write_names` wrote it, and it was said when it was first read
         say_shared(dict(zip(words_of, synonyms, strict=True)), nothing or [BACKGROUND], source)
@@ -43,9 +44,7 @@ def assemble(entries: Iterable[Entry], *, source: str, background: list[str] | N
         names=tuple(words_of),
         synonyms=tuple(synonyms) if any(synonyms) else (),
         background=tuple(background),
-        against=tuple(tuple(word.removeprefix(AGAINST).strip() for word in words) for words in against)
-        if any(against)
-        else (),
+        against=tuple(against) if any(against) else (),
     )
 
 

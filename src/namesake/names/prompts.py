@@ -5,6 +5,7 @@ It does not know which encoder reads the sentences.
 
 from collections.abc import Sequence
 from importlib.resources import files
+from itertools import chain
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -65,9 +66,8 @@ def embed(names: Names, clip: TextEncoder, templates: Sequence[str] = TEMPLATES)
     Raises:
         ConfigError: A template without `{}`, or none.
     """
-    synonyms = names.synonyms or ((),) * len(names)
-    owner = [row for row, words in enumerate(synonyms) for _ in range(1 + len(words))]
-    words = [word for name, others in zip(names.names, synonyms, strict=True) for word in (name, *others)]
+    owner = [row for row, words in enumerate(names.words) for _ in words]
+    words = list(chain.from_iterable(names.words))
     per_word = np.asarray(clip.embed_names(words, templates), dtype=np.float32)
     if len(words) == len(names):
         return per_word

@@ -4,9 +4,10 @@ It knows neither files nor what the names are used for.
 """
 
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
+from namesake.errors import listed
 from namesake.records import Names
 
 BACKGROUND = "background"
@@ -70,10 +71,10 @@ def match_names(ids: Mapping[int, str], names: Names) -> Matched:
         ids: Their names by their id.
         names: Ours.
     """
-    table = _Table(names)
+    tables = _tables(names)
     labels, unknown = {}, []
     for number, line in ids.items():
-        label = table.label(line)
+        label = _label(line, tables)
         labels[number] = label or 0
         if label is None:
             unknown.append(line)
@@ -82,24 +83,24 @@ def match_names(ids: Mapping[int, str], names: Names) -> Matched:
     return Matched(labels, tuple(dict.fromkeys(unknown)), unused)
 
 
-class _Table:
-    """Labels by spelling: names before synonyms; of each, equal ones before those that differ in "-" or "_"."""
+Tables = list[tuple[Callable[[str], str], dict[str, int]]]
+"""Labels by a form of the words, in the order in which they are asked."""
 
-    def __init__(self, names: Names) -> None:
-        synonyms = names.synonyms or ((),) * len(names)
-        lists = list(enumerate(zip(names.names, synonyms, strict=True), start=1))
-        own = [(0, BACKGROUND), *((label, name) for label, (name, _) in lists)]
-        others = [(label, word) for label, (_, words) in lists for word in words]
-        lines = [(label, word) for label, (name, _) in lists if "," in name for word in words_on(name)]
-        self._tables = [(form, _first(words, form)) for words in (own, others, lines) for form in (spelling, plain)]
 
-    def label(self, line: str) -> int | None:
-        """The label of another's name; None where it is none of ours."""
-        for word in _readings(line):
-            for form, table in self._tables:
-                if (label := table.get(form(word))) is not None:
-                    return label
-        return None
+def _tables(names: Names) -> Tables:
+    """Names before synonyms; of each, equal ones before those that differ in "-" or "_"."""
+    lists = list(enumerate(names.words, start=1))
+    own = [(0, BACKGROUND), *((label, name) for label, (name, *_) in lists)]
+    others = [(label, word) for label, (_, *words) in lists for word in words]
+    lines = [(label, word) for label, (name, *_) in lists if "," in name for word in words_on(name)]
+    return [(form, _first(words, form)) for words in (own, others, lines) for form in (spelling, plain)]
+
+
+def _label(line: str, tables: Tables) -> int | None:
+    """The label of another's name; None where it is none of ours."""
+    readings = (line, *(words_on(line) if "," in line else ()))
+    found = (table.get(form(word)) for word in readings for form, table in tables)
+    return next((label for label in found if label is not None), None)
 
 
 def _first(words: Iterable[tuple[int, str]], form: Callable[[str], str]) -> dict[str, int]:
@@ -110,13 +111,7 @@ def _first(words: Iterable[tuple[int, str]], form: Callable[[str], str]) -> dict
     return table
 
 
-def _readings(line: str) -> Iterator[str]:
-    yield line
-    if "," in line:
-        yield from words_on(line)
-
-
 def some(words: Iterable[str], *, shown: int = 8) -> str:
     """A list of words for a sentence, cut where it is long."""
     known = [word if len(word) <= LONG else f"{word[:LONG]}..." for word in words]
-    return ", ".join(known[:shown]) + (f" and {len(known) - shown} more" if len(known) > shown else "")
+    return listed(known, most=shown)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from types import MappingProxyType
 from typing import Literal
 
@@ -33,7 +34,5 @@ def words_of(names: Names) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """
     if not len(names):
         raise NamesError("expected at least one name to segment, found none. Give names, such as: dog, cat.")
-    synonyms = names.synonyms or ((),) * len(names)
-    each = [(name, *others) for name, others in zip(names.names, synonyms, strict=True)]
-    labels = [label for label, some in enumerate(each, start=1) for _ in some]
-    return (*names.background, *(word for some in each for word in some)), (*((0,) * len(names.background)), *labels)
+    labels = [label for label, some in enumerate(names.words, start=1) for _ in some]
+    return (*names.background, *chain.from_iterable(names.words)), (*((0,) * len(names.background)), *labels)
