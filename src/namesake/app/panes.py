@@ -13,8 +13,9 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from namesake.app.look import Found, View, numbered
+from namesake.errors import listed
 from namesake.images.encode import data_uri
-from namesake.images.geometry import resize, resize_labels
+from namesake.images.geometry import resize, resize_labels, scaled
 from namesake.prediction.colours import colours_of
 from namesake.prediction.draw import LEAST_SHARE, UNSURE_COLOUR, Colours, ink_on, paint
 from namesake.prediction.spots import find_spots
@@ -74,7 +75,8 @@ def panes(image: ImageArray, shown: Sequence[Shown], view: View, *, key: str, pi
         key: Changes when the picture or the names do, so that the page scrolls to the answer once.
         picture: Name of the picture.
     """
-    size = _size(image)
+    longer = max(image.shape[:2])
+    size = scaled(image, min(max(longer, SMALLEST), LARGEST) / longer)
     photo = Photo(picture, data_uri(resize(image, **size, method="bilinear"), "JPEG", quality=88), size)
     every = [name for each in shown for name in each.found.names.names]
     made = [_pane(number, each, parts_of(each.found, view, every), view, photo) for number, each in enumerate(shown)]
@@ -168,9 +170,7 @@ def _plates(parts: Parts) -> str:
 
 def _readable(parts: Parts, found: Found, *, by_part: bool) -> UInt8[ndarray, "height width 3"]:
     """What the mouse reads: number of the part in red and green, how sure it is in blue (0 to 255)."""
-    rest = parts.numbers.shape
-    scale = min(1.0, READ / max(rest))
-    size = {"height": max(1, round(rest[0] * scale)), "width": max(1, round(rest[1] * scale))}
+    size = scaled(parts.numbers, min(1.0, READ / max(parts.numbers.shape)))
     numbers = resize_labels(parts.numbers, **size)
     sure = np.rint(255 * (np.array(parts.sure) if by_part else found.prediction.confidence)).astype(np.uint8)
     sure = sure[numbers] if by_part else resize_labels(sure, **size)
@@ -190,8 +190,7 @@ def _area_rows(parts: Parts) -> str:
     rows = [_row(parts, place) for place in chosen]
     rows += [_row(parts, place) for place in (0, parts.unsure) if parts.shares[place]]
     absent = [word for place, word in enumerate(parts.words) if place not in {0, parts.unsure, *chosen}]
-    more = f" and {len(absent) - MOST_ABSENT} more" if len(absent) > MOST_ABSENT else ""
-    rest = f"<p>Not found: {escape(', '.join(absent[:MOST_ABSENT]))}{more}</p>" if absent else ""
+    rest = f"<p>Not found: {escape(listed(absent, most=MOST_ABSENT))}</p>" if absent else ""
     return _table(rows) + rest
 
 
@@ -235,12 +234,6 @@ def _shaded(own: Colours, labels: Sequence[int]) -> Colours:
         wide = own[label].astype(np.int64)
         made.append([wide, (wide + 255) // 2, wide * 5 // 9][turn % 3].astype(np.uint8))
     return np.stack(made)
-
-
-def _size(image: ImageArray) -> dict[str, int]:
-    height, width = image.shape[:2]
-    scale = min(max(height, width, SMALLEST), LARGEST) / max(height, width)
-    return {"height": max(1, round(height * scale)), "width": max(1, round(width * scale))}
 
 
 def _viridis(values: Float[ndarray, "height width"]) -> UInt8[ndarray, "height width 3"]:

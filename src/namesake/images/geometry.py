@@ -57,10 +57,8 @@ def resize(image: ImageArray, *, height: int, width: int, method: Method = "bili
     Raises:
         ConfigError: A size below 1 or an unknown method.
     """
-    if method not in FILTERS:
-        raise ConfigError(f"expected one of the methods {', '.join(FILTERS)}, found {method!r}.")
-    _check_size(height, width)
-    return np.array(Image.fromarray(image).resize((width, height), FILTERS[method]))
+    chosen = _filter(method, height, width)
+    return np.array(Image.fromarray(image).resize((width, height), chosen))
 
 
 def resize_part(image: ImageArray, *, height: int, width: int, part: Box, method: Method = "bilinear") -> Resized:
@@ -79,26 +77,19 @@ def resize_part(image: ImageArray, *, height: int, width: int, part: Box, method
     Raises:
         ConfigError: A size below 1, or an unknown method.
     """
-    if method not in FILTERS:
-        raise ConfigError(f"expected one of the methods {', '.join(FILTERS)}, found {method!r}.")
-    _check_size(height, width)
-    starts: list[float] = []
-    ends: list[float] = []
-    first: list[int] = []
-    stops: list[int] = []
-    for have, whole, begin, length in (
-        (image.shape[0], height, part.top, part.height),
-        (image.shape[1], width, part.left, part.width),
-    ):
-        scale = have / whole
-        reach = ceil(RADIUS * max(scale, 1.0)) + 1  # pixels beyond the part that the filter sees
-        first.append(max(0, floor(begin * scale) - reach))
-        stops.append(min(have, ceil((begin + length) * scale) + reach))
-        starts.append(begin * scale - first[-1])
-        ends.append((begin + length) * scale - first[-1])
-    seen = Image.fromarray(np.ascontiguousarray(image[first[0] : stops[0], first[1] : stops[1]]))
-    box = (starts[1], starts[0], min(ends[1], seen.width), min(ends[0], seen.height))
-    return np.array(seen.resize((part.width, part.height), FILTERS[method], box=box))
+    chosen = _filter(method, height, width)
+    rows, top, bottom = _seen(image.shape[0], height, part.top, part.height)
+    columns, left, right = _seen(image.shape[1], width, part.left, part.width)
+    seen = Image.fromarray(np.ascontiguousarray(image[rows, columns]))
+    return np.array(seen.resize((part.width, part.height), chosen, box=(left, top, right, bottom)))
+
+
+def _seen(have: int, whole: int, begin: int, length: int) -> tuple[slice, float, float]:
+    """Along an axis, the pixels that the filter sees for a part of the result, and where among them the part lies."""
+    scale = have / whole
+    reach = ceil(RADIUS * max(scale, 1.0)) + 1  # pixels beyond the part that the filter sees
+    first, stop = max(0, floor(begin * scale) - reach), min(have, ceil((begin + length) * scale) + reach)
+    return slice(first, stop), begin * scale - first, min((begin + length) * scale - first, stop - first)
 
 
 def resize_labels(labels: LabelMap, *, height: int, width: int) -> Shaped[ndarray, "new_height new_width"]:
@@ -115,9 +106,9 @@ def resize_labels(labels: LabelMap, *, height: int, width: int) -> Shaped[ndarra
     Raises:
         ConfigError: A size below 1.
     """
-    _check_size(height, width)
+    chosen = _filter("nearest", height, width)
     plain = labels.astype(np.uint8 if labels.dtype.itemsize == 1 else np.int32)
-    resized = Image.fromarray(plain).resize((width, height), Image.Resampling.NEAREST)
+    resized = Image.fromarray(plain).resize((width, height), chosen)
     return np.array(resized).astype(labels.dtype)
 
 
@@ -170,11 +161,12 @@ def enlarge(images: Sequence[ImageArray], scale: float) -> Sequence[Resized]:
     """Images with both sides `scale` times as long, rounded; the very same ones at the scale 1."""
     if scale == 1:
         return images
-    sizes = [
-        {"height": max(1, round(scale * each.shape[0])), "width": max(1, round(scale * each.shape[1]))}
-        for each in images
-    ]
-    return [resize(image, **size) for image, size in zip(images, sizes, strict=True)]
+    return [resize(image, **scaled(image, scale), method="bilinear") for image in images]
+
+
+def scaled(image: ndarray, scale: float) -> dict[str, int]:
+    """Height and width, as `resize` takes them, of an image with both sides `scale` times as long, rounded."""
+    return {name: max(1, round(side * scale)) for name, side in zip(("height", "width"), image.shape, strict=False)}
 
 
 def crop(image: Plane, box: Box) -> Plane:
@@ -182,9 +174,13 @@ def crop(image: Plane, box: Box) -> Plane:
     return image[box.top : box.top + box.height, box.left : box.left + box.width]  # type: ignore[return-value]
 
 
-def _check_size(height: int, width: int) -> None:
+def _filter(method: Method, height: int, width: int) -> Image.Resampling:
+    """The filter of a method, where it and the wanted size are possible ones."""
+    if method not in FILTERS:
+        raise ConfigError(f"expected one of the methods {', '.join(FILTERS)}, found {method!r}.")
     if height < 1 or width < 1:
         raise ConfigError(f"expected a size of at least 1x1 pixels, found {height}x{width}.")
+    return FILTERS[method]
 
 
 def next_to_change(labels: Shaped[ndarray, "height width"]) -> Bool[ndarray, "height width"]:

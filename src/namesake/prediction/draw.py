@@ -12,7 +12,7 @@ from jaxtyping import Bool, Int, UInt8, UInt32
 from numpy import ndarray
 from PIL import Image, ImageDraw
 
-from namesake.images.geometry import next_to_change, resize
+from namesake.images.geometry import next_to_change, resize, scaled
 from namesake.prediction.colours import colours_of, in_order
 from namesake.prediction.fonts import can_write, set_text
 from namesake.prediction.spots import find_spots
@@ -266,9 +266,7 @@ def contact_sheet(tiles: Sequence[Tile], *, columns: int = 4, side: int = 160) -
 
 def fitted(picture: Picture, *, side: int) -> Picture:
     """The picture resized so that its longer side is `side`; the aspect ratio stays."""
-    height, width = picture.shape[:2]
-    scale = side / max(height, width)
-    return resize(picture, height=max(1, round(height * scale)), width=max(1, round(width * scale)), method="bilinear")
+    return resize(picture, **scaled(picture, side / max(picture.shape[:2])), method="bilinear")
 
 
 def _layer_colours(colours: Colours, opacity: float) -> tuple[UInt32[ndarray, " labels"], UInt32[ndarray, " labels"]]:
