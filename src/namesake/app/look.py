@@ -7,11 +7,11 @@ import hashlib
 import re
 import tempfile
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
-from typing import Any, Literal, NamedTuple, final
+from typing import Literal, NamedTuple, final
 
 import numpy as np
 from PIL import Image
@@ -19,7 +19,8 @@ from PIL import Image
 from namesake.errors import NamesError
 from namesake.names import read_names
 from namesake.prediction.draw import number_objects, overlay
-from namesake.prediction.export import annotation, encode_index_png, write_coco
+from namesake.prediction.export import encode_index_png, write_coco
+from namesake.prediction.export.coco import INFO, annotations_of
 from namesake.prediction.pieces import find_pieces
 from namesake.records import Instances, Names, Prediction
 from namesake.segmenter import Segmenter
@@ -29,7 +30,6 @@ from namesake.shapes import ImageArray, LabelArray, not_sure
 View = Literal["areas", "objects", "confidence"]
 REMEMBERED = 4
 """Predictions kept, so that the slider and the views do not ask the network again."""
-OBJECTS = "Each annotation is one object with the system's score."
 PIECES = "The system finds no objects: each annotation is a connected piece of its label map, with its mean confidence."
 LONGEST_TEXT, MOST_NAMES = 4000, 200
 
@@ -140,21 +140,10 @@ def files(
         coco,
         names=found.names,
         images=[{"id": 1, "file_name": name, "height": height, "width": width}],
-        annotations=({"id": number, "image_id": 1, **each} for number, each in enumerate(_annotations(found), start=1)),
-        info={"description": PIECES if found.prediction.instances is None else OBJECTS},
+        annotations=annotations_of(found.prediction, found.names),
+        info={"description": PIECES if objects is None else INFO["instances"]},
     )
     return drawn, index, coco
-
-
-def _annotations(found: Found) -> Iterator[dict[str, Any]]:
-    objects = found.prediction.instances
-    if objects is None:
-        pieces = find_pieces(found.prediction, unsure=not_sure(len(found.names)))
-        masks, labels, scores = pieces.masks(), pieces.labels, pieces.scores
-    else:
-        masks, labels, scores = iter(objects.masks), objects.labels, objects.scores
-    for mask, label, score in zip(masks, labels, scores, strict=True):
-        yield annotation(mask, label=label, score=score)
 
 
 class Numbered(NamedTuple):

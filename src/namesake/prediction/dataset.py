@@ -8,10 +8,10 @@ import dataclasses
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int
@@ -24,8 +24,9 @@ from namesake.images.encode import encode_picture
 from namesake.images.identity import identify
 from namesake.notices import Notice, as_record
 from namesake.prediction.encode import CONFIDENCE, LABELS
-from namesake.prediction.export import EXPORTS, annotation, read_index_png, write_index_png
+from namesake.prediction.export import EXPORTS, read_index_png, write_index_png
 from namesake.prediction.export.coco import FOLDER as ANNOTATIONS
+from namesake.prediction.export.coco import annotate
 from namesake.prediction.export.dataset import IMAGES, MASKS, SPLITS, Dataset
 from namesake.prediction.folder import Predictions
 from namesake.prediction.kept import stems_of
@@ -47,6 +48,8 @@ SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "BMP": ".bmp", "WEBP":
 SUFFIXES |= {"PPM": ".ppm"}
 PLAIN = frozenset({*SUFFIXES.values(), ".jpeg", ".tiff", ".pgm"})
 """Endings that other programs know; images with another one get that of their format."""
+Maps = tuple[LabelArray, Confidence]
+"""Label map and confidence of one image."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,8 @@ def write_dataset(
     splits = split_of(ids, config)
     claim = {"names": list(predictions.names.names), **dataclasses.asdict(config), "images": len(ids)}
     _claim(out, claim, overwrite=overwrite)
-    least = least_confidence(_maps(predictions, [stems[each] for each in ids]), predictions.names, config.unsure)
+    read = (_read(predictions, stems[each]) for each in ids)
+    least = least_confidence(read, predictions.names, config.unsure)
     gone: dict[str, str] = {}
     with ObjectsFile(predictions.folder, done=ids) as found:
         made_of = _made_of(predictions, images, found, splits=splits, least=least)
@@ -122,10 +126,10 @@ def write_dataset(
         with ObjectsFile(out / ANNOTATIONS, done=done) as objects:
             for image_id in track(ids, what="dataset"):
                 if image_id not in objects.images:
-                    settled = _settle(predictions, stems[image_id], found.read(image_id), least)
-                    settled.line["of"] = made_of[image_id]
+                    maps, line = _settle(predictions, stems[image_id], found.read(image_id), least)
+                    line |= {"of": made_of[image_id], "split": splits[image_id], "stem": stems[image_id]}
                     try:
-                        _write(out, images.path(image_id), settled, splits[image_id], objects)
+                        _write(out, images.path(image_id), maps, line, objects, names=len(predictions.names))
                     except ImagesError as error:  # it was there when it was predicted
                         gone[image_id] = str(error)
             ids = [each for each in ids if each not in gone]
@@ -240,47 +244,30 @@ def _claim(out: Path, claim: dict[str, Any], *, overwrite: bool) -> None:
         write_json(out / CLAIM, claim)
 
 
-def _maps(predictions: Predictions, stems: Sequence[str]) -> Iterator[tuple[LabelArray, Confidence]]:
-    for stem in stems:
-        yield _read(predictions, stem)
-
-
-def _read(predictions: Predictions, stem: str) -> tuple[LabelArray, Confidence]:
+def _read(predictions: Predictions, stem: str) -> Maps:
     labels = read_index_png(predictions.folder / LABELS / f"{stem}.png").astype(np.int32)
     return labels, read_index_png(predictions.folder / CONFIDENCE / f"{stem}.png").astype(np.uint8)
 
 
-class _Settled(NamedTuple):
-    """What is written of one image."""
-
-    stem: str
-    labels: LabelArray
-    confidence: Confidence
-    names: Names
-    line: dict[str, Any]
-
-
-def _settle(predictions: Predictions, stem: str, line: dict[str, Any], least: Int[ndarray, " labels"]) -> _Settled:
-    """The label map with what is not sure, and the line of the image's objects."""
-    names = predictions.names
+def _settle(
+    predictions: Predictions, stem: str, line: dict[str, Any], least: Int[ndarray, " labels"]
+) -> tuple[Maps, dict[str, Any]]:
+    """The label map with what is not sure, its confidence, and the line of the image's objects."""
+    unsure = not_sure(len(predictions.names))
     labels, confidence = _read(predictions, stem)
-    labels = blank_unsure(labels, confidence, least, unsure=not_sure(len(names)))
-    unsure = not_sure(len(names))
+    labels = blank_unsure(labels, confidence, least, unsure=unsure)
     if line["kind"] != "instances":
         found = find_pieces(Prediction(labels, (confidence / 255).astype(np.float32)), unsure=unsure)
-        pieces = [
-            annotation(mask, label=label, score=score)
-            for mask, label, score in zip(found.masks(), found.labels, found.scores, strict=True)
-        ]
+        pieces = list(annotate(found.masks(), found.labels, found.scores))
         line |= {"kind": "pieces", "annotations": pieces, "left_out": found.left_out}
     line |= {
         "labelled": bool(((labels > 0) & (labels != unsure)).any()),
         "unsure_pixels": int(np.count_nonzero(labels == unsure)),
     }
-    return _Settled(stem, labels, confidence, names, line)
+    return (labels, confidence), line
 
 
-def _write(out: Path, source: Path, settled: _Settled, split: str, objects: ObjectsFile) -> None:
+def _write(out: Path, source: Path, maps: Maps, line: dict[str, Any], objects: ObjectsFile, *, names: int) -> None:
     """Write the files of one image; its label map, the mark that it is done, comes last."""
     content = read_content(source)
     stored = look_at(content, name=source.name)
@@ -288,10 +275,11 @@ def _write(out: Path, source: Path, settled: _Settled, split: str, objects: Obje
     own = source.suffix if source.suffix.lower() in PLAIN else SUFFIXES.get(stored.format, "")
     suffix = ".png" if foreign else own
     content = encode_picture(read_image(content, name=source.name), "PNG") if foreign else content
-    write_bytes(out / IMAGES / split / f"{settled.stem}{suffix}", content)
-    write_bytes(out / CONFIDENCE / f"{settled.stem}.png", encode_picture(settled.confidence, "PNG"))
-    objects.append(settled.line | {"split": split, "stem": settled.stem, "suffix": suffix})
-    write_index_png(out / MASKS / split / f"{settled.stem}.png", settled.labels, names=len(settled.names))
+    split, stem = line["split"], line["stem"]
+    write_bytes(out / IMAGES / split / f"{stem}{suffix}", content)
+    write_bytes(out / CONFIDENCE / f"{stem}.png", encode_picture(maps[1], "PNG"))
+    objects.append(line | {"suffix": suffix})
+    write_index_png(out / MASKS / split / f"{stem}.png", maps[0], names=names)
 
 
 def _export(

@@ -8,7 +8,7 @@ import numpy as np
 
 from namesake.images.encode import encode_picture
 from namesake.prediction.draw import OPACITY, Picture, fitted, overlay
-from namesake.prediction.export.coco import annotation
+from namesake.prediction.export.coco import annotate
 from namesake.prediction.export.index_png import encode_index_png
 from namesake.prediction.stream import Segmented, Skipped
 from namesake.records import Names, Prediction
@@ -68,21 +68,13 @@ def _objects(image_id: str, prediction: Prediction, names: Names) -> dict[str, A
     """The image's line: its objects, or where a system finds none, one segment a name."""
     labels, instances = prediction.labels, prediction.instances
     if instances is not None:
-        found = [
-            annotation(mask, label=label, score=score)
-            for mask, label, score in zip(instances.masks, instances.labels, instances.scores, strict=True)
-        ]
+        kind, found = "instances", annotate(instances.masks, instances.labels, instances.scores)
     else:
         present = [label for label in np.unique(labels).tolist() if label not in {0, not_sure(len(names))}]
-        found = [_segment(prediction, label) for label in present]
+        scores = [float(prediction.confidence[labels == label].mean()) for label in present]
+        kind, found = "segments", annotate((labels == label for label in present), present, scores)
     height, width = labels.shape
-    kind = "segments" if instances is None else "instances"
-    return {"image": image_id, "height": height, "width": width, "kind": kind, "annotations": found}
-
-
-def _segment(prediction: Prediction, label: int) -> dict[str, Any]:
-    mask = prediction.labels == label
-    return annotation(mask, label=label, score=float(prediction.confidence[mask].mean()))
+    return {"image": image_id, "height": height, "width": width, "kind": kind, "annotations": list(found)}
 
 
 def _jpeg(picture: Picture) -> bytes:

@@ -159,8 +159,8 @@ def predict_folder(
             write_objects(
                 out / COCO,
                 names=segmenter.names,
-                images=[(i, image_id) for i, image_id in enumerate(images.ids, start=1) if image_id in objects.images],
-                line_of=lambda number: objects.read(images.ids[number - 1]),
+                images=[(number, each, each) for number, each in enumerate(images.ids, 1) if each in objects.images],
+                objects=objects,
             )
     return Predictions(
         out, counts={"images": len(images) - len(skipped), "skipped": len(skipped)}, names=segmenter.names
@@ -284,7 +284,6 @@ def predict_images(
         images: Images to segment.
         names: Segment these instead of its own, where it is open-vocabulary.
         read: Read the images with care; None for one pass.
-        out: The stage's folder.
         device: "auto", "cpu" or "cuda".
         runtime: Runtime of the network; see `Segmenter.on`.
         engine: "local", "ray" or "ray:N"; see `engines.collect`.

@@ -10,11 +10,10 @@ from PIL import Image
 from namesake.errors import ConfigError
 from namesake.images.encode import encode_picture
 from namesake.prediction.draw import LEAST_SHARE, OPACITY, Picture, overlay
-from namesake.prediction.export.coco import INFO, annotation
+from namesake.prediction.export.coco import INFO, annotations_of
 from namesake.prediction.export.index_png import encode_index_png
-from namesake.prediction.pieces import pieces
 from namesake.records import Names, Prediction
-from namesake.shapes import IGNORE, ImageArray, not_sure
+from namesake.shapes import IGNORE, not_sure
 from namesake.workspace import write_bytes
 
 What = Literal["overlay", "labels", "confidence"]
@@ -31,17 +30,6 @@ def names_of(prediction: Prediction) -> Names:
     if prediction.names is None:
         raise ConfigError("this prediction knows no names for its labels; make it with names=, as a Segmenter does.")
     return prediction.names
-
-
-def image_of(prediction: Prediction) -> ImageArray:
-    """The image that it is of.
-
-    Raises:
-        ConfigError: It was made without.
-    """
-    if prediction.image is None:
-        raise ConfigError("this prediction has no image to draw on; make it with image=, as a Segmenter does.")
-    return prediction.image
 
 
 def shares(prediction: Prediction) -> list[tuple[str, float]]:
@@ -77,8 +65,10 @@ def summary(prediction: Prediction) -> str:
 
 def overlay_of(prediction: Prediction, *, opacity: float = OPACITY) -> Picture:
     """See `Prediction.overlay`."""
-    image, names = image_of(prediction), names_of(prediction)
-    return overlay(image, prediction.labels, names, instances=prediction.instances, opacity=opacity)
+    if prediction.image is None:
+        raise ConfigError("this prediction has no image to draw on; make it with image=, as a Segmenter does.")
+    names = names_of(prediction)
+    return overlay(prediction.image, prediction.labels, names, instances=prediction.instances, opacity=opacity)
 
 
 def png_of(prediction: Prediction) -> bytes | None:
@@ -127,17 +117,10 @@ def plot(prediction: Prediction, axes: Any = None) -> Any:  # noqa: ANN401
 def coco_of(prediction: Prediction, file_name: str) -> dict[str, Any]:
     """See `Prediction.to_coco`."""
     names = names_of(prediction)
-    found = prediction.instances
-    objects = pieces(prediction, unsure=not_sure(len(names))) if found is None else found
     height, width = prediction.labels.shape
     return {
-        "info": {"description": INFO["pieces" if found is None else "instances"]},
+        "info": {"description": INFO["pieces" if prediction.instances is None else "instances"]},
         "images": [{"id": 1, "file_name": file_name, "height": height, "width": width}],
-        "annotations": [
-            {"id": number, "image_id": 1, **annotation(mask, label=label, score=score)}
-            for number, (mask, label, score) in enumerate(
-                zip(objects.masks, objects.labels, objects.scores, strict=True), start=1
-            )
-        ],
+        "annotations": list(annotations_of(prediction, names)),
         "categories": [{"id": label, "name": name} for label, name in enumerate(names.names, start=1)],
     }

@@ -6,7 +6,7 @@ results list.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,76 +14,65 @@ import numpy as np
 
 from namesake.masks import rle
 from namesake.prediction.export.dataset import SPLITS, Dataset
-from namesake.records import Names
-from namesake.shapes import MaskArray
+from namesake.prediction.objects import ObjectsFile
+from namesake.prediction.pieces import find_pieces
+from namesake.records import Names, Prediction
+from namesake.shapes import MaskArray, not_sure
 from namesake.workspace import write_atomically
 
 FOLDER = "annotations"
-SEGMENTS_INFO = (
-    "The system finds no objects: each annotation is all pixels of one name in one image, with their mean confidence "
-    "as its score. Do not count them as instances."
-)
-PIECES_INFO = (
-    "The system finds no objects: each annotation is a connected piece of its label map, with the mean confidence as "
-    "its score."
-)
 INFO = {
     "instances": "Each annotation is one object with the system's score.",
-    "segments": SEGMENTS_INFO,
-    "pieces": PIECES_INFO,
+    "segments": "The system finds no objects: each annotation is all pixels of one name in one image, with their mean "
+    "confidence as its score. Do not count them as instances.",
+    "pieces": "The system finds no objects: each annotation is a connected piece of its label map, with the mean "
+    "confidence as its score.",
 }
-Line = Mapping[str, Any]
-"""What is known of the objects of one image: `height`, `width`, `kind` (a key of INFO), `annotations`."""
+"""What each kind of objects is, in the file's words."""
 
 
 def export_coco(dataset: Dataset) -> dict[str, Any]:
     """Write `annotations/instances_{train,val}.json`; nothing is lost but what the objects themselves leave out."""
     annotations = 0
     for split in SPLITS:
-        ids = dataset.ids[split]
-        annotations += write_objects(
-            dataset.folder / FOLDER / f"instances_{split}.json",
-            names=dataset.names,
-            images=[(number, dataset.image(image_id).file) for number, image_id in enumerate(ids, start=1)],
-            line_of=lambda number, ids=ids: dataset.objects.read(ids[number - 1]),  # type: ignore[misc]
-        )
+        images = [(number, dataset.image(each).file, each) for number, each in enumerate(dataset.ids[split], start=1)]
+        path = dataset.folder / FOLDER / f"instances_{split}.json"
+        annotations += write_objects(path, names=dataset.names, images=images, objects=dataset.objects)
     return {"path": FOLDER, "annotations": annotations}
 
 
-def write_objects(
-    path: Path, *, names: Names, images: Iterable[tuple[int, str]], line_of: Callable[[int], Line]
-) -> int:
+def write_objects(path: Path, *, names: Names, images: Sequence[tuple[int, str, str]], objects: ObjectsFile) -> int:
     """Write a COCO file of the objects of some images.
 
     Args:
         path: The file.
         names: Become the categories.
-        images: Id and file name each.
-        line_of: Gives the objects of the image of an id; asked twice.
+        images: Number and name in the file, and image id, each.
+        objects: Has a line for each of them.
 
     Returns:
         How many objects there are.
     """
-    numbered = list(images)
-    kinds = {line_of(number)["kind"] for number, _ in numbered}
-    count = sum(len(line_of(number)["annotations"]) for number, _ in numbered)
+    kinds = {objects.read(image_id)["kind"] for _, _, image_id in images}
+    count = sum(len(objects.read(image_id)["annotations"]) for _, _, image_id in images)
     write_coco(
         path,
         names=names,
         images=(
-            {"id": number, "file_name": name, "height": line_of(number)["height"], "width": line_of(number)["width"]}
-            for number, name in numbered
+            {"id": number, "file_name": name, "height": line["height"], "width": line["width"]}
+            for number, name, image_id in images
+            for line in [objects.read(image_id)]
         ),
-        annotations=_numbered(numbered, line_of),
+        annotations=_numbered(images, objects),
         info={"description": " ".join(text for kind, text in INFO.items() if kind in kinds)},
     )
     return count
 
 
-def _numbered(images: Iterable[tuple[int, str]], line_of: Callable[[int], Line]) -> Iterator[Line]:
+def _numbered(images: Sequence[tuple[int, str, str]], objects: ObjectsFile) -> Iterator[dict[str, Any]]:
     found = 0
-    for number, _ in images:
-        for each in line_of(number)["annotations"]:
+    for number, _, image_id in images:
+        for each in objects.read(image_id)["annotations"]:
             found += 1
             yield {"id": found, "image_id": number, **each}
 
@@ -107,6 +96,23 @@ def annotation(mask: MaskArray, *, label: int, score: float) -> dict[str, Any]:
         "iscrowd": 0,
         "score": round(score, 4),
     }
+
+
+def annotate(masks: Iterable[MaskArray], labels: Sequence[int], scores: Sequence[float]) -> Iterator[dict[str, Any]]:
+    """`annotation` of each of some objects."""
+    for mask, label, score in zip(masks, labels, scores, strict=True):
+        yield annotation(mask, label=label, score=score)
+
+
+def annotations_of(prediction: Prediction, names: Names) -> Iterator[dict[str, Any]]:
+    """The annotations of an image alone: its objects, or the pieces of its label map where the system finds none."""
+    found = prediction.instances
+    if found is None:
+        pieces = find_pieces(prediction, unsure=not_sure(len(names)))
+        objects = annotate(pieces.masks(), pieces.labels, pieces.scores)
+    else:
+        objects = annotate(found.masks, found.labels, found.scores)
+    return ({"id": number, "image_id": 1, **each} for number, each in enumerate(objects, start=1))
 
 
 def bounding_box(mask: MaskArray) -> list[int]:

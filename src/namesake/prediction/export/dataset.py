@@ -78,10 +78,6 @@ class Dataset:
             line["split"], line["stem"], line["suffix"], line["height"], line["width"], tuple(line["annotations"])
         )
 
-    def mask_path(self, image: LabelledImage) -> Path:
-        """File of an image's label map."""
-        return self.folder / MASKS / image.split / f"{image.stem}.png"
-
     def labels(self, image: LabelledImage) -> LabelArray:
         """An image's label map, in 32 bits."""
-        return read_index_png(self.mask_path(image)).astype(np.int32)
+        return read_index_png(self.folder / MASKS / image.split / f"{image.stem}.png").astype(np.int32)
