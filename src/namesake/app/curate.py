@@ -133,7 +133,7 @@ class Curator:
         scale = max(height, width) / CLICKED_SIDE
         points = (*click.points, (point[0] * scale, point[1] * scale)) if point else ()
         if not points:
-            return Click(click.image_id, size=(height, width)), _enlarged(image)
+            return Click(click.image_id, size=(height, width)), fitted(image, side=CLICKED_SIDE)
         mask = self._draw(image, points)
         made = Click(click.image_id, points, (height, width), rle.encode(mask).decode("ascii"))
         return made, self._shown(image, mask, name, points)
@@ -182,8 +182,7 @@ class Curator:
     def _own_words(self, name: str) -> tuple[str, ...]:
         if name not in self.names.names:
             raise DataError(f"expected one of the run's names, found {name[:60]!r}.")
-        place = self.names.names.index(name)
-        return (name, *(self.names.synonyms[place] if self.names.synonyms else ()))
+        return self.names.words[self.names.names.index(name)]
 
     def _archive(self, name: str) -> list[Tile]:
         """Images of an archive, best first, with those that are crossed out but not yet gone."""
@@ -219,7 +218,7 @@ class Curator:
             return np.asarray(self._sam.at_points(self._sam.embed(image), np.array([points])).masks[0])
 
     def _shown(self, image: ImageArray, mask: MaskArray, name: str, points: tuple[tuple[float, float], ...]) -> Picture:
-        large = _enlarged(image)
+        large = fitted(image, side=CLICKED_SIDE)
         height, width = large.shape[:2]
         inside = resize_labels(mask.astype(np.uint8), height=height, width=width)
         drawn = blend(large, inside, colours=colours_of((name,)))
@@ -279,10 +278,6 @@ def _mask_of(tile: Tile, choice: MaskChoice | None, shape: tuple[int, ...]) -> M
     else:
         return None
     return rle.decode(code, size[0], size[1]) if size == shape else None
-
-
-def _enlarged(image: ImageArray) -> Picture:
-    return fitted(image, side=CLICKED_SIDE)
 
 
 def _sam_at_hand(preset: str) -> str:

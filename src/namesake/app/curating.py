@@ -49,8 +49,8 @@ class Curating:
     @told
     def reword(self, run: int, name: str, order: Order, page: float | None, text: str) -> tuple[Any, ...]:
         """After the words were changed."""
-        self._curators[run or 0].reword(name, text or "")
         curator = self._curators[run or 0]
+        curator.reword(name, text or "")
         return gr.Textbox(curator.words(name)), *self.tiles(run, name, order, page)
 
     @told

@@ -12,9 +12,8 @@ import gradio as gr
 from namesake.app import look, panes
 from namesake.app.browse import Browser
 from namesake.app.curate import ORDERS, Curator
-from namesake.app.curating import Curating
+from namesake.app.curating import Curating, told
 from namesake.app.look import View, Viewer
-from namesake.errors import NamesakeError
 from namesake.images import read_image
 from namesake.shapes import ImageArray
 
@@ -38,26 +37,19 @@ class Subject:
     curator: Curator
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What visitors may send, and where it is kept.
+def build_page(subjects: Sequence[Subject], *, pixels: int, folder: Path) -> gr.Blocks:
+    """The page of one or two runs.
 
-    Attributes:
-        pixels: Pixels of a picture.
+    Args:
+        subjects: The runs.
+        pixels: Most pixels of a picture that a visitor sends.
         folder: Folder of uploads and files for download.
     """
-
-    pixels: int
-    folder: Path
-
-
-def build_page(subjects: Sequence[Subject], limits: Limits) -> gr.Blocks:
-    """The page of one or two runs."""
     names = " and ".join(subject.title for subject in subjects)
     with gr.Blocks(title=f"namesake: {names}", analytics_enabled=False, delete_cache=(60, KEPT_SECONDS)) as page:
         gr.HTML(_head(subjects), elem_classes="head")
         with gr.Tab("Segment"):
-            _segment_tab(subjects, limits)
+            _segment_tab(subjects, _answer(subjects, pixels, folder))
         with gr.Tab("Learned from") as tab:
             _browse_tab(subjects, tab)
         with gr.Tab("Report") as tab:
@@ -67,7 +59,7 @@ def build_page(subjects: Sequence[Subject], limits: Limits) -> gr.Blocks:
     return page.queue(max_size=WAITING, api_open=False, default_concurrency_limit=1)
 
 
-def _segment_tab(subjects: Sequence[Subject], limits: Limits) -> None:
+def _segment_tab(subjects: Sequence[Subject], answer: Callable[..., list[Any]]) -> None:
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
             picture = gr.Image(
@@ -104,8 +96,7 @@ def _segment_tab(subjects: Sequence[Subject], limits: Limits) -> None:
             shown = _viewer(subjects)
             with gr.Row():
                 files = [part for number, subject in enumerate(subjects) for part in _files(subject, number, subjects)]
-    answer, outputs = _answer(subjects, limits), [shown, *files]
-    inputs = [picture, typed, ticked, view, least]
+    inputs, outputs = [picture, typed, ticked, view, least], [shown, *files]
     ask = {"fn": answer, "inputs": inputs, "outputs": outputs, "concurrency_id": "network", "api_visibility": "private"}
     gr.on([button.click, picture.change], trigger_mode="always_last", **ask)
     gr.on([view.input, least.change, ticked.input], show_progress="hidden", trigger_mode="always_last", **ask)
@@ -168,27 +159,25 @@ def _files(subject: Subject, number: int, subjects: Sequence[Subject]) -> list[g
         ]
 
 
-def _answer(subjects: Sequence[Subject], limits: Limits) -> Callable[..., list[Any]]:
+def _answer(subjects: Sequence[Subject], pixels: int, folder: Path) -> Callable[..., list[Any]]:
     """The function that fills the panes, and the files of every run."""
 
+    @told
     def answer(path: str | None, typed: str, ticked: list[str], view: View, least: float) -> list[Any]:
         if not path:
             emptied = [gr.DownloadButton(value=None, interactive=False)] * 3 * len(subjects)
             return [panes.waiting([subject.title for subject in subjects]), *emptied]
-        try:
-            image = read_image(Path(path), max_pixels=limits.pixels)
-            found = [
-                subject.viewer.find(image, typed=typed or "", ticked=ticked or []).surer_than(float(least) / 100)
-                for subject in subjects
-            ]
-            every = [name for each in found for name in each.names.names]
-            name = Path(path).name
-            made = [look.files(each, image, name=name, folder=limits.folder, among=every) for each in found]
-            shown = [panes.Shown(subject.title, each) for subject, each in zip(subjects, found, strict=True)]
-            key = blake2b(repr((path, typed)).encode(), digest_size=8).hexdigest()
-            drawn = panes.panes(image, shown, view, key=key, picture=name)
-        except NamesakeError as error:
-            raise gr.Error(escape(str(error)), duration=12, print_exception=False) from error
+        image = read_image(Path(path), max_pixels=pixels)
+        found = [
+            subject.viewer.find(image, typed=typed or "", ticked=ticked or []).surer_than(float(least) / 100)
+            for subject in subjects
+        ]
+        every = [name for each in found for name in each.names.names]
+        name = Path(path).name
+        made = [look.files(each, image, name=name, folder=folder, among=every) for each in found]
+        shown = [panes.Shown(subject.title, each) for subject, each in zip(subjects, found, strict=True)]
+        key = blake2b(repr((path, typed)).encode(), digest_size=8).hexdigest()
+        drawn = panes.panes(image, shown, view, key=key, picture=name)
         return [drawn, *(gr.DownloadButton(value=str(file), interactive=True) for files in made for file in files)]
 
     return answer

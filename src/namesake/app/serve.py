@@ -3,7 +3,6 @@
 import hmac
 import ipaddress
 import os
-import shutil
 import signal
 import socket
 import tempfile
@@ -107,7 +106,7 @@ def build_app(runs: Sequence[Path], *, config: ServeConfig, folder: Path) -> Any
     from namesake.app.browse import Browser
     from namesake.app.curate import Curator
     from namesake.app.guard import Guard
-    from namesake.app.page import Limits, Subject, build_page
+    from namesake.app.page import Subject, build_page
 
     _refuse_downloads()
     viewers = [Viewer(load_segmenter(run, device=config.device).on(config.runtime, images=EXPECTED)) for run in runs]
@@ -116,7 +115,7 @@ def build_app(runs: Sequence[Path], *, config: ServeConfig, folder: Path) -> Any
         Subject(title, viewer, Browser(run), Curator(run, allowed=closed, device=config.device))
         for title, viewer, run in zip(_titles(runs), viewers, runs, strict=True)
     ]
-    page = build_page(subjects, Limits(int(config.megapixels * 1e6), folder))
+    page = build_page(subjects, pixels=int(config.megapixels * 1e6), folder=folder)
     upload_bytes = int(config.upload_megabytes * 2**20)
     app = gr.mount_gradio_app(
         FastAPI(docs_url=None, redoc_url=None, openapi_url=None),
@@ -174,11 +173,8 @@ def listening(config: ServeConfig) -> Iterator[tuple[socket.socket, str]]:
 @contextmanager
 def private_folder() -> Iterator[Path]:
     """A new folder that only this user may read, removed at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="namesake-serve-")).resolve()
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="namesake-serve-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder).resolve()
 
 
 def _leave(number: int, _: FrameType | None) -> None:
