@@ -167,10 +167,8 @@ class Meter:
         names = list(_plan)
         if _stage["name"] not in names:
             return self.what
-        number, narrow = (
-            names.index(_stage["name"]) + 1,
-            self._bar is not None and self._bar.live.console.width < NARROW,
-        )
+        number = names.index(_stage["name"]) + 1
+        narrow = self._bar is not None and self._bar.live.console.width < NARROW
         return f"{number}/{len(names)} {self.what}" if narrow else f"stage {number} of {len(names)}: {self.what}"
 
     def _amount(self, count: int) -> str:

@@ -200,16 +200,9 @@ def _list() -> None:
     """Print every benchmark with its size, page and licence."""
     from namesake.evaluation import BENCHMARKS
 
+    facts = ("title", "labels", "images", "page", "licence", "tables")
     known = {
-        name: {
-            "title": each.title,
-            "labels": each.labels,
-            "images": each.images,
-            "page": each.page,
-            "licence": each.licence,
-            "tables": each.tables,
-            "layouts": [layout.parts for layout in each.layouts],
-        }
+        name: {fact: getattr(each, fact) for fact in facts} | {"layouts": [layout.parts for layout in each.layouts]}
         for name, each in BENCHMARKS.items()
     }
     lines = [
