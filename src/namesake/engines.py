@@ -6,6 +6,7 @@ command goes on where it was killed. All processes see the same files.
 """
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -67,13 +68,17 @@ def spread(
     left = sum(len(ids) for _, ids in parts)
     meter = Meter(what, total=total or left, done=(total or left) - left)
     check_engine(engine)
-    if engine == "local":
-        if parts:
-            _do_here(open_worker(**arguments), parts, meter)
+    if not parts:
         return
-    if parts:
-        with _ray_workers(engine, open_worker, arguments, len(parts)) as (ray, workers):
-            _hand_out(ray, workers, parts, meter)
+    if engine == "local":
+        work = open_worker(**arguments)
+        with meter:
+            for part in parts:
+                work(part, meter)
+    else:
+        with _ray_workers(engine, partial(_open_counting, open_worker), arguments, len(parts)) as (ray, workers), meter:
+            for count in _results(ray, workers, parts, in_order=False):
+                meter.advance(count)
 
 
 def collect(
@@ -82,13 +87,7 @@ def collect(
     arguments: Mapping[str, Any],
     parts: Sequence[Part],
 ) -> Iterator[Result]:
-    """As `spread`, of work that gives back what it made of a part instead of writing it.
-
-    Args:
-        engine: "local", "ray" or "ray:N".
-        open_worker: Called in every process with `arguments`; a function of a module, not a lambda.
-        arguments: Records and settings by keyword, `device` among them; they are copied to every process.
-        parts: Parts that are wanted.
+    """As `spread`, with the same arguments, of work that gives back what it made of a part instead of writing it.
 
     Yields:
         The result of each part, in their order; a bounded number of them is in memory.
@@ -102,7 +101,7 @@ def collect(
         yield from map(open_worker(**arguments), parts)
     elif parts:
         with _ray_workers(engine, open_worker, arguments, len(parts)) as (ray, workers):
-            yield from _in_order(ray, workers, parts)
+            yield from _results(ray, workers, parts, in_order=True)
 
 
 def check_engine(engine: str) -> None:
@@ -136,12 +135,6 @@ def _ray_workers(
             ray.kill(worker)
 
 
-def _do_here(work: Work, parts: Sequence[Part], meter: Meter) -> None:
-    with meter:
-        for part in parts:
-            work(part, meter)
-
-
 class _Worker:
     """An actor: models in memory, opened with the first part so that their errors arrive; one part after another."""
 
@@ -150,55 +143,50 @@ class _Worker:
 
         torch.set_num_threads(threads)
         self._open = partial(open_worker, **arguments)
-        self._work: Callable[..., Any] | None = None
+        self._work: Callable[[Part], Any] | None = None
 
-    def do(self, part: Part) -> int:
-        """Do a part; returns how many ids it has."""
-        self._work = self._work or self._open()
-        self._work(part, Meter("", total=None))
-        return len(part[1])
-
-    def give(self, part: Part) -> Any:  # noqa: ANN401
+    def do(self, part: Part) -> Any:  # noqa: ANN401
         """What is made of a part."""
         self._work = self._work or self._open()
         return self._work(part)
 
 
-def _hand_out(ray: Any, workers: Sequence[Any], parts: Sequence[Part], meter: Meter) -> None:  # noqa: ANN401
-    """Give every worker a part, and the next one whenever it is done."""
-    left = list(reversed(parts))
-    busy = {worker.do.remote(left.pop()): worker for worker in workers}
-    with meter:
-        while busy:
-            (done,), _ = ray.wait(list(busy), num_returns=1)
-            worker = busy.pop(done)
-            try:
-                meter.advance(ray.get(done))
-            except ray.exceptions.RayTaskError as error:
-                raise error.cause from None
-            if left:
-                busy[worker.do.remote(left.pop())] = worker
+def _open_counting(open_worker: Callable[..., Work], **arguments: Any) -> Callable[[Part], int]:  # noqa: ANN401
+    """Open a worker whose meter is elsewhere, and return what does a part and says how many ids it has."""
+    work = open_worker(**arguments)
+
+    def count(part: Part) -> int:
+        work(part, Meter("", total=None))
+        return len(part[1])
+
+    return count
 
 
-def _in_order(ray: Any, workers: Sequence[Any], parts: Sequence[Part]) -> Iterator[Any]:  # noqa: ANN401
-    """Results in the order of the parts; whoever is free takes the next part, unless too many results wait."""
-    left, free = list(reversed(list(enumerate(parts)))), list(workers)
+def _results(ray: Any, workers: Sequence[Any], parts: Sequence[Part], *, in_order: bool) -> Iterator[Any]:  # noqa: ANN401
+    """Results as they are made, or in the order of the parts; whoever is free takes the next, unless too many wait."""
+    left, free = deque(enumerate(parts)), list(workers)
     busy: dict[Any, tuple[int, Any]] = {}
     done: dict[int, Any] = {}
-    for wanted in range(len(parts)):
-        while wanted not in done:
-            while free and left and left[-1][0] < wanted + AHEAD * len(workers):
-                place, part = left.pop()
-                worker = free.pop()
-                busy[worker.give.remote(part)] = place, worker
-            (ready,), _ = ray.wait(list(busy), num_returns=1)
-            place, worker = busy.pop(ready)
-            free.append(worker)
-            try:
-                done[place] = ray.get(ready)
-            except ray.exceptions.RayTaskError as error:
-                raise error.cause from None
-        yield done.pop(wanted)
+    wanted = 0
+    while left or busy:
+        while free and left and (not in_order or left[0][0] < wanted + AHEAD * len(workers)):
+            place, part = left.popleft()
+            worker = free.pop()
+            busy[worker.do.remote(part)] = place, worker
+        (ready,), _ = ray.wait(list(busy), num_returns=1)
+        place, worker = busy.pop(ready)
+        free.append(worker)
+        try:
+            result = ray.get(ready)
+        except ray.exceptions.RayTaskError as error:
+            raise error.cause from None
+        if not in_order:
+            yield result
+            continue
+        done[place] = result
+        while wanted in done:
+            yield done.pop(wanted)
+            wanted += 1
 
 
 def _start_ray() -> Any:  # noqa: ANN401
