@@ -5,7 +5,9 @@ The images of a part are a stretch of whole batches, so the numbers are those of
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from namesake.engines import Part, collect
 from namesake.prediction.encode import Encoded, EncodeSettings, encode_behind
@@ -15,6 +17,9 @@ from namesake.segmenter.opening import Opening
 
 SHARE = 4 * BLOCK
 """Images of a part."""
+Made = TypeVar("Made")
+Finish = Callable[[Iterator[Segmented | Skipped]], Iterator[Made]]
+"""What becomes of the predictions in the process that made them."""
 
 
 def parts_of(images: Images, *, done: Collection[str] = ()) -> list[Part]:
@@ -29,9 +34,7 @@ def segment_shared(engine: str, opening: Opening, images: Images) -> Iterator[tu
     Raises:
         NamesakeError: Errors of `collect` and `Opening.open`.
     """
-    arguments = {"opening": opening, "folder": images.folder, "device": opening.device}
-    for results in collect(engine, _open_segmenting, arguments, parts_of(images)):
-        yield from results
+    return _share(engine, opening, images, _without_images)
 
 
 def encode_shared(
@@ -48,42 +51,31 @@ def encode_shared(
     Raises:
         NamesakeError: Errors of `collect` and `Opening.open`.
     """
-    arguments = {"opening": opening, "folder": images.folder, "stems": stems, "settings": settings}
-    for results in collect(engine, _open_encoding, arguments | {"device": opening.device}, parts_of(images, done=done)):
-        yield from (each for each in results if each.image_id not in done)
+    encode = partial(encode_behind, stems=stems, settings=settings, workers=1)
+    made = _share(engine, opening, images, encode, done=done)
+    return (each for each in made if each.image_id not in done)
 
 
-def _open_segmenting(
+def _share(
+    engine: str, opening: Opening, images: Images, finish: Finish[Made], *, done: Collection[str] = ()
+) -> Iterator[Made]:
+    arguments = {"opening": opening, "folder": images.folder, "finish": finish, "device": opening.device}
+    for results in collect(engine, _open, arguments, parts_of(images, done=done)):
+        yield from results
+
+
+def _open(
     *,
     opening: Opening,
     folder: Path,
+    finish: Finish[Made],
     device: str,  # noqa: ARG001 - the engine wants it by name
-) -> Callable[[Part], list[tuple[str, Prediction] | Skipped]]:
+) -> Callable[[Part], list[Made]]:
     """Load the segmenter, and return what predicts a part."""
     segmenter = opening.open()
-
-    def work(part: Part) -> list[tuple[str, Prediction] | Skipped]:
-        return [
-            (found.image_id, replace(found.prediction, image=None)) if isinstance(found, Segmented) else found
-            for found in segment_ahead(segmenter, Images(folder, part[1]))
-        ]
-
-    return work
+    return lambda part: list(finish(segment_ahead(segmenter, Images(folder, part[1]))))
 
 
-def _open_encoding(
-    *,
-    opening: Opening,
-    folder: Path,
-    stems: Mapping[str, str],
-    settings: EncodeSettings,
-    device: str,  # noqa: ARG001 - the engine wants it by name
-) -> Callable[[Part], list[Encoded | Skipped]]:
-    """Load the segmenter, and return what predicts and encodes a part."""
-    segmenter = opening.open()
-
-    def work(part: Part) -> list[Encoded | Skipped]:
-        predicted = segment_ahead(segmenter, Images(folder, part[1]))
-        return list(encode_behind(predicted, stems, settings, workers=1))
-
-    return work
+def _without_images(predicted: Iterator[Segmented | Skipped]) -> Iterator[tuple[str, Prediction] | Skipped]:
+    for found in predicted:
+        yield (found.image_id, replace(found.prediction, image=None)) if isinstance(found, Segmented) else found
