@@ -14,7 +14,7 @@ from namesake.documents import ID, LIST, NAME, NUMBER, check_fields, read_json, 
 from namesake.errors import DataError
 from namesake.evaluation.benchmarks import BACKGROUND, Benchmark
 from namesake.evaluation.benchmarks.coco import PARTS, SEGMENTATION, ById, read_categories, run_length
-from namesake.evaluation.true_objects import TrueObjects, true_objects
+from namesake.evaluation.true_objects import true_objects
 from namesake.images.paths import match_paths
 from namesake.masks import rle
 from namesake.names.spelling import some
@@ -70,15 +70,19 @@ def read_results(path: Path, benchmark: Benchmark) -> Results:
         raise DataError(f"{benchmark.name} has no true objects to score {path} by; give a folder of index PNGs.")
     content = read_json(path)
     own = isinstance(content, dict)
-    head = _own_head(content, path, benchmark) if own else _head_of(truth)
-    listed = content["annotations"] if own else content
+    if own:
+        images, categories, names = _own_ids(content, path, benchmark)
+        listed = content["annotations"]
+    else:
+        images, categories, listed = truth.images, truth.categories, content
+        names = {each["id"]: each["name"] for each in truth.content["categories"]}
     if not isinstance(listed, list):
         raise refused(path, "COCO results", f"{LIST.words} of {{{', '.join(ENTRY)}}}", listed)
     sizes = {str(each["file_name"]): (int(each["height"]), int(each["width"])) for each in truth.content["images"]}
     objects: dict[str, list[Found]] = {}
     elsewhere = 0
     for place, each in enumerate(listed):
-        image_id, found = _found(each, place, path, head, sizes)
+        image_id, found = _found(each, place, path, images, categories, sizes=sizes)
         if found is None:
             elsewhere += 1
         else:
@@ -88,33 +92,17 @@ def read_results(path: Path, benchmark: Benchmark) -> Results:
     if len(objects) < len(sizes):
         note(f"{path}: objects in {len(objects)} of {len(sizes)} images; in the others nothing counts as found.")
     segments = own and NO_OBJECTS in str(content.get("info", ""))
-    return Results({0: BACKGROUND} | dict(head.names), objects, complete=not segments)
+    return Results({0: BACKGROUND} | names, objects, complete=not segments)
 
 
-class _Head(NamedTuple):
-    """What ids of a results file mean.
+def _own_ids(
+    content: Mapping[str, Any], path: Path, benchmark: Benchmark
+) -> tuple[ById[str], ById[int], dict[int, str]]:
+    """What the ids of a file of results mean, that it explains itself by file names and category names.
 
-    Attributes:
-        images: The benchmark's id of an image; "" for one that it does not have.
-        categories: Our number of a category.
-        names: Name of each number.
-        known: Ids of categories, for messages.
+    Returns:
+        The benchmark's id of each image, "" for one that it does not have; our number of each category; its name.
     """
-
-    images: ById[str]
-    categories: ById[int]
-    names: Mapping[int, str]
-    known: Sequence[str]
-
-
-def _head_of(truth: TrueObjects) -> _Head:
-    """The ids of the benchmark's own annotations."""
-    names = {each["id"]: each["name"] for each in truth.content["categories"]}
-    return _Head(truth.images, truth.categories, names, truth.categories.ids)
-
-
-def _own_head(content: Mapping[str, Any], path: Path, benchmark: Benchmark) -> _Head:
-    """The ids that a file of results explains itself, by file name and category name."""
     check_fields(content, dict.fromkeys(PARTS, LIST), file=path, item=lambda: "COCO results")
     for place, each in enumerate(content["images"], start=1):
         check_fields(each, {"id": ID, "file_name": NAME}, file=path, item=lambda place=place: f"image {place}")  # type: ignore[misc]
@@ -129,29 +117,31 @@ def _own_head(content: Mapping[str, Any], path: Path, benchmark: Benchmark) -> _
     names = read_categories(content["categories"], path)
     numbers = {key: number for number, key in enumerate(names, start=1)}
     images = ById((each["id"], matched.found.get(each["file_name"], "")) for each in content["images"])
-    return _Head(images, ById(numbers.items()), {numbers[key]: name for key, name in names.items()}, list(names))
+    return images, ById(numbers.items()), {numbers[key]: name for key, name in names.items()}
 
 
 def _found(
     each: Any,  # noqa: ANN401
     place: int,
     path: Path,
-    head: _Head,
+    images: ById[str],
+    categories: ById[int],
+    *,
     sizes: Mapping[str, tuple[int, int]],
 ) -> tuple[str, Found | None]:
     """The image and the object of one entry; no object where its image is not scored."""
     check_fields(each, ENTRY, file=path, item=lambda: f"entry {place}")
-    image_id = head.images.get(each["image_id"])
+    image_id = images.get(each["image_id"])
     if image_id is None:
         raise DataError(
             f"{path}: entry {place} is of the image {shown(each['image_id'])}, which the benchmark's annotations do "
             "not list; predict the benchmark's own images and keep their ids."
         )
-    category = head.categories.get(each["category_id"])
+    category = categories.get(each["category_id"])
     if category is None:
         raise DataError(
             f"{path}: entry {place} is of the category {shown(each['category_id'])}; known ids are "
-            f"{some(head.known, shown=12)}, ... (COCO's own skip some numbers)."
+            f"{some(categories.ids, shown=12)}, ... (COCO's own skip some numbers)."
         )
     if image_id not in sizes:
         return image_id, None
