@@ -3,14 +3,15 @@
 What the ids mean is the benchmark's table; how they are coded is a key of `DECODERS`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int, UInt8
 from numpy import ndarray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from namesake.errors import DataError
 from namesake.evaluation.benchmarks.ids import published_names
@@ -159,22 +160,21 @@ def _context_table(labels: Path) -> UInt8[ndarray, " ids"]:
 
 
 def _has_colours(path: Path) -> bool:
-    with _open(path) as picture:
+    with _opened(path) as picture:
         return picture.mode in {"RGB", "RGBA"}
 
 
 def _pixels(path: Path, *, mode: str) -> UInt8[ndarray, "..."]:
-    with _open(path) as picture:
-        try:
-            return np.asarray(picture.convert(mode))
-        except (OSError, SyntaxError, ValueError) as error:
-            raise DataError(f"{path} cannot be read as a label map: {error}.") from error
+    with _opened(path) as picture:
+        return np.asarray(picture.convert(mode))
 
 
-def _open(path: Path) -> Image.Image:
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
     try:
-        return Image.open(path)
+        with Image.open(path) as picture:
+            yield picture
     except FileNotFoundError as error:
         raise DataError(f"expected a label map at {path}, found no file.") from error
-    except (OSError, SyntaxError, ValueError, UnidentifiedImageError) as error:
+    except (OSError, SyntaxError, ValueError) as error:
         raise DataError(f"{path} cannot be read as a label map: {error}.") from error
