@@ -9,6 +9,7 @@ import numpy as np
 
 from namesake.errors import DataError, ImagesError
 from namesake.images.decode import look_at, read_content
+from namesake.names.spelling import some
 from namesake.records import Images
 from namesake.shapes import LabelArray
 
@@ -71,9 +72,9 @@ class Benchmark:
         known = np.zeros(max(*self.names, self.ignore, int(labels.max(initial=0))) + 1, dtype=bool)
         known[[*self.names, self.ignore]] = True
         if not known[labels].all():
-            strange = np.unique(labels[~known[labels]]).tolist()
+            strange = some(map(str, np.unique(labels[~known[labels]]).tolist()), shown=5)
             raise DataError(
-                f"the mask of {image_id} holds the ids {_some(strange)}, which the names of {self.name} do not list; "
+                f"the mask of {image_id} holds the ids {strange}, which the names of {self.name} do not list; "
                 f"add them to names.json, or draw these pixels as {self.ignore} so that they do not count."
             )
         return labels
@@ -90,8 +91,3 @@ def size_of(path: Path) -> tuple[int, int]:
     except ImagesError as error:
         raise DataError(f"{path} belongs to a benchmark and cannot be read: {error}") from error
     return found.height, found.width
-
-
-def _some(numbers: list[int]) -> str:
-    shown = ", ".join(map(str, numbers[:5]))
-    return f"{shown} and {len(numbers) - 5} more" if len(numbers) > 5 else shown

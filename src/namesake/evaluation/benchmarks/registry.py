@@ -1,6 +1,6 @@
 """A benchmark's name and where it lies in, the opened benchmark out; what there is to open is the table's."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from pathlib import Path
 from typing import get_args
 
@@ -8,7 +8,7 @@ from namesake.errors import ConfigError, DataError, unknown
 from namesake.evaluation.benchmarks.benchmark import Benchmark, Measure
 from namesake.evaluation.benchmarks.coco import write_subset
 from namesake.evaluation.benchmarks.ids import published_names
-from namesake.evaluation.benchmarks.layouts import Found, Layout, Paired
+from namesake.evaluation.benchmarks.layouts import Layout, Paired
 from namesake.evaluation.benchmarks.listing import Listing
 from namesake.evaluation.benchmarks.remap import Remapped
 from namesake.evaluation.benchmarks.table import BENCHMARKS, COCO_LIST
@@ -36,19 +36,15 @@ def open_benchmark(name: str, root: Path) -> Benchmark:
     listing = BENCHMARKS[name]
     layout, home = _find(name, listing, root)
     found = layout.open(home)
-    if listing.images is not None and len(found.images) != listing.images:
+    part = listing.images is not None and len(found.images) != listing.images
+    if part:
         note(f"{name}: {len(found.images)} images in {root}; the whole benchmark has {listing.images}.")
-    return _assemble(name, listing, layout, found, root)
-
-
-def _assemble(name: str, listing: Listing, layout: Layout, found: Found, root: Path) -> Benchmark:
     if found.names is not None:
         title = listing.title if name == "world" else "ground truth from a folder"
         called, ignore = root.resolve().name if name == "folder" else name, found.ignore or 0
         return Benchmark(called, found.images, found.names, ignore, found.read, title, objects=found.objects)
     published = published_names(listing.ids)
     names = {number: BACKGROUND for number in listing.background} | dict(published.names)
-    part = listing.images is not None and len(found.images) != listing.images
     ignore, *others = listing.ignored
     return Benchmark(
         name=name,
@@ -71,23 +67,14 @@ def _find(name: str, listing: Listing, root: Path) -> tuple[Layout, Path]:
     lacking: list[tuple[int, str]] = []
     for home in (root / folder for folder in listing.homes):
         for layout in listing.layouts:
-            missing = _missing(home, layout.parts)
+            missing = [part for part in layout.parts if not (home / part).exists()]
             if not missing:
                 return layout, home
-            lacking.append(
-                (
-                    len(layout.parts) - len(missing),
-                    f"{home} for {', '.join(layout.parts)}; missing: {', '.join(missing)}",
-                )
-            )
-    most = max(count for count, _ in lacking)
-    looked = next(text for count, text in lacking if count == most)
+            looked = f"{home} for {', '.join(layout.parts)}; missing: {', '.join(missing)}"
+            lacking.append((len(layout.parts) - len(missing), looked))
+    _, looked = max(lacking, key=lambda each: each[0])
     origin = f"It {'comes from' if '://' in listing.page else 'is'} {listing.page}"
     raise DataError(f"{name} was looked for in {looked}. {origin}; --root says where it lies.")
-
-
-def _missing(home: Path, parts: Iterable[str]) -> list[str]:
-    return [part for part in parts if not (home / part).exists()]
 
 
 def as_measures(words: Collection[str]) -> tuple[Measure, ...]:
