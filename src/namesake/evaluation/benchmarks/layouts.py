@@ -4,10 +4,10 @@ Three layouts serve all benchmarks: a file of labels for each image, COCO's anno
 Each says which of its parts are missing, so that a benchmark that has several layouts can choose.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from namesake.documents import read_text, refused
 from namesake.errors import DataError
@@ -16,7 +16,7 @@ from namesake.evaluation.benchmarks.decode import DECODERS
 from namesake.evaluation.benchmarks.ids import read_ids
 from namesake.images import open_images
 from namesake.images.folder import EXTENSIONS
-from namesake.images.paths import LONG, match_paths, shown_path
+from namesake.images.paths import LONG, MatchedPaths, match_paths, shown_path
 from namesake.names.spelling import some
 from namesake.progress import note
 from namesake.records import Images
@@ -33,21 +33,6 @@ class Found(NamedTuple):
     objects: Path | None = None
     names: Mapping[int, str] | None = None
     ignore: int | None = None
-
-
-class Layout(Protocol):
-    """A way in which files may lie in a root."""
-
-    @property
-    def parts(self) -> Sequence[str]:
-        """Paths below the root that have to be there."""
-
-    @property
-    def decode(self) -> str:
-        """How label maps are stored, a key of `DECODERS`."""
-
-    def open(self, root: Path) -> Found:
-        """What lies there, once all parts do."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +108,7 @@ class Paired:
         if self.image_suffix and not self.list:
             ending = self.image_suffix.lower()
             images = Images(images.folder, tuple(each for each in images.ids if each.lower().endswith(ending)))
-        images = find_images(images, root / self.list)
+        images = Images(images.folder, tuple(sorted(found_files(images, root / self.list))))
         read = find_labels(images, read)
         objects = root / self.annotations if self.numbers else None
         return Found(images, read, objects if objects is not None and objects.is_file() else None)
@@ -218,6 +203,10 @@ class Own:
         return Found(images, read, objects if objects.is_file() else None, names, ignore)
 
 
+Layout = Paired | Coco | Own
+"""A way in which files may lie in a root."""
+
+
 def without_suffix(image_id: str, suffix: str) -> str:
     """An id without this end, in any case; without its extension if "" is given."""
     if not suffix:
@@ -225,13 +214,16 @@ def without_suffix(image_id: str, suffix: str) -> str:
     return image_id[: -len(suffix)] if image_id.lower().endswith(suffix.lower()) else image_id
 
 
-def find_images(images: Images, listed: Path) -> Images:
-    """The images as they are called on the disk, which may differ from a list in folders before them, case or form.
+def find_files(folder: Path, wanted: Collection[str], *, ending: str = "") -> tuple[list[str], MatchedPaths]:
+    """Which of these paths are not in a folder, and which other files below it, of this ending in any case, they mean.
 
-    Raises:
-        DataError: One is missing; the message shows examples of both sides.
+    The disk may call them otherwise than a list in folders before them, case or form.
     """
-    return Images(images.folder, tuple(sorted(found_files(images, listed))))
+    absent = [path for path in wanted if not _is_within(path, folder)]
+    there = (path for path in folder.rglob("*") if path.name.lower().endswith(ending.lower()) and path.is_file())
+    paths = sorted(path.relative_to(folder).as_posix() for path in there) if absent else []
+    present = set(wanted) - set(absent)
+    return absent, match_paths(absent, [path for path in paths if path not in present])
 
 
 def found_files(images: Images, listed: Path) -> dict[str, str]:
@@ -240,20 +232,16 @@ def found_files(images: Images, listed: Path) -> dict[str, str]:
     Raises:
         DataError: One is missing; the message shows examples of both sides.
     """
-    absent = [image_id for image_id in images.ids if not _is_within(image_id, images.folder)]
-    if not absent:
-        return {image_id: image_id for image_id in images.ids}
-    there = set(images.ids) - set(absent)
-    ours = [path for path in _files(images.folder) if path not in there]
-    matched = match_paths(absent, ours)
+    absent, matched = find_files(images.folder, images.ids)
     if matched.unknown:
         raise DataError(
             f"{len(matched.unknown)} of {len(images)} images that are listed are not in {images.folder}; first is "
             f"{matched.unknown[0][-LONG:]}. In {listed} {matched.examples()}. Download the images again."
         )
-    theirs, found = map(shown_path, next(iter(matched.found.items())))
-    note(f"{listed}: {len(absent)} images found by the end of their paths, such as {theirs} as {found}.")
-    return {each: each for each in there} | {ours: theirs for theirs, ours in matched.found.items()}
+    if absent:
+        theirs, found = map(shown_path, next(iter(matched.found.items())))
+        note(f"{listed}: {len(absent)} images found by the end of their paths, such as {theirs} as {found}.")
+    return {matched.found.get(each, each): each for each in images.ids}
 
 
 def find_labels(images: Images, read: LabelFiles) -> LabelFiles:
@@ -263,21 +251,16 @@ def find_labels(images: Images, read: LabelFiles) -> LabelFiles:
         DataError: An image has none; the message shows examples of both sides.
     """
     wanted = {image_id: read.path(image_id).relative_to(read.folder).as_posix() for image_id in images.ids}
-    unpaired = [image_id for image_id in images.ids if not read.path(image_id).is_file()]
-    if not unpaired:
-        return read
-    taken = {path for image_id, path in wanted.items() if read.path(image_id).is_file()}
-    ending = read.label_suffix.lower()
-    ours = [path for path in _files(read.folder) if path.lower().endswith(ending) and path not in taken]
-    matched = match_paths([wanted[image_id] for image_id in unpaired], ours)
+    absent, matched = find_files(read.folder, wanted.values(), ending=read.label_suffix)
     if matched.unknown:
-        first = next(image_id for image_id in unpaired if wanted[image_id] in matched.unknown)
+        first = next(image_id for image_id, path in wanted.items() if path in matched.unknown)
         raise DataError(
             f"{len(matched.unknown)} of {len(images)} images in {images.folder} have no mask; first is {first}, whose "
             f"mask is expected at {read.path(first)}. Masks of no image: {matched.unused_examples()}."
         )
-    note(f"{read.folder}: {len(unpaired)} masks found under another spelling of the image's name.")
-    return replace(read, files={image_id: matched.found[wanted[image_id]] for image_id in unpaired})
+    if absent:
+        note(f"{read.folder}: {len(absent)} masks found under another spelling of the image's name.")
+    return replace(read, files={each: matched.found[path] for each, path in wanted.items() if path in matched.found})
 
 
 def _is_within(path: str, folder: Path) -> bool:
@@ -287,11 +270,6 @@ def _is_within(path: str, folder: Path) -> bool:
         return not parts.is_absolute() and ".." not in parts.parts and (folder / path).is_file()
     except (OSError, ValueError):  # too long for a path, or with a null character
         return False
-
-
-def _files(folder: Path) -> list[str]:
-    """Paths of all files below a folder."""
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
 def _lines(path: Path) -> list[str]:
