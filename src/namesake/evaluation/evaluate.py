@@ -17,13 +17,14 @@ from namesake.engines import check_engine
 from namesake.errors import ConfigError, DataError, ImagesError
 from namesake.evaluation.benchmarks import BACKGROUND, Benchmark, Measure, open_benchmark
 from namesake.evaluation.confusion import Confusion, fold
-from namesake.evaluation.instances import InstanceScorer, read_truth
+from namesake.evaluation.instances import InstanceScorer
 from namesake.evaluation.metrics import Absent, Measures, iou_per_label, mean_iou_over_dataset, pixel_accuracy
 from namesake.evaluation.predicted import Predicted, predict, read_predictions
 from namesake.evaluation.provenance import Provenance, provenance_of
 from namesake.evaluation.record import ExamplePictures, record_of
 from namesake.evaluation.saliency import SaliencyScorer
 from namesake.evaluation.terms import Terms, terms_of
+from namesake.evaluation.true_objects import true_objects
 from namesake.images import work_ahead
 from namesake.names import read_names
 from namesake.prediction import SegmentsImages
@@ -79,34 +80,33 @@ def evaluate(
             another size.
     """
     start = time.monotonic()
+    watchers: list[Callable[[str, Prediction], None]] = []
     if predictions is not None:
         predicted = read_predictions(predictions, benchmark)
     elif segmenter is not None:
-        predicted = predict(segmenter, benchmark, engine=engine, opening=opening)
+        predicted = predict(segmenter, benchmark, see=watchers, engine=engine, opening=opening)
     else:
         raise DataError("expected a segmenter or a folder of predictions to score, found neither.")
     asked = predicted.names if names is None else names
     terms = terms_of(benchmark.names, predicted.ids, asked, aliases=benchmark.aliases)
     terms.say(benchmark.name)
     objects = _scorer(benchmark, predicted, terms, given=predictions is not None, count_crowds=count_crowds)
-    if objects is not None and predicted.results is not None:
-        for image_id, found in predicted.results.objects.items():
+    if objects is not None:
+        watchers.append(objects.add_known)
+        for image_id, found in predicted.results.objects.items() if predicted.results else ():
             objects.add_found(image_id, found)
     chosen = benchmark.measures if measures is None else measures
     maps = SaliencyScorer(ignore=benchmark.ignore) if "saliency" in chosen and predictions is None else None
-    watchers = [] if objects is None else [objects.add_known]
-    watchers += [] if maps is None else [maps.hold]
-    if watchers and segmenter is not None and predictions is None:
-
-        def show(image_id: str, prediction: Prediction) -> None:
-            for watch in watchers:
-                watch(image_id, prediction)
-
-        predicted = predict(segmenter, benchmark, see=show, engine=engine, opening=opening)
     folder = None if out is None else out / benchmark.name
     examples = ExamplePictures(benchmark, terms, not_sure=predicted.not_sure, folder=folder)
     further = Measures(chosen, labels=len(terms.names) + 1)
-    see = [examples.add, _in_terms(further, benchmark, predicted, terms), *([] if maps is None else [maps.add])]
+    see: list[Callable[[str, LabelArray, LabelArray], None]] = [examples.add]
+    if maps is not None:
+        watchers.append(maps.hold)
+        see.append(maps.add)
+    if further:
+        truths, labels = terms.tables(ignore=benchmark.ignore, not_sure=predicted.not_sure)
+        see.append(lambda _, truth, prediction: further.add(truths[truth], labels[prediction]))
     counts = _count(benchmark, predicted, terms, see)
     known = Provenance() if run is None else provenance_of(run, benchmark, terms.names)
     absent: Absent = "zero" if benchmark.zero_if_absent else "left out"
@@ -135,11 +135,11 @@ def _scorer(
     benchmark: Benchmark, predicted: Predicted, terms: Terms, *, given: bool, count_crowds: bool
 ) -> InstanceScorer | None:
     """What scores objects; None where the benchmark has none, or predictions on disk are label maps alone."""
-    truth = None if given and predicted.results is None else read_truth(benchmark)
+    truth = None if given and predicted.results is None else true_objects(benchmark)
     if truth is None:
         return None
     return InstanceScorer(
-        truth,
+        truth.content,
         terms.names,
         labels=terms.predictions,
         unsure=predicted.not_sure,
@@ -218,19 +218,6 @@ def evaluate_run(
         engine=engine,
         opening=opening,
     )
-
-
-def _in_terms(
-    measures: Measures, benchmark: Benchmark, predicted: Predicted, terms: Terms
-) -> Callable[[str, LabelArray, LabelArray], None]:
-    """Counts an image in the labels of `terms`, with `labels` for pixels that do not count or are not sure."""
-    truths, predictions = terms.tables(ignore=benchmark.ignore, not_sure=predicted.not_sure)
-
-    def add(_: str, truth: LabelArray, prediction: LabelArray) -> None:
-        if measures:
-            measures.add(truths[truth], predictions[prediction])
-
-    return add
 
 
 def _count(

@@ -1,22 +1,21 @@
 """Predict the images of a benchmark, or read predictions from disk, with the names that their ids mean."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from namesake.errors import DataError, ImagesError
 from namesake.evaluation.benchmarks import BACKGROUND, Benchmark, plain, read_ids, size_of
 from namesake.evaluation.benchmarks.decode import DECODERS
-from namesake.evaluation.benchmarks.layouts import OBJECTS
+from namesake.evaluation.benchmarks.layouts import OBJECTS, find_files
 from namesake.evaluation.results import Results, read_results
 from namesake.images import work_ahead
-from namesake.images.paths import match_paths
 from namesake.prediction import SegmentsImages, not_sure, open_predictions, segment_ahead
 from namesake.prediction.encode import LABELS
 from namesake.prediction.folder import CLAIM
 from namesake.prediction.kept import stems_of
 from namesake.prediction.shared import segment_shared
-from namesake.prediction.stream import Skipped
+from namesake.prediction.stream import Segmented, Skipped
 from namesake.progress import note
 from namesake.records import Names, Prediction
 from namesake.segmenter import Opening
@@ -48,25 +47,22 @@ def predict(
     segmenter: SegmentsImages,
     benchmark: Benchmark,
     *,
-    see: Callable[[str, Prediction], None] | None = None,
+    see: Sequence[Callable[[str, Prediction], None]] = (),
     engine: str = "local",
     opening: Opening | None = None,
 ) -> Predicted:
-    """What a segmenter predicts for the images of a benchmark; `see` is shown each image's id and whole prediction.
+    """What a segmenter predicts for a benchmark's images; all of `see` are then shown each id and whole prediction.
 
     Raises:
         DataError: While iterating: an image cannot be read.
     """
     names = segmenter.names
     ids = dict(enumerate((BACKGROUND, *names.names)))
-    found: Iterator[tuple[str, Prediction] | Skipped]
-    if engine == "local" or opening is None:
-        found = (
-            each if isinstance(each, Skipped) else (each.image_id, each.prediction)
-            for each in segment_ahead(segmenter, benchmark.images)
-        )
-    else:
-        found = segment_shared(engine, opening, benchmark.images)
+    found: Iterator[Segmented | tuple[str, Prediction] | Skipped] = (
+        segment_ahead(segmenter, benchmark.images)
+        if engine == "local" or opening is None
+        else segment_shared(engine, opening, benchmark.images)
+    )
     return Predicted(names, ids, not_sure(len(names)), _segment(found, benchmark, see))
 
 
@@ -99,24 +95,17 @@ def read_predictions(path: Path, benchmark: Benchmark) -> Predicted:
 
 
 def _find(folder: Path, wanted: Mapping[str, str]) -> dict[str, Path]:
-    """The file of each image's prediction: the one of its name, else the one whose path ends alike.
-
-    Raises:
-        DataError: An image has none.
-    """
-    missing = {image_id: path for image_id, path in wanted.items() if not (folder / path).is_file()}
-    taken = {path for image_id, path in wanted.items() if image_id not in missing}
-    there = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix.lower() == ".png")
-    matched = match_paths(missing.values(), [path for path in there if path not in taken])
-    lacking = [image_id for image_id, path in missing.items() if path not in matched.found]
-    if lacking:
+    """The file of each image's prediction: the one of its name, else the one whose path ends alike."""
+    absent, matched = find_files(folder, wanted.values(), ending=".png")
+    if matched.unknown:
+        lacking = [image_id for image_id, path in wanted.items() if path in matched.unknown]
         raise DataError(
             f"{folder} has no prediction for {len(lacking)} of {len(wanted)} images; first is {lacking[0]}, expected "
             f"at {folder / wanted[lacking[0]]}; of no image: {matched.unused_examples()}. Predict the benchmark's own "
             "folder of images."
         )
-    if missing:
-        note(f"{folder}: {len(missing)} predictions found under another spelling of the image's name.")
+    if absent:
+        note(f"{folder}: {len(absent)} predictions found under another spelling of the image's name.")
     return {image_id: folder / matched.found.get(path, path) for image_id, path in wanted.items()}
 
 
@@ -137,16 +126,16 @@ def _from_results(results: Results, benchmark: Benchmark) -> Predicted:
 
 
 def _segment(
-    predictions: Iterable[tuple[str, Prediction] | Skipped],
+    predictions: Iterable[Segmented | tuple[str, Prediction] | Skipped],
     benchmark: Benchmark,
-    see: Callable[[str, Prediction], None] | None,
+    see: Sequence[Callable[[str, Prediction], None]],
 ) -> Iterator[LabelArray]:
     for found in predictions:
         if isinstance(found, Skipped):
             raise DataError(f"{found.image_id} belongs to {benchmark.name} and cannot be read: {found.reason}")
-        image_id, prediction = found
-        if see is not None:
-            see(image_id, prediction)
+        image_id, prediction = found[0], found[-1]
+        for show in see:
+            show(image_id, prediction)
         yield prediction.labels
 
 
