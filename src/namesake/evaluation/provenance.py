@@ -114,8 +114,4 @@ def _saw_images(run: Path, manifests: Collection[Mapping[str, Any]], benchmark: 
         return True
     read = read_record(run / "run.json").get("images")
     home = Path(benchmark.images.folder).resolve().parent
-    return bool(read) and "images" in {key for given in inputs for key in given} and _within(Path(str(read)), home)
-
-
-def _within(path: Path, home: Path) -> bool:
-    return path.resolve().is_relative_to(home)
+    return bool(read) and any("images" in given for given in inputs) and Path(str(read)).resolve().is_relative_to(home)
