@@ -23,7 +23,9 @@ def training_curve(metrics: Path) -> str:
     except (OSError, ValueError, KeyError, TypeError):
         return ""
     points = np.array([each for each in found if np.isfinite(each).all()]).reshape(-1, 2)
-    return _curve(_averaged(points)) if len(points) >= 2 else ""
+    if len(points) < 2:
+        return ""
+    return _curve(np.array([part.mean(axis=0) for part in np.array_split(points, min(POINTS, len(points)))]))
 
 
 def confusion_matrix(shares: Float[ndarray, "labels columns"], words: Sequence[str]) -> str:
@@ -82,12 +84,6 @@ def _curve(points: Float[ndarray, "points 2"]) -> str:
     )
     told = f"Loss from {points[0, 1]:.3g} at the start to {points[-1, 1]:.3g} at the end"
     return _svg(WIDTH, HEIGHT, f'{ticks}{ends}<polyline points="{line}"/>', "curve", told)
-
-
-def _averaged(points: Float[ndarray, "points 2"]) -> Float[ndarray, "fewer 2"]:
-    if len(points) <= POINTS:
-        return points
-    return np.array([part.mean(axis=0) for part in np.array_split(points, POINTS)])
 
 
 def _svg(width: float, height: float, content: str, kind: str, told: str) -> str:

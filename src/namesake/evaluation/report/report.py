@@ -63,7 +63,7 @@ def render_report(run: Path, *, benchmark: str | None = None) -> str:
     return _render(
         {
             "run": run.resolve().name,
-            "about": run_folder.read_about(run),
+            "about": run_folder.about(run, stages),
             "notices": read_notices(run),
             "stages": stages,
             "longest": max((stage.seconds for stage in stages), default=0.0) or 1.0,

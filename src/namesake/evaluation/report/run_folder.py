@@ -34,25 +34,6 @@ class StageFacts:
     versions: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class About:
-    """What the run is."""
-
-    system: str
-    preset: str
-    names: tuple[str, ...]
-    regime: str
-    tier: str
-    command: str
-    images: str
-    versions: str
-
-    @property
-    def tier_in_words(self) -> str:
-        """What the tier means."""
-        return TIERS.get(self.tier, "unknown")
-
-
 def read_stages(run: Path) -> list[StageFacts]:
     """The finished stages, in the order in which data flows.
 
@@ -85,23 +66,23 @@ def read_evaluations(run: Path) -> dict[str, dict[str, Any]]:
     return records
 
 
-def read_about(run: Path) -> About:
-    """What the run's own files say of it; empty where they are missing."""
+def about(run: Path, stages: Sequence[StageFacts]) -> dict[str, Any]:
+    """What the run is, by its own files and its stages; empty where they say nothing."""
     facts, segmenter = read_json(run / "run.json"), read_json(run / "segmenter" / "config.json")
-    stages = read_stages(run)
     names = run / "names.json"
-    tiers = {stage.tier for stage in stages}
+    learned = "M" if any(stage.tier == "M" for stage in stages) else "S"
+    tier = "none" if segmenter.get("regime") == Regime.TRUTH else learned
     versions = next((stage.versions for stage in reversed(stages) if stage.versions), {})
-    return About(
-        system=str(facts.get("system") or segmenter.get("kind") or "unknown system"),
-        preset=str(facts.get("preset", "")),
-        names=read_names(names).names if names.is_file() else tuple(segmenter.get("id2label", {}).values())[1:],
-        regime=str(segmenter.get("regime", "")),
-        tier="none" if segmenter.get("regime") == Regime.TRUTH else "M" if "M" in tiers else "S",
-        command=str(facts.get("command", "")),
-        images=str(facts.get("images", "")),
-        versions=", ".join(f"{package} {version}" for package, version in versions.items()),
-    )
+    return {
+        "system": str(facts.get("system") or segmenter.get("kind") or "unknown system"),
+        "preset": str(facts.get("preset", "")),
+        "names": read_names(names).names if names.is_file() else tuple(segmenter.get("id2label", {}).values())[1:],
+        "tier": tier,
+        "tier_in_words": TIERS[tier],
+        "command": str(facts.get("command", "")),
+        "images": str(facts.get("images", "")),
+        "versions": ", ".join(f"{package} {version}" for package, version in versions.items()),
+    }
 
 
 def models_of(stages: Sequence[StageFacts]) -> list[ModelCard]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy import ndarray
 
 from namesake.archives import open_archives
@@ -16,6 +16,7 @@ from namesake.archives.sheets import FOLDER as SHEETS
 from namesake.archives.sheets import sheet_file
 from namesake.errors import ImagesError
 from namesake.evaluation.evaluate import FOLDER
+from namesake.evaluation.record import spread
 from namesake.evaluation.report.charts import confusion_matrix, training_curve
 from namesake.evaluation.report.run_folder import read_json
 from namesake.images import read_image
@@ -50,50 +51,8 @@ class Figure:
     detail: str = ""
 
 
-@dataclass(frozen=True)
-class ArchivesSection:
-    """Contact sheets, and what the archives themselves say against their quality."""
-
-    figures: list[Figure]
-    names: int
-    images: int
-    weak: list[str]
-    short: Mapping[str, int]
-    pairs: list[Mapping[str, Any]]
-
-
-@dataclass(frozen=True)
-class MasksSection:
-    """Pseudo-masks spread evenly from the best score to the worst."""
-
-    figures: list[Figure]
-    kind: str
-    masks: int
-    unread: int
-    quartiles: list[float]
-
-
-@dataclass(frozen=True)
-class EvaluationSection:
-    """One benchmark: its record, the names from best to worst, examples, and what other runs beside this one reach.
-
-    Attributes:
-        record: Record that `evaluate` wrote.
-        names: Name, IoU, precision and recall, in percent, each None where it is not known.
-        examples: Pictures of truth and prediction.
-        matrix: The confusion matrix as SVG; "" where the record holds none.
-        taught: Runs beside this one that ground truth taught, with their mean IoU on the same images and names.
-    """
-
-    record: Mapping[str, Any]
-    names: list[tuple[str, float | None, float | None, float | None]]
-    examples: list[Figure]
-    matrix: str
-    taught: list[tuple[str, float]]
-
-
-def archives(run: Path) -> ArchivesSection | None:
-    """The archives' contact sheets, names to look at first; None where the stage has not run."""
+def archives(run: Path) -> dict[str, Any] | None:
+    """Contact sheets, and what the archives themselves say against their quality; None where the stage has not run."""
     notes = [read_json(folder / NOTES) for folder in archives_of(run)]
     if not notes:
         return None
@@ -106,9 +65,15 @@ def archives(run: Path) -> ArchivesSection | None:
         for name, path in (sheets[place] for place in sorted(order))
         if path.is_file()
     ]
-    images = sum(name["images"] for each in notes for name in each["names"])
     pairs = sorted((pair for each in notes for pair in each["share_images"]), key=lambda pair: -pair["images"])
-    return ArchivesSection(figures, len(sheets), images, weak, short, pairs[:10])
+    return {
+        "figures": figures,
+        "names": len(sheets),
+        "images": sum(name["images"] for each in notes for name in each["names"]),
+        "weak": weak,
+        "short": short,
+        "pairs": pairs[:10],
+    }
 
 
 def archives_of(run: Path) -> list[Path]:
@@ -127,20 +92,23 @@ def sheets_of(run: Path) -> dict[str, Path]:
     }
 
 
-def masks(run: Path) -> MasksSection | None:
-    """The last masks that the run made; None where there are none."""
+def masks(run: Path) -> dict[str, Any] | None:
+    """The last masks that the run made, spread evenly from the best score to the worst; None where there are none."""
     opened = masks_of(run)
     if opened is None:
         return None
-    ids, scores, _ = _scores(opened)
-    order = np.argsort(-scores, kind="stable")
-    spread = np.linspace(0, len(order) - 1, min(MASKS_SHOWN, len(order))).round().astype(int)
-    chosen = lookup(opened, [ids[place] for place in order[spread]])
+    ids, scores = _scores(opened)
+    chosen = lookup(opened, [ids[place] for place in spread(np.argsort(-scores, kind="stable").tolist(), MASKS_SHOWN)])
     names, images = _names(run), Path(str(read_json(run / "run.json").get("images", "")))
     found = [mask_figure(mask, images, names) for mask in chosen]
     figures = [each for each in found if each is not None]
-    quartiles = np.quantile(scores, [0, 0.25, 0.5, 0.75, 1]).tolist() if len(scores) else []
-    return MasksSection(figures, opened.folder.name, len(ids), len(found) - len(figures), quartiles)
+    return {
+        "figures": figures,
+        "kind": opened.folder.name,
+        "masks": len(ids),
+        "unread": len(found) - len(figures),
+        "quartiles": np.quantile(scores, [0, 0.25, 0.5, 0.75, 1]).tolist() if len(scores) else [],
+    }
 
 
 def masks_of(run: Path, *, curated: bool = True) -> PseudoMasks | None:
@@ -152,23 +120,23 @@ def masks_of(run: Path, *, curated: bool = True) -> PseudoMasks | None:
     return open_masks(present[0]) if present else None
 
 
-def evaluation(run: Path, record: Mapping[str, Any]) -> EvaluationSection:
-    """Scores by name from best to worst, names that occur nowhere last, and pictures of truth and prediction."""
+def evaluation(run: Path, record: Mapping[str, Any]) -> dict[str, Any]:
+    """One benchmark: its record, names from best to worst and those that occur nowhere last, examples, other runs.
+
+    A name comes with its IoU, precision and recall, in percent, each None where it is not known; `taught` are runs
+    beside this one that ground truth taught, with their mean IoU on the same images and names.
+    """
     ious: Mapping[str, float | None] = record["iou_per_name"]
     ordered = sorted(ious.items(), key=lambda item: -1.0 if item[1] is None else item[1], reverse=True)
     precision, recall = record.get("precision_per_name", {}), record.get("recall_per_name", {})
     rows = [(name, iou, precision.get(name), recall.get(name)) for name, iou in ordered]
     examples = []
-    for example in _spread(record.get("examples", ()), EXAMPLES_SHOWN):
+    for example in spread(record.get("examples", ()), EXAMPLES_SHOWN):
         picture = read_image(run / FOLDER / example["file"])
         score = "" if example["mean_iou"] is None else f"mean IoU in this image {example['mean_iou']:.1f}"
         examples.append(figure(_narrowed(picture, EXAMPLE_WIDTH), caption=example["image"], detail=score))
-    return EvaluationSection(record, rows, examples, _matrix(record), _taught(run, record))
-
-
-def _spread(examples: Sequence[Mapping[str, Any]], most: int) -> list[Mapping[str, Any]]:
-    places = np.linspace(0, len(examples) - 1, min(most, len(examples))).round().astype(int)
-    return [examples[place] for place in places]
+    matrix, taught = _matrix(record), _taught(run, record)
+    return {"record": record, "names": rows, "examples": examples, "matrix": matrix, "taught": taught}
 
 
 def _matrix(record: Mapping[str, Any]) -> str:
@@ -204,9 +172,7 @@ def curves(run: Path) -> list[tuple[str, str]]:
 
 def predictions(run: Path) -> list[Figure]:
     """Overlays of `predictions/`, spread evenly."""
-    paths = sorted((run / "predictions" / OVERLAYS).rglob("*.jpg"))
-    spread = np.linspace(0, len(paths) - 1, min(PREDICTIONS_SHOWN, len(paths))).round().astype(int)
-    chosen = [paths[place] for place in spread]
+    chosen = spread(sorted((run / "predictions" / OVERLAYS).rglob("*.jpg")), PREDICTIONS_SHOWN)
     return [figure(_narrowed(read_image(path), PREDICTION_WIDTH), caption=path.stem) for path in chosen]
 
 
@@ -232,15 +198,13 @@ def mask_figure(mask: PseudoMask, images: Path, names: Sequence[str]) -> Figure 
     return figure(shown, caption=name, detail=f"score {mask.score:.3f}")
 
 
-def _scores(masks: PseudoMasks) -> tuple[list[str], Float[ndarray, " masks"], Int[ndarray, " masks"]]:
-    """Image id, score and label of every mask, without reading the masks."""
+def _scores(masks: PseudoMasks) -> tuple[list[str], Float[ndarray, " masks"]]:
+    """Image id and score of every mask, without reading the masks."""
     import pyarrow.parquet as pq
 
-    columns = ["image_id", "score", "label"]
-    tables = [pq.read_table(path, columns=columns) for path in sorted(masks.folder.glob("*.parquet"))]
+    tables = [pq.read_table(path, columns=["image_id", "score"]) for path in sorted(masks.folder.glob("*.parquet"))]
     ids = [image_id for table in tables for image_id in table["image_id"].to_pylist()]
-    scores, labels = (np.concatenate([table[column].to_numpy() for table in tables]) for column in columns[1:])
-    return ids, scores.astype(np.float64), labels.astype(np.int64)
+    return ids, np.concatenate([table["score"].to_numpy() for table in tables]).astype(np.float64)
 
 
 def _names(run: Path) -> tuple[str, ...]:
