@@ -9,11 +9,12 @@ import numpy as np
 
 from namesake.errors import DataError
 from namesake.evaluation.benchmarks import Benchmark
+from namesake.evaluation.terms import table_of, table_with
 from namesake.names.spelling import match_names, some
 from namesake.progress import note
 from namesake.records import Names, Regime
 from namesake.segmenter import SegmenterFolder, open_segmenter
-from namesake.shapes import IGNORE, LabelArray, not_sure
+from namesake.shapes import IGNORE, not_sure
 from namesake.training import TrainingConfig
 from namesake.training.deeplab import segmenter_of, train_on
 from namesake.training.fit import finish
@@ -40,16 +41,11 @@ def truth_samples(benchmark: Benchmark, names: Names, *, config: TrainingConfig)
     if matched.unused:
         note(f"{benchmark.name} has no truth to learn these names from: {some(matched.unused)}.")
     ignore = not_sure(len(names))
-    table = np.zeros(max(*labels, benchmark.ignore) + 1, dtype=np.uint8 if ignore == IGNORE else np.int32)
-    table[list(labels)] = list(labels.values())
-    table[benchmark.ignore] = ignore
-
-    def known(image_id: str) -> LabelArray:
-        """True labels of an image, in the numbers of the names that are learned."""
-        own: LabelArray = table[benchmark.truth(image_id)]
-        return own
-
-    return map_samples(benchmark.images, known, config, seed=config.seed, ignore=ignore)
+    table = table_with(table_of(labels), benchmark.ignore, names=len(names), unsure=ignore)
+    table = table.astype(np.uint8 if ignore == IGNORE else np.int32)
+    return map_samples(
+        benchmark.images, lambda each: table[benchmark.truth(each)], config, seed=config.seed, ignore=ignore
+    )
 
 
 @stage("segmenter", opens=open_segmenter, models=lambda config: (config.backbone,))

@@ -5,13 +5,11 @@ Gao et al., Large-scale Unsupervised Semantic Segmentation (PAMI 2022), https://
 
 from pathlib import Path, PurePosixPath
 
-import numpy as np
-
 from namesake.errors import DataError
 from namesake.evaluation.benchmarks import BENCHMARKS
 from namesake.evaluation.benchmarks.decode import encode_red_green
 from namesake.evaluation.benchmarks.ids import published_names
-from namesake.evaluation.terms import table_with
+from namesake.evaluation.terms import table_of, table_with
 from namesake.images import open_images
 from namesake.images.encode import encode_picture
 from namesake.names.spelling import BACKGROUND, match_names, some
@@ -83,7 +81,7 @@ def write_submission(segmenter: SegmentsImages, images: Images, *, size: int, ou
         note(f"ImageNet-S {size} does not have {some(matched.unknown)}; their pixels are written as 0.")
     if matched.unused:
         note(f"names of ImageNet-S {size} that the run does not have: {some(matched.unused)}.")
-    table = table_with(np.array(list(known.values())), not_sure(len(segmenter.names)), names=size, unsure=0)
+    table = table_with(table_of(known), not_sure(len(segmenter.names)), names=size, unsure=0)
     for found in track(segment_ahead(segmenter, images), what="submission", total=len(images)):
         if isinstance(found, Skipped):
             raise DataError(f"{found.image_id} belongs to the test images and cannot be read: {found.reason}")

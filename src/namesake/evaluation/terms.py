@@ -112,7 +112,7 @@ def terms_of(
     if 0 not in true.labels.values():
         labels = {number: label or len(scored) + 1 for number, label in labels.items()}
     return Terms(
-        scored, _table(true.labels), _table(labels), asked.unused, true.unknown, not_predicted=predicted.unused
+        scored, table_of(true.labels), table_of(labels), asked.unused, true.unknown, not_predicted=predicted.unused
     )
 
 
@@ -135,7 +135,7 @@ def _in_words_of(truths: Mapping[int, str], names: Names, aliases: Mapping[str, 
     return replace(names, names=tuple(joined), synonyms=tuple(joined.values()) if names.synonyms else ())
 
 
-def _table(labels: Mapping[int, int]) -> Int[ndarray, " ids"]:
+def table_of(labels: Mapping[int, int]) -> Int[ndarray, " ids"]:
     """The labels by id; ids without one are background."""
     table = np.zeros(max(labels) + 1, dtype=np.int64)
     table[list(labels)] = list(labels.values())
