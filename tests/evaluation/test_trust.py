@@ -6,8 +6,9 @@ import pytest
 
 from namesake.errors import DataError
 from namesake.evaluation import open_benchmark
-from namesake.evaluation.trust import MIRRORED, Mirrored, NameTrust, Trust, Viewed, measure_trust, rank_quality, views
+from namesake.evaluation.trust import MIRRORED, Mirrored, NameTrust, Trust, measure_trust, rank_quality, views
 from namesake.evaluation.trust_run import trust_run
+from namesake.prediction.stream import Segmented
 from namesake.records import Names, Prediction
 
 RED_GREEN = Names(("red", "green"))
@@ -15,7 +16,7 @@ RED_GREEN = Names(("red", "green"))
 
 def viewed(image_id, labels, confidence=0.5):
     labels = np.array(labels)
-    return Viewed(image_id, Prediction(labels, np.full(labels.shape, confidence, np.float32)))
+    return Segmented(image_id, None, Prediction(labels, np.full(labels.shape, confidence, np.float32)))
 
 
 def test_measure__agreement_confidence_and_taken():

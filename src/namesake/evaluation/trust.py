@@ -6,7 +6,7 @@ is one table of counts, and two numbers an image.
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple, final
+from typing import Any, final
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -15,11 +15,12 @@ from numpy import ndarray
 from namesake.errors import DataError
 from namesake.evaluation.confusion import Confusion
 from namesake.evaluation.metrics import image_iou, iou_per_label
-from namesake.evaluation.terms import labels_of, table_with
+from namesake.evaluation.terms import table_of, table_with
+from namesake.names.spelling import BACKGROUND, match_names
 from namesake.prediction import SegmentsImages, not_sure, segment_ahead
-from namesake.prediction.stream import Skipped
+from namesake.prediction.stream import Segmented
 from namesake.records import Images, Names, Prediction
-from namesake.shapes import ImageArray, LabelArray
+from namesake.shapes import ImageArray
 
 MIRRORED = "the mirrored image"
 TAKEN = 12
@@ -104,13 +105,6 @@ class Trust:
         }
 
 
-class Viewed(NamedTuple):
-    """One image and what was predicted for it."""
-
-    image_id: str
-    prediction: Prediction
-
-
 @final
 class Mirrored:
     """A segmenter that sees every image mirrored, and mirrors its answer back."""
@@ -129,15 +123,13 @@ class Mirrored:
         return [Prediction(each.labels[:, ::-1], each.confidence[:, ::-1]) for each in found]
 
 
-def views(segmenter: SegmentsImages, images: Images) -> Iterator[Viewed]:
+def views(segmenter: SegmentsImages, images: Images) -> Iterator[Segmented]:
     """Predictions of all images that can be read, in order."""
-    for found in segment_ahead(segmenter, images):
-        if not isinstance(found, Skipped):
-            yield Viewed(found.image_id, found.prediction)
+    return (found for found in segment_ahead(segmenter, images) if isinstance(found, Segmented))
 
 
 def measure_trust(
-    first: Iterable[Viewed], second: Iterable[Viewed], names: Names, *, others: Names | None = None, against: str
+    first: Iterable[Segmented], second: Iterable[Segmented], names: Names, *, others: Names | None = None, against: str
 ) -> Trust:
     """Compare two predictions of the same images.
 
@@ -151,59 +143,38 @@ def measure_trust(
     Raises:
         DataError: The two are not of the same images.
     """
-    counter = _Counter(names, others or names)
+    others, labels = others or names, len(names) + 1
+    same = table_of(match_names(dict(enumerate((BACKGROUND, *others.names))), names).labels)
+    of_first = table_with(np.arange(labels), not_sure(len(names)), names=len(names), unsure=labels)
+    of_second = table_with(same, not_sure(len(others)), names=len(names), unsure=labels)
+    confusion = Confusion(labels + 1, ignore=labels + 1, not_sure=labels + 1)
+    confidences, found_in = np.zeros(labels + 1), np.zeros(labels + 1, dtype=np.int64)
+    ids, sure, agreed = [], [], []
     for one, two in zip(first, second, strict=True):
         if one.image_id != two.image_id:
             raise DataError(
                 f"predictions of {one.image_id} and of {two.image_id} cannot be compared; predict the same."
             )
-        counter.add(one, two.prediction.labels)
-    return counter.trust(against)
-
-
-class _Counter:
-    """What is kept while images pass."""
-
-    def __init__(self, names: Names, others: Names) -> None:
-        self.names, self.labels = names, len(names) + 1
-        own = np.arange(self.labels)
-        same = np.array(list(labels_of(dict(enumerate(("background", *others.names))), names).values()))
-        self._first = table_with(own, not_sure(len(names)), names=len(names), unsure=self.labels)
-        self._second = table_with(same, not_sure(len(others)), names=len(names), unsure=self.labels)
-        self._confusion = Confusion(self.labels + 1, ignore=self.labels + 1, not_sure=self.labels + 1)
-        self._confidence = np.zeros(self.labels + 1)
-        self._found = np.zeros(self.labels + 1, dtype=np.int64)
-        self._images: list[tuple[str, float, float]] = []
-
-    def add(self, one: Viewed, other: LabelArray) -> None:
-        """Count one image."""
-        first, second = self._first[one.prediction.labels], self._second[other]
-        confidence = one.prediction.confidence
-        self._confusion.add(first, second)
-        sums = np.bincount(first.ravel(), weights=confidence.ravel(), minlength=self.labels + 1)
-        pixels = np.bincount(first.ravel(), minlength=self.labels + 1)
-        self._confidence += sums
-        self._found += pixels > 0
-        named = slice(1, self.labels) if pixels[1 : self.labels].any() else slice(None)
-        sure = 100 * float(sums[named].sum() / pixels[named].sum())
-        self._images.append((one.image_id, sure, image_iou(first, second, labels=self.labels + 1)))
-
-    def trust(self, against: str) -> Trust:
-        """What was counted."""
-        counts = self._confusion.counts[:, :-1]
-        pixels = counts.sum(axis=1)
-        agreement = iou_per_label(counts)
-        with np.errstate(invalid="ignore"):
-            confidence = 100 * self._confidence / pixels
-        product = np.nan_to_num(confidence * agreement / 100)
-        found = tuple(
-            NameTrust(
-                name, int(self._found[each]), float(confidence[each]), float(agreement[each]), float(product[each])
-            )
-            for each, name in enumerate(self.names.names, start=1)
-        )
-        ids, sure, agreed = zip(*self._images, strict=True) if self._images else ((), (), ())
-        return Trust(against, found, _taken(counts, self.names), ids, np.array(sure), np.array(agreed))
+        found, again = of_first[one.prediction.labels], of_second[two.prediction.labels]
+        confusion.add(found, again)
+        sums = np.bincount(found.ravel(), weights=one.prediction.confidence.ravel(), minlength=labels + 1)
+        pixels = np.bincount(found.ravel(), minlength=labels + 1)
+        confidences += sums
+        found_in += pixels > 0
+        named = slice(1, labels) if pixels[1:labels].any() else slice(None)
+        ids.append(one.image_id)
+        sure.append(100 * float(sums[named].sum() / pixels[named].sum()))
+        agreed.append(image_iou(found, again, labels=labels + 1))
+    counts = confusion.counts[:, :-1]
+    agreement = iou_per_label(counts)
+    with np.errstate(invalid="ignore"):
+        confidence = 100 * confidences / counts.sum(axis=1)
+    product = np.nan_to_num(confidence * agreement / 100)
+    trusts = tuple(
+        NameTrust(name, int(found_in[each]), float(confidence[each]), float(agreement[each]), float(product[each]))
+        for each, name in enumerate(names.names, start=1)
+    )
+    return Trust(against, trusts, _taken(counts, names), tuple(ids), np.array(sure), np.array(agreed))
 
 
 def _taken(counts: Int[ndarray, "labels labels"], names: Names) -> tuple[Taken, ...]:
@@ -217,16 +188,7 @@ def _taken(counts: Int[ndarray, "labels labels"], names: Names) -> tuple[Taken, 
 
 @dataclass(frozen=True)
 class RankQuality:
-    """Spearman's rank correlation, -1 to 1, of what is known without truth with the true IoU; NaN below three values.
-
-    Attributes:
-        names_by_confidence: Quality of the ranking of names by confidence.
-        names_by_agreement: Quality of the ranking of names by agreement.
-        names_by_trust: Quality of the ranking of names by trust.
-        images_by_confidence: Quality of the ranking of images by confidence.
-        images_by_agreement: Quality of the ranking of images by agreement.
-        images_by_trust: Quality of the ranking of images by trust.
-    """
+    """Spearman's rank correlation, -1 to 1, with the true IoU of what is known without it; NaN below three values."""
 
     names_by_confidence: float
     names_by_agreement: float

@@ -8,19 +8,17 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from namesake.errors import ConfigError
 from namesake.evaluation.benchmarks import BACKGROUND, Benchmark, open_benchmark
 from namesake.evaluation.confusion import Confusion
 from namesake.evaluation.metrics import image_iou, iou_per_label
+from namesake.evaluation.record import spread
 from namesake.evaluation.terms import terms_of
 from namesake.evaluation.trust import (
     MIRRORED,
     Mirrored,
     RankQuality,
     Trust,
-    Viewed,
     measure_trust,
     rank_quality,
     views,
@@ -31,6 +29,7 @@ from namesake.names.spelling import match_names, some
 from namesake.notices import repeat, unknown_names
 from namesake.prediction import SegmentsImages, not_sure, overlay
 from namesake.prediction.draw import fitted
+from namesake.prediction.stream import Segmented
 from namesake.progress import note, track
 from namesake.records import Images, Names
 from namesake.segmenter import CarefulConfig, Runtime, load_segmenter
@@ -69,8 +68,10 @@ def trust_run(
         DataError: A true label map is malformed.
     """
     names = segmenter.names
-    shared = None if other is None else match_names(dict(enumerate(other.names.names)), names)
-    if shared is not None and other is not None:
+    alone: dict[str, Any] = {}
+    if other is not None:
+        shared = match_names(dict(enumerate(other.names.names)), names)
+        alone = {"names_of_one_alone": {"run": list(shared.unused), "other": list(shared.unknown)}}
         if len(shared.unused) == len(names):
             raise ConfigError(
                 f"the two systems share no name: one has {some(names.names)}, the other {some(other.names.names)}; "
@@ -81,22 +82,16 @@ def trust_run(
                 note(f"names that {whose} has alone: {some(words)}; to the other one their pixels are background.")
     pictures = images.images if isinstance(images, Benchmark) else images
     truth = _Truth(images, names) if isinstance(images, Benchmark) else None
-    first: Iterable[Viewed] = views(segmenter, pictures)
-    first = first if truth is None else truth.watch(first)
+    first = views(segmenter, pictures) if truth is None else truth.watch(views(segmenter, pictures))
     second = views(other or Mirrored(segmenter), pictures)
     counted = track(first, what="trust", total=len(pictures))
     trust = measure_trust(counted, second, names, others=None if other is None else other.names, against=against)
     quality = None if truth is None else truth.quality(trust)
-    record: dict[str, Any] = trust.as_record(unknown=unknown) | {
-        "rank_quality": None if quality is None else asdict(quality)
-    }
-    if shared is not None:
-        record["names_of_one_alone"] = {"run": list(shared.unused), "other": list(shared.unknown)}
+    record = trust.as_record(unknown=unknown) | {"rank_quality": None if quality is None else asdict(quality)} | alone
     if truth is not None:
         record["left_over"] = truth.terms.left_over
     record["pictures"] = _draw(segmenter, pictures, trust.look_first(SHOWN), out, folder="")
-    spread = np.linspace(0, len(pictures) - 1, min(SHOWN, len(pictures))).round().astype(int).tolist()
-    record["ordinary"] = _draw(segmenter, pictures, [pictures.ids[place] for place in spread], out, folder=ORDINARY)
+    record["ordinary"] = _draw(segmenter, pictures, spread(pictures.ids, SHOWN), out, folder=ORDINARY)
     write_json(out / RECORD, record)
     return trust, quality
 
@@ -170,7 +165,7 @@ class _Truth:
         self._confusion = Confusion(self._labels, ignore=self._labels, not_sure=self._labels)
         self._ious: dict[str, float] = {}
 
-    def watch(self, predictions: Iterable[Viewed]) -> Iterator[Viewed]:
+    def watch(self, predictions: Iterable[Segmented]) -> Iterator[Segmented]:
         """The same predictions."""
         for each in predictions:
             truth = self._truths[self._benchmark.truth(each.image_id)]
