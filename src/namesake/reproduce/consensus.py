@@ -7,7 +7,7 @@ import numpy as np
 
 from namesake.evaluation import evaluate, open_benchmark, train_oracle
 from namesake.evaluation.benchmarks import BACKGROUND
-from namesake.evaluation.confusion import Confusion, fold
+from namesake.evaluation.confusion import Confusion
 from namesake.evaluation.metrics import mean_iou_over_dataset
 from namesake.evaluation.terms import terms_of
 from namesake.prediction.stream import Segmented, segment_ahead
@@ -16,7 +16,7 @@ from namesake.reproduce.measures import benchmark_of, objects, segmenter_of, top
 from namesake.reproduce.namedmask import NO_EXPERTS
 from namesake.reproduce.table import Setting, Table, Trial, Values
 from namesake.segmenter import CarefulConfig, Segmenter, load_segmenter
-from namesake.shapes import LabelArray
+from namesake.shapes import LabelArray, not_sure
 from namesake.systems import configure
 from namesake.systems.consensus import PRESETS
 from namesake.workspace import Workspace
@@ -96,19 +96,14 @@ def budget(trial: Trial) -> Values:
         "true names": lambda found, true: np.where((found > 0) & (true > 0), true, found),
         "true shapes": own_names,
     }
-    sums = {name: Confusion(labels, labels, ignore=labels) for name in repairs}
-    table = np.append(terms.truths, np.full(benchmark.ignore + 1 - len(terms.truths), labels))
+    sums = {name: Confusion(labels, ignore=labels, not_sure=labels) for name in repairs}
+    truths, predictions = terms.tables(ignore=benchmark.ignore, not_sure=not_sure(len(segmenter.names)))
     for each in segment_ahead(segmenter, benchmark.images):
         assert isinstance(each, Segmented)
-        true = table[benchmark.truth(each.image_id)]
-        found = np.asarray(terms.predictions)[each.prediction.labels]
+        true, found = truths[benchmark.truth(each.image_id)], predictions[each.prediction.labels]
         for name, repair in repairs.items():
             sums[name].add(true, repair(found, true))
-    same = np.arange(labels)
-    return {
-        name: mean_iou_over_dataset(fold(one.counts, truths=same, predictions=same, labels=labels))
-        for name, one in sums.items()
-    }
+    return {name: mean_iou_over_dataset(one.counts) for name, one in sums.items()}
 
 
 def own_names(found: LabelArray, true: LabelArray) -> LabelArray:
