@@ -1,7 +1,9 @@
 """The tables of NamedMask (https://arxiv.org/abs/2209.11228) and of its supplementary material, with their values."""
 
+from functools import partial
+
 from namesake.reproduce.measures import by_objects, company, object_masks, readings, semantic, sized, thresholds, topics
-from namesake.reproduce.table import Setting, Table
+from namesake.reproduce.table import Setting, Table, by_column
 from namesake.world import STUFF
 
 SIZES = ("mIoU", "S", "MS", "ML", "L")
@@ -51,11 +53,10 @@ VOC_NAMES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "dining table", "dog",
     "horse", "motorbike", "person", "potted plant", "sheep", "sofa", "train", "tv/monitor",
 )  # fmt: skip
-
-
-def by_name(average: float, *values: float) -> dict[str, float]:
-    """Values of the columns of Table 1."""
-    return {"avg. IoU": average} | dict(zip(VOC_NAMES, values, strict=True))
+by_name = partial(by_column, ("avg. IoU", *VOC_NAMES))
+"""Values of the columns of Table 1."""
+by_size = partial(by_column, SIZES)
+"""Values of the columns of Tables 7 to 9."""
 
 
 def compared(published: dict[str, dict[str, float]], *, groups: int | None = None) -> tuple[Setting, ...]:
@@ -67,11 +68,6 @@ def compared(published: dict[str, dict[str, float]], *, groups: int | None = Non
         Setting(label, systems[label], config.get(label, ()), mini=(), published=values)
         for label, values in published.items()
     )
-
-
-def by_size(*values: float) -> dict[str, float]:
-    """Values of the columns of Tables 7 to 9."""
-    return dict(zip(SIZES, values, strict=True))
 
 
 def copy_paste(published: dict[int, float]) -> tuple[Setting, ...]:

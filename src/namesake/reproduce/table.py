@@ -111,6 +111,11 @@ class Outcome(NamedTuple):
     measured: str = ""
 
 
+def by_column(columns: Sequence[str], *values: float) -> dict[str, float]:
+    """Published values by their columns."""
+    return dict(zip(columns, values, strict=True))
+
+
 def with_nan(value: Any) -> Any:  # noqa: ANN401
     """What was read from JSON, with NaN again where it holds null: a mean over no objects, for one."""
     if isinstance(value, dict):

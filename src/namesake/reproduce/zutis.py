@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, final
 
 from torch import Tensor
@@ -13,17 +14,19 @@ from namesake.reproduce.namedmask import (
     MASKCLIP_DIFFERS,
     RECO_CLIP,
     RECO_DIFFERS,
-    SIZES,
     STUFF_MASKS,
     WITHOUT_EXPERTS,
+    by_size,
 )
-from namesake.reproduce.table import Setting, Table
+from namesake.reproduce.table import Setting, Table, by_column
 from namesake.segmenter import Segmenter
 from namesake.segmenter.query import OpenVocabulary
 from namesake.shapes import ImageArray
 
 AP = ("AP", "AP50", "AP75")
 AGNOSTIC = tuple(f"agnostic {column}" for column in AP)
+ap, agnostic_ap = partial(by_column, AP), partial(by_column, AGNOSTIC)
+"""Published AP, AP50 and AP75."""
 NO_STOP = ("training.architecture.stop_gradient=False",)
 LONGER = ("training.iterations=1200",)
 LONG = ("training.iterations=80000",)
@@ -92,9 +95,9 @@ class MapOnly:
 
 
 def large(parameters: float, rate: float | None, *values: float) -> dict[str, float]:
-    """Published values of Table 5: parameters in millions, images a second, then those of `SIZES`."""
+    """Published values of Table 5: parameters in millions, images a second, then those by size of object."""
     speed = {} if rate is None else {"images/s": rate}
-    return {**dict(zip(SIZES, values, strict=True)), "parameters (M)": parameters, **speed}
+    return {**by_size(*values), "parameters (M)": parameters, **speed}
 
 
 def at_side(side: int) -> Callable[[Segmenter], Segmenter]:
@@ -105,11 +108,6 @@ def at_side(side: int) -> Callable[[Segmenter], Segmenter]:
         return Segmenter(segmenter.predictor, settings, device=segmenter.device)
 
     return read
-
-
-def ap(*values: float, columns: tuple[str, ...] = AP) -> dict[str, float]:
-    """Published AP, AP50 and AP75."""
-    return dict(zip(columns, values, strict=True))
 
 
 TABLES: dict[str, Table] = {
@@ -134,8 +132,8 @@ TABLES: dict[str, Table] = {
         "What the stop-gradient keeps: naming",
         (
             Setting("no stop-gradient", "zutis", NO_STOP,
-                    published=ap(8.4, 19.9, 6.4, columns=AGNOSTIC) | ap(1.0, 1.9, 0.9)),
-            Setting("stop-gradient", "zutis", published=ap(9.9, 24.1, 7.4, columns=AGNOSTIC) | ap(13.7, 30.9, 11.1)),
+                    published=agnostic_ap(8.4, 19.9, 6.4) | ap(1.0, 1.9, 0.9)),
+            Setting("stop-gradient", "zutis", published=agnostic_ap(9.9, 24.1, 7.4) | ap(13.7, 30.9, 11.1)),
             Setting("no stop-gradient, published balance", "zutis", mini=(*NO_STOP, *PUBLISHED_BALANCE), scale="mini"),
             Setting("stop-gradient, published balance", "zutis", mini=PUBLISHED_BALANCE, scale="mini"),
         ),
