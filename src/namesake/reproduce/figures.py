@@ -11,6 +11,7 @@ import numpy as np
 
 from namesake.errors import ConfigError, unknown
 from namesake.evaluation.benchmarks import Benchmark
+from namesake.evaluation.terms import table_of, table_with
 from namesake.images import read_image
 from namesake.images.encode import encode_picture
 from namesake.names.spelling import match_names
@@ -19,8 +20,8 @@ from namesake.records import Names
 from namesake.reproduce.measures import benchmark_of, segmenter_of
 from namesake.reproduce.object_masks import ExpertMasks, SaliencyMasks
 from namesake.reproduce.papers import PAPERS
-from namesake.reproduce.places import mini_place, real_place
-from namesake.reproduce.run import MINI_SCALE, Scale, run_setting
+from namesake.reproduce.places import MINI_SCALE, Scale, place_at
+from namesake.reproduce.run import run_setting
 from namesake.reproduce.table import Trial
 from namesake.shapes import ImageArray, LabelArray
 from namesake.workspace import write_bytes
@@ -85,16 +86,10 @@ def draw_figure(paper: str, figure: str, *, out: Path, seed: int = 0, scale: Sca
     if figure not in FIGURES[paper]:
         raise ConfigError(unknown(f"figure of {paper} with pictures", figure, FIGURES[paper]))
     wanted = FIGURES[paper][figure]
-    table, folder = PAPERS[paper][wanted.table], out / f"seed-{seed}"
+    table = PAPERS[paper][wanted.table]
     if scale.root is None and not table.on_world:
         raise ConfigError(f"figure {figure} of {paper} needs real data: {table.differs} Give --root.")
-    if scale.root is None:
-        place = mini_place(folder, seed=seed, device=scale.device, pool=table.pool)
-    else:
-        key = next(iter(table.benchmarks.values()))
-        place = real_place(
-            key, root=scale.root, folder=folder, table=table, preset=scale.preset, seed=seed, device=scale.device
-        )
+    place = place_at(next(iter(table.benchmarks.values()), ""), table, scale, folder=out / f"seed-{seed}", seed=seed)
     settings = [setting for setting in table.settings if setting.label in wanted.rows]
     trials = [run_setting(setting, place, f"{paper} figure {figure}")[0] for setting in settings]
     benchmark = benchmark_of(trials[0])
@@ -118,15 +113,12 @@ def draw_figure(paper: str, figure: str, *, out: Path, seed: int = 0, scale: Sca
 def _spread(benchmark: Benchmark, names: Names) -> list[tuple[ImageArray, LabelArray]]:
     """Images that show a name, evenly spread over the benchmark, with their true labels in the order of `names`."""
     matched = match_names(benchmark.names, names)
-    table = np.zeros(max(*benchmark.names, benchmark.ignore) + 1, dtype=np.int64)
-    for number, label in matched.labels.items():
-        table[number] = label
+    table = table_with(table_of(matched.labels), benchmark.ignore, names=len(names), unsure=0)
     ids = benchmark.images.ids
     order = [ids[place] for place in np.linspace(0, len(ids) - 1, min(len(ids), 4 * IMAGES)).astype(int)]
     found = []
     for image_id in dict.fromkeys(order):
-        truth = benchmark.truth(image_id)
-        labels = table[np.where(truth == benchmark.ignore, 0, truth)] * (truth != benchmark.ignore)
+        labels = table[benchmark.truth(image_id)]
         if labels.any():
             found.append((read_image(benchmark.images.path(image_id)), labels))
     return found[:: max(1, len(found) // IMAGES)][:IMAGES]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from namesake.errors import DataError
 from namesake.evaluation.benchmarks import BACKGROUND, BENCHMARKS, open_benchmark
@@ -27,7 +28,45 @@ COLLECTIONS: Mapping[Collection, str] = {
 }
 
 
-def mini_place(folder: Path, *, seed: int, device: str, pool: Pool = "things") -> Place:
+class Scale(NamedTuple):
+    """Of what size a reproduction is.
+
+    Attributes:
+        preset: Preset of the systems' configurations; "mini" with its smaller settings.
+        root: Folder of benchmarks and unlabelled images; None for the embedded world.
+        device: "auto", "cpu" or "cuda".
+    """
+
+    preset: str = "mini"
+    root: Path | None = None
+    device: str = "auto"
+
+
+MINI_SCALE = Scale()
+
+
+def place_at(benchmark: str, table: Table, scale: Scale, *, folder: Path, seed: int) -> Place:
+    """Where a table is measured.
+
+    Args:
+        benchmark: Key of the benchmark; of no meaning on the embedded world and for pictures of very objects.
+        table: The table, which says which images are meant and which names no training may see.
+        scale: Embedded world or real data.
+        folder: Folder of worlds and runs.
+        seed: Seed of the world and of everything random.
+
+    Raises:
+        DataError: Unlabelled images or the benchmark are missing, or the benchmark lacks a name that the table keeps
+            from every training.
+    """
+    if scale.root is None:
+        return _world(folder, seed=seed, device=scale.device, pool=table.pool)
+    if table.on_very_objects:
+        return _very_objects(table, scale, scale.root, folder=folder, seed=seed)
+    return _real(benchmark, table, scale, scale.root, folder=folder, seed=seed)
+
+
+def _world(folder: Path, *, seed: int, device: str, pool: Pool) -> Place:
     """The embedded world of a seed, rendered where it is missing; images of pairs where the pool is of them."""
     world = folder / "world"
     if pool == "pairs":
@@ -58,22 +97,10 @@ def mini_place(folder: Path, *, seed: int, device: str, pool: Pool = "things") -
     )
 
 
-def real_place(benchmark: str, *, root: Path, folder: Path, table: Table, preset: str, seed: int, device: str) -> Place:
-    """A benchmark as downloaded, and the unlabelled images of a table.
+def _real(benchmark: str, table: Table, scale: Scale, root: Path, *, folder: Path, seed: int) -> Place:
+    """A benchmark as downloaded, in the root or in a folder of its key there, and the unlabelled images of a table.
 
-    Args:
-        benchmark: Key of the benchmark.
-        root: Folder of the unlabelled images (`images-COLLECTION`, such as `images-imagenet`, or `images`) and of the
-            benchmark, which lies there itself or in a folder of its key.
-        folder: Folder of the runs; all benchmarks share those of one collection, and with them its index.
-        table: The table, which says which collection is meant and which names no training may see.
-        preset: "paper" or "modern".
-        seed: Seed of everything random.
-        device: "auto", "cpu" or "cuda".
-
-    Raises:
-        DataError: The unlabelled images or the benchmark are missing, or the benchmark lacks a name that the table
-            keeps from every training.
+    All benchmarks share the runs of one collection, and with them its index.
     """
     images = _collection(root, table.collection)
     home = root / benchmark if (root / benchmark).is_dir() else root
@@ -95,27 +122,15 @@ def real_place(benchmark: str, *, root: Path, folder: Path, table: Table, preset
             "unseen": Names(unseen),
             "unseen topics": Names(unseen, background=stuff),
         },
-        preset=preset,
+        preset=scale.preset,
         seed=seed,
-        device=device,
+        device=scale.device,
         runs=folder / f"runs-{table.collection}",
     )
 
 
-def objects_place(*, root: Path, folder: Path, table: Table, preset: str, seed: int, device: str) -> Place:
-    """Pictures of very objects, a folder for each (`images-very-objects/blue_mug/*.jpg`), whose name says what it is.
-
-    Args:
-        root: Holds that folder.
-        folder: Folder of the runs.
-        table: The table.
-        preset: "paper" or "modern".
-        seed: Seed of everything random.
-        device: "auto", "cpu" or "cuda".
-
-    Raises:
-        DataError: It is missing, or holds no folders.
-    """
+def _very_objects(table: Table, scale: Scale, root: Path, *, folder: Path, seed: int) -> Place:
+    """Pictures of very objects, in a folder each (`images-very-objects/blue_mug/*.jpg`) whose name says what it is."""
     home = root / f"images-{table.collection}"
     things = sorted(path.name for path in home.iterdir() if path.is_dir()) if home.is_dir() else []
     if not things:
@@ -127,9 +142,9 @@ def objects_place(*, root: Path, folder: Path, table: Table, preset: str, seed: 
         images=open_images(home),
         truth=None,
         names={"things": names, "topics": names},
-        preset=preset,
+        preset=scale.preset,
         seed=seed,
-        device=device,
+        device=scale.device,
         runs=folder / f"runs-{table.collection}",
     )
 
@@ -140,11 +155,7 @@ def words_of(folder: str) -> str:
 
 
 def _collection(root: Path, collection: Collection) -> Path:
-    """Folder of a collection of unlabelled images.
-
-    Raises:
-        DataError: There is none.
-    """
+    """Folder of a collection of unlabelled images: `images-COLLECTION`, such as `images-imagenet`, or `images`."""
     own, any_images = root / f"images-{collection}", root / "images"
     if own.is_dir():
         return own

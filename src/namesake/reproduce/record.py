@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from namesake.reproduce.papers import PAPERS, TITLES
-from namesake.reproduce.run import MINI_SCALE, Scale, measure_table
+from namesake.reproduce.places import MINI_SCALE, Scale
+from namesake.reproduce.run import measure_table
 from namesake.reproduce.show import markdown, rows_of
 from namesake.reproduce.table import Outcome, with_nan
 from namesake.workspace import write_bytes, write_json

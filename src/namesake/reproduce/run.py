@@ -5,7 +5,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import date
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,27 +15,10 @@ from namesake.progress import note
 from namesake.records import Regime
 from namesake.reproduce.measures import benchmark_of, check_objects
 from namesake.reproduce.papers import PAPERS
-from namesake.reproduce.places import mini_place, names_of, objects_place, real_place
+from namesake.reproduce.places import MINI_SCALE, Scale, names_of, place_at
 from namesake.reproduce.table import Outcome, Place, Setting, Table, Trial, Values, with_nan
 from namesake.workers import worker_pool
 from namesake.workspace import read_manifest, write_json
-
-
-class Scale(NamedTuple):
-    """Of what size a reproduction is.
-
-    Attributes:
-        preset: Preset of the systems' configurations; "mini" with its smaller settings.
-        root: Folder of benchmarks and unlabelled images; None for the embedded world.
-        device: "auto", "cpu" or "cuda".
-    """
-
-    preset: str = "mini"
-    root: Path | None = None
-    device: str = "auto"
-
-
-MINI_SCALE = Scale()
 
 
 def tables_of(paper: str) -> Mapping[str, Table]:
@@ -48,18 +30,6 @@ def tables_of(paper: str) -> Mapping[str, Table]:
     if paper not in PAPERS:
         raise ConfigError(unknown("paper", paper, PAPERS))
     return PAPERS[paper]
-
-
-def find_table(paper: str, table: str) -> Table:
-    """A table by its paper and number.
-
-    Raises:
-        ConfigError: There is none.
-    """
-    tables = tables_of(paper)
-    if table not in tables:
-        raise ConfigError(unknown(f"table of {paper}", table, tables))
-    return tables[table]
 
 
 def measure_table(
@@ -81,7 +51,10 @@ def measure_table(
     Raises:
         ConfigError: There is no such table, or real benchmarks are asked for without a root.
     """
-    wanted = find_table(paper, table)
+    tables = tables_of(paper)
+    if table not in tables:
+        raise ConfigError(unknown(f"table of {paper}", table, tables))
+    wanted = tables[table]
     if scale.root is None and scale.preset != "mini":
         raise ConfigError(f"the preset {scale.preset} needs --root, the folder of benchmarks and unlabelled images.")
     if scale.root is None and not wanted.on_world:
@@ -119,23 +92,15 @@ def _measure_seed(paper: str, table: str, folder: Path, seed: int, scale: Scale)
     other = "paper" if scale.root is None else "mini"
     ours = [setting for setting in wanted.settings if setting.system and setting.scale != other]
     what = f"{paper}-{table}"
-    if scale.root is None:
-        place = mini_place(folder, seed=seed, device=scale.device, pool=wanted.pool)
-        return {setting.label: _measure(setting, wanted, place, what) for setting in ours}
-    if wanted.on_very_objects:
-        place = objects_place(
-            root=scale.root, folder=folder, table=wanted, preset=scale.preset, seed=seed, device=scale.device
-        )
-        return {setting.label: _measure(setting, wanted, place, what) for setting in ours}
-    place_at = partial(real_place, root=scale.root, folder=folder, table=wanted, preset=scale.preset, seed=seed)
-    places = {column: place_at(key, device=scale.device) for column, key in wanted.benchmarks.items()}
+    columns = {"": ""} if scale.root is None or wanted.on_very_objects else wanted.benchmarks
+    places = {column: place_at(key, wanted, scale, folder=folder, seed=seed) for column, key in columns.items()}
     for place in places.values():
         check_objects(wanted, place)
     found: dict[str, _Measured] = {}
     for column, place in places.items():
         for setting in ours:
             one = _measure(setting, wanted, place, what)
-            values = one.values if len(wanted.benchmarks) == 1 else {column: next(iter(one.values.values()))}
+            values = one.values if len(places) == 1 else {column: next(iter(one.values.values()))}
             before = found[setting.label].values if setting.label in found else {}
             found[setting.label] = one._replace(values=before | values)
     return found
