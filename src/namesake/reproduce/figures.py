@@ -18,7 +18,7 @@ from namesake.names.spelling import match_names
 from namesake.prediction import contact_sheet, overlay
 from namesake.records import Names
 from namesake.reproduce.measures import benchmark_of, segmenter_of
-from namesake.reproduce.object_masks import ExpertMasks, SaliencyMasks
+from namesake.reproduce.object_masks import object_drawer
 from namesake.reproduce.papers import PAPERS
 from namesake.reproduce.places import MINI_SCALE, Scale, place_at
 from namesake.reproduce.run import run_setting
@@ -126,9 +126,8 @@ def _spread(benchmark: Benchmark, names: Names) -> list[tuple[ImageArray, LabelA
 
 def _drawer(trial: Trial, names: Names) -> Callable[[ImageArray, LabelArray], ImageArray]:
     """Draws what a run predicts for an image; masks of objects are those of the name with the most true pixels."""
-    kind = trial.setting.facts.get("masks")
-    if kind is not None:
-        draw = ExpertMasks(trial) if kind == "masks/experts" else SaliencyMasks(trial)
+    if "masks" in trial.setting.facts:
+        draw = object_drawer(trial)
 
         def of_largest(image: ImageArray, truth: LabelArray) -> ImageArray:
             label = int(np.bincount(truth[truth > 0]).argmax())

@@ -11,18 +11,18 @@ import numpy as np
 from namesake.errors import DataError
 from namesake.evaluation import evaluate, open_benchmark
 from namesake.evaluation.benchmarks import BACKGROUND, Benchmark
-from namesake.evaluation.confusion import Confusion, fold
-from namesake.evaluation.instances import read_truth
+from namesake.evaluation.confusion import Confusion
 from namesake.evaluation.metrics import SIZES, iou_per_label, mean_iou_over_dataset
 from namesake.evaluation.provenance import reading_of
 from namesake.evaluation.pseudo_masks import mask_fit_by_company, mask_iou_over_images, mask_iou_per_name
 from namesake.evaluation.terms import terms_of
+from namesake.evaluation.true_objects import true_objects
 from namesake.images import read_image
 from namesake.masks.store import open_masks
 from namesake.prediction.stream import Skipped, segment_ahead
 from namesake.progress import track
 from namesake.records import Names, PseudoMasks
-from namesake.reproduce.object_masks import ExpertMasks, SaliencyMasks
+from namesake.reproduce.object_masks import object_drawer
 from namesake.reproduce.table import Place, Table, Trial, Values
 from namesake.segmenter import Segmenter, load_segmenter
 from namesake.segmenter.regions import NamedRegions
@@ -38,7 +38,7 @@ def check_objects(table: Table, place: Place) -> None:
     Raises:
         DataError: The table is about objects, and the benchmark tells none apart.
     """
-    needed = table.measure in {objects, speed, by_objects}
+    needed = table.measure in {objects, speed, by_objects} and not place.rendered
     for root in set(place.roots.values()) if needed else ():
         if open_benchmark(place.benchmark, root).objects is None:
             raise DataError(
@@ -114,14 +114,16 @@ def told(trial: Trial) -> Values:
     assert isinstance(predictor, NamedRegions)
     names = segmenter.names
     terms = terms_of(benchmark.names, dict(enumerate((BACKGROUND, *names.names))), names)
-    unsure = not_sure(len(names))
-    confusion = Confusion(len(terms.truths), len(terms.predictions), ignore=benchmark.ignore, not_sure=unsure)
+    truths, predictions = terms.tables(ignore=benchmark.ignore, not_sure=not_sure(len(names)))
+    labels = len(names) + 1
+    confusion = Confusion(labels, ignore=labels, not_sure=labels)
     for image_id in track(benchmark.images.ids, what="naming what is known to be there"):
-        truth = benchmark.truth(image_id)
-        shown = np.unique(terms.truths[truth[truth != benchmark.ignore]])
-        confusion.add(truth, predictor.told(read_image(benchmark.images.path(image_id)), shown[shown > 0]).labels)
-    counts = fold(confusion.counts, truths=terms.truths, predictions=terms.predictions, labels=len(names) + 1)
-    return _by_kind(dict(zip((BACKGROUND, *names.names), iou_per_label(counts).tolist(), strict=True)), trial)
+        truth = truths[benchmark.truth(image_id)]
+        shown = np.unique(truth[(truth > 0) & (truth < labels)])
+        found = predictor.told(read_image(benchmark.images.path(image_id)), shown)
+        confusion.add(truth, predictions[found.labels])
+    ious = iou_per_label(confusion.counts).tolist()
+    return _by_kind(dict(zip((BACKGROUND, *names.names), ious, strict=True)), trial)
 
 
 def speed(trial: Trial) -> Values:
@@ -185,9 +187,10 @@ def object_masks(trial: Trial) -> Values:
     archives' own images have a truth, as rendered ones do, "archives' IoU" is that of the pseudo-masks on them, pixels
     of a name summed over its images.
     """
-    draw = ExpertMasks(trial) if trial.setting.facts["masks"] == "masks/experts" else SaliencyMasks(trial)
     names = trial.place.names[trial.setting.names]
-    found = mask_iou_over_images(draw, names, benchmark_of(trial), resize=trial.setting.facts.get("resize"))
+    found = mask_iou_over_images(
+        object_drawer(trial), names, benchmark_of(trial), resize=trial.setting.facts.get("resize")
+    )
     values = {"avg. IoU": float(np.mean(list(found.values()))), **found}
     if trial.place.truth is None:
         return values
@@ -209,23 +212,20 @@ def thresholds(trial: Trial) -> Values:
     """
     benchmark = benchmark_of(trial)
     segmenter = segmenter_of(trial)
-    words = dict(enumerate(("background", *segmenter.names.names)))
-    terms = terms_of(benchmark.names, words, segmenter.names)
-    sums = [Confusion(len(terms.truths), len(terms.predictions), ignore=benchmark.ignore) for _ in THRESHOLDS]
+    names = segmenter.names
+    terms = terms_of(benchmark.names, dict(enumerate((BACKGROUND, *names.names))), names)
+    truths, predictions = terms.tables(ignore=benchmark.ignore, not_sure=not_sure(len(names)))
+    labels = len(terms.names) + 1
+    sums = {limit: Confusion(labels, ignore=labels, not_sure=labels) for limit in THRESHOLDS}
     found = segment_ahead(segmenter, benchmark.images)
     for one in track(found, what="sweeping the threshold", total=len(benchmark.images)):
         if isinstance(one, Skipped):
             raise DataError(f"{one.image_id} cannot be read: {one.reason}")
-        truth = benchmark.truth(one.image_id)
-        for limit, confusion in zip(THRESHOLDS, sums, strict=True):
-            confusion.add(truth, np.where(one.prediction.confidence < limit, 0, one.prediction.labels))
-    labels = len(terms.names) + 1
-    return {
-        f"{limit:.2f}": mean_iou_over_dataset(
-            fold(confusion.counts, truths=terms.truths, predictions=terms.predictions, labels=labels)
-        )
-        for limit, confusion in zip(THRESHOLDS, sums, strict=True)
-    }
+        truth = truths[benchmark.truth(one.image_id)]
+        for limit, confusion in sums.items():
+            sure = np.where(one.prediction.confidence < limit, 0, one.prediction.labels)
+            confusion.add(truth, predictions[sure])
+    return {f"{limit:.2f}": mean_iou_over_dataset(confusion.counts) for limit, confusion in sums.items()}
 
 
 def _masks_and_truth(trial: Trial) -> tuple[PseudoMasks, Names, Benchmark]:
@@ -249,8 +249,8 @@ def _by_kind(iou: Mapping[str, float], trial: Trial) -> Values:
 
 
 def _objects_per_image(benchmark: Benchmark) -> Counter[str]:
-    truth = read_truth(benchmark)
+    truth = true_objects(benchmark)
     if truth is None:
         raise DataError("this table needs a benchmark with true objects (instances.json).")
-    files = {image["id"]: image["file_name"] for image in truth["images"]}
-    return Counter(files[annotation["image_id"]] for annotation in truth["annotations"])
+    files = {image["id"]: image["file_name"] for image in truth.content["images"]}
+    return Counter(files[annotation["image_id"]] for annotation in truth.content["annotations"])
