@@ -15,8 +15,9 @@ from pycocotools.cocoeval import COCOeval
 
 from namesake.errors import DataError
 from namesake.evaluation import evaluate, open_benchmark
-from namesake.evaluation.instances import COMPONENTS, OBJECTS, InstanceScorer, pieces, read_truth
+from namesake.evaluation.instances import COMPONENTS, OBJECTS, InstanceScorer, pieces
 from namesake.evaluation.results import Found
+from namesake.evaluation.true_objects import true_objects
 from namesake.masks import rle
 from namesake.records import Instances, InstanceScores, Names, Prediction
 
@@ -212,7 +213,7 @@ def test_evaluate__objects_beside_labels(scenes: Path, colour_segmenter) -> None
 
 
 def test_truth__damaged(scenes: Path) -> None:
-    assert read_truth(open_benchmark("folder", scenes)) is None
+    assert true_objects(open_benchmark("folder", scenes)) is None
     (scenes / "instances.json").write_text('{"images": []}')
     with pytest.raises(DataError, match="field 'annotations': expected a list, found nothing"):
-        read_truth(open_benchmark("folder", scenes))
+        true_objects(open_benchmark("folder", scenes))

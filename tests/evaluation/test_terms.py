@@ -1,7 +1,8 @@
 import pytest
 
 from namesake.errors import DataError
-from namesake.evaluation.terms import labels_of, terms_of
+from namesake.evaluation.terms import terms_of
+from namesake.names.spelling import match_names
 from namesake.records import Names
 
 IDS = {0: "background", 1: "dog", 2: "park_bench", 3: "grass"}
@@ -9,11 +10,11 @@ IDS = {0: "background", 1: "dog", 2: "park_bench", 3: "grass"}
 
 def test_labels__spelling_and_synonyms():
     names = Names(("Park Bench", "hound"), synonyms=((), ("DOG",)))
-    assert labels_of(IDS, names) == {0: 0, 1: 2, 2: 1, 3: 0}
+    assert match_names(IDS, names).labels == {0: 0, 1: 2, 2: 1, 3: 0}
 
 
 def test_labels__a_name_goes_before_a_synonym():
-    assert labels_of(IDS, Names(("wolf", "dog"), synonyms=(("dog",), ())))[1] == 2
+    assert match_names(IDS, Names(("wolf", "dog"), synonyms=(("dog",), ()))).labels[1] == 2
 
 
 def test_terms__unknown_ids_are_background():

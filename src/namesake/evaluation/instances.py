@@ -15,12 +15,10 @@ from jaxtyping import Int
 from numpy import ndarray
 
 from namesake.errors import DataError
-from namesake.evaluation.benchmarks import Benchmark
-from namesake.evaluation.benchmarks.coco import run_length
 from namesake.evaluation.results import Found
-from namesake.evaluation.terms import labels_of, renamed
-from namesake.evaluation.true_objects import true_objects
+from namesake.evaluation.terms import renamed
 from namesake.masks import rle
+from namesake.names.spelling import match_names
 from namesake.prediction.pieces import pieces
 from namesake.progress import note
 from namesake.records import InstanceScores, Names, Prediction
@@ -56,16 +54,15 @@ class InstanceScorer:
     ) -> None:
         self.names, self._labels, self._unsure = names, np.where(labels > len(names), 0, labels), unsure
         self._numbers = {str(image["file_name"]): int(image["id"]) for image in truth["images"]}
-        sizes = {int(image["id"]): (int(image["height"]), int(image["width"])) for image in truth["images"]}
         categories = {int(each["id"]): str(each["name"]) for each in truth["categories"]}
-        known = labels_of(renamed(categories, dict(enumerate(names.names)), aliases), names)
+        known = match_names(renamed(categories, dict(enumerate(names.names)), aliases), names).labels
         scored = [each for each in truth["annotations"] if known.get(each["category_id"])]
         self._truth = [
             {
                 **each,
                 "id": number,  # COCO's own evaluation takes an id of 0 for "not found", and equal ones for one object
                 "category_id": known[each["category_id"]],
-                "area": _area(each, *sizes[each["image_id"]]),
+                "area": _area(each),
                 "iscrowd": 0 if count_crowds else int(each.get("iscrowd") or 0),
             }
             for number, each in enumerate(scored, start=1)
@@ -167,18 +164,7 @@ class InstanceScorer:
         return [float(value) * 100 if value >= 0 else float("nan") for value in scored.stats[:6]]
 
 
-def read_truth(benchmark: Benchmark) -> Mapping[str, Any] | None:
-    """The true objects of a benchmark, as COCO annotations in our numbers; None where there are none.
-
-    Raises:
-        DataError: The file is damaged.
-    """
-    objects = true_objects(benchmark)
-    return None if objects is None else objects.content
-
-
-def _area(annotation: Mapping[str, Any], height: int, width: int) -> float:
+def _area(annotation: Mapping[str, Any]) -> float:
     """The size of a true object as its annotation gives it; its mask's pixels where it does not."""
-    if annotation.get("area") is not None:
-        return float(annotation["area"])
-    return rle.area(run_length(annotation.get("segmentation"), height, width)["counts"])
+    area = annotation.get("area")
+    return rle.area(annotation["segmentation"]["counts"]) if area is None else float(area)

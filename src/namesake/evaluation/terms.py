@@ -116,11 +116,6 @@ def terms_of(
     )
 
 
-def labels_of(ids: Mapping[int, str], names: Names) -> dict[int, int]:
-    """For each id, the label that its name has in `names`; 0 (background) where it has none; see `match_names`."""
-    return match_names(ids, names).labels
-
-
 def renamed(ids: Mapping[int, str], truths: Mapping[int, str], aliases: Mapping[str, str]) -> dict[int, str]:
     """The ids with aliases replaced; a word that is itself a name of the benchmark stays."""
     words = {plain(word): name for word, name in aliases.items()} | {plain(name): "" for name in truths.values()}

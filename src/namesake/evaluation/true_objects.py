@@ -33,13 +33,11 @@ class TrueObjects(NamedTuple):
             `categories`; images that the benchmark does not have are left out.
         images: The benchmark's id of an image, by the file's; "" for one that the benchmark does not have.
         categories: Our number of a category, by the file's id.
-        missing: Images of the benchmark that the file does not list: they have no true objects to score by.
     """
 
     content: Mapping[str, Any]
     images: ById[str]
     categories: ById[int]
-    missing: tuple[str, ...]
 
 
 def true_objects(benchmark: Benchmark) -> TrueObjects | None:
@@ -95,7 +93,6 @@ def _true_objects(path: Path, changed: int, ids: tuple[str, ...]) -> TrueObjects
         {"images": images, "annotations": annotations, "categories": named},
         ById((image["id"], matched.found.get(name, "")) for name, image in table.images.items()),
         category_of,
-        matched.unused,
     )
 
 

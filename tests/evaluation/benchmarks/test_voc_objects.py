@@ -9,7 +9,7 @@ from PIL import Image
 
 from namesake.errors import DataError
 from namesake.evaluation.benchmarks import open_benchmark, prepare
-from namesake.evaluation.instances import read_truth
+from namesake.evaluation.true_objects import true_objects
 from namesake.masks import rle
 
 
@@ -37,8 +37,9 @@ def test_prepare__an_annotation_an_object(voc: Path) -> None:
     out = prepare("voc2012-trainval", voc)
     benchmark = open_benchmark("voc2012-trainval", voc)
     assert benchmark.objects == out
-    truth = read_truth(benchmark)
-    assert truth is not None
+    found = true_objects(benchmark)
+    assert found is not None
+    truth = found.content
     dog, cat = truth["annotations"]
     assert (dog["category_id"], dog["area"], dog["bbox"]) == (12, 12, [0, 0, 6, 2])
     assert (cat["category_id"], cat["area"], cat["bbox"]) == (8, 3, [1, 4, 3, 1])
