@@ -34,8 +34,7 @@ def reworded(names: Names, choices: ArchiveChoices | None) -> Names:
     changed = dict(choices.words) if choices else {}
     if not changed:
         return names
-    synonyms = names.synonyms or ((),) * len(names)
-    read = [changed.get(name, (name, *more)) for name, more in zip(names.names, synonyms, strict=True)]
+    read = [changed.get(words[0], words) for words in names.words]
     return replace(names, names=tuple(words[0] for words in read), synonyms=tuple(tuple(words[1:]) for words in read))
 
 

@@ -156,8 +156,7 @@ class _Finder:
         self.encoder: Dino = load_dino(config.dino, device=device)
         self.clip: Clip | None = load_clip(config.clip, device=device) if config.language else None
         self.texts = None if self.clip is None else torch.from_numpy(embed(archives.names, self.clip))
-        synonyms = archives.names.synonyms or ((),) * len(archives.names)
-        self.words = {name: {name, *some} for name, some in zip(archives.names.names, synonyms, strict=True)}
+        self.words = {words[0]: set(words) for words in archives.names.words}
 
     @property
     def cards(self) -> tuple[ModelCard, ...]:

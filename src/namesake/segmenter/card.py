@@ -71,8 +71,7 @@ def teachers(settings: Settings, run: Path | None) -> list[ModelCard]:
 
 def _names(settings: Settings) -> str:
     names = settings.names
-    synonyms = names.synonyms or ((),) * len(names)
-    rows = [(str(label), *each) for label, each in enumerate(zip(names.names, map(", ".join, synonyms)), start=1)]  # noqa: B905
+    rows = [(str(label), name, ", ".join(others)) for label, (name, *others) in enumerate(names.words, start=1)]
     return "## Names\n\n" + _table(("label", "name", "also"), [("0", "background", ", ".join(names.background)), *rows])
 
 
