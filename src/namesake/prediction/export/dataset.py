@@ -1,6 +1,6 @@
 """A labelled dataset on disk as the formats see it: names, images of each split, label maps and objects, read lazily.
 
-It knows no format and no segmenter.
+It knows no segmenter and no format; those are listed in `EXPORTS` of this package.
 """
 
 from collections.abc import Iterator, Mapping
