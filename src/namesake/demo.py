@@ -60,11 +60,13 @@ def run_demo(out: Path, *, seed: int = 0) -> tuple[dict[str, Any], str]:
     threads = torch.get_num_threads()
     with _beside() as beside:
         torch.set_num_threads(max(1, threads // 2))
+        # beside: scenes and baselines, while the images are rendered and NamedMask's archives are made
         baselines = beside(_compare, out, seed, torch.get_num_threads())
         write_world("unlabelled", _unlabelled(out), count=UNLABELLED, seed=seed, truth=True)  # for the oracle alone
         images = open_images(_unlabelled(out) / "images")
         note("== namedmask (saliency+clip, maskclip and an oracle are made at the same time)")
         _run(out, "namedmask", images, seed=seed, until="archives")
+        # beside: the oracle, which needs the archives' images, while NamedMask is trained
         oracle = beside(_train_oracle, out, seed, torch.get_num_threads())
         _run(out, "namedmask", images, seed=seed)
         careful = beside(_read_with_care, out, torch.get_num_threads())

@@ -169,6 +169,7 @@ def _results(ray: Any, workers: Sequence[Any], parts: Sequence[Part], *, in_orde
     done: dict[int, Any] = {}
     wanted = 0
     while left or busy:
+        # give parts out; in order, no part begins too far ahead of the result that is wanted next
         while free and left and (not in_order or left[0][0] < wanted + AHEAD * len(workers)):
             place, part = left.popleft()
             worker = free.pop()
@@ -183,6 +184,7 @@ def _results(ray: Any, workers: Sequence[Any], parts: Sequence[Part], *, in_orde
         if not in_order:
             yield result
             continue
+        # in order: results wait until all before them are given
         done[place] = result
         while wanted in done:
             yield done.pop(wanted)

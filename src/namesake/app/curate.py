@@ -130,6 +130,7 @@ class Curator:
         self._tile(name, click.image_id)
         image = read_image(self.images / click.image_id)
         height, width = image.shape[:2]
+        # from the picture that was shown to original pixels
         scale = max(height, width) / CLICKED_SIDE
         points = (*click.points, (point[0] * scale, point[1] * scale)) if point else ()
         if not points:
@@ -222,6 +223,7 @@ class Curator:
         height, width = large.shape[:2]
         inside = resize_labels(mask.astype(np.uint8), height=height, width=width)
         drawn = blend(large, inside, colours=colours_of((name,)))
+        # each point as a white square with a dark rim
         for x, y in points:
             row, column = int(y * height / image.shape[0]), int(x * width / image.shape[1])
             drawn[max(0, row - 5) : row + 6, max(0, column - 5) : column + 6] = (12, 12, 12)

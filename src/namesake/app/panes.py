@@ -105,6 +105,7 @@ def parts_of(found: Found, view: View, among: Sequence[str]) -> Parts:
         objects = numbered(found)
         numbers, last = objects.numbers.astype(np.int64), -1
         colours, words = _shaded(own, objects.labels), ["background", *(names[label - 1] for label in objects.labels)]
+    # by part: share of the picture, and mean confidence; objects have scores of their own
     pixels = np.bincount(numbers.ravel(), minlength=len(words))
     sums = np.bincount(numbers.ravel(), weights=prediction.confidence.ravel(), minlength=len(words))
     sure = (sums / np.maximum(pixels, 1)).tolist()
@@ -137,6 +138,7 @@ def _pane(number: int, shown: Shown, parts: Parts, view: View, photo: Photo) -> 
             for opacity in (1.0, 0.0)
         )
         layers = _layer("fill", fill) + _layer("lines", lines) + _plates(parts)
+    # what the mouse reads, and what a screen reader tells
     reads = data_uri(_readable(parts, shown.found, by_part=view == "objects"), "PNG", compress_level=3)
     words = escape(json.dumps(parts.words, ensure_ascii=False), quote=True)
     told = escape(f"{photo.name}, as {shown.title} sees it: {_told(parts)}", quote=True)
@@ -232,6 +234,7 @@ def _shaded(own: Colours, labels: Sequence[int]) -> Colours:
     for label in labels:
         turn = seen[label] = seen.get(label, -1) + 1
         wide = own[label].astype(np.int64)
+        # as it is, halfway to white, darker
         made.append([wide, (wide + 255) // 2, wide * 5 // 9][turn % 3].astype(np.uint8))
     return np.stack(made)
 

@@ -17,7 +17,7 @@ def first_of_near_duplicates(embeddings: Float[ndarray, "images dim"], *, thresh
     Returns:
         True for the images kept; the first always is.
     """
-    near = embeddings @ embeddings.T > threshold
+    near = embeddings @ embeddings.T > threshold  # [images, images]
     kept = np.ones(len(near), dtype=np.bool_)
     for image in range(len(near)):  # each decision rests on the ones before
         if kept[image]:

@@ -23,6 +23,7 @@ def settle(entries: Entries, contested: Contested) -> tuple[Entries, int]:
     Returns:
         The entries that remain, in the same order, and the number of contested images.
     """
+    # number of the image of each entry; how many archives list each image
     _, image, listed = np.unique(entries.row, return_inverse=True, return_counts=True)
     count = int(np.count_nonzero(listed > 1))
     if contested == "last":
@@ -34,6 +35,7 @@ def settle(entries: Entries, contested: Contested) -> tuple[Entries, int]:
 
 
 def _is_best(entries: Entries, image: Int64[ndarray, " entries"]) -> Bool[ndarray, " entries"]:
+    # by image, then score descending, then archive: the first entry of an image is its best
     order = np.lexsort((entries.archive, -entries.score, image))
     _, first = np.unique(image[order], return_index=True)
     keep = np.zeros(len(order), dtype=np.bool_)

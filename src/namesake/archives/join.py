@@ -43,6 +43,7 @@ def join_archives(out: Path, first: Archives, *others: Archives) -> Archives:
     table = pa.concat_tables(tables)
     label, score = table["label"].to_numpy(), table["score"].to_numpy()
     ids, row = np.unique(table["image_id"].to_pylist(), return_inverse=True)
+    # an image belongs to the first part that has it: number of that part, by image
     owner = np.full(len(ids), len(parts))
     np.minimum.at(owner, row, part)
     kept = owner[row] == part

@@ -48,6 +48,7 @@ def take_notes(found: Entries, kept: Entries, *, names: int, asked: int) -> Note
     """Look at what was found, and at what was kept after contested images were settled."""
     best = np.full(names, np.nan, dtype=np.float32)
     labels, first = np.unique(found.archive, return_index=True)
+    # entries are ordered by score, so the first of an archive is its best
     best[labels - 1] = found.score[first]
     sizes = np.bincount(kept.archive, minlength=names + 1)[1:]
     weak = best < np.nanmedian(best) - WEAK_MARGIN
@@ -125,6 +126,7 @@ def _sharing(found: Entries, names: int) -> tuple[tuple[int, int, int], ...]:
     from scipy.sparse import csr_array, triu
 
     _, image = np.unique(found.row, return_inverse=True)
+    # membership [names, images]; its product with itself counts what two archives share, each pair once
     lists = csr_array((np.ones(len(image), dtype=np.int64), (found.archive - 1, image)), shape=(names, len(image)))
     common = triu(lists @ lists.T, k=1).tocoo()
     order = np.lexsort((common.col, common.row, -common.data))[:PAIRS]

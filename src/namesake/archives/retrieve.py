@@ -150,6 +150,7 @@ def _find(
     cleaning = (
         config.face_detector or config.min_image_size > 0 or config.duplicate_threshold < 1 or any(map(len, against))
     )
+    # the best images of each name, more than asked for where some may go: [names, images]
     scores, rows = top_k(index, text, config.images_per_name * (4 if taken else 2 if cleaning else 1))
     before = {image_id for archives in taken for image_id in archives.images.ids}
     keep = np.array([image_id not in before for image_id in index.images.ids])[rows]
@@ -157,15 +158,18 @@ def _find(
         keep &= image_sizes(index)[rows].min(axis=-1) >= config.min_image_size
     for name, others in enumerate(against):
         if len(others):
+            # no context word is nearer than the name: [images, words] -> [images]
             keep[name] &= (read_embeddings(index, rows[name]) @ others.T).max(axis=1) <= scores[name]
     faces: set[str] = set()
     if config.face_detector:
         faces = look_for_faces(index.images, _ids(index, rows[keep]), detector=config.face_detector)
-    for kept, own in zip(keep, rows, strict=True):
+    for kept, own in zip(keep, rows, strict=True):  # changes rows of `keep` in place
         _clean(kept, own, index, faces, config)
+    # of those that are left, the best
     keep &= np.cumsum(keep, axis=1) <= config.images_per_name
     if choices is not None and choices.left_out:  # after the count: no image that nobody saw takes a place
         keep &= not_crossed_out([_ids(index, own) for own in rows], names, choices)
+    # label of each entry: [names, images] -> [entries]
     archive = np.broadcast_to(np.arange(1, len(text) + 1)[:, None], rows.shape)[keep]
     return Entries(archive=archive, row=rows[keep], score=scores[keep], label=archive)
 

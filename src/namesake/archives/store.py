@@ -75,7 +75,7 @@ def write_table(out: Path, entries: Entries, names: Names, ids: Sequence[str]) -
     """Write the entries; `ids[row]` is the image of an index row."""
     import pyarrow as pa
 
-    first = np.searchsorted(entries.archive, entries.archive)
+    first = np.searchsorted(entries.archive, entries.archive)  # the entry that each one's archive begins with
     table = pa.table(
         [
             pa.array([names.names[archive - 1] for archive in entries.archive]),

@@ -83,6 +83,7 @@ class ResNet(nn.Module):
         self.maxpool = nn.MaxPool2d(3, 2, padding=1)
         stages, channels, reached, dilation = [], stem, 4, 1
         for stage, (hidden, depth) in enumerate(zip(hidden_sizes, depths, strict=True)):
+            # a stride beyond `output_stride` becomes dilation, which the first block does not have yet (as torchvision)
             wanted = 1 if stage == 0 else 2
             first_dilation = dilation
             stride = wanted if reached * wanted <= output_stride else 1
@@ -161,10 +162,12 @@ def from_checkpoint(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _renamed(key: str) -> str | None:
     parts = key.split(".")
     kinds = {"convolution": "conv", "normalization": "bn"}
+    # embedder.embedder.convolution.weight -> conv1.weight
     if parts[0] == "embedder" and parts[2] in kinds:
         return ".".join([f"{kinds[parts[2]]}1", *parts[3:]])
     if parts[:2] != ["encoder", "stages"]:
         return None
+    # encoder.stages.0.layers.1.layer.2.convolution.weight -> layer1.1.conv3.weight
     place = f"layer{int(parts[2]) + 1}.{parts[4]}"
     if parts[5] == "shortcut":
         return ".".join([place, "downsample", "0" if parts[6] == "convolution" else "1", *parts[7:]])

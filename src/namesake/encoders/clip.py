@@ -98,6 +98,7 @@ class Clip:
         Raises:
             ConfigError: There is no template, or one has no place for the name.
         """
+        # sums instead of means: they have the same direction
         sums = np.zeros((len(names), self.dim), dtype=np.float64)
         prompts = [(row, prompt) for row, name in enumerate(names) for prompt in fill(name, templates)]
         for some in _pieces(prompts, TEXTS_AT_A_TIME):

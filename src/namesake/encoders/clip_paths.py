@@ -51,7 +51,8 @@ def _clip_whole(model: Model, tokens: Float[Tensor, "batch tokens width"]) -> Em
 
 
 def _clip_values(model: Model, tokens: Float[Tensor, "batch tokens width"], keep_last_mlp: bool) -> Joint:
-    last, patches = model.vision_model.encoder.layers[-1], tokens[:, 1:]
+    last, patches = model.vision_model.encoder.layers[-1], tokens[:, 1:]  # without the class token
+    # the block's attention, if each patch looked at itself alone, and its shortcut
     patches = last.self_attn.out_proj(last.self_attn.v_proj(last.layer_norm1(patches))) + patches
     if keep_last_mlp:
         patches = patches + last.mlp(last.layer_norm2(patches))
@@ -68,6 +69,7 @@ def _clip_keys(model: Model, tokens: Float[Tensor, "batch tokens width"]) -> Key
 def _siglip_projected(model: Model, output: Any, part: int) -> Keys:  # noqa: ANN401
     """Patches as the pooling head projects them to query, key and value."""
     attention = model.vision_model.head.attention
+    # [3 width, width] and [3 width]: query, key and value below each other
     weight, bias = (each.chunk(3)[part] for each in (attention.in_proj_weight, attention.in_proj_bias))
     return linear(output.last_hidden_state, weight, bias)
 
@@ -81,7 +83,7 @@ def _siglip_values(model: Model, output: Any, keep_last_mlp: bool) -> Joint:  # 
 def _resnet_values(model: Model, grid: PatchFeatures, _keep_last_mlp: bool) -> Joint:
     """There is no perceptron."""
     pool = model.visual.attnpool
-    values: Tensor = pool.c_proj(pool.v_proj(grid.flatten(1, 2)))
+    values: Tensor = pool.c_proj(pool.v_proj(grid.flatten(1, 2)))  # [batch, patches, dim]
     return values
 
 

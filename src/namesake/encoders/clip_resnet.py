@@ -112,13 +112,16 @@ class _AttentionPool(nn.Module):
 
     def forward(self, features: PatchFeatures) -> Embeddings:
         """Embeddings, not normalised."""
+        # [batch, tokens, dim], the mean first
         tokens = torch.cat([features.mean(dim=(1, 2))[:, None], features.flatten(1, 2)], dim=1)
         tokens = tokens + self._positions(features.shape[1], features.shape[2])
+        # [batch, heads, tokens, dim of a head]; only the mean asks
         query, key, value = (
             project(some).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for project, some in ((self.q_proj, tokens[:, :1]), (self.k_proj, tokens), (self.v_proj, tokens))
         )
         seen = functional.scaled_dot_product_attention(query, key, value)
+        # heads side by side again: [batch, dim] of the one query
         pooled: Tensor = self.c_proj(seen.transpose(1, 2).flatten(2)[:, 0])
         return pooled
 
@@ -126,9 +129,9 @@ class _AttentionPool(nn.Module):
         first, stored = self.positional_embedding[:1], self.positional_embedding[1:]
         if (rows, columns) == (self.side, self.side):
             return self.positional_embedding
-        maps = stored.reshape(1, self.side, self.side, -1).permute(0, 3, 1, 2)
+        maps = stored.reshape(1, self.side, self.side, -1).permute(0, 3, 1, 2)  # [1, dim, side, side]
         fine = functional.interpolate(maps, size=(rows, columns), mode="bicubic", align_corners=False)
-        return torch.cat([first, fine[0].flatten(1).T])
+        return torch.cat([first, fine[0].flatten(1).T])  # [1 + rows * columns, dim]
 
 
 @final
@@ -173,6 +176,7 @@ def load_clip_resnet(folder: Path, *, source: str) -> tuple[ClipWithResNet, Prep
     from safetensors.torch import load_file
     from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
+    # what the file says, in our terms of preprocessing and in transformers' of the text side
     entries = read_json(folder / OPEN_CLIP_CONFIG)
     try:
         model, image = entries["model_cfg"], entries["preprocess_cfg"]
@@ -207,6 +211,7 @@ def load_clip_resnet(folder: Path, *, source: str) -> tuple[ClipWithResNet, Prep
         state = load_file(folder / OPEN_CLIP_WEIGHTS)
     except Exception as error:  # safetensors has its own
         raise WeightsError(f"{folder / OPEN_CLIP_WEIGHTS} is damaged ({first_line(error)}). Fetch it again.") from error
+    # both networks, filled from the one file of weights
     visual = ClipResNet(width=width, layers=layers, side=side, joint=joint)
     with quiet():
         words = CLIPTextModelWithProjection(text_config)
@@ -222,7 +227,7 @@ def _text_weights(state: dict[str, Tensor], *, source: str) -> dict[str, Tensor]
     try:
         found = {
             "text_model.embeddings.position_embedding.weight": state["positional_embedding"],
-            "text_projection.weight": state["text_projection"].T,
+            "text_projection.weight": state["text_projection"].T,  # x @ P there, a linear layer here
             "text_model.embeddings.token_embedding.weight": state["token_embedding.weight"],
         }
         for kind in ("weight", "bias"):

@@ -131,6 +131,7 @@ def _receive(url: str, part: Path, *, what: str, size: int | None, headers: Mapp
                                        "NAMESAKE_CACHE_DIR or HF_HOME to another disk.") from failure  # fmt: skip
                 error = failure
             status = _status(error)
+            # what brings something may go on for ever; a refusal (4xx) will not change by asking again
             tries = 0 if _size(part) > before else tries + 1
             if tries >= TRIES or (status is not None and 400 <= status < 500):
                 kept = f" {_size(part)} bytes are kept; the same command goes on from there." if _size(part) else ""
@@ -142,6 +143,7 @@ def _receive_some(url: str, part: Path, meter: Meter, headers: Mapping[str, str]
     """One connection; whether the file is whole afterwards."""
     mark, start = _mark(part), _size(part)
     validator = mark.read_text(encoding="utf-8") if mark.is_file() else ""
+    # If-Range: the server sends the rest only if the file is still the same, else all of it (200, not 206)
     wanted = {"Range": f"bytes={start}-"} | ({"If-Range": validator} if validator else {}) if start else {}
     try:
         with _ask(url, {**headers, **wanted}) as answer:

@@ -103,6 +103,7 @@ class Sam:
         for logits, iou in self._answers(view, points):
             best = iou.argmax(dim=1)
             rows = torch.arange(len(iou), device=iou.device)
+            # logits of the surest: [some, rows, columns]
             chosen += [(some > 0).cpu().numpy() for some in self._upsampled(logits[rows, best], view.frame)]
             scores.append(iou[rows, best].cpu().numpy())
         empty = np.zeros((0, view.frame.height, view.frame.width), dtype=bool)
@@ -117,11 +118,14 @@ class Sam:
         frame = view.frame
         places = point_grid(config.points_per_side) * (frame.width, frame.height)
         packed, boxes, scores = [], [], []
+        # one point a prompt: [prompts, 1, 2]
         for logits, iou in self._answers(view, places[:, None]):
+            # masks that SAM is sure of, of all three answers; only they are brought to the image's size
             sure = iou.flatten() > config.pred_iou_thresh
             remaining = iou.flatten()[sure].cpu().numpy()
             for some in self._upsampled(logits.flatten(0, 1)[sure], frame):
                 remaining, score = remaining[len(some) :], remaining[: len(some)]
+                # of these the stable ones, held as bits, since there may be thousands
                 kept = stability_scores(some, offset=STABILITY_OFFSET) > config.stability_score_thresh
                 found = (some > 0)[kept].cpu().numpy()
                 packed.append(np.packbits(found.reshape(len(found), frame.height * frame.width), axis=1))
@@ -130,6 +134,7 @@ class Sam:
         if not packed:
             return Masks(np.zeros((0, frame.height, frame.width), dtype=bool), np.zeros(0, np.float32))
         score = np.concatenate(scores)
+        # each thing once
         order = suppress_boxes(np.concatenate(boxes), score, overlap=config.box_nms_thresh)
         pixels = np.unpackbits(np.concatenate(packed)[order], axis=1, count=frame.height * frame.width)
         return Masks(pixels.view(np.bool_).reshape(len(order), frame.height, frame.width), score[order])
@@ -176,6 +181,7 @@ def boxes_of(masks: Bool[ndarray, "n height width"]) -> Int[ndarray, "n 4"]:
     columns: Bool[ndarray, "n width"] = np.asarray(masks.any(axis=1))
     rows: Bool[ndarray, "n height"] = np.asarray(masks.any(axis=2))
     left, top = columns.argmax(axis=1), rows.argmax(axis=1)
+    # the last ones are the first from behind
     right = columns.shape[1] - 1 - columns[:, ::-1].argmax(axis=1)
     bottom = rows.shape[1] - 1 - rows[:, ::-1].argmax(axis=1)
     boxes: Int[ndarray, "n 4"] = np.stack([left, top, right, bottom], axis=1) * np.any(rows, axis=1, keepdims=True)
@@ -198,6 +204,7 @@ def suppress_boxes(
         kept.append(best)
         low, high = np.maximum(sides[best, :2], sides[order, :2]), np.minimum(sides[best, 2:], sides[order, 2:])
         common = np.prod(np.maximum(high - low, 0), axis=1)
+        # IoU <= overlap, without dividing by a union that may be empty
         order = order[common <= overlap * (areas[best] + areas[order] - common)]
     return np.asarray(kept, dtype=np.int64)
 

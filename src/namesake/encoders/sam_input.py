@@ -68,8 +68,9 @@ class SamPreprocessing:
 
     def upsample(self, logits: Float[Tensor, "n rows columns"], frame: Frame) -> Float[Tensor, "n height width"]:
         """Mask logits on SAM's own grid -> at the image's size, bilinear, without what was padded."""
-        fine = logits[None].float()
+        fine = logits[None].float()  # [1, n, rows, columns]
         if self.keeps_proportions:
+            # to the canvas, and off with what was padded
             fine = functional.interpolate(fine, size=(self.side, self.side), mode="bilinear", align_corners=False)
             fine = fine[..., : frame.inner_height, : frame.inner_width]
         size = (frame.height, frame.width)

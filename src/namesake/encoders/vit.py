@@ -112,7 +112,7 @@ def patch_tokens(vit: nn.Module, x: ImageBatch, *, block: int | None = None) -> 
     norm: Any = vit.layernorm
     # the first of the hidden states is the embedding
     tokens: Tensor = output.last_hidden_state if block is None else norm(output.hidden_states[block + 1])
-    patches = tokens[:, tokens.shape[1] - rows * columns :]
+    patches = tokens[:, tokens.shape[1] - rows * columns :]  # the other tokens stand first
     return patches.reshape(x.shape[0], rows, columns, -1)
 
 
@@ -128,9 +128,10 @@ def always_interpolate(vit: nn.Module) -> None:
         stored: Tensor = embeddings.position_embeddings
         first, grid = stored[:, :1], stored[:, 1:]
         side = math.isqrt(grid.shape[1])
-        grid = grid.reshape(1, side, side, -1).permute(0, 3, 1, 2)
+        grid = grid.reshape(1, side, side, -1).permute(0, 3, 1, 2)  # [1, dim, side, side]
         size = (height // patch, width // patch)
         fine = functional.interpolate(grid.float(), size=size, mode="bicubic", align_corners=False).to(stored)
+        # [1, 1 + rows * columns, dim]
         return torch.cat((first, fine.permute(0, 2, 3, 1).flatten(1, 2)), dim=1)
 
     embeddings.interpolate_pos_encoding = resize
@@ -160,7 +161,7 @@ def vit_from_official(state: Mapping[str, Tensor]) -> nn.Module:
         raise WeightsError(f"expected the official weights of a ViT or DeiT, found no {error}.") from error
     extra = 2 if "dist_token" in body else 1
     depth = len({key.split(".")[1] for key in body if key.startswith("blocks.")})
-    side = patch * round((places - extra) ** 0.5)
+    side = patch * round((places - extra) ** 0.5)  # all positions but the extra tokens' make a square
     config = vit_config(dim=dim, depth=depth, heads=max(1, dim // 64), mlp_dim=mlp, patch=patch, image_size=side)
     vit = build_vit(config | {"model_type": "deit" if extra == 2 else "vit"})
     fill(vit, from_official(body), what="the checkpoint")

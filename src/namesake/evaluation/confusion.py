@@ -77,19 +77,23 @@ class Confusion:
         """True label, predicted label and length of each run of equal pairs; pixels and None where runs are short."""
         size, padded = true.size, -(-true.size // 8) * 8
         ends, scratch = self._ends[:padded], self._scratch[:padded]
+        # where a run ends: the next pixel has another pair, or there is none
         np.not_equal(true[1:], true[:-1], out=ends[: size - 1])
         np.not_equal(predicted[1:], predicted[:-1], out=scratch[: size - 1])
         ends[size - 1], ends[size:], scratch[size - 1 :] = True, False, False
         words = ends.view(np.uint64)  # eight pixels each
         words |= scratch.view(np.uint64)
+        # candidates: groups of eight in which a run ends
         busy = np.flatnonzero(words != 0)
         if busy.size > size * MOST_BUSY / 8:
             return true, predicted, None
+        # places of ends among the pixels of those groups, then in the image: 8 * group + place within it
         within = np.flatnonzero(words.take(busy, mode="clip").view(bool))
         busy *= 8
         last = busy.take(within >> 3, mode="clip")
         within &= 7
         last += within
+        # a run reaches from behind the last pixel of the one before to its own
         lengths = last.copy()
         lengths[0] += 1
         lengths[1:] -= last[:-1]
@@ -103,6 +107,7 @@ class Confusion:
     ) -> None:
         """Add the weight of each pair of labels, or 1, to its count."""
         rows, columns = self.counts.shape
+        # pixels of the truth that count, and those of them that the prediction is not sure of
         counted = true != self.ignore
         if not counted.all():
             true, predicted = true[counted], predicted[counted]
@@ -111,11 +116,13 @@ class Confusion:
         some_unsure = bool(unsure.any())
         _check(true, rows, "true")
         _check(predicted[~unsure] if some_unsure else predicted, columns - 1, "predicted")
+        # a pair as its place in the flat table; `not_sure` becomes the last column
         pairs = np.multiply(true, columns, dtype=np.int64)
         pairs += predicted
         if some_unsure:
             pairs[unsure] += columns - 1 - self.not_sure
-        flat = self.counts.reshape(-1)
+        flat = self.counts.reshape(-1)  # [truths * columns], a view
+        # `bincount` makes a whole table, which pays for many pairs only
         if weights is None and 2 * pairs.size > flat.size:
             flat += np.bincount(pairs, minlength=flat.size)
         else:
@@ -153,5 +160,6 @@ def fold(
         int64 [labels, labels + 1].
     """
     folded = np.zeros((labels, labels + 1), dtype=np.int64)
+    # each count goes to (new truth, new prediction); the two index arrays broadcast to [truths, columns]
     np.add.at(folded, (truths[:, None], np.append(predictions, labels)[None]), counts)
     return folded

@@ -81,15 +81,18 @@ def evaluate(
     """
     start = time.monotonic()
     watchers: list[Callable[[str, Prediction], None]] = []
+    # what is scored: predictions on disk, or those that a segmenter makes as they are asked for
     if predictions is not None:
         predicted = read_predictions(predictions, benchmark)
     elif segmenter is not None:
         predicted = predict(segmenter, benchmark, see=watchers, engine=engine, opening=opening)
     else:
         raise DataError("expected a segmenter or a folder of predictions to score, found neither.")
+    # the labels to score in, common to benchmark and prediction
     asked = predicted.names if names is None else names
     terms = terms_of(benchmark.names, predicted.ids, asked, aliases=benchmark.aliases)
     terms.say(benchmark.name)
+    # further scorers: `watchers` see each prediction, `see` each pair of truth and prediction
     objects = _scorer(benchmark, predicted, terms, given=predictions is not None, count_crowds=count_crowds)
     if objects is not None:
         watchers.append(objects.add_known)
@@ -107,6 +110,7 @@ def evaluate(
     if further:
         truths, labels = terms.tables(ignore=benchmark.ignore, not_sure=predicted.not_sure)
         see.append(lambda _, truth, prediction: further.add(truths[truth], labels[prediction]))
+    # one pass over all images, then the scores
     counts = _count(benchmark, predicted, terms, see)
     known = Provenance() if run is None else provenance_of(run, benchmark, terms.names)
     absent: Absent = "zero" if benchmark.zero_if_absent else "left out"

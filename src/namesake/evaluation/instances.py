@@ -152,6 +152,7 @@ class InstanceScorer:
 
         categories = [{"id": label, "name": name} for label, name in enumerate(self.names.names, start=1)]
         truth, found = COCO(), COCO()
+        # COCO's classes read files and print; here they get their tables in memory and are kept silent
         with redirect_stdout(io.StringIO()):
             for coco, annotations in ((truth, self._truth), (found, self._found)):
                 coco.dataset = {"images": self._images, "categories": categories, "annotations": annotations}
@@ -161,6 +162,7 @@ class InstanceScorer:
             scored.evaluate()
             scored.accumulate()
             scored.summarize()
+        # COCO writes -1 where there is no true object
         return [float(value) * 100 if value >= 0 else float("nan") for value in scored.stats[:6]]
 
 

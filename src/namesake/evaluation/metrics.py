@@ -82,6 +82,7 @@ def f_beta(prediction: MaskArray, truth: MaskArray, *, beta_squared: float = 0.3
         0 where the two have no pixel in common, 100 where both are empty.
     """
     check_sizes(prediction, truth)
+    # (1 + b) P R / (b P + R) with P = common / found, R = common / true: no empty mask divides
     common = np.count_nonzero(prediction & truth)
     weighted = np.count_nonzero(prediction) + beta_squared * np.count_nonzero(truth)
     return float(100 * (1 + beta_squared) * common / weighted) if weighted else 100.0
@@ -119,6 +120,7 @@ def boundary_f(prediction: MaskArray, truth: MaskArray, *, tolerance: float | No
 
     check_sizes(prediction, truth)
     near = np.ceil(0.0075 * np.hypot(*truth.shape)) if tolerance is None else tolerance
+    # outlines of the two, and how far each outline pixel is from the other outline
     found, wanted = (next_to_change(mask) & mask for mask in (prediction, truth))
     if not found.any() or not wanted.any():
         return 100.0 if found.any() == wanted.any() else 0.0
@@ -141,6 +143,7 @@ def image_iou(truth: LabelArray, prediction: LabelArray, *, labels: int) -> floa
     counted = truth != labels
     present = np.union1d(truth[counted], prediction[counted])
     present = present[present < labels]
+    # labels that occur are numbered anew, so that the table of counts is small
     table = np.full(labels + 1, len(present), dtype=np.int64)
     table[present] = np.arange(len(present))
     confusion = Confusion(len(present), ignore=len(present), not_sure=len(present))
@@ -169,11 +172,13 @@ class ObjectSizes:
         """Count one image."""
         areas = np.bincount(truth.ravel(), minlength=self._labels + 1)[: self._labels]
         total = max(int(areas.sum()), 1)
+        # share of each label in whole percent, rounded up, and the size that it falls into
         size = np.searchsorted(LIMITS, -(-100 * areas // total))
         objects = (areas > 0) & (np.arange(self._labels) > 0)
         for number, table in enumerate(self._tables.values()):
             kept = objects & (size == number)
             if kept.any():
+                # labels of other sizes do not count here; background always does
                 kept[0] = True
                 renamed = np.append(np.where(kept, np.arange(self._labels), self._labels), self._labels)
                 table.add(renamed[truth], prediction)

@@ -80,6 +80,7 @@ def read_predictions(path: Path, benchmark: Benchmark) -> Predicted:
     """
     if path.is_file():
         return _from_results(read_results(path, benchmark), benchmark)
+    # written by `predict_folder`: names and labels are in its record; else a folder of index PNGs with ids
     if (path / CLAIM).is_file():
         names = open_predictions(path).names
         ids, unsure, decode = dict(enumerate((BACKGROUND, *names.names))), not_sure(len(names)), "index"

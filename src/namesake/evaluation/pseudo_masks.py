@@ -93,6 +93,7 @@ def mask_iou_over_images(
     ious: dict[str, list[float]] = {name: [] for name in names.names}
     for image_id in track(benchmark.images.ids, what="drawing masks of objects"):
         truth = benchmark.truth(image_id)
+        # true pixels of the names that this image shows
         own = {name: np.isin(truth, ids) for name, ids in zip(names.names, numbers, strict=True)}
         shown = {name: pixels for name, pixels in own.items() if pixels.any()}
         if not shown:

@@ -122,6 +122,7 @@ def confusions(counts: Int[ndarray, "labels columns"], names: Names) -> list[dic
     wrong = counts.copy()
     np.fill_diagonal(wrong, 0)
     totals = counts.sum(axis=1)
+    # places in the flat table, most pixels first
     order = np.argsort(-wrong, axis=None, kind="stable")[:CONFUSIONS]
     pairs = [divmod(int(place), counts.shape[1]) for place in order]
     return [

@@ -101,6 +101,7 @@ def e_measure(probability: Map, salient: Mask) -> float:
     hits, all_found = _counts_above(probability, salient)
     pixels, total = salient.size, np.count_nonzero(salient)
     if total in (0, pixels):
+        # no object, or nothing else: only pixels that are right are aligned
         aligned = all_found if total else pixels - all_found
         return float(aligned.mean() / (pixels - 1))
     truth, found = total / pixels, all_found / pixels
@@ -123,6 +124,7 @@ def e_measure(probability: Map, salient: Mask) -> float:
 def _counts_above(probability: Map, salient: Mask) -> tuple[Float[ndarray, " levels"], Float[ndarray, " levels"]]:
     """True pixels, and all pixels, at or above each threshold, highest first."""
     levels = (probability * 255).astype(np.uint8)
+    # histogram of the levels, summed from the highest threshold down
     true = np.bincount(levels[salient], minlength=LEVELS)[::-1].cumsum()
     false = np.bincount(levels[~salient], minlength=LEVELS)[::-1].cumsum()
     return true.astype(np.float64), (true + false).astype(np.float64)
@@ -138,6 +140,7 @@ def _object(values: Float[ndarray, " pixels"]) -> float:
 def _regions(probability: Map, salient: Mask) -> float:
     """Structural similarity of the four parts around the truth's centre, weighted by their area: Eq. 7."""
     height, width = salient.shape
+    # + 1: the centre's own row and column are in the first part
     row, column = (int(round(value)) + 1 for value in np.argwhere(salient).mean(axis=0))
     score = 0.0
     for rows in (slice(0, row), slice(row, height)):
@@ -153,6 +156,7 @@ def _similarity(part: Map, truth: Map) -> float:
     x, y, n = part.mean(), truth.mean(), max(part.size - 1, 1)
     together = ((part - x) * (truth - y)).sum() / n
     spread = (((part - x) ** 2).sum() + ((truth - y) ** 2).sum()) / n
+    # SSIM without its constants: 4 x y cov / ((x^2 + y^2) (var x + var y))
     above, below = 4 * x * y * together, (x**2 + y**2) * spread
     if above:
         return float(above / (below + np.spacing(1)))

@@ -109,6 +109,7 @@ def terms_of(
     scored = _only(names, found)
     true, predicted = match_names(truths, scored), match_names(predictions, scored)
     labels = predicted.labels
+    # no background in the truth: predicted background goes to the column "not sure", which is no name's
     if 0 not in true.labels.values():
         labels = {number: label or len(scored) + 1 for number, label in labels.items()}
     return Terms(

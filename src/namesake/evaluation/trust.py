@@ -143,6 +143,7 @@ def measure_trust(
     Raises:
         DataError: The two are not of the same images.
     """
+    # tables that bring both systems' labels to those of the first; "not sure" is a label of its own, the last
     others, labels = others or names, len(names) + 1
     same = table_of(match_names(dict(enumerate((BACKGROUND, *others.names))), names).labels)
     of_first = table_with(np.arange(labels), not_sure(len(names)), names=len(names), unsure=labels)
@@ -157,14 +158,17 @@ def measure_trust(
             )
         found, again = of_first[one.prediction.labels], of_second[two.prediction.labels]
         confusion.add(found, again)
+        # confidence and pixels by label, over this image and over all
         sums = np.bincount(found.ravel(), weights=one.prediction.confidence.ravel(), minlength=labels + 1)
         pixels = np.bincount(found.ravel(), minlength=labels + 1)
         confidences += sums
         found_in += pixels > 0
+        # an image's confidence: that of its named pixels, or of all where none is named
         named = slice(1, labels) if pixels[1:labels].any() else slice(None)
         ids.append(one.image_id)
         sure.append(100 * float(sums[named].sum() / pixels[named].sum()))
         agreed.append(image_iou(found, again, labels=labels + 1))
+    # scores of names over all images; the last column is empty, since "not sure" is a label here
     counts = confusion.counts[:, :-1]
     agreement = iou_per_label(counts)
     with np.errstate(invalid="ignore"):
@@ -180,6 +184,7 @@ def measure_trust(
 def _taken(counts: Int[ndarray, "labels labels"], names: Names) -> tuple[Taken, ...]:
     """The pairs of labels that differ in most pixels."""
     words = ("background", *names.names, "not sure")
+    # each pair once, in both directions together: above the diagonal
     both = np.triu(counts + counts.T, k=1)
     order = np.argsort(-both, axis=None, kind="stable")[:TAKEN]
     pairs = [divmod(int(place), len(both)) for place in order]

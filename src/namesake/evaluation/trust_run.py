@@ -70,6 +70,7 @@ def trust_run(
     names = segmenter.names
     alone: dict[str, Any] = {}
     if other is not None:
+        # names that the two systems have in common
         shared = match_names(dict(enumerate(other.names.names)), names)
         alone = {"names_of_one_alone": {"run": list(shared.unused), "other": list(shared.unknown)}}
         if len(shared.unused) == len(names):
@@ -80,6 +81,7 @@ def trust_run(
         for whose, words in (("the run", shared.unused), (against, shared.unknown)):
             if words:
                 note(f"names that {whose} has alone: {some(words)}; to the other one their pixels are background.")
+    # two predictions of each image; with a benchmark, the truth watches the first pass by
     pictures = images.images if isinstance(images, Benchmark) else images
     truth = _Truth(images, names) if isinstance(images, Benchmark) else None
     first = views(segmenter, pictures) if truth is None else truth.watch(views(segmenter, pictures))
@@ -87,6 +89,7 @@ def trust_run(
     counted = track(first, what="trust", total=len(pictures))
     trust = measure_trust(counted, second, names, others=None if other is None else other.names, against=against)
     quality = None if truth is None else truth.quality(trust)
+    # the record, and pictures: those to look at first, and as many ordinary ones
     record = trust.as_record(unknown=unknown) | {"rank_quality": None if quality is None else asdict(quality)} | alone
     if truth is not None:
         record["left_over"] = truth.terms.left_over

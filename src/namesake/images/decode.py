@@ -206,6 +206,7 @@ def _to_rgb(image: Image.Image, *, name: str, copy: bool = False) -> ImageArray:
         return to_rgb_bytes(np.asarray(image), name=name, no_data=no_data)
     if image.has_transparency_data:
         image = image.convert("RGBA")
+        # what is transparent shows white
         white = Image.new("RGBA", image.size, (255, 255, 255, 255))
         image = Image.alpha_composite(white, image)
     return np.array(image.convert("RGB"))
@@ -239,7 +240,7 @@ def _deep_tiff(content: bytes, name: str, max_pixels: int) -> ImageArray:
             bands, declared = page.samplesperpixel, page.tags.get(GDAL_NO_DATA)
             values: Any = page.asarray()
             if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE and bands > 1:
-                values = np.moveaxis(values, 0, -1)
+                values = np.moveaxis(values, 0, -1)  # [height, width, bands]
             turn = page.tags.valueof(ORIENTATION, 1)
             _check_pixels(values.shape[1], values.shape[0], name, max_pixels)  # a broken table of strips gives none
         no_data = None

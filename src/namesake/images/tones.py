@@ -27,7 +27,7 @@ def to_rgb_bytes(values: Shaped[ndarray, "height width *bands"], *, name: str, n
         no_data: The value that means that nothing was measured, where the file says one.
     """
     bands = values.shape[2] if values.ndim == 3 else 1
-    planes = values.reshape(*values.shape[:2], bands)
+    planes = values.reshape(*values.shape[:2], bands)  # [height, width, bands]
     if bands in {1, 2}:  # grey, with or without alpha
         planes = planes[:, :, :1]
     elif bands > COLOURS:
@@ -43,11 +43,13 @@ def _scaled(values: Shaped[ndarray, "height width bands"], *, name: str, no_data
         return values
     floating, bits = values.dtype.kind == "f", 8 * values.dtype.itemsize
     numbers = values.astype(np.float64)
+    # pixels where nothing was measured: they become 0 and do not count for the range
     empty = ~np.isfinite(numbers) | np.isin(numbers, NO_DATA if no_data is None else (*NO_DATA, no_data))
     known = numbers[~empty]
     if not known.size:
         return np.zeros(values.shape, dtype=np.uint8)
     low, high = float(known.min()), float(known.max())
+    # the smallest usual range that holds all values; else from their own lowest to their highest
     top = next((top for top in RANGES[0 if floating else 1 :] if low >= 0 and high <= top), None)
     if values.dtype != np.uint16 or top != RANGES[-1]:
         said = f"0 to {top:.0f}" if top else f"{low:g} to {high:g}, its own"

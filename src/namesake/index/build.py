@@ -119,6 +119,7 @@ def write_index(
         each for two in paths for each in two
     }:
         left_over.unlink()  # of an index of more images, begun here
+    # embed what is missing, while the shard before is written
     todo = [part for shard in plan if (part := _todo(*shard, digests))]
     done = len(images) - sum(len(ids) for _, ids in todo)
     with Meter("embedding images", total=len(images), done=done) as meter, ThreadPoolExecutor(1) as writer:
@@ -283,6 +284,7 @@ def _merge(
 
     kept = frozenset(ids) - frozenset(rows.ids)
     table, old = pq.read_table(paths[1], partitioning=None), open_rows(paths[0])
+    # by id: rows and reasons that stay, then the new ones
     found = {each[IMAGE]: (row, each) for row, each in zip(old, table.to_pylist(), strict=True) if each[IMAGE] in kept}
     found |= {each[IMAGE]: (row, each) for row, each in zip(rows.embeddings, rows.records, strict=False)}
     reasons = {each: why for each, why in json.loads(table.schema.metadata[SKIPPED_KEY]) if each in kept}

@@ -164,6 +164,7 @@ def open_embeddings(folder: Path, images: Images, *, encoder: str) -> Index:
     Raises:
         DataError: Shards do not fit each other, or rows belong to none of `images`.
     """
+    # paths of all rows, from shards that fit each other
     paths: list[str] = []
     dims = set()
     for rows, metadata in find_shards(folder):
@@ -179,6 +180,7 @@ def open_embeddings(folder: Path, images: Images, *, encoder: str) -> Index:
         paths.extend(column)
     if len(dims) != 1:
         raise DataError(f"{folder}: embeddings of {sorted(dims)} dimensions; one index holds those of one encoder.")
+    # the image of each row: by its path, else by its key in a tar
     matched = match_paths(paths, images.ids, once=False)
     keys = _members_by_key(images.ids) if matched.unknown else {}
     found = matched.found | {path: keys[path] for path in matched.unknown if keys.get(path)}
@@ -218,13 +220,14 @@ def read_embeddings(index: Index, rows: Sequence[int] | Int[ndarray, " rows"]) -
         shard = open_rows(path)
         if shard.shape[1] != index.dim:
             raise DataError(f"{path} holds vectors of {shard.shape[1]} dimensions, the index of {index.dim}.")
+        # places in `wanted` of the rows that lie in this shard
         here = np.flatnonzero((wanted >= first) & (wanted < first + len(shard)))
         found[here] = shard[wanted[here] - first]
         first += len(shard)
     if first != len(index.images):
         raise DataError(f"{index.folder} holds {first} embeddings of {len(index.images)} images; make it again.")
     length = np.linalg.norm(found, axis=1, keepdims=True)
-    return np.asarray(found / np.maximum(length, 1e-12))
+    return np.asarray(found / np.maximum(length, 1e-12))  # a zero row stays zero
 
 
 def image_sizes(index: Index) -> Int[ndarray, "rows 2"]:
@@ -243,7 +246,7 @@ def image_sizes(index: Index) -> Int[ndarray, "rows 2"]:
             f"{error} The size of an image is known for indexes built here only; drop the option "
             "that asks for it, or build the index here."
         ) from error
-    return np.asarray(columns, dtype=np.int64).reshape(2, -1).T
+    return np.asarray(columns, dtype=np.int64).reshape(2, -1).T  # [2, rows] -> [rows, 2]
 
 
 def sizes_of(metadata: Path) -> dict[str, list[int]]:

@@ -93,6 +93,7 @@ def _search(parts: Sequence[Index], queries: Float[ndarray, "queries dim"], k: i
     for part in track(parts, what="searching parts"):
         scores, rows = top_k(part, queries, k)
         kept.append((scores, rows))
+        # the k best scores of the parts so far, descending; the last one is what a row has to reach
         best = -np.sort(-np.concatenate([best, scores], axis=1), axis=1)[:, :k]
         if best.shape[1] == k:
             floor = best[:, -1]
@@ -108,6 +109,7 @@ def _copy(out: Path, part: Index, rows: Int[ndarray, " rows"], number: int, *, p
     first = 0
     for path, metadata in find_shards(part.folder):
         shard = open_rows(path)
+        # rows of this shard, counted within it
         here = rows[(rows >= first) & (rows < first + len(shard))] - first
         if len(here):
             embeddings.append(np.asarray(shard[here]))
@@ -120,6 +122,7 @@ def _copy(out: Path, part: Index, rows: Int[ndarray, " rows"], number: int, *, p
                 for axis in SIZES:
                     columns[axis].append(sizes[axis][row] if sizes else None)
         first += len(shard)
+    # the shard; sizes only where those of all its images are known
     own_rows, own_metadata = shard_paths(out, number, shards=parts)
     write_array(own_rows, np.concatenate(embeddings) if embeddings else np.empty((0, part.dim), dtype=np.float16))
     if None in columns[SIZES[0]]:

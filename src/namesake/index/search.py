@@ -134,8 +134,10 @@ class _Pool:
             np.concatenate(parts) for parts in zip((self.query, self.row, self.score), *self.new, strict=True)
         )
         self.new.clear()
+        # entries by query, the best in front; entries start[q] to start[q + 1] are those of query q
         order = np.argsort(_by_query(self.query, self.score))
         start = np.searchsorted(self.query[order], np.arange(len(self.queries) + 1))
+        # queries with k entries or more: their floor is the k-th best, less what rounding may hide
         full = np.flatnonzero(np.diff(start) >= self.k)
         kth = self.score[order[start[full] + self.k - 1]]
         self.floor[full] = np.maximum(self.floor[full], kth - self.margin[full])
@@ -148,15 +150,17 @@ class _Pool:
     ) -> tuple[Float[ndarray, "queries k"], Int[ndarray, "queries k"]]:
         """Score the candidates exactly and give the k best of each query."""
         self._prune()
+        # exact scores, by row so that shards are read from front to back, a stretch a thread
         by_row = np.argsort(self.row, kind="stable")
         query, row = self.query[by_row], self.row[by_row]
         parts = [slice(*ends) for ends in pairwise(np.linspace(0, len(row), threads + 1, dtype=int))]
         scored = workers.map(lambda some: _exact(index, row[some], self.queries, query[some]), parts)
         exact = np.concatenate(list(scored))
+        # by query, then score descending, then row; all queries get as many as the one with the fewest has
         order = np.lexsort((row, -exact, query))
         start = np.searchsorted(query[order], np.arange(len(self.queries) + 1))
         columns = min(self.k, int(np.diff(start).min(initial=self.k)))
-        best = order[start[:-1, None] + np.arange(columns)]
+        best = order[start[:-1, None] + np.arange(columns)]  # [queries, k]
         return exact[best].astype(np.float32), row[best]
 
 
@@ -171,6 +175,7 @@ def _merged(pools: Sequence[_Pool]) -> _Pool:
 
 def _by_query(query: Int[ndarray, " n"], score: Float[ndarray, " n"]) -> Int[ndarray, " n"]:
     """One number an entry, ascending by query, then descending by its finite float32 score."""
+    # positive floats are in the order of their bits, negative ones once all bits but the sign are flipped
     bits = score.view(np.int32)
     return (query << 32) - (bits ^ ((bits >> 31) & 0x7FFFFFFF))  # floats are in the order of these integers
 
@@ -188,6 +193,7 @@ def _exact(
             if (at - start) % RESCORED == 0:
                 shard = np.asarray(open_rows(path))  # opened anew: what was read of a map stays in memory
             some = slice(at, min(at + CACHED, stop))
+            # q v / |v|, in place
             vectors = torch.from_numpy(shard[row[some] - first]).float().numpy().astype(np.float64)
             products = queries[query[some]]
             products *= vectors

@@ -79,9 +79,11 @@ class BilateralSolver:
             raise DataError(f"the image is {image.shape[:2]}, the mask {target.shape}: make them one size, not empty.")
         vertex, adjacency = self._graph(image)
         count = adjacency.shape[0]
+        # splat: how many pixels each vertex has, and the sum of their targets
         pixels = np.bincount(vertex, minlength=count).astype(np.float32)
         splat = np.bincount(vertex, weights=target.ravel(), minlength=count).astype(np.float32)
         solution = self._conjugate_gradients(adjacency, pixels, splat)
+        # slice: each pixel has the value of its vertex
         return np.take(solution, vertex, mode="clip").reshape(target.shape)
 
     def _graph(self, image: ImageArray) -> tuple[Int[ndarray, " pixels"], Any]:
@@ -93,6 +95,7 @@ class BilateralSolver:
         height, width = image.shape[:2]
         cell, beside = _compact(*self._colours(image))
         colours = beside.shape[1]
+        # one index a cell of [tile rows, tile columns, colours]: the tiles' part is added to the colour's
         across = ((width - 1) // self.sigma_spatial + 2) * colours
         row = np.arange(height) // self.sigma_spatial + 1
         cell += (row * across)[:, None]
@@ -112,11 +115,12 @@ class BilateralSolver:
         extent = 255 // self.sigma_chroma + 2
         code = np.empty((height, width), dtype=np.intp)
         for top in range(0, height, ROWS_AT_ONCE):
-            planes = image[top : top + ROWS_AT_ONCE].reshape(-1, 3).T.astype(np.float64)
+            planes = image[top : top + ROWS_AT_ONCE].reshape(-1, 3).T.astype(np.float64)  # [3, pixels]
             yuv = RGB_TO_YUV @ planes
             yuv += YUV_OFFSET
             yuv *= per_cell
             luma, chroma_u, chroma_v = yuv.astype(np.int32)
+            # three digits to the base `extent`: luma, U, V; + 1 leaves the longest step's slots empty at the start
             code[top : top + ROWS_AT_ONCE] = (((luma + 1) * extent + chroma_u) * extent + chroma_v).reshape(-1, width)
         return code, (1, extent, extent * extent)
 
@@ -130,6 +134,7 @@ class BilateralSolver:
 
         scale, mass = _bistochastise(adjacency, pixels)
         confidence, right = np.float32(self.confidence) * pixels, np.float32(self.confidence) * splat
+        # the diagonal of the matrix; that of B is 10, the number of neighbours
         diagonal = np.float32(self.smoothness) * (mass - NEIGHBOURS * scale * scale) + confidence
         root = np.sqrt(np.maximum(diagonal, np.float32(SMALLEST_DIAGONAL)))
         # What is left of the matrix off the diagonal: minus `weight` times adjacency times `weight`.
@@ -137,11 +142,14 @@ class BilateralSolver:
         values = np.repeat(-weight, np.diff(adjacency.indptr))
         values *= np.take(weight, adjacency.indices, mode="clip")
         rest = csr_matrix((values, adjacency.indices, adjacency.indptr), shape=adjacency.shape)
+        # start: each vertex has the mean target of its pixels (times the root, as all unknowns)
         x = right / confidence * root
         residual = right / root - (x + rest @ x)
         direction, square = residual.copy(), residual @ residual
         smallest = (self.tolerance * float(np.linalg.norm(right))) ** 2
+        # conjugate gradients for (1 + rest) x = right / root
         for _ in range(self.iterations):
+            # the residual's square as it is without the preconditioner
             if (residual * residual) @ diagonal < smallest or square == 0:
                 break
             moved = rest @ direction
@@ -173,8 +181,8 @@ def _compact(
     palette = np.flatnonzero(seen)
     number = np.full(len(seen), len(palette))
     number[palette] = np.arange(len(palette))
-    beside = np.stack([number[palette + step] for step in steps])
-    none = np.full((len(beside), 1), len(palette))
+    beside = np.stack([number[palette + step] for step in steps])  # [steps, colours that occur]
+    none = np.full((len(beside), 1), len(palette))  # [steps, 1], for colours that do not occur
     return np.take(number, code, mode="clip"), np.concatenate([beside, none], axis=1)
 
 
@@ -197,6 +205,7 @@ def _number(
     number = np.empty(len(occupied), dtype=np.int32)
     number.fill(0)  # faster than `zeros`, whose pages come one by one
     number[vertices] = numbers
+    # cells one step ahead of each vertex: along the colours by table, along the tiles by a fixed stride
     colour = vertices % beside.shape[1]
     ahead = [vertices - colour + np.take(step, colour, mode="clip") for step in beside]
     ahead += [vertices + tile for tile in tiles]
@@ -206,12 +215,14 @@ def _number(
     for (there, back), cells in zip(places, ahead, strict=True):
         rows[there, 1:] = found = np.take(number, cells, mode="clip")
         rows[back][found] = numbers  # who is ahead of me has me behind
+    # number anew: by stretch, within it by number of neighbours
     degree = (rows[:, 1:] > 0).sum(axis=0, dtype=np.uint16)
     stretch = (np.arange(len(vertices)) // STRETCH).astype(np.uint16)
     order = np.argsort(stretch * (NEIGHBOURS + 1) + degree, kind="stable")
     rank = np.empty(len(vertices) + 1, dtype=np.int32)
     rank[0] = -1
     rank[order + 1] = numbers - 1
+    # the matrix in compressed rows: columns of all entries, and where each row starts
     neighbours = np.take(rows, order + 1, axis=1, mode="clip").T.ravel()
     indices = np.take(rank, np.compress(neighbours > 0, neighbours), mode="clip")
     starts = np.concatenate(([0], np.cumsum(degree[order], dtype=np.int32)))

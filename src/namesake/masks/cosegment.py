@@ -36,11 +36,11 @@ def find_seeds(
         One index an image; the first of several best ones. Memory is that of one image's patches times all patches.
     """
     images, patches = features.shape[0], features.shape[1] * features.shape[2]
-    unit = normalize(features.flatten(1, 2).float(), dim=-1)
-    counterparts = (unit * weights.flatten(1)[..., None]).flatten(0, 1)
+    unit = normalize(features.flatten(1, 2).float(), dim=-1)  # [batch, patches, dim]
+    counterparts = (unit * weights.flatten(1)[..., None]).flatten(0, 1)  # [batch * patches, dim]
     seeds = []
-    for image in unit:
-        support = (image @ counterparts.T).view(patches, images, patches).amax(dim=2)
+    for image in unit:  # [patches, dim]
+        support = (image @ counterparts.T).view(patches, images, patches).amax(dim=2)  # [patches, images]
         if wide_seed_columns:
             support = torch.stack([support[:, i : 2 * i + 1].amax(dim=1) for i in range(images)], dim=1)
         seeds.append(support.mean(dim=1).argmax())
@@ -58,6 +58,7 @@ def reference_embedding(
         wide_seed_columns: Choice of the published code, see `find_seeds`.
     """
     seeds = find_seeds(features, weights, wide_seed_columns=wide_seed_columns)
+    # one seed an image: [batch, dim]
     chosen = features.flatten(1, 2).float()[torch.arange(len(seeds), device=seeds.device), seeds]
     return normalize(chosen.mean(dim=0), dim=0)
 
@@ -82,7 +83,7 @@ def language_attention(
     Returns:
         Weights from 0 to 1 on the grid rows x columns.
     """
-    cosines = normalize(dense.float(), dim=-1) @ normalize(text.float(), dim=0)
+    cosines = normalize(dense.float(), dim=-1) @ normalize(text.float(), dim=0)  # [batch, coarse_rows, coarse_columns]
     attention = torch.sigmoid(logit_scale * cosines)
     return interpolate(attention[:, None], size=(rows, columns), mode="bilinear", align_corners=False)[:, 0]
 
@@ -101,6 +102,7 @@ def eliminate_contexts(
     """
     if not len(references):
         return features.new_ones(features.shape[:3])
+    # [batch, rows, columns, contexts]
     cosines = normalize(features.float(), dim=-1) @ normalize(references.float(), dim=-1).T
     return (1 - torch.sigmoid(cosines)).prod(dim=-1)
 

@@ -52,13 +52,14 @@ def crop_features(
         )
     method, each = clip.preprocessing.method, side // crop
     large = clip.preprocessing.normalise([resize(image, height=side, width=side, method=method)])
-    x = large[0].reshape(3, each, crop, each, crop).permute(1, 3, 0, 2, 4).flatten(0, 1)
+    x = large[0].reshape(3, each, crop, each, crop).permute(1, 3, 0, 2, 4).flatten(0, 1)  # [crops, 3, crop, crop]
     parts = [clip.wholes_and_patches(some, keep_last_mlp=keep_last_mlp) for some in torch.split(x, CROPS_AT_ONCE)]
     tokens, patches = torch.cat([whole for whole, _ in parts]), torch.cat([patch for _, patch in parts])
     if overview:
         small = clip.preprocessing.normalise([resize(image, height=crop, width=crop, method=method)])
         tokens = torch.cat([tokens, clip.wholes_and_patches(small)[0]])
-    grid = patches.reshape(each, each, *patches.shape[1:])
+    # put the crops' grids together: patches of one line side by side, whatever their crop
+    grid = patches.reshape(each, each, *patches.shape[1:])  # [crop row, crop column, patch row, patch column, dim]
     rows = grid.permute(0, 2, 1, 3, 4)  # crop row, patch row, crop column, patch column
     return CropFeatures(tokens, rows.flatten(2, 3).flatten(0, 1))
 

@@ -111,10 +111,10 @@ def most_salient(
 ) -> tuple[Float[Tensor, "batch height width"], Float[Tensor, " batch"]]:
     """As `probabilities`, for normalised images."""
     found = network(x)
-    score, query = found.objectness.sigmoid().max(dim=1)
-    probs = found.mask_probs[torch.arange(len(x), device=x.device), query]
+    score, query = found.objectness.sigmoid().max(dim=1)  # [batch] both, the best of the queries
+    probs = found.mask_probs[torch.arange(len(x), device=x.device), query]  # [batch, rows, columns]
     # Back to the padded input, whose padding is cut off: by indices, since a slice would tie a traced graph to sizes.
-    factor = patch_size(network.encoder) / 2
+    factor = patch_size(network.encoder) / 2  # the network's masks are twice as fine as its patches
     fine = functional.interpolate(probs[:, None], scale_factor=factor, mode="bilinear", align_corners=False)
     rows, columns = (torch.arange(side, device=x.device) for side in x.shape[2:])
     return fine[:, 0, rows[:, None], columns], score

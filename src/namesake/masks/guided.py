@@ -96,8 +96,9 @@ def explained(
         min_fraction: Another word is taken to be there when it is the likeliest of all on so large a share of the mask.
         keep: If less than this share of the mask would remain, all of it does.
     """
+    # [words, height, width]
     fine = interpolate(cosines[None].float(), size=mask.shape, mode="bilinear", align_corners=False)[0]
-    best = fine[:, mask].argmax(dim=0)
+    best = fine[:, mask].argmax(dim=0)  # the likeliest word of each pixel of the mask
     shares = torch.bincount(best, minlength=len(own)) / max(1, int(mask.sum()))
     there = (shares >= min_fraction) & ~own
     if not there.any():
@@ -113,6 +114,7 @@ def _open_drawer(*, masks: PseudoMasks, archives: Archives, config: GuideConfig,
 
     def guide(image_id: str, image: ImageArray) -> PseudoMask:
         label, found = labels[image_id], kept[image_id]
+        # words that take part: of all names and of the background, and the name's own context words
         context = archives.names.against[label - 1] if archives.names.against else ()
         rows = [row for row, word in enumerate(words) if owner[row] is not None or word in context]
         own = torch.tensor([owner[row] == label for row in rows], device=clip.device)

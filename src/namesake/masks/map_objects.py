@@ -37,10 +37,12 @@ def map_objects(prediction: Prediction, image: ImageArray, names: Names) -> Inst
     """
     from scipy.ndimage import find_objects, label
 
+    # candidates: the pieces of each label, connected also by corners, each within its box
     boxed: list[tuple[int, tuple[slice, slice], Mask]] = []
     for own in range(1, len(names) + 1):
         numbers, _ = label(prediction.labels == own, structure=np.ones((3, 3)))
         boxed += [(own, box, numbers[box] == number) for number, box in enumerate(find_objects(numbers), start=1)]
+    # the largest of them, still by label
     largest = np.sort(np.argsort([-np.count_nonzero(piece) for *_, piece in boxed], kind="stable")[:MOST])
     masks = np.zeros((len(largest), *prediction.labels.shape), dtype=np.bool_)
     scores = []
@@ -50,6 +52,7 @@ def map_objects(prediction: Prediction, image: ImageArray, names: Names) -> Inst
         scores.append(
             float(prediction.confidence[masks[place]].mean()) * min(1.0, (masks[place].mean() / LARGE) ** 0.5)
         )
+    # only now, since the scores are of the masks as the map has them
     for place, mask in enumerate(_drawn(masks, image)):
         masks[place] = mask
     labels = tuple(boxed[chosen][0] for chosen in largest)

@@ -50,7 +50,7 @@ def suppress_packed(
     for label in np.unique(labels[order]):
         kept += _suppress_one_label(packed, area, order[labels[order] == label], overlap)
     found = np.asarray(kept, dtype=np.int64)
-    return found[np.lexsort((found, -scores[found]))]
+    return found[np.lexsort((found, -scores[found]))]  # surest first, equal ones in the order given
 
 
 def _suppress_one_label(
@@ -61,6 +61,7 @@ def _suppress_one_label(
     while len(order):
         best, order = int(order[0]), order[1:]
         kept.append(best)
+        # words of bits outside the kept mask's first and last can have nothing in common with it
         filled = np.flatnonzero(packed[best])
         span = slice(filled[0], filled[-1] + 1) if len(filled) else slice(0)
         common = np.bitwise_count(packed[order, span] & packed[best, span]).sum(axis=1, dtype=np.int64)
@@ -71,6 +72,7 @@ def _suppress_one_label(
 def pack(masks: Bool[ndarray, "n height width"]) -> PackedMasks:
     """Masks as bits."""
     packed = np.packbits(masks.reshape(len(masks), masks.shape[1] * masks.shape[2]), axis=1)
+    # bytes filled up to whole words of eight
     return np.pad(packed, ((0, 0), (0, -packed.shape[1] % 8))).view(np.uint64)
 
 

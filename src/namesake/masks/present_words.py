@@ -22,6 +22,7 @@ def present_words(
         texts: Texts of the words, of length 1.
         min_votes: One more than FMbSeg's threshold T; published: 2.
     """
+    # one vote a crop, for its nearest word
     votes = torch.bincount((tokens @ texts.T).argmax(dim=1), minlength=len(texts))
     return torch.nonzero(votes >= min_votes).flatten()
 
@@ -44,6 +45,7 @@ def query_points(
         raise ConfigError(f"points_per_word is {count}, expected 1 or more.")
     rows, columns = likeness.shape[1:]
     flat = likeness.flatten(1)
+    # [present, points], each as row * columns + column
     best = flat.argsort(dim=1, descending=True, stable=True)[:, : min(count, rows * columns)].cpu().numpy()
     x, y = (best % columns + 0.5) * (width / columns), (best // columns + 0.5) * (height / rows)
     return np.stack([x, y], axis=-1)

@@ -84,7 +84,7 @@ class SaliencyProposals:
     ) -> None:
         self.config, self.objectness = config, objectness.cpu().numpy()
         fine = functional.interpolate(probs[None], size=size, mode="bilinear", align_corners=False)[0]
-        self.probs = fine.cpu().numpy()
+        self.probs = fine.cpu().numpy()  # [queries, height, width]
 
     def at_points(self, points: Float[ndarray, "prompts points 2"]) -> Masks:
         """For each prompt the query whose probability at its points, times its objectness, is highest."""
@@ -96,6 +96,7 @@ class SaliencyProposals:
         """The masks of all queries, from the most object-like on, each once."""
         order = np.argsort(-self.objectness, kind="stable")
         masks = self.probs[order] > 0.5
+        # without the empty ones, and without what is alike; all are of one label
         full = np.flatnonzero(masks.any(axis=(1, 2)))
         scores, same = self.objectness[order][full], np.zeros(len(full), dtype=np.int64)
         kept = full[suppress(masks[full], scores, same, overlap=self.config.box_nms_thresh, least=-np.inf)]
@@ -108,10 +109,11 @@ class ClusterProposals:
 
     def __init__(self, masks: Bool[ndarray, "n height width"], config: AutomaticConfig) -> None:
         self.masks, self.config = masks, config
-        flat = masks.reshape(len(masks), -1).astype(np.float32)
+        flat = masks.reshape(len(masks), -1).astype(np.float32)  # [n, pixels]
         common, areas = flat @ flat.T, flat.sum(axis=1)
-        self.overlap = common / np.maximum(areas[:, None] + areas - common, 1)
-        cut = np.repeat(np.arange(len(CLUSTERS)), CLUSTERS)
+        self.overlap = common / np.maximum(areas[:, None] + areas - common, 1)  # [n, n], IoU
+        cut = np.repeat(np.arange(len(CLUSTERS)), CLUSTERS)  # [n], which cut a mask is of
+        # [n, cuts]: the IoU with the most like mask of each cut, of which its own does not count
         other = np.stack([self.overlap[:, cut == each].max(axis=1) for each in range(len(CLUSTERS))], axis=1)
         other[np.arange(len(masks)), cut] = 0
         self.scores = (other.sum(axis=1) / (len(CLUSTERS) - 1)).astype(np.float32)
@@ -119,6 +121,7 @@ class ClusterProposals:
     def at_points(self, points: Float[ndarray, "prompts points 2"]) -> Masks:
         """For each prompt the mask with most of its points; of equals the surest."""
         within = _mean_at(points, self.masks)  # mask, prompt
+        # the scores are so small here that they only decide between equals
         best = (within + self.scores[:, None] * 1e-3).argmax(axis=0)
         return Masks(self.masks[best], self.scores[best])
 
@@ -173,7 +176,7 @@ def _see_clusters(encoder: Dino, config: AutomaticConfig, image: ImageArray) -> 
     small = limit_longer_side(image, side=CLUSTERED_SIDE)
     x = encoder.preprocessing.fit_patches([small], patch=encoder.patch_size)
     features = encoder.patch_features(x.to(encoder.device))
-    masks = candidate_masks(features, clusters=CLUSTERS)[0].float()[None]
+    masks = candidate_masks(features, clusters=CLUSTERS)[0].float()[None]  # [1, n, fine_rows, fine_columns]
     fine = functional.interpolate(masks, size=image.shape[:2], mode="bilinear", align_corners=False)[0] > 0.5
     return ClusterProposals(fine.cpu().numpy(), config)
 
@@ -185,6 +188,7 @@ def _mean_at(
     height, width = maps.shape[1:]
     columns = np.clip(points[..., 0].astype(int), 0, width - 1)
     rows = np.clip(points[..., 1].astype(int), 0, height - 1)
+    # [n, prompts, points] before the mean
     mean: Float[ndarray, "n prompts"] = maps[:, rows, columns].mean(axis=-1)
     return mean
 

@@ -129,6 +129,7 @@ class NamedView(NamedTuple):
 
     def prompted(self, present: Int[Tensor, " present"]) -> Regions:
         """A mask for each word that is there: stage 1.1."""
+        # [present, rows, columns]
         likeness = torch.einsum("rcd,wd->wrc", self.features.patches, self.texts[present])
         points = query_points(likeness, count=self.config.points_per_word, height=self.height, width=self.width)
         found = self.proposals.at_points(points)
@@ -141,7 +142,7 @@ class NamedView(NamedTuple):
                 np.zeros((0, self.height, self.width), dtype=bool), np.zeros(0, int), np.zeros(0, np.float32)
             )
         found = self.proposals.all()
-        likeness = mean_features(found.masks, self.features.patches) @ self.texts[present].T
+        likeness = mean_features(found.masks, self.features.patches) @ self.texts[present].T  # [n, present]
         return Regions(found.masks, present[likeness.argmax(dim=1)].cpu().numpy(), found.scores)
 
 
@@ -165,6 +166,7 @@ def mean_features(
     shares = list(patch_coverage(masks, patches.shape[0], patches.shape[1], device=patches.device))
     if not shares:
         return patches.new_zeros((0, patches.shape[-1]))
+    # the sum has the mean's direction, and only that is left
     return functional.normalize(torch.einsum("nrc,rcd->nd", torch.cat(shares), patches), dim=-1)
 
 
@@ -181,6 +183,7 @@ def paint(regions: Regions, *, nothing: int) -> Int[ndarray, "height width"]:
     """One word a pixel, `nothing` where no mask lies: smaller masks on larger ones, the surer of equals on top."""
     painted = np.full(regions.masks.shape[1:], nothing, dtype=np.int32)
     areas = regions.masks.sum(axis=(1, 2))
+    # larger masks first, so that smaller ones cover them (lexsort's last key counts most)
     for i in np.lexsort((regions.scores, -areas)):
         painted[regions.masks[i]] = regions.words[i]
     return painted

@@ -36,6 +36,7 @@ def decode(rle: bytes, height: int, width: int) -> MaskArray:
             f"a run-length code holds {runs.sum()} pixels where {height} x {width} = {height * width} were expected; "
             "the mask file is damaged or its sizes belong to another image. Write the masks again."
         )
+    # runs outside and inside take turns, down one column after another: [width, height], then turned
     values = np.arange(len(runs)) % 2 == 1
     return np.ascontiguousarray(np.repeat(values, runs).reshape(width, height).T)
 
@@ -63,13 +64,17 @@ def run_lengths(rle: bytes) -> Int[ndarray, " runs"]:
         DataError: The last length is cut off.
     """
     characters = np.frombuffer(rle, np.uint8).astype(np.int64) - 48
+    # the last and the first character of each length
     last = np.flatnonzero((characters & 0x20) == 0)
     if len(last) == 0 or last[-1] != len(characters) - 1 or characters.min() < 0:
         raise DataError(f"a run-length code of {len(rle)} bytes is cut off or damaged. Write the masks again.")
     first = np.concatenate(([0], last[:-1] + 1))
+    # 5 bits a character, by its place within its length
     place = np.arange(len(characters)) - np.repeat(first, last - first + 1)
     runs = np.add.reduceat((characters & 0x1F) << (5 * place), first)
+    # a sign bit counts negative (two's complement)
     runs -= ((characters[last] & 0x10) > 0).astype(np.int64) << (5 * (last - first + 1))
+    # undo the differences, inside and outside apart
     runs[1::2] = np.cumsum(runs[1::2])
     runs[2::2] = np.cumsum(runs[2::2])
     return runs

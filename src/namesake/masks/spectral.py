@@ -44,10 +44,11 @@ def candidate_masks(
     """
     fine = upsample_features(features, factor=upsample)
     rows, columns = fine.shape[1:3]
-    vectors = eigenvectors(fine.flatten(1, 2), count=max(clusters), temperature=temperature)
+    vectors = eigenvectors(fine.flatten(1, 2), count=max(clusters), temperature=temperature)  # [batch, nodes, count]
     masks = []
     for count in clusters:
         labels = k_means(vectors[..., :count], clusters=count, starts=starts, seed=seed)
+        # [batch, clusters, nodes]: the nodes of each cluster
         masks.append(labels[:, None] == torch.arange(count, device=labels.device)[None, :, None])
     return torch.cat(masks, dim=1).view(len(features), -1, rows, columns)
 
@@ -70,7 +71,7 @@ def eigenvectors(
     the largest eigenvalues of a symmetric matrix. Their length is such that v D v = the mean degree.
     """
     multiply, degree = affinity_product(features, temperature=temperature)
-    root = (degree / degree.mean(dim=1, keepdim=True)).sqrt()[..., None]
+    root = (degree / degree.mean(dim=1, keepdim=True)).sqrt()[..., None]  # [batch, nodes, 1]
 
     def normalised(vectors: Float[Tensor, "batch nodes columns"]) -> Float[Tensor, "batch nodes columns"]:
         return multiply(vectors / root) / root
@@ -91,8 +92,10 @@ def affinity_product(
     unit = functional.normalize(features, dim=-1)
     ones = unit.new_ones(*unit.shape[:2], 1)
     if temperature is not None:
+        # [batch, nodes, nodes]; baddbmm adds the -1 to the cosines without a second matrix
         dense = (torch.baddbmm(-torch.ones_like(unit[:, :1, :1]), unit, unit.mT) / temperature).exp_()
         return (lambda x: dense @ x), dense.sum(dim=2)
+    # W = scale (U U^T - low); `low` is set anew so that the largest entry is 1 even where all cosines are alike
     low, high = _extremes(unit)
     scale = 1 / (high - low).clamp_min(SMALLEST_RANGE)
     low = high - 1 / scale
@@ -118,10 +121,12 @@ def largest_eigenvectors(
         count: Number of eigenvectors.
     """
     batch, nodes = first.shape[:2]
+    # a small problem: the space is everything
     if nodes <= BLOCK * STEPS:
         basis = torch.eye(nodes, dtype=first.dtype, device=first.device).expand(batch, -1, -1)
         products = multiply(basis)
     else:
+        # basis of the space, and the matrix times it: block by block, each orthogonal to those before
         generator = torch.Generator().manual_seed(0)
         noise = torch.randn(STEPS, 1, nodes, BLOCK, generator=generator, dtype=first.dtype).to(first.device)
         basis, products = first[..., :0], first[..., :0]
@@ -132,6 +137,7 @@ def largest_eigenvectors(
             basis, moved = torch.cat([basis, block], dim=2), multiply(block)
             products = torch.cat([products, moved], dim=2)
             block = moved + NOISE * noise[step]  # new directions when the matrix has no more
+    # Rayleigh-Ritz: eigenvectors within the space; `eigh` puts the largest eigenvalues last
     small = basis.mT @ products
     _, weights = torch.linalg.eigh((small + small.mT) / 2)
     vectors: Tensor = basis @ weights[..., -count:].flip(-1)
@@ -151,11 +157,14 @@ def k_means(
         seed: Seed of the starts, the same for every image.
     """
     batch = len(points)
+    # near the origin the squares in `_assign` lose fewer digits
     centred = points - points.mean(dim=1, keepdim=True)
+    # a run is a start of an image: [runs, clusters, dim]
     centres = _first_centres(centred, clusters=clusters, starts=starts, seed=seed).flatten(0, 1)
-    runs = centred.repeat_interleave(starts, dim=0)
+    runs = centred.repeat_interleave(starts, dim=0)  # [runs, n, dim]
     numbers = torch.arange(clusters, device=points.device)[:, None]
     labels, inertia = _assign(runs, centres)
+    # only runs that still move are gone on with: which they are, and their labels
     moving, current = torch.arange(len(runs), device=points.device), labels.clone()
     for _ in range(iterations):
         members = (current[:, None] == numbers).to(points.dtype)  # [runs, clusters, n]
@@ -171,7 +180,7 @@ def k_means(
             current = reassigned
         else:
             moving, runs, centres, current = moving[changed], runs[changed], centres[changed], reassigned[changed]
-    best = inertia.view(batch, starts).argmin(dim=1)
+    best = inertia.view(batch, starts).argmin(dim=1)  # [batch]
     return labels.view(batch, starts, -1)[torch.arange(batch, device=points.device), best]
 
 
@@ -184,11 +193,12 @@ def _first_centres(
     draws = torch.rand(starts, clusters, generator=generator, dtype=torch.float64).to(points.device)
     each = torch.arange(batch, device=points.device)[:, None]
     chosen = (draws[:, 0] * n).long().expand(batch, starts)
-    centres = points[each, chosen][:, :, None]
+    centres = points[each, chosen][:, :, None]  # [batch, starts, 1, dim]
     nearest = points.new_full((batch, starts, n), math.inf)
     for number in range(1, clusters):
-        newest = torch.cdist(centres[:, :, -1:], points[:, None])[:, :, 0]
+        newest = torch.cdist(centres[:, :, -1:], points[:, None])[:, :, 0]  # [batch, starts, n]
         nearest = torch.minimum(nearest, newest.square())
+        # draw by squared distance: the point at which the running sum passes a share of the whole
         heights = nearest.double().cumsum(dim=2)
         wanted = draws[None, :, number, None] * heights[..., -1:]
         chosen = torch.searchsorted(heights, wanted, right=True).clamp_max(n - 1)[..., 0]
@@ -200,6 +210,7 @@ def _assign(
     points: Float[Tensor, "runs n dim"], centres: Float[Tensor, "runs clusters dim"]
 ) -> tuple[Int[Tensor, "runs n"], Float[Tensor, " runs"]]:
     """The nearest centre of each point, and the sum of squared distances to it."""
+    # |c - p|^2 = |c|^2 - 2 c p + |p|^2: [runs, clusters, n]
     beyond = centres.square().sum(dim=2, keepdim=True) - centres @ (2 * points.mT)  # less the point's own square
     least, labels = beyond.min(dim=1)
     return labels, least.sum(dim=1) + points.square().sum(dim=(1, 2))
@@ -209,7 +220,7 @@ def _extremes(unit: Float[Tensor, "batch nodes dim"]) -> tuple[Float[Tensor, "ba
     """Smallest and largest cosine of any two nodes of an image, without all cosines in memory at once."""
     least, most = [], []
     for rows in torch.split(unit, ROWS_AT_ONCE, dim=1):
-        cosines = rows @ unit.mT
+        cosines = rows @ unit.mT  # [batch, some nodes, nodes]
         least.append(cosines.amin(dim=(1, 2)))
         most.append(cosines.amax(dim=(1, 2)))
     return torch.stack(least).amin(dim=0)[:, None, None], torch.stack(most).amax(dim=0)[:, None, None]

@@ -149,6 +149,7 @@ def voted(
     Raises:
         ImagesError: They differ in size.
     """
+    # [batch, candidates, height, width], those of all encoders
     masks = torch.cat([_candidates(images, encoder, config) for encoder in encoders], dim=1)
     winner, agreement = spectral_vote(masks)
     chosen = masks[torch.arange(len(images), device=masks.device), winner]
@@ -161,6 +162,7 @@ def _candidates(
     """Candidates of one encoder at the images' size."""
     x, patch = encoder.normalise(images), encoder.patch_size
     height, width = x.shape[2:]
+    # whole patches: padded on the right and below
     padded = functional.pad(x, (0, -width % patch, 0, -height % patch))
     features = encoder.patch_features(padded, block=None if config.block == -1 else config.block)
     masks = candidate_masks(

@@ -280,6 +280,7 @@ class MaskLookup:
             raise DataError(f"{image_id!r} has no mask among the {len(self)} in {self._paths[0].parent}.")
         row = self._row[image_id]
         shard = bisect_right(self._starts, row) - 1
+        # the row groups of the shard that hold the wanted rows
         first = row - self._starts[shard]
         groups = range(first // ROWS_TOGETHER, (first + wanted - 1) // ROWS_TOGETHER + 1)
         with _opened(self._paths[shard]) as file:

@@ -116,9 +116,11 @@ def _redraw(image_id: str, label: int, image: ImageArray, namer: RegionNamer, ro
     """All regions that have one of a name's words among the words that are there, or else the one at its points."""
     view = namer.look(image)
     rows = rows.to(view.texts.device)
+    # the name's own words take part even where CLIP does not find them
     regions = view.automatic(torch.unique(torch.cat([view.present(), rows])))
     chosen = np.isin(regions.words, rows.cpu().numpy())
     if not chosen.any():
+        # no region has one of its words: ask at the points that are most like them
         regions = view.prompted(rows)
         chosen = np.ones(len(regions.words), dtype=bool)
     height, width = image.shape[:2]

@@ -71,7 +71,7 @@ def find_doubts(
     known = np.ones(len(words), dtype=bool) if nonsense is None else text @ nonsense < 1 - 1e-4
     pairs = []
     for start in range(0, len(words), BLOCK):
-        cosines = text[start : start + BLOCK] @ text.T
+        cosines = text[start : start + BLOCK] @ text.T  # [block, words]
         for row, other in np.argwhere(cosines >= least).tolist():
             first = row + start
             if first < other and owner[first] != owner[other] and known[first] and known[other]:

@@ -95,7 +95,8 @@ class Alignment(nn.Module):
         self.project.bias.mul_(weight)
 
     def _attend(self, x: Float[Tensor, "batch patches dim"]) -> Float[Tensor, "batch patches dim"]:
+        # three of [batch, heads, patches, dim / heads]
         query, key, value = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         found = functional.scaled_dot_product_attention(query, key, value)
-        mixed: Tensor = self.mixed(found.transpose(1, 2).flatten(2))
+        mixed: Tensor = self.mixed(found.transpose(1, 2).flatten(2))  # [batch, patches, dim]
         return mixed

@@ -91,9 +91,10 @@ class ClipVit(nn.Module):
 
     def forward(self, x: ImageBatch) -> PatchFeatures:
         """Patch tokens [batch, height // patch, width // patch, dim]; pixels beyond the last whole patch are unseen."""
-        patches = self.conv1(x)
+        patches = self.conv1(x)  # [batch, dim, rows, columns]
         rows, columns = patches.shape[-2:]
-        tokens = patches.flatten(2).transpose(1, 2)
+        tokens = patches.flatten(2).transpose(1, 2)  # [batch, rows * columns, dim]
+        # the class token comes first: [batch, 1 + rows * columns, dim]
         tokens = torch.cat([self.class_embedding.expand(len(x), 1, -1), tokens], dim=1)
         tokens = self.transformer["resblocks"](self.ln_pre(tokens + self._positions(rows, columns)))
         final_tokens: Tensor = self.ln_post(tokens[:, 1:])
@@ -106,6 +107,7 @@ class ClipVit(nn.Module):
         down, along = (
             cubic_resampling(side, count, extra=extra, device=stored.device).to(stored) for count in (rows, columns)
         )
+        # down [rows, side] and along [columns, side] resample the axes of [side, side, dim] one by one
         maps = torch.einsum("ri,cj,ijd->rcd", down, along, stored.reshape(side, side, -1))
         return torch.cat([first, maps.flatten(0, 1)])
 
@@ -125,16 +127,19 @@ def cubic_resampling(
         extra: Added to `wanted` for the step between two places.
         device: Device of the result.
     """
+    # centres [wanted]: where each wanted value lies among the stored; steps[-1] + 1 is wanted
     steps = torch.arange(wanted, device=device, dtype=torch.float32)
     centres = (steps + 0.5) * (stored / (steps[-1] + 1 + extra)) - 0.5
+    # weights [wanted, 4] of the four nearest places: Keys' cubic convolution kernel with a = -0.75, torch's
     left = centres.floor()
     taps = torch.arange(-1, 3, device=device)
     far = ((centres - left)[:, None] - taps).abs()
     near_weight = (1.25 * far - 2.25) * far * far + 1
     far_weight = -0.75 * (((far - 5) * far + 8) * far - 4)
     weights = torch.where(far <= 1, near_weight, far_weight)
+    # places [wanted, 4] beyond the ends are the end's; weights of one place add up
     places = (left[:, None] + taps).clamp(0, stored - 1)
-    hits = places[..., None] == torch.arange(stored, device=device)
+    hits = places[..., None] == torch.arange(stored, device=device)  # [wanted, 4, stored]
     return (hits * weights[..., None]).sum(dim=1)
 
 
@@ -155,6 +160,7 @@ class _Block(nn.Module):
     def forward(self, x: Float[Tensor, "batch tokens dim"]) -> Float[Tensor, "batch tokens dim"]:
         x = x + self.attn(self.ln_1(x))
         hidden = self.mlp["c_fc"](self.ln_2(x))
+        # quick GELU, x sigmoid(1.702 x), an approximation of GELU that the published CLIPs were trained with
         hidden = hidden * torch.sigmoid(1.702 * hidden) if self.quick else functional.gelu(hidden)
         return x + self.mlp["c_proj"](hidden)  # type: ignore[no-any-return]
 
@@ -174,8 +180,10 @@ class _Attention(nn.Module):
     def forward(self, x: Float[Tensor, "batch tokens dim"]) -> Float[Tensor, "batch tokens dim"]:
         batch, count, dim = x.shape
         joint = functional.linear(x, self.in_proj_weight, self.in_proj_bias)
+        # joint [batch, tokens, 3 * dim] becomes three of [batch, heads, tokens, dim / heads]
         q, k, v = joint.view(batch, count, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
         mixed = functional.scaled_dot_product_attention(q, k, v)
+        # heads side by side again: [batch, tokens, dim]
         return self.out_proj(mixed.transpose(1, 2).reshape(batch, count, dim))  # type: ignore[no-any-return]
 
 

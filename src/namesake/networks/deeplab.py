@@ -94,6 +94,7 @@ class _Head(nn.Module):
         self, low: Float[Tensor, "batch low rows columns"], high: Float[Tensor, "batch high rows_8 columns_8"]
     ) -> Float[Tensor, "batch labels rows columns"]:
         fine = self.project(low)
+        # low-level channels and the upsampled pyramid's, side by side: [batch, low + wide, rows, columns]
         logits: Tensor = self.classifier(torch.cat([fine, _resize(self.aspp(high), like=fine)], dim=1))
         return logits
 
@@ -114,6 +115,7 @@ class _Pyramid(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch high rows columns"]) -> Float[Tensor, "batch wide rows columns"]:
         branches = [branch(x) for branch in self.convs]
+        # the image's mean [batch, wide, 1, 1] goes to every place
         branches[-1] = _resize(branches[-1], like=x)
         wide: Tensor = self.project(torch.cat(branches, dim=1))
         return wide

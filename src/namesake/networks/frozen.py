@@ -55,7 +55,7 @@ class FrozenDecoder(nn.Module):
 
     def forward(self, features: PatchFeatures) -> Float[Tensor, "batch labels fine_rows fine_columns"]:
         """Logits of a grid with two rows and columns a patch."""
-        x = functional.gelu(self.project(self.norm(features))).permute(0, 3, 1, 2)
+        x = functional.gelu(self.project(self.norm(features))).permute(0, 3, 1, 2)  # [batch, hidden_dim, rows, columns]
         x = self.drop(x)
         for layer in self.layers:
             x = x + functional.gelu(layer(x))

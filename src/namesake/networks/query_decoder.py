@@ -45,13 +45,13 @@ class QueryDecoder(nn.Module):
             memory: The features; values of cross-attention are these alone.
             positions: Added to the keys of cross-attention.
         """
-        queries = query_embed.new_zeros(len(memory), *query_embed.shape)
+        queries = query_embed.new_zeros(len(memory), *query_embed.shape)  # [batch, queries, dim]
         keys = memory if positions is None else memory + positions
         outputs = []
         for layer in self.layers:
             queries = layer(queries, query_embed, keys, memory)
             outputs.append(self.norm(queries))
-        return torch.stack(outputs, dim=1)
+        return torch.stack(outputs, dim=1)  # [batch, layers, queries, dim]
 
 
 class Mlp(nn.Module):
@@ -80,6 +80,7 @@ class _Layer(nn.Module):
         self.norm3 = nn.LayerNorm(dim)
 
     def forward(self, queries: Queries, query_embed: Tensor, keys: Memory, values: Memory) -> Queries:
+        # post-norm, as in DETR: LayerNorm follows each sum; query_embed is in queries and keys alone, not in values
         placed = queries + query_embed
         queries = self.norm1(queries + self.self_attn(placed, placed, queries, need_weights=False)[0])
         found = self.multihead_attn(queries + query_embed, keys, values, need_weights=False)[0]

@@ -100,12 +100,14 @@ class SelfMask(nn.Module):
     def forward(self, x: ImageBatch) -> Salient:
         """Masks and objectness of normalised images of any size; they are padded with zeros to whole patches."""
         patch = patch_size(self.encoder)
+        # -side % patch: the pixels that are missing to the next multiple of the patch
         padded = functional.pad(x, (0, -x.shape[3] % patch, 0, -x.shape[2] % patch))
-        features = patch_tokens(self.encoder, padded)
-        queries = self.decoder(self.query_embed, features.flatten(1, 2))
+        features = patch_tokens(self.encoder, padded)  # [batch, rows, columns, dim]
+        queries = self.decoder(self.query_embed, features.flatten(1, 2))  # [batch, layers, queries, dim]
         queries = queries if self.training else queries[:, -1:]
         # Products first, then twice the size: bilinear upsampling is linear, and the masks are fewer than the features.
-        masks = torch.einsum("blqd,brcd->blqrc", queries, features)
+        masks = torch.einsum("blqd,brcd->blqrc", queries, features)  # [batch, layers, queries, rows, columns]
+        # layers count as images: [batch * layers, queries, 2 * rows, 2 * columns]
         fine = functional.interpolate(masks.flatten(0, 1), scale_factor=2.0, mode="bilinear", align_corners=False)
         return Salient(fine.view(*masks.shape[:3], *fine.shape[2:]), self.ffn(queries)[..., 0])
 

@@ -127,9 +127,9 @@ class QuerySegmenter(nn.Module):
 
     def features(self, x: ImageBatch) -> PatchFeatures:
         """The encoder's tokens, upsampled twofold."""
-        coarse = self.encoder(x).permute(0, 3, 1, 2)
+        coarse = self.encoder(x).permute(0, 3, 1, 2)  # [batch, dim, rows, columns]
         fine = functional.interpolate(coarse, scale_factor=float(CELLS), mode="bilinear", align_corners=False)
-        return fine.permute(0, 2, 3, 1)
+        return fine.permute(0, 2, 3, 1)  # [batch, 2 * rows, 2 * columns, dim]
 
     def centre(self, x: ImageBatch) -> Float[Tensor, " batch"]:
         """Mean of all values of each image's projected tokens."""
@@ -145,11 +145,13 @@ class QuerySegmenter(nn.Module):
             features: Upsampled tokens of the images.
             x: The images; only the image stem looks at them.
         """
+        # queries [batch, layers, queries, dim]: what the decoder found, of length 1
         memory = self.ffn1(features)
-        positions = sine_positions(*features.shape[1:], device=features.device).to(memory)
+        positions = sine_positions(*features.shape[1:], device=features.device).to(memory)  # [nodes, dim]
         outputs = self.decoder(self.query_embed, memory.flatten(1, 2), positions=positions)
         queries = self.ffn2(outputs if self.training else outputs[:, -1:])
         queries = queries / queries.norm(dim=-1, keepdim=True)
+        # masks [batch, layers, queries, mask_rows, mask_columns]: products with the features of each cell
         drawn = memory if self.stem is None else self.stem(memory, x)
         return torch.einsum("blqd,brcd->blqrc", queries, drawn).float().sigmoid()
 
@@ -179,6 +181,7 @@ class _ImageStem(nn.Module):
         super().__init__()
         self.patch = patch
         self.first = nn.Conv2d(3, width, 3, stride=2, padding=1)
+        # both strides together: patch / 4 pixels, which is four rows and columns a patch, as `mask_cells` says
         self.second = nn.Conv2d(width, width, 3, stride=max(1, patch // (4 * CELLS)), padding=1)
         self.inward = nn.Conv2d(dim, width, 1)
         self.mix = nn.Conv2d(width, width, 3, padding=1)
@@ -194,13 +197,14 @@ class _ImageStem(nn.Module):
         rows, columns = memory.shape[1], memory.shape[2]
         seen = x[:, :, : rows // CELLS * self.patch, : columns // CELLS * self.patch]
         edges = functional.relu(self.second(functional.relu(self.first(seen))))
+        # fine [batch, dim, mask_rows, mask_columns]
         fine = functional.interpolate(
             memory.permute(0, 3, 1, 2), size=(2 * rows, 2 * columns), mode="bilinear", align_corners=False
         )
         if edges.shape[2:] != fine.shape[2:]:  # patches that are no multiple of 8 pixels
             edges = functional.interpolate(edges, size=fine.shape[2:], mode="bilinear", align_corners=False)
         mixed: Tensor = self.outward(functional.relu(self.mix(functional.relu(self.inward(fine) + edges))))
-        return (fine + mixed).permute(0, 2, 3, 1)
+        return (fine + mixed).permute(0, 2, 3, 1)  # [batch, mask_rows, mask_columns, dim]
 
 
 def sine_positions(
@@ -212,16 +216,18 @@ def sine_positions(
     from 1 down to 1 / 10,000; sine and cosine of each in turn.
     """
     each = dim // 2
+    # // 2: a sine and a cosine share a frequency; [each]
     frequency = 10_000.0 ** (-2 * (torch.arange(each, device=device) // 2) / each)
 
     def encode(count: int) -> Float[Tensor, "count each"]:
         steps = torch.arange(1, count + 1, device=device)
         steps = steps / (steps[-1] + 1e-6) * (2 * torch.pi)
-        angle = steps[:, None] * frequency
+        angle = steps[:, None] * frequency  # [count, each]
+        # sine and cosine in turn: [count, each / 2, 2], then [count, each]
         return torch.stack([angle[:, 0::2].sin(), angle[:, 1::2].cos()], dim=2).flatten(1)
 
-    down = encode(rows)[:, None].expand(rows, columns, each)
-    along = encode(columns)[None].expand(rows, columns, each)
+    down = encode(rows)[:, None].expand(rows, columns, each)  # [rows, columns, each]
+    along = encode(columns)[None].expand(rows, columns, each)  # [rows, columns, each]
     return torch.cat([down, along], dim=2).flatten(0, 1)
 
 

@@ -64,6 +64,7 @@ def _dealt(names: frozenset[str]) -> dict[str, int]:
     chosen: dict[str, int] = {}
     liked = {name: sorted(range(COUNT), key=lambda place: digest[place]) for name, digest in digests.items()}
     waiting = sorted(names, key=lambda name: digests[name])
+    # all first wishes, then all second ones; bright colours first, then lighter, then darker
     for turn in range(3 * COUNT):
         ring, rank = divmod(turn, COUNT)
         for name in waiting:

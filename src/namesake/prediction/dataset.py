@@ -112,6 +112,7 @@ def write_dataset(
     """
     if not (0 <= config.unsure < 1 and 0 <= config.validation < 1):
         raise ConfigError(f"unsure and validation are shares from 0 to below 1, found {config}.")
+    # what is to be written: images with a prediction, their splits, and the least confidence of each label
     stems = stems_of(images.ids)
     ids = [each for each in images.ids if (predictions.folder / LABELS / f"{stems[each]}.png").is_file()]
     splits = split_of(ids, config)
@@ -121,6 +122,7 @@ def write_dataset(
     least = least_confidence(read, predictions.names, config.unsure)
     gone: dict[str, str] = {}
     with ObjectsFile(predictions.folder, done=ids) as found:
+        # files of images that are as they were stay; the others are written, each with its line of objects
         made_of = _made_of(predictions, images, found, splits=splits, least=least)
         done = _keep_current(out, made_of)
         with ObjectsFile(out / ANNOTATIONS, done=done) as objects:
@@ -133,6 +135,7 @@ def write_dataset(
                     except ImagesError as error:  # it was there when it was predicted
                         gone[image_id] = str(error)
             ids = [each for each in ids if each not in gone]
+            # all formats, from what now lies there
             objects.arrange(ids)
             by_split = {split: tuple(each for each in ids if splits[each] == split) for split in SPLITS}
             _say_gone(gone)
@@ -193,6 +196,7 @@ def _keep_current(out: Path, made_of: Mapping[str, str]) -> set[str]:
         others = (IMAGES, f"{line['split']}/{line['stem']}{line['suffix']}"), (CONFIDENCE, f"{line['stem']}.png")
         for path in (mask, *(out / folder / name for folder, name in others)):
             path.unlink(missing_ok=True)
+    # formats hold all images together, so they are made anew where one changed
     for folder in FORMATS if stale else ():
         shutil.rmtree(out / folder, ignore_errors=True)
     return kept
@@ -218,6 +222,7 @@ def refuse_foreign(out: Path) -> None:
 
 def split_of(ids: Sequence[str], config: DatasetConfig) -> dict[str, str]:
     """The split of each image: those whose hashes with the seed are smallest are `val`, so order does not matter."""
+    # at least one image in `val` where there are two, none where no share is asked for
     count = max(round(config.validation * len(ids)), min(1, len(ids) - 1) if config.validation else 0)
     order = sorted(ids, key=lambda image_id: hashlib.sha256(f"{config.seed}/{image_id}".encode()).digest())
     chosen = set(order[:count])
@@ -286,6 +291,7 @@ def _export(
     dataset: Dataset, claim: Mapping[str, Any], predictions: Predictions, least: Int[ndarray, " labels"], gone: int
 ) -> LabelledFolder:
     """Write all formats, then what was written."""
+    # sums over the lines of all images, before anything is written
     sums = {"labelled": 0, "unsure_pixels": 0, "left_out": 0, "pixels": 0}
     for image_id in (each for split in SPLITS for each in dataset.ids[split]):
         line = dataset.objects.read(image_id)
@@ -304,6 +310,7 @@ def _export(
         "index_png": {"path": MASKS, "files": total},
         "confidence": {"path": CONFIDENCE, "files": total},
     } | exports
+    # the record: counts, limits, and what each format could not hold
     exports["coco"]["pieces_left_out"] = sums["left_out"]
     skipped = predictions.counts.get("skipped", 0) + gone
     counts = {"images": total + skipped, "labelled": sums["labelled"], "skipped": skipped, **images}

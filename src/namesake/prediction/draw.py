@@ -82,15 +82,18 @@ def paint(
     objects: Int[ndarray, "height width"] | None = None,
 ) -> UInt8[ndarray, "height width 4"]:
     """What `blend` lays over a picture, as RGBA, 0 to 255."""
+    # areas in their colours, each pixel RGBA packed in 32 bits
     hatched = labels == unsure
     shown = np.where(hatched, 0, labels)
     last = int(shown.max(initial=0))
     areas, rings = _layer_colours(in_order(last + 1) if colours is None else colours, opacity)
     outer, inner = _outlines(labels)
     layer = areas.take(shown, mode="clip")  # no label is beyond the last; without the check it is much faster
+    # on top: the bright ring, the hatching, the dark outline, the objects' lines
     ring = inner & ~hatched
     layer[ring] = rings[shown[ring]]
     if hatched.any():
+        # diagonal stripes, 3 of 8 pixels wide
         stripes = np.add.outer(np.arange(labels.shape[0]), np.arange(labels.shape[1])) % 8 < 3
         layer[hatched & stripes] = _packed(np.array([[*UNSURE_COLOUR, round(255 * opacity)]]))
     layer[outer] = _packed(np.array([[*OUTLINE, 255]]))
@@ -167,6 +170,7 @@ def with_names(picture: Picture, labels: LabelArray, names: Names, *, colours: C
         across, down, colour = font.getlength(text) + size * 0.7, size * 1.4, tuple(colours[spot.label].tolist())
         if not text or across * down > 0.7 * spot.share * width * height:
             continue
+        # the plate around the spot, moved into the picture
         left = min(max(spot.x * width - across / 2, 1), max(width - across - 2, 1))
         top = min(max(spot.y * height - down / 2, 1), max(height - down - 2, 1))
         plate = (left, top, left + across, top + down)
@@ -180,6 +184,7 @@ def with_names(picture: Picture, labels: LabelArray, names: Names, *, colours: C
 
 def ink_on(colour: Sequence[int]) -> Colour:
     """Black or white, whichever reads better on a colour."""
+    # relative luminance (WCAG); from 0.18 on black has the higher contrast
     red, green, blue = ((part / 255) ** 2.2 for part in colour)
     return (0, 0, 0) if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.18 else (255, 255, 255)
 
@@ -220,6 +225,7 @@ def legend(entries: Sequence[tuple[str, Colour]], *, width: int) -> Picture:
     size = min(max(TEXT_SIZE, width // 48), LARGEST_TEXT)
     pad, line = size // 2, size + size // 2
     texts = [(*set_text(name, size, width - 4 * pad - size), colour) for name, colour in entries]
+    # places: entries in lines, a new line where the next would not fit
     spots, left, top = [], pad, pad
     for text, font, _ in texts:
         advance = size + pad + int(font.getlength(text)) + 2 * pad
@@ -272,8 +278,8 @@ def fitted(picture: Picture, *, side: int) -> Picture:
 def _layer_colours(colours: Colours, opacity: float) -> tuple[UInt32[ndarray, " labels"], UInt32[ndarray, " labels"]]:
     """For each label, what is laid over its pixels, and over the ring inside its outline: RGBA in 32 bits."""
     wide = colours.astype(np.int64)
-    opacities = np.where(np.arange(len(wide)) > 0, round(255 * opacity), 0)[:, None]
-    full = np.concatenate([wide, np.full_like(opacities, 255)], axis=1)
+    opacities = np.where(np.arange(len(wide)) > 0, round(255 * opacity), 0)[:, None]  # [labels, 1]
+    full = np.concatenate([wide, np.full_like(opacities, 255)], axis=1)  # [labels, 4]
     return _packed(np.concatenate([wide, opacities], axis=1)), _packed(full)
 
 
@@ -285,6 +291,7 @@ def _packed(colours: Int[ndarray, "n 4"]) -> UInt32[ndarray, " n"]:
 def _outlines(labels: LabelArray) -> tuple[Bool[ndarray, "height width"], Bool[ndarray, "height width"]]:
     """The outermost pixels of every area that is not background, and the ring just inside them."""
     step = max(1, max(labels.shape) // THIN)
+    # large maps: outlines of a smaller map, enlarged, are `step` pixels thick
     small = labels[::step, ::step]
     outer = next_to_change(small) & (small > 0)
     inner = next_to_change(np.where(outer, 0, small)) & (small > 0) & ~outer

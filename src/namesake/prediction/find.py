@@ -80,7 +80,7 @@ class Finder:
                 f"no {namer.words[0]!r} can be segmented in the {len(pictures)} pictures of the object. "
                 "Give pictures that show it large, or another --name."
             )
-        self.views = np.stack(kept)
+        self.views = np.stack(kept)  # [pictures, dim]
 
     def describe(self, image: ImageArray) -> Float[ndarray, " dim"] | None:
         """Mean feature within the object's mask, of length 1; None where there is no mask."""
@@ -100,8 +100,8 @@ class Finder:
         """The score of that picture of the object which is least like its other pictures."""
         if len(self.views) < 2:
             return LONE
-        alike = self.views @ self.views.T
-        np.fill_diagonal(alike, -1.0)
+        alike = self.views @ self.views.T  # cosines, [pictures, pictures]
+        np.fill_diagonal(alike, -1.0)  # no picture with itself
         return float(alike.max(axis=1).min())
 
 

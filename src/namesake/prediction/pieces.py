@@ -51,6 +51,7 @@ def find_pieces(prediction: Prediction, *, unsure: int = IGNORE, most: int = MOS
     """
     from scipy.ndimage import label, mean
 
+    # pieces of all labels, numbered from 1 through all of them
     numbered = np.zeros(prediction.labels.shape, dtype=np.int64)
     labels: list[int] = []
     for each in np.unique(prediction.labels).tolist():
@@ -58,9 +59,11 @@ def find_pieces(prediction: Prediction, *, unsure: int = IGNORE, most: int = MOS
             own, count = label(prediction.labels == each, structure=np.ones((3, 3)))
             numbered = np.where(own, own + len(labels), numbered)
             labels += [each] * count
+    # the largest, in the order of their numbers, with mean confidence
     sizes = np.bincount(numbered.ravel(), minlength=len(labels) + 1)[1:]
     kept = np.sort(np.argsort(-sizes, kind="stable")[:most])
     scores = np.asarray(mean(prediction.confidence, numbered, kept + 1)) if len(kept) else np.zeros(0)
+    # old number to new: those left out share the number after the last
     table = np.full(len(labels) + 1, len(kept) + 1)
     table[0], table[kept + 1] = 0, np.arange(1, len(kept) + 1)
     return Pieces(table[numbered], tuple(labels[one] for one in kept), tuple(scores.tolist()), len(labels) - len(kept))
@@ -69,5 +72,5 @@ def find_pieces(prediction: Prediction, *, unsure: int = IGNORE, most: int = MOS
 def pieces(prediction: Prediction, *, unsure: int = IGNORE) -> Instances:
     """The largest `MOST_PIECES` pieces of a label map as objects; see `find_pieces`."""
     found = find_pieces(prediction, unsure=unsure)
-    masks = found.numbers[None] == np.arange(1, len(found.labels) + 1)[:, None, None]
+    masks = found.numbers[None] == np.arange(1, len(found.labels) + 1)[:, None, None]  # [pieces, height, width]
     return Instances(masks, found.labels, tuple(map(str, found.labels)), found.scores)

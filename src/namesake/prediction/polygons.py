@@ -30,11 +30,12 @@ def trace(mask: MaskArray) -> list[list[Ring]]:
     Returns:
         Parts, the longest outline first; no vertex lies on the line between its neighbours.
     """
-    padded = np.pad(mask, 1).astype(np.float64)
+    padded = np.pad(mask, 1).astype(np.float64)  # contours close at the picture's edge, too
     contours = contour_generator(z=padded, fill_type="OuterOffset")
     found: Any = contours.filled(INSIDE, 2.0)
     points, offsets = found
     parts = [
+        # - 1 takes the padding off
         [_corners(np.rint(ring).astype(np.int64) - 1) for ring in np.split(some, places[1:-1])]
         for some, places in zip(points, offsets, strict=True)
     ]
@@ -51,6 +52,7 @@ def join(parts: list[list[Ring]]) -> Ring:
         distances, places = cKDTree(joined).query(ring)
         start = int(np.argmin(distances))
         place = int(places[start])
+        # the ring from its nearest vertex round to it again, put in at the other end of the bridge
         turned = np.concatenate([ring[start:], ring[: start + 1]])
         joined = np.concatenate([joined[: place + 1], turned, joined[place:]])
     return joined
@@ -70,6 +72,7 @@ def _corners(ring: Ring) -> Ring:
         return ring[moved] if moved.any() else ring[:1]
     ring = ring[moved]
     before, after = ring - np.roll(ring, 1, axis=0), np.roll(ring, -1, axis=0) - ring
+    # cross product 0 and same direction: the vertex lies on the line between its neighbours
     straight = (before[:, 0] * after[:, 1] == before[:, 1] * after[:, 0]) & ((before * after).sum(axis=1) > 0)
     corners: Ring = ring[~straight]
     return corners

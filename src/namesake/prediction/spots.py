@@ -33,6 +33,7 @@ def find_spots(labels: LabelArray, *, unsure: int) -> list[Spot]:
     from scipy.ndimage import distance_transform_edt, find_objects, label
 
     step = -(-max(labels.shape) // LOOKED_AT)
+    # every step-th pixel, from the middle of each cell
     small = np.asarray(labels)[step // 2 :: step, step // 2 :: step]
     found = []
     for each in np.unique(small).tolist():
@@ -44,6 +45,7 @@ def find_spots(labels: LabelArray, *, unsure: int) -> list[Spot]:
             share = sizes[number] / small.size
             if window is None or share < LARGE:
                 continue
+            # padded, so that the window's edge is a border, too
             room = distance_transform_edt(np.pad(numbers[window] == number, 1))[1:-1, 1:-1]
             row, column = np.unravel_index(room.argmax(), room.shape)
             x = (window[1].start + column + 0.5) / small.shape[1]

@@ -55,6 +55,7 @@ def write_frames(source: str | Path, out: Path, *, every: int = 1, most: int | N
     if not same or not found.get("frames"):
         for path in () if same else out.glob("*.jpg"):
             path.unlink()  # of another file of that name, or not upright
+        # the claim comes before the frames, their number once all are there
         write_json(out / DONE, claim)
         count = 0
         for number, image in track(_decode(text, every=every, most=most), what="frames", total=most):
@@ -105,7 +106,7 @@ def _as_shown(frame: Any) -> ImageArray:  # noqa: ANN401
         a, b, _, c, d, *_ = struct.unpack("=9i", matrix)
         if (a and d and not b and not c) or (b and c and not a and not d):
             if b and c:
-                image = image.transpose(1, 0, 2)
+                image = image.transpose(1, 0, 2)  # [width, height, 3]: x and y change places
                 a, d = c, b
             image = image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
     return np.ascontiguousarray(image)

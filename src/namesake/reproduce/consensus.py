@@ -91,6 +91,7 @@ def budget(trial: Trial) -> Values:
     segmenter, benchmark = segmenter_of(trial), benchmark_of(trial)
     terms = terms_of(benchmark.names, dict(enumerate((BACKGROUND, *segmenter.names.names))), segmenter.names)
     labels = len(terms.names) + 1
+    # what is repaired in a map before it is scored, to see what that error costs
     repairs: dict[str, Callable[[LabelArray, LabelArray], LabelArray]] = {
         "as it is": lambda found, _: found,
         "true names": lambda found, true: np.where((found > 0) & (true > 0), true, found),

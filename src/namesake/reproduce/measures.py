@@ -119,6 +119,7 @@ def told(trial: Trial) -> Values:
     confusion = Confusion(labels, ignore=labels, not_sure=labels)
     for image_id in track(benchmark.images.ids, what="naming what is known to be there"):
         truth = truths[benchmark.truth(image_id)]
+        # labels in the image that are names: neither background nor what does not count
         shown = np.unique(truth[(truth > 0) & (truth < labels)])
         found = predictor.told(read_image(benchmark.images.path(image_id)), shown)
         confusion.add(truth, predictions[found.labels])
@@ -141,6 +142,7 @@ def _takes(trial: Trial) -> Values:
     segmenter, benchmark = segmenter_of(trial), benchmark_of(trial)
     images = [read_image(benchmark.images.path(image_id)) for image_id in benchmark.images.ids[:TIMED]]
     segmenter.segment_many(images[:1])
+    # timed after a first image, which warms the network up
     start = time.perf_counter()
     segmenter.segment_many(images)  # its results are on the CPU, so the device has finished
     rate = len(images) / (time.perf_counter() - start)
@@ -239,6 +241,7 @@ def _by_kind(iou: Mapping[str, float], trial: Trial) -> Values:
     names = trial.place.names
     topics, things = (names[key].names for key in ("topics", "things"))
     rendered = trial.place.rendered
+    # background is a class of the paper's benchmark, but no topic of the embedded world
     every = [value for name, value in iou.items() if name != BACKGROUND or not rendered]
     means = {"mIoU": float(np.nanmean(every))}
     stuff = set(topics) - set(things)

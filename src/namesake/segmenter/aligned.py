@@ -128,6 +128,7 @@ class Aligned:
     ) -> Prediction:
         """Labels and confidence of height x width from an image's logits, which are of any resolution."""
         base = decide(logits, height=height, width=width, labels=self.labels)
+        # masks are given labels by the vote of patches, whose labels come from logits that are not upsampled
         owner = torch.tensor(self.labels, device=logits.device)
         return base if self.source is None else self._refined(image, owner[logits.argmax(dim=0)], base)
 
@@ -142,17 +143,19 @@ class Aligned:
         """Aligned features of every patch, of length 1."""
         side = round(scale * self.inference.image_size)
         raw = self.encoder.patch_features(squares(self.encoder, images, side=side))
-        aligned: Tensor = self.alignment(raw.flatten(1, 2))
-        return aligned.reshape(*raw.shape[:3], -1)
+        aligned: Tensor = self.alignment(raw.flatten(1, 2))  # [batch, patches, joint]
+        return aligned.reshape(*raw.shape[:3], -1)  # [batch, rows, columns, joint]
 
     def _refined(self, image: ImageArray, voters: Int[Tensor, "rows columns"], base: Prediction) -> Prediction:
         assert self.source is not None  # noqa: S101
         small = limit_longer_side(image, side=self.inference.image_size)
+        # each mask has the label that most of its patches have
         masks = self.source.look(small).all()
         chosen, share = majority_label(masks.masks, voters)
         height, width = base.labels.shape
         if not len(chosen):
             return base
+        # which [height, width]: number of the mask that a pixel lies in; where none lies, the base stays
         nothing = -1
         regions = Regions(masks.masks, np.arange(len(chosen)), masks.scores)
         which = resize_labels(paint(regions, nothing=nothing), height=height, width=width)
@@ -176,10 +179,12 @@ def majority_label(
         masks: Masks, of any size that stands for the same picture as the patches.
         labels: Labels of patches.
     """
-    one_hot = functional.one_hot(labels.long()).flatten(0, 1).float()
+    one_hot = functional.one_hot(labels.long()).flatten(0, 1).float()  # [patches, labels]
     shares = patch_coverage(masks, labels.shape[0], labels.shape[1], device=labels.device)
+    # counts [n, labels]: patches of each label in each mask; the empty first part stands for no masks at all
     counts = torch.cat([one_hot.new_zeros((0, one_hot.shape[1])), *(some.flatten(1) @ one_hot for some in shares)])
     best = counts.argmax(dim=1)
+    # at least 1e-9: a mask may cover no patch
     share = counts.gather(1, best[:, None])[:, 0] / counts.sum(dim=1).clamp(min=1e-9)
     return best.cpu().numpy(), share.cpu().numpy()
 

@@ -207,17 +207,20 @@ class Careful:
         has the probability 0.
         """
         labels, config = len(self.names) + 1, self.config
+        # names that the network knows: its own opinion, and CLIP's of how they share what is no background
         owners = [self.owners[label] for label in predictor.labels]
         seen = look(predictor, images, owners=owners, labels=labels, scales=self.scales, flip=config.flip)
         cosines = self.cosines(images, rows=seen.shape[2], columns=seen.shape[3])
         said = self.opinion(cosines, self.seen, patch_weight=config.patch_weight).to(seen.device)
         known = [0, *(place + 1 for place in self.seen)]
+        # fused [batch, 1 + names, rows, columns]: at first a probability of 0 everywhere
         fused = seen.new_full(seen.shape, torch.finfo(seen.dtype).min)
         fused[:, known] = fuse(seen[:, known], said, background_bias=config.background_bias)
         if self.unseen:
+            # names new to the network: CLIP divides background among them and the background words
             others = [*range(len(self.names), len(self.texts)), *self.unseen]
             shares = self.opinion(cosines, others, patch_weight=config.unseen_patch_weight).log_softmax(dim=1)
-            shared = fused[:, :1] + shares.to(seen.device)
+            shared = fused[:, :1] + shares.to(seen.device)  # [batch, words + new names, rows, columns]
             words = len(self.texts) - len(self.names)
             fused[:, [place + 1 for place in self.unseen]] = shared[:, words:]
             fused[:, 0] = shared[:, :words].logsumexp(dim=1) if words else torch.finfo(seen.dtype).min
@@ -228,6 +231,7 @@ class Careful:
         config = self.config
         patches = None
         if config.patch_weight or (self.unseen and config.unseen_patch_weight):
+            # found [batch, texts, _, _] on CLIP's own grid
             found = compare(self.clip.dense(images), self.texts, logit_scale=1.0)
             patches = functional.interpolate(found, size=(rows, columns), mode="bilinear")
         return Cosines(
@@ -260,11 +264,13 @@ class Careful:
         height, width = images[0].shape[:2]
         tops, lefts, side = window_starts(height, width, self.config)
         boxes = window_boxes(height, width, self.config)
+        # cosines [batch, tops, lefts, texts]: of all windows, image by image and row by row
         pictures = [np.ascontiguousarray(crop(image, box)) for image in images for box in boxes]
         cosines = (self._embed(pictures) @ self.texts.T).reshape(len(images), len(tops), len(lefts), -1)
+        # weights along each axis: down [tops, rows], across [lefts, columns]
         down = window_weights(tops, side=side, length=height, cells=rows).to(cosines.device)
         across = window_weights(lefts, side=side, length=width, cells=columns).to(cosines.device)
-        return torch.einsum("bijn,ir,jc->bnrc", cosines, down, across)
+        return torch.einsum("bijn,ir,jc->bnrc", cosines, down, across)  # [batch, texts, rows, columns]
 
     def _count(self, each: Cost, *, images: int) -> None:
         before, after = self.spent, self.spent.images + images
@@ -330,6 +336,7 @@ def look(
         for turned in (False, True) if flip else (False,):
             shown = [np.ascontiguousarray(image[:, ::-1]) for image in images] if turned else images
             found = by_label(predictor.logits(shown, scale=scale).float(), owners, labels=labels)
+            # mirrored back, and brought to the grid of the largest view, which comes first
             found = found.flip(3) if turned else found
             size = views[0].shape[2:] if views else found.shape[2:]
             same = found.shape[2:] == size
@@ -345,6 +352,7 @@ def by_label(
     if list(owners) == list(range(labels)):
         return said
     owner = torch.tensor(owners, device=said.device)
+    # probabilities add up, their logarithms do not; at least the smallest number, whose logarithm is finite
     sums = said.new_zeros(said.shape[0], labels, *said.shape[2:]).index_add_(1, owner, said.exp())
     return sums.clamp(min=torch.finfo(sums.dtype).tiny).log()
 
@@ -363,7 +371,8 @@ def fuse(
         background_bias: Taken from background's.
     """
     background, names = seen[:, :1], seen[:, 1:]
-    together = names.logsumexp(dim=1, keepdim=True)
+    together = names.logsumexp(dim=1, keepdim=True)  # [batch, 1, rows, columns], log P(no background)
+    # names - together: log P(name | no background); the softmax makes them sum to 1 again
     shares = (names - together + said).log_softmax(dim=1)
     return torch.cat([background - background_bias, together + shares], dim=1)
 
@@ -374,6 +383,7 @@ def window_starts(height: int, width: int, config: CarefulConfig) -> tuple[list[
     side = max(1, round(wanted))
 
     def along(length: int) -> list[int]:
+        # the fewest windows that overlap enough; - 1e-6: rounding errors add none
         count = 1 + ceil((length - wanted) / (wanted * (1 - config.window_overlap)) - 1e-6)
         return [int(start) for start in np.linspace(0, length - side, count).round()]
 
@@ -396,6 +406,8 @@ def window_weights(starts: Sequence[int], *, side: int, length: int, cells: int)
         cells: Number of cells of the grid that stands for it.
     """
     centres = (torch.arange(cells, dtype=torch.float64) + 0.5) * (length / cells)
+    # place [windows, cells]: of each cell's centre in each window, 0 at its start and 1 at its end
     place = (centres[None] - torch.tensor(starts, dtype=torch.float64)[:, None]) / side
+    # Hann window: sin(pi x)^2
     weights = torch.sin(torch.pi * place.clamp(0, 1)).square().clamp(min=LEAST_WEIGHT)
     return (weights / weights.sum(dim=0)).float()

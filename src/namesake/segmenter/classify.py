@@ -33,7 +33,7 @@ def compare(
         texts: L2-normalised.
         logit_scale: CLIP's logit scale; 100 for the published CLIPs.
     """
-    return logit_scale * torch.einsum("brcd,wd->bwrc", features, texts)
+    return logit_scale * torch.einsum("brcd,wd->bwrc", features, texts)  # [batch, words, rows, columns]
 
 
 def decide(
@@ -69,10 +69,11 @@ def decide(
     wanted = None if least is None else torch.tensor(least, dtype=torch.float32, device=logits.device)
     found = np.empty((height, width), dtype=np.uint8 if unsure == IGNORE else np.int32)
     confidence = np.empty((height, width), dtype=np.float32)
+    # bands: some rows of the result at a time, so that logits of full size are never all in memory
     rows_at_once = max(1, BAND_BYTES // (4 * channels * width))
     for top in range(0, height, rows_at_once):
         band = slice(top, min(top + rows_at_once, height))
-        fine = _upsample_rows(logits, band, height=height, width=width)
+        fine = _upsample_rows(logits, band, height=height, width=width)  # [channels, band, width]
         if attention is not None:
             fine = fine * _upsample_rows(attention.float(), band, height=height, width=width)
         chosen, sure = _choose(fine.softmax(dim=0), owner, threshold, shared=len(set(labels)) < channels)
@@ -89,10 +90,11 @@ def _choose(
     *,
     shared: bool,
 ) -> tuple[Int[Tensor, "rows columns"], Float[Tensor, "rows columns"]]:
-    highest, channel = probabilities.max(dim=0)
+    highest, channel = probabilities.max(dim=0)  # both [rows, columns]
     label = owner[channel]
     sure = highest
     if shared:
+        # [labels, rows, columns]: channels of one label added up
         by_label = probabilities.new_zeros((int(owner.max()) + 1, *label.shape)).index_add_(0, owner, probabilities)
         sure = by_label.gather(0, label[None])[0]
     if threshold is not None:
@@ -107,10 +109,11 @@ def _upsample_rows(
     """Rows `band` of x resized bilinearly to height x width (align_corners False)."""
     rows, columns = x.shape[-2:]
     if height != rows:
+        # rows: a linear mix of the stored ones above and below, whose centres lie at i + 0.5
         centres = (torch.arange(band.start, band.stop, device=x.device) + 0.5) * (rows / height) - 0.5
         centres = centres.clamp(min=0)
         above = centres.long().clamp(max=rows - 1)
-        share = (centres - above)[:, None]
+        share = (centres - above)[:, None]  # [band, 1]
         x = torch.lerp(x[:, above], x[:, (above + 1).clamp(max=rows - 1)], share)
     else:
         x = x[:, band]
@@ -131,6 +134,7 @@ def name_mask(mask: MaskArray, similarities: Float[ndarray, " names"], *, logit_
         The mask with that label on background; the confidence is the name's probability inside, 1 outside.
     """
     scaled = logit_scale * np.asarray(similarities, dtype=np.float64)
+    # softmax, not yet divided by its sum; less the maximum, so that exp does not overflow
     probabilities = np.exp(scaled - scaled.max())
     best = int(probabilities.argmax())
     labels: LabelArray = np.where(mask, best + 1, 0).astype(np.uint8 if len(scaled) < IGNORE else np.int32)

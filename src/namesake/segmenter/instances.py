@@ -58,6 +58,7 @@ def find_instances(
     rows, sure = name_proposals(mask_probs, tokens, texts, score_function=score_function, logit_scale=logit_scale)
     owner = np.arange(len(texts)) if labels is None else np.asarray(labels)
     label, score = owner[rows.cpu().numpy()], sure.cpu().numpy().astype(np.float64)
+    # order: the proposals that have a name, from the surest to the least sure
     order = np.argsort(-score, kind="stable")
     order = order[label[order] > 0]
     packed = _upsample_and_pack(mask_probs[torch.from_numpy(order).to(mask_probs.device)], height, width)
@@ -66,6 +67,7 @@ def find_instances(
         if overlap is None
         else suppress_packed(packed, score[order], label[order], overlap=overlap)
     )
+    # masks that vanished in the upsampling go
     kept = kept[packed[kept].any(axis=1)]
     chosen = order[kept]
     return Instances(
@@ -99,15 +101,16 @@ def name_proposals(
     """
     probs = mask_probs.float()
     covered = (probs > 0.5).float()
-    area = covered.sum(dim=(1, 2)) + 1e-7
+    area = covered.sum(dim=(1, 2)) + 1e-7  # [queries]; + 1e-7: a proposal may cover nothing
     certainty = (probs * covered).sum(dim=(1, 2)) / area
     if covered.shape[1:] == tokens.shape[:2]:
-        mean = torch.einsum("qrc,rcd->qd", covered, tokens.float()) / area[:, None]
+        mean = torch.einsum("qrc,rcd->qd", covered, tokens.float()) / area[:, None]  # [queries, dim]
     else:  # the length of the sum does not matter
+        # shares [queries, rows, columns]: how much of each token's cell a proposal covers
         shares = adaptive_avg_pool2d(covered[None], (tokens.shape[0], tokens.shape[1]))[0]
         mean = torch.einsum("qrc,rcd->qd", shares, tokens.float())
     mean = mean / (mean.norm(dim=1, keepdim=True) + 1e-7)
-    scaled = logit_scale * mean @ texts.float().T
+    scaled = logit_scale * mean @ texts.float().T  # [queries, words]
     probability, word = (scaled.sigmoid() if score_function == "sigmoid" else scaled.softmax(dim=1)).max(dim=1)
     return torch.where(area < 1, 0, word), certainty * probability
 
@@ -115,8 +118,10 @@ def name_proposals(
 def _upsample_and_pack(mask_probs: Float[Tensor, "queries rows columns"], height: int, width: int) -> PackedMasks:
     """Where the bilinearly upsampled probabilities exceed 0.5, some proposals at a time."""
     at_once = max(1, CHUNK_BYTES // (4 * height * width))
+    # [proposals, 64-bit words]; -(-n // 64) rounds up; the empty first part stands for no proposals at all
     packed = [np.empty((0, -(-height * width // 64)), dtype=np.uint64)]
     for some in torch.split(mask_probs.float(), at_once) if len(mask_probs) else ():
+        # [some, height, width]
         fine = interpolate(some[None], size=(height, width), mode="bilinear", align_corners=False)[0]
         packed.append(pack((fine > 0.5).cpu().numpy()))
     return np.concatenate(packed)

@@ -26,7 +26,7 @@ def drop_absent(logits: Logits, *, threshold: float) -> Logits:
     Returns:
         Logits with those words at -10,000 everywhere. Where all go, all are equally likely.
     """
-    surest = logits.float().softmax(dim=1).amax(dim=(2, 3), keepdim=True)
+    surest = logits.float().softmax(dim=1).amax(dim=(2, 3), keepdim=True)  # [batch, words, 1, 1]
     return logits.masked_fill(surest < threshold, NOWHERE)
 
 
@@ -42,9 +42,10 @@ def smooth_unsure(logits: Logits, keys: Float[Tensor, "batch rows columns width"
         Logits whose softmax is the smoothed probability, normalised; negative cosines count as none.
     """
     probabilities = logits.float().softmax(dim=1)
-    unit = normalize(keys.float().flatten(1, 2), dim=-1)
-    likeness = (unit @ unit.transpose(1, 2)).clamp(min=0)
-    mixed = probabilities.flatten(2) @ likeness
+    unit = normalize(keys.float().flatten(1, 2), dim=-1)  # [batch, patches, width]
+    likeness = (unit @ unit.transpose(1, 2)).clamp(min=0)  # [batch, patches, patches], cosines
+    mixed = probabilities.flatten(2) @ likeness  # [batch, words, patches]
     mixed = (mixed / mixed.sum(dim=1, keepdim=True)).reshape(probabilities.shape)
     unsure = probabilities.amax(dim=1, keepdim=True) < threshold
+    # at least the smallest float: the logarithm of 0 is not finite
     return torch.where(unsure, mixed, probabilities).clamp(min=torch.finfo(torch.float32).tiny).log()

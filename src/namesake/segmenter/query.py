@@ -77,6 +77,7 @@ class Certainty:
         """The least confidence of each label from 0 on; None where any will do."""
         if not self.least and not self.least_elsewhere:
             return None
+        # the first word of each label, its name; reversed, since of equal keys the last entry stays
         first = {label: word for word, label in reversed(list(zip(words.words, words.labels, strict=True)))}
         return [self.least.get(first[label], self.least_elsewhere) for label in range(max(words.labels) + 1)]
 
@@ -143,6 +144,7 @@ class OpenVocabulary:
     def predict(self, images: Sequence[ImageArray], *, height: int, width: int) -> list[Prediction]:
         """Labels, confidence and objects of height x width, from one forward pass."""
         found: QueryProposals = self.network(self.input(images, to_patches=self.inference.patch_fit == "resize"))
+        # what is read off is computed in float32, whatever the network's precision
         with torch.autocast(self.device.type, enabled=False):
             labels = [self.decide(each, height=height, width=width) for each in self.compare(found)]
             objects = [

@@ -120,10 +120,12 @@ class ReferenceMaps:
     @torch.inference_mode()
     def predict(self, images: Sequence[ImageArray], *, height: int, width: int) -> list[Prediction]:
         """Label maps of height x width; both maps are brought to that size before they are multiplied."""
+        # maps [batch, names, rows, columns]: sigmoid of the cosine of each patch and reference
         features = torch.nn.functional.normalize(
             self.encoder.dense(images, self.config.resize_shorter, block=self.block), dim=-1
         )
         maps = torch.sigmoid(compare(features, self.references.to(features), logit_scale=1))
+        # attention: for each image what CLIP says of each name, [names, rows, columns] of CLIP's own grid
         attention: Sequence[Tensor | None] = [None] * len(images)
         if self.clip is not None:
             dense = self.clip.dense(images, self.config.resize_shorter)

@@ -95,8 +95,10 @@ class NamedRegions:
         view = self.namer.look(image)
         present = view.present() if shown is None else torch.from_numpy(shown).to(view.texts.device)
         regions = view.prompted(present) if self.kind == "prompted" else view.automatic(present)
+        # which [height, width]: number of the region that a pixel lies in, painted in place of its word; -1 for none
         own = regions._replace(words=np.arange(len(regions.words)))
         which = resize_labels(paint(own, nothing=-1), height=height, width=width)
+        # -1 reads the last entry, which is appended for the pixels of no region
         unsure = not_sure(len(self.names))
         labels = np.append(self.labels[regions.words], unsure)[which]
         sure = np.append(np.clip(regions.scores, 0, 1), 0.0)[which]

@@ -75,6 +75,7 @@ def coarse_by_onnx(network: DeepLab, folder: Path | None) -> Computation:
     from namesake.segmenter.export.write import need_onnx
 
     need_onnx("the onnx runtime", "Or use --runtime torch, which needs nothing more.")
+    # kept: where a graph of these very weights is, or will be
     kept = None if folder is None else folder / FOLDER / f"{_digest(network)}.onnx"
     if kept is not None and kept.is_file():
         try:

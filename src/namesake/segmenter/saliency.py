@@ -38,6 +38,7 @@ class Saliency:
         """Label 1 where the object is, at height x width; the confidence is the probability of the label given."""
         small = [shrink(image, side=input_side(self.network)) for image in images]
         probs, _ = probabilities(self.network, small)
+        # [batch, 1, height, width]
         fine = functional.interpolate(probs[:, None], size=(height, width), mode="bilinear", align_corners=False)
         found = fine[:, 0].float().cpu().numpy()
         return [

@@ -91,7 +91,7 @@ class SaliencyClip:
 
     def predict(self, images: Sequence[ImageArray], *, height: int, width: int) -> list[Prediction]:
         """Saliency masks with one name each, resized to height x width by nearest neighbour."""
-        similarities = self.clip.embed_images(images) @ self.texts.numpy().T
+        similarities = self.clip.embed_images(images) @ self.texts.numpy().T  # [batch, names]
         found = detect(self.network, images, solver=self.solver)
         return [
             name_mask(resize_labels(each.mask, height=height, width=width), row, logit_scale=self.logit_scale)

@@ -261,6 +261,7 @@ class Segmenter:
             ImagesError: One of them cannot be read.
         """
         arrays = [as_image(image) for image in images]
+        # by_size: places of the images of each size, which a batch may hold together
         by_size: dict[tuple[int, ...], list[int]] = {}
         for index, array in enumerate(arrays):
             by_size.setdefault(array.shape[:2], []).append(index)

@@ -72,6 +72,7 @@ def facts_of(config: Any, kind: type) -> dict[str, Any]:  # noqa: ANN401
 
 def normalise(images: UInt8[Tensor, "batch 3 height width"], preprocessing: Preprocessing) -> ImageBatch:
     """A batch of RGB images as the network wants them: float32, on the device where they are."""
+    # [3, 1, 1] each
     mean, std = (
         torch.tensor(values, device=images.device).view(3, 1, 1) for values in (preprocessing.mean, preprocessing.std)
     )

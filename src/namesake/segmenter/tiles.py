@@ -70,8 +70,10 @@ def _aligned_tiled(predictor: Aligned, image: ImageArray, *, tile: int) -> Predi
     height, width = image.shape[:2]
     patch = predictor.encoder.patch_size
     size = max(1, round(predictor.inference.image_size / patch))
+    # sizes: tiles of size x size patches, which is what the encoder wants, on a grid of rows x columns
     rows, columns = (max(size, round(side * size / tile)) for side in (height, width))
     fitted = resize(image, height=rows * patch, width=columns * patch)
+    # each tile: logits [words, rows, columns] added up with weights
     total, weights = torch.zeros(len(predictor.texts), rows, columns), torch.zeros(rows, columns)
     for box in tile_boxes(rows, columns, size=size):
         inside = (slice(box.top, box.top + box.height), slice(box.left, box.left + box.width))
@@ -137,6 +139,7 @@ def tile_boxes(rows: int, columns: int, *, size: int) -> list[Box]:
 
     def starts(length: int) -> list[int]:
         shared = max(1, size // SHARED)
+        # -(-a // b) rounds up: the fewest tiles that share enough
         count = 1 if length <= size else -(-(length - shared) // (size - shared))
         return [int(start) for start in np.linspace(0, max(0, length - size), count).round()]
 
@@ -148,12 +151,13 @@ def window(box: Box, *, rows: int, columns: int) -> Float[Tensor, "box_rows box_
 
     def along(start: int, length: int, whole: int) -> Float[Tensor, " length"]:
         place = torch.arange(length, dtype=torch.float32)
+        # a ramp is about as long as the least that two tiles share: 0 at the border, 1 at its end
         ramp = max(1, length // SHARED - 1)
         before = place if start else torch.full_like(place, ramp)
         behind = place.flip(0) if start + length < whole else torch.full_like(place, ramp)
         return torch.minimum(before, behind).clamp(max=ramp) / ramp
 
-    return along(box.top, box.height, rows)[:, None] * along(box.left, box.width, columns)
+    return along(box.top, box.height, rows)[:, None] * along(box.left, box.width, columns)  # [box_rows, box_columns]
 
 
 def _parts(predictor: OpenVocabulary, found: QueryProposals, box: Box) -> list[Part]:
@@ -167,7 +171,7 @@ def _parts(predictor: OpenVocabulary, found: QueryProposals, box: Box) -> list[P
     )
     labels, scores = np.asarray(predictor.words.labels)[words.cpu().numpy()], sure.double().cpu().numpy()
     named = np.flatnonzero(labels > 0)
-    masks = (found.mask_probs[0].float() > 0.5).cpu().numpy()[named]
+    masks = (found.mask_probs[0].float() > 0.5).cpu().numpy()[named]  # [named, mask_rows, mask_columns]
     kept = suppress(masks, scores[named], labels[named], overlap=inference.nms)
     return [Part(box, masks[one], int(labels[named[one]]), float(scores[named[one]])) for one in kept]
 
@@ -186,10 +190,12 @@ def join(parts: Sequence[Part], *, rows: int, columns: int, overlap: float) -> l
 
     if not parts:
         return []
+    # group: parts are one object where a chain of pairs links them
     pairs = [(a, b) for a in range(len(parts)) for b in range(a) if _are_one(parts[a], parts[b])]
-    links = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+    links = np.array(pairs, dtype=np.int64).reshape(-1, 2)  # [pairs, 2], of no pairs too
     graph = coo_array((np.ones(len(links)), (links[:, 0], links[:, 1])), shape=(len(parts), len(parts)))
     count, group = connected_components(graph, directed=False)
+    # each group: the union of its masks, and the score of its surest part
     whole = Box(0, 0, rows, columns)
     masks = np.zeros((count, rows, columns), dtype=bool)
     labels, scores = np.zeros(count, dtype=np.int64), np.zeros(count)
@@ -209,6 +215,7 @@ def _are_one(a: Part, b: Part) -> bool:
     width = min(a.box.left + a.box.width, b.box.left + b.box.width) - left
     if height <= 0 or width <= 0:
         return False
+    # IoU of the two masks within what the tiles share, whose place differs in each tile
     ours, theirs = (crop(part.mask, Box(top - part.box.top, left - part.box.left, height, width)) for part in (a, b))
     common = np.count_nonzero(ours & theirs)
     return bool(common >= max(1.0, SAME * np.count_nonzero(ours | theirs)))
@@ -218,7 +225,7 @@ def _to_size(masks: Sequence[Bool[ndarray, "rows columns"]], *, height: int, wid
     """Masks at the image's size, bilinearly."""
     fine = np.zeros((len(masks), height, width), dtype=bool)
     for number, mask in enumerate(masks):
-        coarse = torch.from_numpy(mask)[None, None].float()
+        coarse = torch.from_numpy(mask)[None, None].float()  # [1, 1, rows, columns]
         fine[number] = (
             interpolate(coarse, size=(height, width), mode="bilinear", align_corners=False)[0, 0] > 0.5
         ).numpy()

@@ -35,10 +35,12 @@ def least_confidence(
         int [1 + names], 0 to `at_most`: pixels whose confidence is lower are not sure.
     """
     labels = len(names) + 1
+    # counts of pixels by label and confidence, as one number each: label * 256 + confidence
     counts = np.zeros(labels * LEVELS, dtype=np.int64)
     for label_map, confidence in maps:
         known = label_map < labels
         counts += np.bincount(label_map[known].astype(np.int64) * LEVELS + confidence[known], minlength=len(counts))
+    # up_to [labels, levels]: pixels of at most that confidence; least: levels that hold no more than the share
     up_to = counts.reshape(labels, LEVELS).cumsum(axis=1)
     least = (up_to <= share * up_to[:, -1:]).sum(axis=1)
     return np.where(up_to[:, -1] > 0, np.minimum(least, at_most), 0) if share else np.zeros(labels, dtype=np.int64)
@@ -48,5 +50,6 @@ def blank_unsure(
     labels: LabelArray, confidence: Confidence, least: Int[ndarray, " labels"], *, unsure: int
 ) -> LabelArray:
     """A label map whose pixels of too little confidence have the label `unsure`."""
+    # labels beyond the names, such as "not sure" itself, have the limit 0
     limits = np.append(least, 0)[np.minimum(labels, len(least))]
     return np.where(confidence < limits, unsure, labels)

@@ -126,6 +126,7 @@ def make_plan(
     Returns:
         The plan; without times where they were not measured, where a model is not here, or where the rehearsal failed.
     """
+    # what can be said without a rehearsal, and whether that is enough
     stages = _stages_of(system, config, names, images)
     models = look_at_all(sources, ask=False)
     where = pick_device(device)
@@ -139,6 +140,7 @@ def make_plan(
     if any(each.status != "present" for each in models):
         return dataclasses.replace(plan, reason="measured when the models are here (namesake fetch)")
     note(f"timing a step of each stage on {where} ...")
+    # rehearse with a few images, names and updates
     few = _few_images(images)
     some = (
         names if getattr(getattr(config, "stuff", None), "names", ()) else some_of(names, names.names[:REHEARSED_NAMES])
@@ -149,6 +151,7 @@ def make_plan(
     except Exception as error:  # a measurement is advice: whatever it meets, the run itself says clearly
         told = str(error).partition(". ")[0] if isinstance(error, NamesakeError) else type(error).__name__
         return dataclasses.replace(plan, reason=f"not measured: on {len(few)} images, {told}")
+    # seconds of work grow with the work, those of loading do not
     small = {each.stage: each.work for each in _stages_of(system, shrunk, some, few)}
     timed = []
     for each in stages:

@@ -86,6 +86,7 @@ def run(
         >>> made.folder, [stage["name"] for stage in made.stages]
         (PosixPath('runs/pets'), ['segmenter'])
     """
+    # what is asked for, refused here if it cannot be had
     preset = choose_preset(system, preset, device=device, run=None if overwrite else Path(out))
     chosen, words, pictures = _prepare(system, names, images, preset=preset, config=config, seed=seed, device=device)
     folder = Path(out)
@@ -97,6 +98,7 @@ def run(
     if not until and launched()[1] == 1:
         kept = recall_plan(folder)
         plan = make_plan(SYSTEMS[system], chosen, words, pictures, sources=models, device=device, kept=kept)
+    # what is written of the run; stages of other choices of a person are made again
     record: dict[str, Any] = {
         "system": system,
         "names": list(words.names),
@@ -113,6 +115,7 @@ def run(
         collecting() as notices,
         Workspace(folder, overwrite=overwrite, until=until, beside=beside, **execution) as workspace,
     ):
+        # names that joined later are parts of their own, after those that were there
         found = read_record(folder / RECORD) if SYSTEMS[system].adds and not overwrite else {}
         first, *later = parts = parts_of(found, words)
         words = join_names(parts)
@@ -128,6 +131,7 @@ def run(
         say_before(words, models.values())
         if plan is not None:
             use_plan(plan, folder)
+        # the system itself, with a workspace for each later part
         with suppress(StoppedError), ExitStack() as stack:
             more = [
                 stack.enter_context(Workspace(folder / ADDED / f"{n:02d}", engine=engine, curated=changed))

@@ -142,7 +142,7 @@ def _open(name: str, folder: Path) -> Any:  # noqa: ANN401
 
 def _log_picture(tracker: Any, title: str, picture: ImageArray, iteration: int) -> None:  # noqa: ANN401
     if tracker.name == "tensorboard":
-        tracker.log_images({title: picture[None]}, step=iteration, dataformats="NHWC")
+        tracker.log_images({title: picture[None]}, step=iteration, dataformats="NHWC")  # [1, height, width, 3]
     elif tracker.name == "wandb":
         tracker.log_images({title: [picture]})
     else:

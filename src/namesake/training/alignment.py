@@ -132,6 +132,7 @@ def train_alignment(
     """
     config = config or AlignmentTrainingConfig()
     check(config)
+    # both encoders, and samples of whole patches
     encoder = load_patch_encoder(config.dense_encoder, device=device, precision=config.precision, block=config.block)
     clip = load_clip(config.clip, device=device)
     grid = max(1, round(config.image_size / encoder.patch_size))
@@ -146,7 +147,7 @@ def train_alignment(
         flip_prob=config.flip_prob,
         seed=config.seed,
     )
-    iterations = config.iterations or -(-len(samples) * config.epochs // config.batch_size)
+    iterations = config.iterations or -(-len(samples) * config.epochs // config.batch_size)  # rounded up
     side = TextSide(config.clip, prompts=config.prompts, joint=clip.dim, device=device, clip=clip)
     inference = replace(config.inference, image_size=config.image_size)
 
@@ -161,6 +162,7 @@ def train_alignment(
         load_masks_from(inference.refine_with, inference.automatic, device=device) if inference.refine_with else None
     )
     predictor = Aligned(encoder, module, names, texts=side, inference=inference, source=refine)
+    # what the segmenter's folder says of it
     facts = architecture_of(predictor, encoder=config.dense_encoder, clip=config.clip, prompts=config.prompts)
     facts |= {} if config.block is None else {"block": config.block}
     cards = (*labels.models, clip.card, encoder.card, *([refine.card] if refine else []))
@@ -213,11 +215,11 @@ def _loss(
     def loss(module: nn.Module, batch: RegionSample) -> dict[str, Tensor]:
         with torch.no_grad():
             x = (batch.image.to(encoder.device).float() * rule.rescale_factor - mean) / std
-            raw = encoder.patch_features(x).flatten(1, 2)
-        found = module(raw).flatten(0, 1)
+            raw = encoder.patch_features(x).flatten(1, 2)  # [batch, patches, dim]
+        found = module(raw).flatten(0, 1)  # [batch * patches, joint]
         return contrast(
             found,
-            batch.words.flatten(),
+            batch.words.flatten(),  # [batch * patches]
             prototypes,
             kind=config.loss,
             logit_scale=config.logit_scale,

@@ -66,10 +66,11 @@ def fit_logit_scale(
 ) -> float:
     """The scale of the cosines with the least cross-entropy, to 3 digits; golden-section search over its logarithm."""
     cosines = cosines.double()  # the optimum is flat: float32 sums would decide where it lies
-    own = owners[None] == labels[:, None]
+    own = owners[None] == labels[:, None]  # [cells, words]
 
     def loss(log_scale: float) -> float:
         scaled = np.exp(log_scale) * cosines
+        # cross-entropy, where the probability of a label is the sum over its words
         right = scaled.masked_fill(~own, -torch.inf).logsumexp(dim=1)
         return float((scaled.logsumexp(dim=1) - right).mean())
 
@@ -103,10 +104,10 @@ def _look(
         image, mask = read_line(examples, line, read_image)
         small = limit_longer_side(image, side=resize_longer)
         tokens = predictor.network(predictor.input([small], to_patches=False)).tokens[0].float()
-        found = torch.einsum("rcd,wd->wrc", tokens, predictor.texts).cpu()
+        found = torch.einsum("rcd,wd->wrc", tokens, predictor.texts).cpu()  # [words, rows, columns]
         grid = resize_labels(mask, height=found.shape[1], width=found.shape[2]).astype(np.int64)
         some = rng.permutation(grid.size)[:each]
-        cosines.append(found.flatten(1).T[some])
+        cosines.append(found.flatten(1).T[some])  # [cells, words]
         labels.append(torch.from_numpy(grid.ravel()[some] * int(examples.label[line])))
     return torch.cat(cosines), torch.cat(labels)
 

@@ -59,21 +59,24 @@ def contrast(
     if not len(y):
         return {"loss": features.sum() * 0.0}
     if kind == "supcon":
+        # texts take part like patches, each with its own label
         every, owner = torch.cat([z, t]), torch.cat([y, torch.arange(len(t), device=y.device)])
         return {
             "loss": _among_patches(
                 every, owner, log_sum_of_others(every, logit_scale, block), len(t), logit_scale
             ).mean()
         }
+    # l_t of each patch (Eq. 3), then its mean over the patches of a label, summed over labels
     others = log_sum_of_others(z, logit_scale, block)
     count = torch.bincount(y, minlength=len(t))
-    to_text = logit_scale * (z @ t.T)
+    to_text = logit_scale * (z @ t.T)  # [patches, words]
     per_patch = torch.logaddexp(to_text.logsumexp(dim=1), others) - to_text.gather(1, y[:, None])[:, 0]
     text = (per_patch / count[y]).sum()
     if kind == "prototype":
         return {"loss": text / (count > 0).sum()}
     if kind != "tsupcon":
         raise ConfigError(f"loss is {kind!r}, expected tsupcon, supcon or prototype.")
+    # Eq. 4 summed over patches, and both terms put together (Eq. 1)
     image = _among_patches(z, y, others, len(t), logit_scale).sum()
     total = len(y) + len(t)
     return {"loss": (text_weight * text + image) / total, "text": text / (count > 0).sum(), "image": image / len(y)}
@@ -84,7 +87,7 @@ def _among_patches(
 ) -> Float[Tensor, " n"]:
     """Eq. 4 of each feature; the mean similarity with its own label is that with the label's mean feature."""
     count = torch.bincount(y, minlength=labels).clamp(min=1)
-    mean = z.new_zeros((labels, z.shape[1])).index_add(0, y, z) / count[:, None]
+    mean = z.new_zeros((labels, z.shape[1])).index_add(0, y, z) / count[:, None]  # [labels, dim]
     return torch.where(others.isinf(), 0.0, others) - logit_scale * (z * mean[y]).sum(dim=1)
 
 
@@ -125,6 +128,7 @@ class _LogSumOfOthers(Function):
             for rows, columns in _pairs(len(z), context.block):
                 similar = _similarities(z, rows, columns, logit_scale)
                 # d sums_i / d similar_ij = exp(similar_ij - sums_i); similar_ij is a term of sums_i and of sums_j
+                # [rows, columns]; nan is -inf - -inf, of a feature without others
                 weight = (similar - sums[rows, None]).exp().nan_to_num_() * upstream[rows, None]
                 weight += (similar - sums[columns]).exp_().nan_to_num_() * upstream[columns]
                 gradient[rows] += weight @ z[columns]

@@ -137,6 +137,7 @@ def relabel_with_experts(
                 arguments: dict[str, Any] = {"masks": masks, "archives": archives, "owners": owners, "config": config}
                 parts = [(place, tuple(expert.labels)) for place, expert in enumerate(experts)]
                 spread(engine, _open_worker, arguments | {"out": out, "device": device}, parts, what="training experts")
+            # what no worker finished, and their masks in order, less those written before
             for expert in experts:
                 _finish(expert, archives, out, config=config, device=device)
             for row in islice(_rows_of(experts, out), len(ids) - missing, None):
@@ -186,7 +187,7 @@ def _experts(examples: Examples, archives: Archives, owners: Int[ndarray, " name
     """The experts that have something to learn from and something to redraw."""
     table = rows(archives).select(["name", "image_id", "label"]).to_pydict()
     labels = dict(sorted(zip(table["image_id"], table["label"], strict=True)))
-    of_line = owners[examples.archive - 1]
+    of_line = owners[examples.archive - 1]  # the expert of each line; labels count from 1
     experts = []
     for number in range(int(owners.max()) + 1):
         members = [name for name, owner in zip(archives.names.names, owners, strict=True) if owner == number]

@@ -113,16 +113,19 @@ def fit(
     """
     iterations, batch_size, pieces = config.iterations, config.batch_size, config.gradient_accumulation_steps
     rate = rate or poly(iterations)
+    # this process among those that share the batches, and its device
     number, count = sharing()
     _check_shares(batch_size, count, pieces)
     place = _join(device) if count > 1 else pick_device(device)
     if count > 1 and place.type == "cuda":
         module = nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
     module.to(place).train()
+    # what an interrupted run left, and the rates that `rate` scales
     start = _resume(module, optimizers, out)
     base_rates = [
         [group.setdefault("initial_lr", group["lr"]) for group in optimizer.param_groups] for optimizer in optimizers
     ]
+    # parts of this process's share of each batch, from the first one not learned from yet
     loader = DataLoader(
         samples,
         batch_size=batch_size // count // pieces,
@@ -139,10 +142,12 @@ def fit(
     ):
         batches: Iterator[Any] = iter(loader) if start < iterations else iter(())
         for iteration in range(start, iterations):
+            # what is random in this step depends on seed, step and process alone
             torch.manual_seed(config.seed * 1_000_003 + iteration + (number << 40))
             for optimizer, rates in zip(optimizers, base_rates, strict=True):
                 for group, base in zip(optimizer.param_groups, rates, strict=True):
                     group["lr"] = base * rate(iteration)
+            # gradients of the whole batch: added over its parts, averaged over processes
             terms = _add_gradients(module, loss, islice(batches, pieces), config, place)
             _average([weight.grad for weight in module.parameters() if weight.grad is not None], count)
             for optimizer in optimizers:
@@ -150,6 +155,7 @@ def fit(
                 optimizer.zero_grad(set_to_none=True)
             if after_step is not None:
                 after_step(iteration)
+            # losses, predictions and checkpoint, each when it is due
             done = iteration + 1
             if done % LOG_EVERY == 0 or done == iterations:
                 values = _log(metrics, done, terms, count)
@@ -233,7 +239,7 @@ def _part(order: range, batch_size: int, number: int, count: int) -> Sequence[in
 def _average(tensors: Sequence[Tensor], count: int) -> None:
     """Replace tensors by their mean over all processes, in one message."""
     if count > 1 and tensors:
-        flat = torch.cat([tensor.detach().flatten() for tensor in tensors])
+        flat = torch.cat([tensor.detach().flatten() for tensor in tensors])  # [all values]
         torch.distributed.all_reduce(flat)
         means = torch.split(flat / count, [each.numel() for each in tensors])
         for tensor, mean in zip(tensors, means, strict=True):

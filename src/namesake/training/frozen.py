@@ -199,7 +199,7 @@ def cell_loss(ignore: int) -> Callable[[nn.Module, FeatureSample], dict[str, Ten
     """The loss that `fit` minimises: cross-entropy of a batch of samples, on the grid of their labels."""
 
     def loss(decoder: nn.Module, batch: FeatureSample) -> dict[str, Tensor]:
-        logits = decoder(batch.features.float())
+        logits = decoder(batch.features.float())  # two rows and columns a patch; labels have four
         fine = functional.interpolate(logits, size=batch.labels.shape[-2:], mode="bilinear", align_corners=False)
         return {"loss": cross_entropy(fine, batch.labels, ignore=ignore)}
 

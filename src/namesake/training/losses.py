@@ -18,7 +18,7 @@ def cross_entropy(logits: LogitsBatch, labels: LabelBatch, *, ignore: int = IGNO
         ignore: Label of pixels that do not count.
     """
     # One row a pixel: of channels-last logits that is a view, and its gradient stays channels-last.
-    rows = logits.movedim(1, -1).flatten(0, 2)
+    rows = logits.movedim(1, -1).flatten(0, 2)  # [pixels, labels]
     total = functional.cross_entropy(rows, labels.flatten().long(), ignore_index=ignore, reduction="sum")
     return total / (labels != ignore).sum().clamp(min=1)
 
@@ -79,10 +79,13 @@ def mask_queries(
         "loss", and its parts "dice" and "ranking".
     """
     rows, columns = mask_probs.shape[-2:]
-    wanted = targets[:, None].float()
+    wanted = targets[:, None].float()  # [batch, 1, height, width]
+    # weights of the sums of p g and of p: [batch, 2, rows, columns]
     weights = _adjoint_upsampling(torch.cat([wanted, torch.ones_like(wanted)], dim=1), rows, columns)
     with torch.autocast(mask_probs.device.type, enabled=False):  # sums over pixels want float32
+        # each [batch, layers, queries]
         common, predicted = torch.einsum("blqhw,bnhw->nblq", mask_probs.float(), weights)
+    # dice, as above: [batch, layers, queries]
     losses = 1 - (2 * common + 1) / (predicted + wanted.sum(dim=(1, 2, 3))[:, None, None] + 1)
     ranked = ranking(losses, objectness.float().sigmoid(), inverted_ranking=inverted_ranking)
     parts = {"dice": losses.sum(dim=(1, 2)).mean(), "ranking": ranked.sum(dim=1).mean()}

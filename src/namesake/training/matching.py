@@ -87,6 +87,7 @@ def _log_sum_by_owner(
     logits: Float[Tensor, "batch words height width"], owners: Sequence[int]
 ) -> Float[Tensor, "batch labels height width"]:
     """Logarithm of the sum of exponentials over the words of each label."""
+    # log-sum-exp: the highest is taken out first, so that no exponential overflows
     highest = logits.detach().amax(dim=1, keepdim=True)
     sums = logits.new_zeros((len(logits), max(owners) + 1, *logits.shape[2:]))
     sums = sums.index_add(1, torch.tensor(owners, device=logits.device), (logits - highest).exp())
@@ -104,9 +105,11 @@ def mask_loss(
             adds nothing, but counts in the mean.
     """
     layers, queries = mask_probs.shape[1:3]
-    proposals = mask_probs.float().flatten(1, 2)
+    proposals = mask_probs.float().flatten(1, 2)  # [batch, layers * queries, rows, columns]
     costs = [pair_costs(maps, masks) for maps, masks in zip(proposals, targets, strict=True)]
+    # each [layers * queries, objects] -> [layers, queries, objects]
     matches = match([cost.view(layers, queries, cost.shape[1]) for cost in costs])
+    # a matched pair's loss is its cost, known already: only the gradient is left to compute
     losses = [
         (_pair_losses(maps[chosen], masks, found, cost[chosen, found]) * masks.any()).sum()
         for maps, masks, cost, (chosen, found) in zip(proposals, targets, costs, matches, strict=True)
@@ -122,7 +125,7 @@ def instance_targets(owners: Integer[Tensor, "batch height width"], counts: Sequ
         counts: Objects of each image, those hidden by others included.
     """
     return [
-        one[None] == torch.arange(1, count + 1, device=one.device)[:, None, None]
+        one[None] == torch.arange(1, count + 1, device=one.device)[:, None, None]  # [objects, height, width]
         for one, count in zip(owners, counts, strict=True)
     ]
 
@@ -144,6 +147,7 @@ def match(costs: Sequence[Float[Tensor, "layers queries _"]]) -> list[Int[Tensor
     pairs, counts = [], []
     for flat, cost in zip(torch.split(on_host, [cost.numel() for cost in costs]), costs, strict=True):
         found = [linear_sum_assignment(layer) for layer in flat.view(cost.shape).numpy()]
+        # [2, pairs] of each layer, proposals numbered through all layers
         pairs += [np.stack([row + cost.shape[1] * layer, column]) for layer, (row, column) in enumerate(found)]
         counts.append(sum(len(row) for row, _ in found))
     joined = torch.from_numpy(np.concatenate(pairs, axis=1))
@@ -163,10 +167,11 @@ def pair_costs(probabilities: Float[Tensor, "maps rows columns"], objects: Objec
     costs = [present.new_empty((0, len(objects)))]
     with torch.autocast(probabilities.device.type, enabled=False):
         for some in torch.split(probabilities.float(), _maps_at_once(objects)):
-            p = _upsample(some[None], like=objects)[0].flatten(1)
-            common, size = p @ present, p.sum(dim=1, keepdim=True)
+            p = _upsample(some[None], like=objects)[0].flatten(1)  # [maps, pixels]
+            common, size = p @ present, p.sum(dim=1, keepdim=True)  # [maps, objects], [maps, 1]
             unlikely = (1 - p).log_().clamp_(min=-100) @ absent
             likely = p.log_().clamp_(min=-100) @ present
+            # dice, then the mean binary cross-entropy: [maps, objects]
             costs.append(1 - (2 * common + 1) / (size + area + 1) - (likely + unlikely) / pixels)
     return torch.cat(costs)
 
@@ -211,7 +216,7 @@ def _pull_back(
     dice = ((2 * common + 1) / (size + 1) - 2 * g) / (size + 1)
     entropy = (p - g) / ((1 - p) * p).clamp_(min=1e-12) / g[0].numel()  # the clamp is torch's
     # back through the upsampling to the coarse maps
-    outer_by_pixel = (dice + entropy) * outer[:, None, None]
+    outer_by_pixel = (dice + entropy) * outer[:, None, None]  # [pairs, height, width]
     return torch.autograd.grad(fine, coarse, outer_by_pixel[None])[0][0]
 
 

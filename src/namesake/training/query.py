@@ -134,12 +134,14 @@ def train_query_segmenter(
     clip = load_clip(config.clip, device=device)
     texts = TextSide(clip.card.source, prompts=config.prompts, joint=clip.dim, device=device, clip=clip)
     targets = TARGETS[config.targets](examples)
+    # rounds: what one finds is what the next is taught
     for number in range(config.rounds):
         place = out / f"round-{number}"
         taught = _train(examples, targets, names, clip, texts, config=config, out=place, device=device)
         targets = own_objects(examples, find_own_objects(taught, examples.images, out=place / "objects"))
         forget(place)
     trained = _train(examples, targets, names, clip, texts, config=config, out=out, device=device)
+    # how far its confidence can be trusted, from its own pseudo-labels
     trained = trained.with_certainty(
         find_certainty(
             trained,

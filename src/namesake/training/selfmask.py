@@ -155,7 +155,7 @@ def query_loss(
     """The loss that `fit` minimises, over the samples of a batch that show an object."""
 
     def loss(network: nn.Module, batch: Sample) -> dict[str, Tensor]:
-        shown = (batch.labels > 0).flatten(1).any(dim=1)
+        shown = (batch.labels > 0).flatten(1).any(dim=1)  # [batch]
         shown |= ~shown.any()  # a batch without any object is learned from as it is
         found = network(normalise(batch.image[shown], preprocessing))
         with torch.autocast(batch.image.device.type, enabled=False):
@@ -192,10 +192,12 @@ class SaliencySamples(Dataset[Sample]):
 
     def __getitem__(self, index: int) -> Sample:
         """The sample of that number, 0 or more; its labels are 1 where the object is, else 0."""
+        # which image: every pass has an order of its own
         number, place = divmod(index, len(self.ids))
         image_id = self.ids[shuffled(len(self.ids), self.config.seed, 1, number)[place]]
         rng = np.random.default_rng((self.config.seed, 0, index))
         size = self.config.image_size
+        # a square, its content shrunk to `side` in the upper left corner
         side = max(1, int(size * rng.uniform(*self.config.resize_range)))
         image = resize(self._read(self.images.path(image_id)), height=size, width=size)
         mask = self.codes[self.codes.places[image_id]]

@@ -164,7 +164,7 @@ def rows_of(image_id: str, found: Prediction, least: Int[ndarray, " labels"], *,
     """A mask for each label of a map, where pixels below their label's least confidence have the label `unsure`."""
     labels = blank_unsure(found.labels, _levels(found), least, unsure=unsure)
     present = np.unique(labels)
-    masks = labels[None] == present[:, None, None]
+    masks = labels[None] == present[:, None, None]  # [labels, height, width]
     height, width = labels.shape
     return [
         PseudoMask(image_id, int(label), float(found.confidence[mask].mean()), height, width, code)

@@ -44,7 +44,7 @@ def write_inputs(folder: Path, known: Mapping[str, Known], *, home: str = "") ->
     import pyarrow as pa
 
     paths = sorted(known)
-    numbers = np.array([known[path][:3] for path in paths], dtype=np.int64).reshape(-1, 3).T.copy()
+    numbers = np.array([known[path][:3] for path in paths], dtype=np.int64).reshape(-1, 3).T.copy()  # [3, paths]
     arrays = (
         _strings(paths),
         *(pa.Array.from_buffers(pa.int64(), len(paths), [None, pa.py_buffer(each)]) for each in numbers),

@@ -127,6 +127,7 @@ def _photographed(rendered: Rendered, rng: np.random.Generator) -> tuple[bytes, 
     height, width, _ = rendered.colour.shape
     tint = rng.uniform(0.96, 1.04, 3) * rng.uniform(0.88, 1.1)
     grain = rng.standard_normal((height, width, 3), dtype=np.float32) * np.float32(rng.uniform(0.006, 0.022))
+    # + 0.5: the cast to bytes below cuts off
     pixels = np.clip(rendered.colour * tint.astype(np.float32) + grain, 0, 1) * 255 + 0.5
     jpeg = encode_picture(pixels.astype(np.uint8), "JPEG", quality=QUALITY)
     with Image.open(io.BytesIO(jpeg)) as picture:
@@ -136,12 +137,14 @@ def _photographed(rendered: Rendered, rng: np.random.Generator) -> tuple[bytes, 
 def _ground_truth(layout: Layout, rendered: Rendered) -> tuple[NDArray[np.uint8], NDArray[np.uint8], tuple[str, ...]]:
     """Labels, instances and the instances' names; tiny visible parts belong to nothing."""
     owner = rendered.owner
+    # labels of stuff come after those of the names; sky and wall are the backdrop, the ground is another
     stuff = {GROUND: layout.ground, WALL: layout.backdrop}
     labels = np.full(owner.shape, len(NAMES) + 1 + STUFF.index(layout.backdrop), dtype=np.uint8)
     for number, name in stuff.items():
         labels[owner == number] = len(NAMES) + 1 + STUFF.index(name)
     instances = np.zeros(owner.shape, dtype=np.uint8)
     found: list[str] = []
+    # the number of pixels is for pictures of 96 x 96
     fewest = SMALLEST_INSTANCE * owner.size / 96**2
     for number, thing in enumerate(layout.things):
         visible = owner == number

@@ -50,6 +50,7 @@ class Primitive:
             own = (self.size[0] + self.size[1], self.size[1], self.size[0] + self.size[1])
         else:
             own = (self.size[0], self.size[1], self.size[2])
+        # a turned box spans, along an object axis, the sum of its half edges' parts along that axis
         return np.asarray(np.abs(self.axes).T @ np.array(own))
 
 
@@ -67,9 +68,11 @@ def turn_matrix(degrees: Vector) -> NDArray[np.float64]:
 def _axes_along(direction: NDArray[np.float64]) -> NDArray[np.float64]:
     """Axes [3, 3] (rows) whose y axis is `direction`."""
     p, q, r = (direction / max(float(np.sqrt(direction @ direction)), 1e-9)).tolist()
+    # any vector at right angles to `direction`; another one where that would be nearly 0
     x, y, z = (q, -p, 0.0) if abs(r) < 0.9 else (0.0, r, -q)
     length = (x * x + y * y + z * z) ** 0.5
     x, y, z = x / length, y / length, z / length
+    # the third row is the cross product of the first two
     return np.array([(x, y, z), (p, q, r), (y * r - z * q, z * p - x * r, x * q - y * p)])
 
 
@@ -149,4 +152,4 @@ def turned(primitives: Sequence[Primitive], degrees: Vector) -> list[Primitive]:
 
 def _moved(primitive: Primitive, matrix: NDArray[np.float64]) -> Primitive:
     x, y, z = matrix @ np.array(primitive.centre)
-    return replace(primitive, centre=(x, y, z), axes=primitive.axes @ matrix.T)
+    return replace(primitive, centre=(x, y, z), axes=primitive.axes @ matrix.T)  # axes are rows

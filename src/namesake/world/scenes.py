@@ -88,6 +88,7 @@ def sample_layout(
         names: Families that may appear as named objects.
         own: Family and number of one very object, which is the scene's first; its pose is the scene's.
     """
+    # what stands there: named objects, distractors, and where each of them is
     recipe = RECIPES[draw]
     chosen = _sample_names(recipe, rng, names)
     if own is not None:
@@ -98,6 +99,7 @@ def sample_layout(
     if own is not None:
         things[0] = _sample_own(*own, things[0])
     things = _arrange(things, rng)
+    # surroundings: sky or wall, then a camera that frames the named objects
     outdoors = KINDS[ground].place == "outdoors"
     under_sky = rng.random() < (0.7 if outdoors else 0.0)
     backdrop = "sky" if under_sky else ("brick wall", "plaster wall")[int(rng.integers(2))]
@@ -155,6 +157,7 @@ def _sample_own(name: str, number: int, pose: Thing) -> Thing:
     thing = _sample_named(name, "tiles", np.random.default_rng((number, *name.encode())))
     axes, scale = pose.placed.axes, thing.placed.scale
     solid = thing.placed.solid
+    # the middle of its footprint over the origin, its lowest point on the ground
     centre = (solid.low + solid.high) / 2 * (1, 0, 1)
     position = np.array([0.0, -scale * solid.low[1], 0.0]) - scale * axes.T @ centre
     return replace(thing, placed=replace(thing.placed, axes=axes, position=position.astype(np.float32)))
@@ -174,6 +177,7 @@ def _thing(
     solid = Solid(shapes)
     extent = solid.high - solid.low
     wide = max(float(extent[0]), float(extent[2]))
+    # silhouette: between the longest edge and the geometric mean of width and height
     scale = size / (0.5 * max(wide, float(extent[1])) + 0.5 * float(np.sqrt(wide * extent[1])))
     centre = (solid.low + solid.high) / 2 * (1, 0, 1)
     axes = turn_matrix((0, yaw, 0)).T
@@ -220,6 +224,7 @@ def _arrange(things: list[Thing], rng: np.random.Generator) -> list[Thing]:
     for thing in things:
         radius, reach = _radius(thing), 0.35 * len(placed) ** 0.5
         x, z = 0.0, 0.0
+        # random places until one is free, farther out with every try
         for _ in range(40 if placed else 0):
             x, z = float(rng.uniform(-1.5, 1.5) * reach), float(rng.uniform(-1.1, 1.1) * reach)
             if all(np.hypot(x - a, z - b) > 0.95 * (radius + r) for a, b, r in spots):
@@ -235,6 +240,7 @@ def _sample_wall(things: Sequence[Thing], rng: np.random.Generator) -> tuple[Arr
     """A vertical plane behind all things: its normal (towards the viewer) and its distance from the origin."""
     angle = np.radians(rng.uniform(-24, 24))
     normal = np.array([np.sin(angle), 0.0, np.cos(angle)])
+    # how far back the things' hindmost corner lies along the normal
     behind = min(float((normal @ thing.placed.corners()).min()) for thing in things)
     return normal.astype(np.float32), behind - float(rng.uniform(0.05, 1.1))
 
@@ -247,11 +253,13 @@ def _sample_camera(things: Sequence[Thing], rng: np.random.Generator, fill: floa
     down = np.radians(rng.uniform(4.0, steepest))
     forward = np.array([0.0, -np.sin(down), -np.cos(down)])
     right, up = np.array([1.0, 0.0, 0.0]), np.array([0.0, np.cos(down), -np.sin(down)])
-    axes = np.stack([right, up, forward])
+    axes = np.stack([right, up, forward])  # [right up forward, 3]
     distance = 3.0
+    # things span less about as 1 / distance, so a few corrections bring the span to `fill`
     for _ in range(4):
         x, y = _project(corners, target - distance * forward, axes)
         distance *= max(float(np.ptp(x)), float(np.ptp(y))) / 2 / fill
+    # shift: the things off the middle of the picture, by as much as there is room around them
     eye = target - distance * forward
     x, y = _project(corners, eye, axes)
     room_x, room_y = 1.04 - float(np.ptp(x)) / 2, 1.04 - float(np.ptp(y)) / 2
@@ -264,6 +272,7 @@ def _sample_camera(things: Sequence[Thing], rng: np.random.Generator, fill: floa
 def _project(points: NDArray[np.float64], eye: NDArray[np.float64], axes: NDArray[np.float64]) -> tuple[Array, Array]:
     """Picture coordinates of points [3, n], in -1..1 inside the frame."""
     x, y, depth = axes @ (points - eye[:, None])
+    # perspective: VIEW * depth is half the picture's width at that depth
     depth = np.maximum(depth, 0.1) * VIEW
     return x / depth, y / depth
 

@@ -33,7 +33,9 @@ class Field:
         self.rows = [order.index(i) for i in range(len(order))]
         ordered = [primitives[i] for i in order]
         axes = np.stack([p.axes for p in ordered])  # [primitives, 3, 3]
-        shift = -np.einsum("pij,pj->pi", axes, np.array([p.centre for p in ordered]))
+        # axes @ (point - centre) for all primitives is one product with the stacked axes, plus a shift
+        shift = -np.einsum("pij,pj->pi", axes, np.array([p.centre for p in ordered]))  # [primitives, 3]
+        # rows by own axis first, then by primitive: [3 * primitives, 3] and [3 * primitives, 1]
         self._matrix = np.ascontiguousarray(axes.transpose(1, 0, 2).reshape(-1, 3), dtype=np.float32)
         self._shift = np.ascontiguousarray(shift.T.reshape(-1, 1), dtype=np.float32)
         self._spans: list[tuple[_Formula, slice, Array]] = []
@@ -48,7 +50,7 @@ class Field:
         """Signed distance of points float32 [3, n] to every primitive: float32 [primitives, n]."""
         local = self._matrix @ points
         local += self._shift
-        local = local.reshape(3, -1, points.shape[1])
+        local = local.reshape(3, -1, points.shape[1])  # [3, primitives, n]
         out = np.empty(local.shape[1:], dtype=np.float32)
         for formula, span, size in self._spans:
             formula(local[:, span], out[span], size)
@@ -67,6 +69,7 @@ def _length(vectors: Array) -> Array:
 
 
 def _ellipsoid_distance(local: Array, out: Array, inverse: Array) -> None:
+    # Quilez's bound k0 (k0 - 1) / k1, where k0 = |p / r| and k1 = |p / r^2|
     local *= inverse
     steep = local * inverse
     length = _length(local)
@@ -77,7 +80,9 @@ def _ellipsoid_distance(local: Array, out: Array, inverse: Array) -> None:
 def _box_distance(local: Array, out: Array, size: Array) -> None:
     np.abs(local, out=local)
     local -= size[:3]
+    # inside a box: minus the distance to the nearest face, 0 outside
     np.minimum(np.maximum.reduce(local, axis=0), _ZERO, out=out)
+    # outside: the length of what is beyond the faces; in the end less the rounding
     np.maximum(local, _ZERO, out=local)
     out += _length(local)
     out -= size[3]
@@ -86,6 +91,7 @@ def _box_distance(local: Array, out: Array, size: Array) -> None:
 def _cone_distance(local: Array, out: Array, size: Array) -> None:
     """A lower bound: the larger of the distances to the mantle and to the ends."""
     half, middle, slope, cosine = size
+    # distance from the y axis less the radius at this height, times the cosine of the mantle's slope
     mantle, y = _length(local[::2]), local[1]
     mantle -= middle + slope * y
     mantle *= cosine
@@ -95,18 +101,20 @@ def _cone_distance(local: Array, out: Array, size: Array) -> None:
 
 
 def _torus_distance(local: Array, out: Array, size: Array) -> None:
+    # distance from the ring's circle in the x-z plane, then together with y, less the tube's radius
     np.subtract(_length(local[::2]), size[0], out=local[0])
     np.subtract(_length(local[:2]), size[1], out=out)
 
 
 def _box_parameters(size: Array) -> Array:
+    # the faces move in by the rounding, which `_box_distance` gives back: [4, primitives, 1]
     return np.asarray(size - size[3] * np.array([1, 1, 1, 0], dtype=np.float32)[:, None, None])
 
 
 def _cone_parameters(size: Array) -> Array:
     half, bottom, top = size
     slope = (top - bottom) / (2 * half)
-    return np.stack([half, (top + bottom) / 2, slope, 1 / np.sqrt(1 + slope * slope)])
+    return np.stack([half, (top + bottom) / 2, slope, 1 / np.sqrt(1 + slope * slope)])  # [4, primitives, 1]
 
 
 _ZERO, _ONE, _TINY = np.float32(0), np.float32(1), np.float32(1e-6)
@@ -131,12 +139,14 @@ class Solid:
         paints = [p for p in primitives if p.operator == "paint"]
         self._shapes = Field(shapes)
         self._paints = Field(paints) if paints else None
+        # parts of a single primitive need no folding: their distances meet in one minimum
         parts = _parts(shapes, self._shapes.rows)
         self._plain = [part[0][1] for part in parts if len(part) == 1]
         self._folded = [part for part in parts if len(part) > 1]
         self._colours = np.empty((3, len(shapes)), dtype=np.float32)
         self._colours[:, self._shapes.rows] = np.array([p.colour for p in shapes]).T
         self._paint_colours = np.array([p.colour for p in paints], dtype=np.float32)
+        # bounding box: of what adds volume alone
         solid = [p for p in shapes if p.operator in ("union", "smooth")]
         centres, halves = np.array([p.centre for p in solid]), np.array([p.half_extents() for p in solid])
         self.low, self.high = (centres - halves).min(axis=0), (centres + halves).max(axis=0)
@@ -154,7 +164,8 @@ class Solid:
     def normal(self, points: Array) -> Array:
         """Outward unit normals float32 [3, n] by four evaluations on a tetrahedron."""
         corners = np.array([[1, -1, -1], [-1, -1, 1], [-1, 1, -1], [1, 1, 1]], dtype=np.float32)
-        around = (points[:, None, :] + 0.002 * corners.T[:, :, None]).reshape(3, -1)
+        around = (points[:, None, :] + 0.002 * corners.T[:, :, None]).reshape(3, -1)  # [3, 4 * n]
+        # the gradient up to a factor: offsets of the four corners weighted by the distances there: [3, n]
         normal = corners.T @ self.distance(around).reshape(4, -1)
         return np.asarray(normal / np.maximum(np.sqrt((normal * normal).sum(axis=0)), 1e-9))
 
@@ -163,7 +174,7 @@ class Solid:
         nearest = np.abs(self._shapes.distances(points)).argmin(axis=0)
         colour: Array = self._colours.take(nearest, axis=1)
         if self._paints is not None:
-            inside = self._paints.distances(points) < 0
+            inside = self._paints.distances(points) < 0  # [paints, n]
             for row, paint in zip(self._paints.rows, self._paint_colours, strict=True):
                 colour[:, inside[row]] = paint[:, None]
         return colour
@@ -188,6 +199,7 @@ def _fold(part: _Part, each: Array) -> Array:
     for operator, row, blend in part[1:]:
         other = each[row]
         if operator == "smooth":
+            # Quilez's quadratic smooth minimum: lower by up to a quarter of the radius where the two are equal
             overlap = np.maximum(1 - np.abs(distance - other) / blend, 0)
             distance = np.minimum(distance, other) - overlap * overlap * (blend / 4)
         else:

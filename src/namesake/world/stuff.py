@@ -34,11 +34,12 @@ class Look:
 def _noise_table() -> tuple[Array, Array]:
     """Two tileable noises [256, 256] of unit variance: cloudy (1/f) and fine (blurred white)."""
     rng = np.random.default_rng(20220922)
+    # white noise, filtered in the frequency domain, so that it repeats without a seam
     frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(TABLE), np.fft.fftfreq(TABLE))) * TABLE
-    frequency[0, 0] = 1
+    frequency[0, 0] = 1  # no division by 0
     tables = []
     for weight in (1 / frequency**1.2, np.exp(-((frequency / 70) ** 2))):
-        weight[0, 0] = 0
+        weight[0, 0] = 0  # no mean
         field = np.fft.ifft2(np.fft.fft2(rng.standard_normal((TABLE, TABLE))) * weight).real
         tables.append((field / field.std()).astype(np.float32))
     return tables[0], tables[1]
@@ -50,6 +51,7 @@ def noise(u: Array, v: Array, *, fine: bool = False) -> Array:
     floor_u, floor_v = np.floor(u), np.floor(v)
     i, j = floor_u.astype(np.int32), floor_v.astype(np.int32)
     a, b = u - floor_u, v - floor_v
+    # flat indices of the four cells around; TABLE is a power of two, so `&` wraps
     i0, i1 = (((i + step) & (TABLE - 1)) * TABLE for step in (0, 1))
     j0, j1 = ((j + step) & (TABLE - 1) for step in (0, 1))
     first = table.take(i0 + j0) * (1 - a) + table.take(i1 + j0) * a
@@ -75,6 +77,7 @@ def _mixed(colour: Array, other: Vector, share: Array) -> Array:
 
 def _jointed(footprint: Array, u: Array, v: Array, half: float) -> Array:
     """Share of joint, in 0..1, at distance to the nearest integer line in u and v; smooth over a pixel."""
+    # distance to the nearest integer: 0.5 - |fraction - 0.5|
     near = np.minimum(0.5 - np.abs(u - np.floor(u) - 0.5), 0.5 - np.abs(v - np.floor(v) - 0.5))
     soft = np.maximum(footprint, 0.01)
     return np.asarray(np.clip((half - near) / soft + 0.5, 0, 1) * np.minimum(1, 2.5 * half / soft + 0.15))
@@ -83,6 +86,7 @@ def _jointed(footprint: Array, u: Array, v: Array, half: float) -> Array:
 def _cell_tone(u: Array, v: Array) -> Array:
     """A random number in -1..1 per unit cell."""
     i, j = np.floor(u).astype(np.int32), np.floor(v).astype(np.int32)
+    # spatial hash of Teschner et al. (2003), then Knuth's multiplicative hash of 16 bits
     mixed = (i * 73856093 ^ j * 19349663) & 0xFFFF
     return ((mixed * 40503 & 0xFFFF) / np.float32(32767.5) - 1).astype(np.float32)
 
@@ -117,14 +121,14 @@ def _snow(u: Array, v: Array, footprint: Array, look: Look) -> Array:
 def _road(u: Array, v: Array, footprint: Array, look: Look) -> Array:
     grain = noise(u * 100, v * 100, fine=True) * _fade(footprint, 0.02)
     colour = _toned(look.base, look.contrast * (0.16 * grain + 0.07 * noise(u * 7, v * 7)))
-    across, along = np.abs(u - np.floor(u / 2.6) * 2.6 - 1.3), v - np.floor(v / 1.3) * 1.3
+    across, along = np.abs(u - np.floor(u / 2.6) * 2.6 - 1.3), v - np.floor(v / 1.3) * 1.3  # lanes and dashes
     line = np.clip((0.055 - across) / np.maximum(footprint, 0.01) + 0.5, 0, 1)
     return _mixed(colour, look.joint, line * (along < 0.8))
 
 
 def _planks(u: Array, v: Array, footprint: Array, look: Look) -> Array:
     wide, long = u / 0.24, v / 1.7
-    long = long + 0.37 * np.floor(wide) % 1.0
+    long = long + 0.37 * np.floor(wide) % 1.0  # neighbouring planks begin at different places
     grain = noise(u * 70, v * 5) * _fade(footprint, 0.05)
     colour = _toned(look.base, look.contrast * (0.13 * _cell_tone(wide, long) + 0.1 * grain))
     across = 0.5 - np.abs(wide - np.floor(wide) - 0.5)
@@ -142,11 +146,11 @@ def _tiles(u: Array, v: Array, footprint: Array, look: Look) -> Array:
 
 def _bricks(u: Array, v: Array, footprint: Array, look: Look) -> Array:
     row = v / 0.15
-    along = u / 0.36 + 0.5 * (np.floor(row) % 2)
+    along = u / 0.36 + 0.5 * (np.floor(row) % 2)  # every other row is shifted by half a brick
     grain = noise(u * 40, v * 40, fine=True) * _fade(footprint, 0.04)
     colour = _toned(look.base, look.contrast * (0.16 * _cell_tone(along, row) + 0.09 * grain))
     near_row = 0.5 - np.abs(row - np.floor(row) - 0.5)
-    near_along = (0.5 - np.abs(along - np.floor(along) - 0.5)) * 2.4
+    near_along = (0.5 - np.abs(along - np.floor(along) - 0.5)) * 2.4  # in heights of a brick: 0.36 / 0.15
     soft = np.maximum(footprint / 0.15, 0.03)
     joint = np.clip((0.085 - np.minimum(near_row, near_along)) / soft + 0.5, 0, 1)
     return _mixed(colour, look.joint, joint * (0.25 + 0.75 * _fade(footprint, 0.12)))
@@ -161,7 +165,7 @@ def sky_colour(upward: Array, sideways: Array, look: Look) -> Array:
     """Sky RGB [3, n] for a ray that rises by `upward` and heads `sideways` (both float32 [n], of a unit vector)."""
     height = np.clip(upward * 2.2, 0, 1)
     colour = _mixed(column(look.joint), look.base, height)
-    far = 14 / (np.abs(upward) + 0.25)
+    far = 14 / (np.abs(upward) + 0.25)  # a level layer of clouds is farther towards the horizon
     clouds = noise(sideways * far * look.scale + look.offset[0] * 9, far * 2.2 + look.offset[1] * 9)
     return _mixed(colour, (0.97, 0.97, 0.98), np.clip(look.contrast * (0.5 * clouds - 0.1), 0, 0.85))
 

@@ -53,8 +53,9 @@ def _crossing(
     placed: Placed, origin: Array, direction: Array, longest: Array, *, margin: float = 0.01
 ) -> tuple[NDArray[np.intp], Array, Array]:
     """Rays (object frame) that cross the bounding box: their indices, and where they enter and leave."""
+    # slab method: where each ray crosses the two planes of every axis; the last to enter, the first to leave
     safe = np.where(np.abs(direction) < 1e-7, np.float32(1e-7), direction)
-    first = ((placed.solid.low - margin).astype(np.float32)[:, None] - origin) / safe
+    first = ((placed.solid.low - margin).astype(np.float32)[:, None] - origin) / safe  # [3, n]
     second = ((placed.solid.high + margin).astype(np.float32)[:, None] - origin) / safe
     near = np.maximum(np.minimum(first, second).max(axis=0), 0)
     far = np.minimum(np.maximum(first, second).min(axis=0), longest)
@@ -76,6 +77,7 @@ def clear_until(placed: Placed, origin: Array, direction: Array, *, slope: float
     """
     start, along = placed.points_in(origin), placed.axes @ direction
     clear = np.full(direction.shape[1], np.inf, dtype=np.float32)
+    # the cone's radius at the farthest corner (1.8 > sqrt(3) largest coordinates away) widens the box
     widest = slope * (float(np.linalg.norm(start)) + float(np.abs([placed.solid.low, placed.solid.high]).max()) * 1.8)
     endless = np.full(1, np.inf, dtype=np.float32)
     index, t, far = _crossing(placed, start, along, endless, margin=0.01 + widest)
@@ -83,6 +85,7 @@ def clear_until(placed: Placed, origin: Array, direction: Array, *, slope: float
     for _ in range(TILE_STEPS):
         if not len(index):
             break
+        # march while the nearest surface stays clear of the cone by half its radius
         radius = np.float32(slope) * t
         room = placed.solid.distance(start + along * t) - radius
         clear[index] = t * placed.scale
@@ -110,6 +113,7 @@ def first_hit(
         float32 [n], infinity where the ray misses.
     """
     distance = np.full(direction.shape[1], np.inf, dtype=np.float32)
+    # candidates: rays that may still hit before `longest` and that cross the box; t is in object units
     open_rays = (shortest < longest).nonzero()[0]
     start, along = placed.points_in(origin), placed.axes @ direction.take(open_rays, axis=1)
     inside, t, far = _crossing(placed, start, along, longest.take(open_rays) / np.float32(placed.scale))
@@ -118,7 +122,9 @@ def first_hit(
     for step in range(steps):
         if not len(index):
             break
+        # sphere tracing (Hart 1996): no surface is nearer than the gap, so a ray moves on by about as much
         gap = placed.solid.distance(start + along * t)
+        # in the last step, four times the tolerance counts as a hit
         last = step + 1 == steps or len(index) < FEWEST
         near = gap < (4 * TOLERANCE if last else TOLERANCE) * t
         hit = near.nonzero()[0]
@@ -152,6 +158,7 @@ def light_reaching(placed: Placed, points: Array, towards_light: Array) -> Array
         if len(index) < FEWEST:
             break
         gap = placed.solid.distance(start + along * t)
+        # Quilez's soft shadows: the least of k gap / t along the way is the share of light that passes
         least = np.minimum(least, np.maximum(PENUMBRA * gap / np.maximum(t, 0.05), 0))
         light[index] = least
         t = t + np.maximum(gap, np.float32(0.05))

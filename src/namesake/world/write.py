@@ -87,6 +87,7 @@ def write_world(
     }  # fmt: skip
     try:
         _claim(out, identity, count)
+        # images that are not there yet, each with its truth
         files = [f"{index:06d}.jpg" for index in range(count)]
         missing = [index for index, file in enumerate(files) if not (out / "images" / file).exists()]
         encoded = encoded_draw(kind, missing, seed=seed, size=size, names=chosen, workers=workers)
@@ -98,6 +99,7 @@ def write_world(
                 _write_bytes(out / "masks" / f"{index:06d}.png", encode_indices(scene.labels), out)
                 _write_bytes(out / "instances" / f"{index:06d}.png", encode_indices(scene.instances), out)
             _write_bytes(out / "images" / f"{index:06d}.jpg", jpeg, out)
+        # tables over all images; captions of images that were there are drawn anew, without rendering
         if kind == "captioned":
             texts = (captions.get(i) or caption_of(kind, i, seed=seed, names=chosen) for i in range(count))
             _write_captions(out, files, list(texts))

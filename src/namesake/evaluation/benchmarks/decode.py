@@ -90,7 +90,8 @@ def decode_camvid(path: Path) -> LabelArray:
         return read_index_png(path)
     pixels = _pixels(path, mode="RGB").astype(np.int32)
     codes, ids = _camvid_codes()
-    found = pixels @ np.array([65536, 256, 1], dtype=np.int32)
+    found = pixels @ np.array([65536, 256, 1], dtype=np.int32)  # 0xRRGGBB, [height, width]
+    # place in the sorted codes; a colour beyond the last is found to differ below
     place = np.minimum(np.searchsorted(codes, found), len(codes) - 1)
     if (codes[place] != found).any():
         strange = pixels[codes[place] != found][0].tolist()

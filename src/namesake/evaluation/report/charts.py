@@ -22,7 +22,7 @@ def training_curve(metrics: Path) -> str:
         found = [(float(line["iteration"]), float(line["loss"])) for line in lines if "loss" in line]
     except (OSError, ValueError, KeyError, TypeError):
         return ""
-    points = np.array([each for each in found if np.isfinite(each).all()]).reshape(-1, 2)
+    points = np.array([each for each in found if np.isfinite(each).all()]).reshape(-1, 2)  # [points, iteration loss]
     if len(points) < 2:
         return ""
     return _curve(np.array([part.mean(axis=0) for part in np.array_split(points, min(POINTS, len(points)))]))
@@ -36,6 +36,7 @@ def confusion_matrix(shares: Float[ndarray, "labels columns"], words: Sequence[s
         words: Words of the rows, and then of further columns.
     """
     rows, columns = shares.shape
+    # room for the longest word on the left and on top
     short = [word if len(word) <= LONGEST else f"{word[: LONGEST - 1]}…" for word in words]
     margin = CHARACTER * max(map(len, short)) + 12
     width, height = margin + columns * CELL + 8, margin + rows * CELL + 8
@@ -67,10 +68,12 @@ def confusion_matrix(shares: Float[ndarray, "labels columns"], words: Sequence[s
 
 def _curve(points: Float[ndarray, "points 2"]) -> str:
     (first, low), (last, high) = points.min(axis=0), points.max(axis=0)
+    # the axis begins at 0 unless the curve stays in the upper half
     low = min(low, 0.0) if low < 0.5 * high else low
     spread = np.array([max(last - first, 1e-9), max(high - low, 1e-9)])
     scaled = (points - (first, low)) / spread
     x = LEFT + scaled[:, 0] * (WIDTH - LEFT - 12)
+    # y of a picture points down
     y = HEIGHT - BELOW - scaled[:, 1] * (HEIGHT - BELOW - 12)
     line = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
     ticks = "".join(

@@ -47,8 +47,10 @@ def export_label_studio(dataset: Dataset) -> dict[str, Any]:
 def encode_brush(mask: MaskArray) -> list[int]:
     """Label Studio's run-length code of one mask, as bytes."""
     values, lengths = _runs(mask)
+    # the smallest of the four sizes that holds each length
     size = np.searchsorted([1 << bits for bits in SIZES], lengths)
     bits = np.array(SIZES)[size]
+    # 32 bits: number of values; 5: size of a value, 8, less 1; 4 x 4: the sizes less 1: 53 bits in all
     head = (mask.size * CHANNELS << 21) | (7 << 16) | sum((each - 1) << 4 * (3 - i) for i, each in enumerate(SIZES))
     # 1 bit, 2 bits, the length, the value of 8 bits
     words = (1 << (bits + 10)) | (size << (bits + 8)) | (lengths - 1 << 8) | values
@@ -60,6 +62,7 @@ def _runs(mask: MaskArray) -> tuple[Int[ndarray, " runs"], Int[ndarray, " runs"]
     flat = mask.ravel()
     ends = np.append(np.flatnonzero(flat[1:] != flat[:-1]) + 1, flat.size)
     lengths = np.diff(ends, prepend=0) * CHANNELS
+    # a long run becomes full pieces and a last one that holds the rest
     pieces = -(-lengths // LONGEST)
     last = np.cumsum(pieces) - 1
     cut = np.full(int(pieces.sum()), LONGEST)
@@ -70,6 +73,7 @@ def _runs(mask: MaskArray) -> tuple[Int[ndarray, " runs"], Int[ndarray, " runs"]
 def _bits(numbers: Int[ndarray, " n"], sizes: Int[ndarray, " n"]) -> Any:  # noqa: ANN401
     """The bits of numbers, each in as many as its size, highest first: uint8 [sum of sizes]."""
     first = np.cumsum(sizes) - sizes
+    # for each bit, its place within its number, and how far it is from the lowest
     place = np.arange(int(sizes.sum())) - np.repeat(first, sizes)
     shift = np.repeat(sizes, sizes) - 1 - place
     return ((np.repeat(numbers, sizes) >> shift) & 1).astype(np.uint8)

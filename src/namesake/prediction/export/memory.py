@@ -34,7 +34,8 @@ def to_supervision(prediction: Prediction, names: Names) -> Any:  # noqa: ANN401
         ) from error
     found = _objects(prediction, names)
     labels = np.array(found.labels, dtype=np.int64)
-    boxes = np.array([bounding_box(mask) for mask in found.masks], dtype=np.float32).reshape(-1, 4)
+    boxes = np.array([bounding_box(mask) for mask in found.masks], dtype=np.float32).reshape(-1, 4)  # [objects, 4]
+    # left, top, width, height to two corners
     boxes[:, 2:] += boxes[:, :2]
     return supervision.Detections(
         xyxy=boxes,

@@ -37,6 +37,7 @@ def export_yolo(dataset: Dataset) -> dict[str, Any]:
                 continue
             numbers = polygon_numbers(polygons.join(traced), mask.shape)
             lines.append(f"{each['category_id'] - 1} {' '.join(f'{number:.6f}' for number in numbers.ravel())}")
+            # what a reader makes of the written numbers, to measure the loss
             found = polygons.fill(_pixels(numbers, mask.shape), height=image.height, width=image.width)
             parts += len(traced) - 1
             holes += sum(len(part) - 1 for part in traced)

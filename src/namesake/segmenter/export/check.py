@@ -56,18 +56,21 @@ def check(segmenter: Segmenter, original: Program, exported: Exported, images: S
         images: One or more, RGB; a part of the first one is looked at too.
     """
     first = images[0]
+    # a second size: three quarters of the rows, seven eighths of the columns
     part = first[: max(1, first.shape[0] * 3 // 4), : max(1, first.shape[1] * 7 // 8)]
     prepared = [_prepare(image, original) for image in (*images, part)]
     labels = np.asarray(original.labels)
     differences, agreements, seconds = [0.0], [], []
     for number, image in enumerate(prepared):
-        pixels = np.ascontiguousarray(image.transpose(2, 0, 1)[None])
+        pixels = np.ascontiguousarray(image.transpose(2, 0, 1)[None])  # [1, 3, height, width]
         arguments = original.arguments(torch.from_numpy(pixels))
         arrays, repeats = [argument.numpy() for argument in arguments], 1 if number else REPEATS
         expected, of_torch = timed(partial(_run, original, arguments), repeats)
         found, of_exported = timed(partial(exported, *arrays), repeats)
+        # outputs: largest difference from the original, labels left out, which jump where two logits are close
         compared = [place for place, name in enumerate(original.outputs) if name != "labels"]
         differences += [float(np.abs(found[place] - expected[place]).max()) for place in compared]
+        # labels: the segmenter's own, which is not to shrink the image, as the program does not
         enlarged = segmenter.settings.enlarge and max(image.shape) <= segmenter.settings.resize_longer
         own = segmenter.segment(image, resize_longer=None if enlarged else max(image.shape)).labels
         agreements.append(float((labels[found[1][0]] == own).mean()))

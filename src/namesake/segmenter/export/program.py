@@ -192,6 +192,7 @@ class _Pixels(nn.Module):
         super().__init__()
         self.mean: Tensor
         self.std: Tensor
+        # [3, 1, 1] each
         self.register_buffer("mean", torch.tensor(preprocessing.mean).view(3, 1, 1))
         self.register_buffer("std", torch.tensor(preprocessing.std).view(3, 1, 1))
         self.scale = preprocessing.rescale_factor
@@ -240,6 +241,7 @@ class _Bytes(nn.Module):
     def right_inverse(
         self, weight: Float[Tensor, "out ..."]
     ) -> tuple[Int8[Tensor, "out ..."], Float[Tensor, "out ..."]]:
+        # the largest of each output channel becomes 127; at least 1e-12: a channel may be 0 throughout
         most = weight.flatten(1).abs().amax(dim=1).clamp(min=1e-12) / 127
-        scale = most.view(-1, *(1,) * (weight.ndim - 1))
+        scale = most.view(-1, *(1,) * (weight.ndim - 1))  # [out, 1, ...]
         return (weight / scale).round().clamp(-127, 127).to(torch.int8), scale

@@ -81,6 +81,7 @@ def export_segmenter(
         raise ImagesError("expected images to compare the exported segmenter with the original on, found none.")
     if format == "onnx":
         need_onnx("--format onnx", "Or export with --format torch, which needs nothing more.")
+    # the comparison is with float32, whatever the precision of what is written
     original, program = program_of(segmenter), program_of(segmenter, precision=precision)
     file = out / FILES[format]
     with write_atomically(file) as unfinished, quiet():

@@ -85,6 +85,7 @@ class Sample(NamedTuple):
 
 def sample_of(image: ImageArray, labels: LabelArray) -> Sample:
     """The sample of an image and its labels, as arrays."""
+    # [height, width, 3] -> [3, height, width]
     return Sample(torch.from_numpy(image).permute(2, 0, 1).contiguous(), torch.from_numpy(np.ascontiguousarray(labels)))
 
 
@@ -139,7 +140,7 @@ class MaskCodes:
                 end += file.write(mask.rle)
             file.flush()
             self._codes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if end else b""
-        self._entries = np.array(entries, dtype=np.int64).reshape(-1, 4)
+        self._entries = np.array(entries, dtype=np.int64).reshape(-1, 4)  # [masks, (start, end, height, width)]
         self._decoded = ArrayCache(self._decode, CACHE_BYTES // 4)
 
     def __getitem__(self, place: int) -> UInt8[ndarray, "height width"]:
@@ -242,6 +243,7 @@ def read_examples(archives: Archives, masks: PseudoMasks, names: Names | None = 
     """
     codes = MaskCodes(read_masks(masks))
     archive = {name: label for label, name in enumerate(archives.names.names, start=1)}
+    # lines of the table whose image has a mask
     table = rows(archives)
     ids, label = table["image_id"].to_pylist(), table["label"].to_numpy()
     kept = np.array([image_id in codes.places for image_id in ids], dtype=bool)
@@ -252,6 +254,7 @@ def read_examples(archives: Archives, masks: PseudoMasks, names: Names | None = 
         )
     if names is not None and label[kept].max() > len(names):
         raise DataError(f"the archives have the label {label[kept].max()}, but there are {len(names)} names.")
+    # every image once, by number
     kept_ids = [image_id for image_id, has_mask in zip(ids, kept, strict=True) if has_mask]
     unique = tuple(sorted(set(kept_ids)))
     number = {image_id: position for position, image_id in enumerate(unique)}

@@ -106,14 +106,17 @@ def pad_and_crop(
     Padding is the image's mean colour, rounded down, and `pad_label`; `corners` says how often it is where.
     """
     height, width = labels.shape
+    # where padding goes, and the crop's corner in the padded image
     on_left, on_top = CORNERS[int(np.searchsorted(corners, rng.random(), side="right"))]
     tall, wide = max(height, crop_size), max(width, crop_size)
     top, left = int(rng.integers(tall - crop_size + 1)), int(rng.integers(wide - crop_size + 1))
     # Crop's corner in the image's own pixels; negative where it begins in the padding.
     top -= tall - height if on_top else 0
     left -= wide - width if on_left else 0
+    # the part of the image that the crop shows, and its place in the crop
     rows, columns = slice(max(top, 0), min(top + crop_size, height)), slice(max(left, 0), min(left + crop_size, width))
     inside = (slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left))
+    # padding first, the image over it
     cut = np.empty((crop_size, crop_size, 3), dtype=np.uint8)
     if height < crop_size or width < crop_size:
         cut[0] = _mean_colour(image)
@@ -127,7 +130,7 @@ def pad_and_crop(
 def _mean_colour(image: ImageArray) -> UInt8[ndarray, "3"]:
     """Mean over all pixels, rounded down."""
     height, width, _ = image.shape
-    column_sums = image.reshape(height, width * 3).sum(axis=0, dtype=np.uint32)
+    column_sums = image.reshape(height, width * 3).sum(axis=0, dtype=np.uint32)  # [width * 3]
     mean: UInt8[ndarray, "3"] = (column_sums.reshape(width, 3).sum(axis=0) // (height * width)).astype(np.uint8)
     return mean
 
@@ -149,7 +152,7 @@ def photometric(image: ImageArray, rng: Generator, *, strength: float = 1.0) -> 
         rng: Source of everything random.
         strength: Factor on the jitter's widths and on the chances of grey and blur; 0 changes nothing.
     """
-    x = np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32)
+    x = np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32)  # [3, height, width]
     if rng.random() < 0.8:
         width, hue = 0.8 * strength, 0.2 * strength
         x = colour_jitter(x, rng, brightness=width, contrast=width, saturation=width, hue=hue)
@@ -158,6 +161,7 @@ def photometric(image: ImageArray, rng: Generator, *, strength: float = 1.0) -> 
     if rng.random() < 0.5 * strength:
         length = int(0.1 * image.shape[0] // 2 * 2) + 1
         x = gaussian_blur(x, length=length, sigma=rng.uniform(0.1, 2.0))
+    # [3, height, width] -> [height, width, 3], rounded
     return np.stack(tuple((x + 0.5).astype(np.uint8)), axis=-1)  # faster than a copy of the transposed array
 
 
@@ -219,6 +223,7 @@ def shift_hue(x: Planes, shift: float) -> Planes:
         (green - blue) * per_chroma,
         np.where(value == green, (blue - red) * per_chroma + 2, (red - green) * per_chroma + 4),
     )
+    # HSV to RGB: value - chroma * clip(min(k, 4 - k), 0, 1), where k = (hue + n) mod 6 with n = 5, 3, 1 for the planes
     place = hue + np.array([6 * shift + start + 6 for start in (5, 3, 1)], dtype=np.float32)[:, None, None]
     place -= 6 * np.floor(place * np.float32(1 / 6))
     np.minimum(place, 4 - place, out=place)
@@ -242,8 +247,9 @@ def gaussian_blur(x: Planes, *, length: int, sigma: float) -> Planes:
 def _blur_matrix(size: int, length: int, sigma: float) -> Float[ndarray, "size size"]:
     offsets = np.arange(length) - length // 2
     weights = np.exp(-0.5 * (offsets / sigma) ** 2)
-    sources = np.abs(np.arange(size)[:, None] + offsets)
-    sources = np.where(sources >= size, 2 * (size - 1) - sources, sources)
+    sources = np.abs(np.arange(size)[:, None] + offsets)  # [size, length], mirrored at 0
+    sources = np.where(sources >= size, 2 * (size - 1) - sources, sources)  # and at the end
+    # place of each weight in the flat matrix; mirrored taps that meet in one cell are added
     cells = np.arange(size)[:, None] * size + sources
     values = np.broadcast_to(weights / weights.sum(), cells.shape)
     flat = np.bincount(cells.ravel(), weights=values.ravel(), minlength=size * size)

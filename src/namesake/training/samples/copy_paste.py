@@ -41,15 +41,17 @@ def copy_paste(
     height, width = canvas_labels.shape
     for number, (image, label) in enumerate(zip(images[1:], labels[1:], strict=True), start=2):
         present = (label > 0) & (label < ignore)
+        # bounding box of the object
         rows, columns = np.flatnonzero(present.any(axis=1)), np.flatnonzero(present.any(axis=0))
         if not rows.size:
             continue
         box = (slice(rows[0], rows[-1] + (not crop_paste_box)), slice(columns[0], columns[-1] + (not crop_paste_box)))
         region = present[box]
+        # a place for it in the canvas
         top = int(rng.integers(height - region.shape[0] + 1))
         left = int(rng.integers(width - region.shape[1] + 1))
         place = (slice(top, top + region.shape[0]), slice(left, left + region.shape[1]))
-        np.copyto(canvas[place], image[box], where=region[..., None])
+        np.copyto(canvas[place], image[box], where=region[..., None])  # where: the box's [height, width, 1]
         np.copyto(canvas_labels[place], label[box], where=region)
         np.copyto(owners[place], np.uint8(number), where=region)
     return canvas, canvas_labels, owners

@@ -160,7 +160,7 @@ def _write(
         for image_id, features in some:
             listed[image_id] = None if features is None else (start, features.shape[0], features.shape[1])
             if features is not None:
-                parts.append(features.flatten(0, 1).half().cpu().numpy())
+                parts.append(features.flatten(0, 1).half().cpu().numpy())  # [patches, dim]
                 start += len(parts[-1])
         number = first + len(shards)
         write_array(out / SHARD.format(number), np.concatenate(parts) if parts else np.zeros((0, 0), np.float16))
@@ -256,8 +256,9 @@ class FeatureSamples(Dataset[FeatureSample]):
         features, labels = self._window(int(lines[0]), rng)
         for line in lines[1:]:
             others, their = self._window(int(line), rng)
-            present = ((their > 0) & (their != self.ignore)).any(axis=(2, 3))
+            present = ((their > 0) & (their != self.ignore)).any(axis=(2, 3))  # [rows, columns]
             features[present], labels[present] = others[present], their[present]
+        # [rows, columns, cells, cells] -> [fine_rows, fine_columns]
         fine = labels.transpose(0, 2, 1, 3).reshape(CELLS * self.window, CELLS * self.window)
         return FeatureSample(torch.from_numpy(features), torch.from_numpy(np.ascontiguousarray(fine)))
 
@@ -267,11 +268,13 @@ class FeatureSamples(Dataset[FeatureSample]):
         image_id = examples.images.ids[examples.image[line]]
         features = self._read(image_id)
         rows, columns, dim = features.shape
+        # the mask on the grid of cells, then cells by patch: [rows, columns, cells, cells]
         mask = resize_labels(examples.codes[int(examples.mask[line])], height=CELLS * rows, width=CELLS * columns)
         labels = mask.astype(np.int64).reshape(rows, CELLS, columns, CELLS).transpose(0, 2, 1, 3)
         labels *= int(examples.label[line])
         if rng.random() < self.flip:
             features, labels = features[:, ::-1], labels[:, ::-1, :, ::-1]
+        # the window, padded where the image is smaller
         found = np.zeros((self.window, self.window, dim), np.float16)
         cells = np.full((self.window, self.window, CELLS, CELLS), self.ignore, np.int64)
         (top, into_top, tall), (left, into_left, wide) = (self._place(side, rng) for side in (rows, columns))

@@ -116,6 +116,7 @@ class InstanceSamples(Dataset[InstanceSample]):
     def __getitem__(self, index: int) -> InstanceSample:
         """The sample of that number, 0 or more; there is no last one."""
         rng = np.random.default_rng((self.seed, index))
+        # crops whose objects are numbered on from those of the crops before; label 0 is background's
         images, numbers, labels = [], [], [0]
         for line in self._draw(rng):
             image, own, found = self._crop(int(line), rng)
@@ -125,10 +126,11 @@ class InstanceSamples(Dataset[InstanceSample]):
             numbers.append(own)
             labels += found
         image, seen, _ = copy_paste(images, numbers, rng, crop_paste_box=self.config.crop_paste_box)
+        # label of each number, 0 for background; numbers of no object, 255 among them, do not count
         table = np.full(IGNORE + 1, self.ignore, dtype=np.uint8 if self.ignore == IGNORE else np.int32)
         table[: len(labels)] = labels
         return InstanceSample(
-            torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).contiguous(),
+            torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).contiguous(),  # [3, height, width]
             torch.from_numpy(table[seen]),
             torch.from_numpy(np.where(seen == IGNORE, np.uint8(0), seen)),
             len(labels) - 1,
@@ -172,9 +174,11 @@ def number_components(mask: UInt8[ndarray, "height width"]) -> tuple[Numbers, in
     from scipy.ndimage import label
 
     pieces, found = label(mask, structure=np.ones((3, 3)))
+    # pieces that are objects, largest first; `order` and `own` count them from 0, `pieces` from 1
     sizes = np.bincount(pieces.ravel(), minlength=found + 1)[1:]
     order = np.argsort(-sizes, kind="stable")
     own = order[sizes[order] >= LEAST_SHARE * sizes.sum()][:MOST_OBJECTS]
+    # number of each piece, 1 for the small ones
     table = np.ones(found + 1, dtype=np.uint8)
     table[0] = 0
     table[own + 1] = np.arange(1, len(own) + 1)
@@ -200,6 +204,7 @@ def own_objects(examples: Examples, masks: PseudoMasks) -> Targets:
         if not objects:
             return whole(line, mask)
         numbers = np.where(mask, np.uint8(IGNORE), np.uint8(0))
+        # the surest is drawn last, over the others
         for number, (place, _) in reversed(list(enumerate(objects, start=1))):
             numbers[codes[place].view(bool)] = number
         return Objects(numbers, tuple(label for _, label in objects))

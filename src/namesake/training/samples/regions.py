@@ -93,6 +93,7 @@ class RegionSamples(Dataset[RegionSample]):
 
     def __getitem__(self, i: int) -> RegionSample:
         """Sample i of an endless sequence of epochs."""
+        # which image and kinds: every epoch has an order of its own
         epoch, place = divmod(i, len(self.lines))
         line = int(shuffled(len(self.lines), self.seed, epoch)[place])
         image_id, kinds = self.lines[line]
@@ -101,6 +102,7 @@ class RegionSamples(Dataset[RegionSample]):
         words = self._words(image_id, kinds)
         if rng.random() < self.flip_prob:
             image, words = np.ascontiguousarray(image[:, ::-1]), np.ascontiguousarray(words[:, ::-1])
+        # image: [side, side, 3] -> [3, side, side]
         return RegionSample(torch.from_numpy(image).permute(2, 0, 1), torch.from_numpy(words))
 
     def _words(self, image_id: str, kinds: tuple[Kind, ...]) -> Int[ndarray, "rows columns"]:
@@ -115,8 +117,8 @@ class RegionSamples(Dataset[RegionSample]):
                     np.array([mask.label - 1 for mask in masks]),
                     np.array([mask.score for mask in masks]),
                 )
-                fine = paint(regions, nothing=UNLABELLED)
-                coarse = resize_labels(fine, height=self.grid, width=self.grid)
+                fine = paint(regions, nothing=UNLABELLED)  # [height, width]
+                coarse = resize_labels(fine, height=self.grid, width=self.grid)  # [rows, columns]
                 painted = np.where(coarse == UNLABELLED, painted, coarse)
         return painted
 
