@@ -70,7 +70,8 @@ def _segment_tab(subjects: Sequence[Subject], answer: Callable[..., list[Any]]) 
                 height=300,
                 elem_id="picture",
             )
-            picture.preprocess = _file_of  # our own reader decodes it: it knows the limits and names the fault
+            # the file as it came: our own reader decodes it, which knows the limits and names the fault
+            picture.preprocess = lambda sent: sent.path if sent else None
             examples = next((found for subject in subjects if (found := subject.browser.examples())), [])
             gallery = gr.Gallery(
                 examples,
@@ -101,11 +102,6 @@ def _segment_tab(subjects: Sequence[Subject], answer: Callable[..., list[Any]]) 
     gr.on([button.click, picture.change], trigger_mode="always_last", **ask)
     gr.on([view.input, least.change, ticked.input], show_progress="hidden", trigger_mode="always_last", **ask)
     gallery.select(_pick(examples), outputs=picture, api_visibility="private")
-
-
-def _file_of(sent: Any) -> str | None:  # noqa: ANN401
-    """The file that a visitor sent, as it came."""
-    return sent.path if sent else None
 
 
 def _typed(subjects: Sequence[Subject]) -> gr.Textbox:

@@ -53,7 +53,8 @@ class Results(NamedTuple):
     def labels(self, image_id: str, height: int, width: int) -> LabelArray:
         """The label map of an image: surer objects lie on less sure ones, small on large; 0 where there is none."""
         labels = np.zeros((height, width), dtype=np.int32)
-        for each in sorted(self.objects.get(image_id, ()), key=_order):
+        found = self.objects.get(image_id, ())
+        for each in sorted(found, key=lambda each: (each.score, -rle.area(each.code["counts"]))):
             labels[rle.decode(each.code["counts"], height, width)] = each.category
         return labels
 
@@ -150,7 +151,3 @@ def _found(
     except DataError as error:
         raise DataError(f"{path}: entry {place}, image {image_id}: {error}") from error
     return image_id, Found(category, float(each["score"]), code)
-
-
-def _order(found: Found) -> tuple[float, int]:
-    return found.score, -rle.area(found.code["counts"])

@@ -126,7 +126,7 @@ def spelled_alike(names: Names) -> tuple[tuple[str, str], ...]:
     first: dict[str, str] = {}
     pairs = []
     for name in names.names:
-        other = first.setdefault(_joined(name), name)
+        other = first.setdefault("".join(plain(name).split()), name)
         if other != name:
             pairs.append((other, name))
     plurals = ((first.get(joined + ending), name) for joined, name in first.items() for ending in ("s", "es"))
@@ -167,10 +167,6 @@ def say_shared(words: Mapping[str, Sequence[str]], background: Sequence[str], so
         note(f"{source}: {word!r} stands for {several}; they will be hard to tell apart.")
     if len(shared) > 10:
         note(f"{source}: {len(shared) - 10} more words stand for several names.")
-
-
-def _joined(name: str) -> str:
-    return "".join(plain(name).split())
 
 
 @cache

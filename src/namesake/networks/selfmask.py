@@ -206,14 +206,13 @@ def _read_folder(folder: Path) -> SelfMask:
     try:
         if entries.pop("model_type") != MODEL_TYPE:
             raise ValueError(f"model_type is not {MODEL_TYPE!r}")
-        rule = {EARLIER.get(name, name): _tuple(value) for name, value in entries.pop("preprocessing").items()}
+        written = entries.pop("preprocessing").items()
+        rule: Any = {
+            EARLIER.get(key, key): tuple(value) if isinstance(value, list) else value for key, value in written
+        }
         sizes = {EARLIER.get(name, name): value for name, value in entries.items()}
         config = SelfMaskConfig(**sizes, preprocessing=Preprocessing(**rule))
         state = load_file(folder / WEIGHTS)
     except (KeyError, TypeError, ValueError, OSError, SafetensorError) as error:
         raise WeightsError(f"{folder} is no saliency network ({error}). Save or fetch it again.") from error
     return _build(config, state, what=str(folder))
-
-
-def _tuple(value: Any) -> Any:  # noqa: ANN401
-    return tuple(value) if isinstance(value, list) else value

@@ -114,7 +114,8 @@ def _measure(setting: Setting, table: Table, place: Place, what: str) -> _Measur
     if trial.setting.facts.get("truth"):
         known = Provenance(Regime.TRUTH, "none")
     where = f"{place.benchmark}-" if place.benchmark and not place.rendered else ""
-    path = trial.run / "measured" / f"{what}-{where}{_slug(setting.label)}.json"
+    label = "".join(letter if letter.isalnum() else "-" for letter in setting.label.lower())
+    path = trial.run / "measured" / f"{what}-{where}{label}.json"
     held = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     if held.get("key") != last:
         held = {"key": last, "values": table.measure(trial)}
@@ -156,7 +157,3 @@ def run_setting(setting: Setting, place: Place, what: str) -> tuple[Trial, str]:
     )
     last = (read_manifest(folder / done.stages[-1]["name"]) or {})["key"]
     return Trial(setting, folder, place), last
-
-
-def _slug(label: str) -> str:
-    return "".join(letter if letter.isalnum() else "-" for letter in label.lower())

@@ -115,7 +115,8 @@ class Workspace:
             write_manifest(out, head, made, time.monotonic() - start)
         seconds = time.monotonic() - start
         self.stages.append({"name": name, "seconds": round(seconds, 2), "reused": reused, "counts": dict(made.counts)})
-        note(f"{name}: {'reused' if reused else f'{seconds:.1f} s'}  {_counts_line(made.counts)}".rstrip())
+        counts = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in made.counts.items())
+        note(f"{name}: {'reused' if reused else f'{seconds:.1f} s'}  {counts}".rstrip())
         return made
 
     def _record(self, pictures: Iterable[Images]) -> None:
@@ -204,7 +205,3 @@ def _delete_unfinished(paths: Iterable[Path]) -> None:
     for path in paths:
         if path.is_file():  # a folder of that name is a stage that was being borrowed; its step deletes it
             path.unlink(missing_ok=True)
-
-
-def _counts_line(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in counts.items())

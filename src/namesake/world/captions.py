@@ -32,7 +32,8 @@ def sample_caption(layout: Layout, rng: np.random.Generator) -> str:
     pattern = patterns[int(rng.integers(len(patterns)))]
     backdrop = "the sky" if layout.backdrop == "sky" else _with_article(layout.backdrop)
     place = f"on the {layout.ground}"
-    return pattern.format(things=_listed(phrases), place=place, ground=layout.ground, backdrop=backdrop)
+    things = " and ".join([", ".join(phrases[:-1]), phrases[-1]]) if len(phrases) > 1 else "".join(phrases)
+    return pattern.format(things=things, place=place, ground=layout.ground, backdrop=backdrop)
 
 
 def _phrase(name: str, colour: str, rng: np.random.Generator) -> str:
@@ -46,7 +47,3 @@ def _phrase(name: str, colour: str, rng: np.random.Generator) -> str:
 
 def _with_article(words: str) -> str:
     return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
-
-
-def _listed(phrases: list[str]) -> str:
-    return " and ".join([", ".join(phrases[:-1]), phrases[-1]]) if len(phrases) > 1 else "".join(phrases)

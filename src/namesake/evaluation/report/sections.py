@@ -99,7 +99,8 @@ def masks(run: Path) -> dict[str, Any] | None:
         return None
     ids, scores = _scores(opened)
     chosen = lookup(opened, [ids[place] for place in spread(np.argsort(-scores, kind="stable").tolist(), MASKS_SHOWN)])
-    names, images = _names(run), Path(str(read_json(run / "run.json").get("images", "")))
+    file, images = run / "names.json", Path(str(read_json(run / "run.json").get("images", "")))
+    names = read_names(file).names if file.is_file() else ()
     found = [mask_figure(mask, images, names) for mask in chosen]
     figures = [each for each in found if each is not None]
     return {
@@ -205,10 +206,6 @@ def _scores(masks: PseudoMasks) -> tuple[list[str], Float[ndarray, " masks"]]:
     tables = [pq.read_table(path, columns=["image_id", "score"]) for path in sorted(masks.folder.glob("*.parquet"))]
     ids = [image_id for table in tables for image_id in table["image_id"].to_pylist()]
     return ids, np.concatenate([table["score"].to_numpy() for table in tables]).astype(np.float64)
-
-
-def _names(run: Path) -> tuple[str, ...]:
-    return read_names(run / "names.json").names if (run / "names.json").is_file() else ()
 
 
 def _narrowed(picture: Picture, width: int) -> Picture:
