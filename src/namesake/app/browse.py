@@ -4,10 +4,9 @@ from html import escape
 from pathlib import Path
 from typing import final
 
-import numpy as np
-
 from namesake.archives import open_archives, rows
 from namesake.errors import ImagesError, NamesakeError
+from namesake.evaluation.record import spread
 from namesake.evaluation.report import render_report
 from namesake.evaluation.report.run_folder import read_json
 from namesake.evaluation.report.sections import archives_of
@@ -36,12 +35,10 @@ class Browser:
 
         tables = [rows(open_archives(folder)) for folder in archives_of(self.run)]
         best = [each for one in tables for each in one.filter(pc.equal(one["rank"], 1))["image_id"].to_pylist()]
-        best = list(dict.fromkeys(best))
-        spread = np.linspace(0, len(best) - 1, min(EXAMPLES, len(best))).round().astype(int)
         found = []
-        for place in spread:
+        for image_id in spread(list(dict.fromkeys(best)), EXAMPLES):
             try:
-                found.append(read_image(self.images / best[place]))
+                found.append(read_image(self.images / image_id))
             except ImagesError:
                 continue
         return found

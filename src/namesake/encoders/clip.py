@@ -178,8 +178,11 @@ class Clip:
         x = self.preprocessing.fit_patches(images, patch=self.patch_size, size=size)
         rows, columns = self._grid(x)
         with arithmetic(self.device, precision=self.precision):
-            keys = self._paths.keys(self.model, self._paths.enter(self.model, x.to(self.device)))
-        return self.patch_features(x), keys.float().reshape(len(x), rows, columns, -1)
+            entered = self._paths.enter(self.model, x.to(self.device))
+            patches = self._paths.values(self.model, entered, True)
+            keys = self._paths.keys(self.model, entered)
+        patches = normalize(patches.float(), dim=-1).reshape(len(x), rows, columns, self.dim)
+        return patches, keys.float().reshape(len(x), rows, columns, -1)
 
     def _grid(self, x: ImageBatch) -> tuple[int, int]:
         """Rows and columns of patches."""

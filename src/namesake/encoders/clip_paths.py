@@ -67,7 +67,7 @@ def _clip_keys(model: Model, tokens: Float[Tensor, "batch tokens width"]) -> Key
 
 
 def _siglip_projected(model: Model, output: Any, part: int) -> Keys:  # noqa: ANN401
-    """Patches as the pooling head projects them to query, key and value."""
+    """Patches as the pooling head projects them to queries (part 0), keys (1) or values (2)."""
     attention = model.vision_model.head.attention
     # [3 width, width] and [3 width]: query, key and value below each other
     weight, bias = (each.chunk(3)[part] for each in (attention.in_proj_weight, attention.in_proj_bias))

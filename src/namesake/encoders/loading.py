@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from namesake.encoders.files import read_json
-from namesake.errors import WeightsError
+from namesake.errors import WeightsError, listed
 
 
 def model_type(folder: Path, *, source: str, expected: Collection[str]) -> str:
@@ -53,9 +53,8 @@ def load_network(network: str, folder: Path, *, source: str, **options: bool) ->
             raise WeightsError(f"{source}: {folder} cannot be loaded: {first_line(error)}. Fetch it again.") from error
     missing = sorted(report["missing_keys"])
     if missing:
-        shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
         raise WeightsError(
-            f"{source}: {folder} lacks the weights {shown} of {network}. "
+            f"{source}: {folder} lacks the weights {listed(missing, most=5)} of {network}. "
             "The file is incomplete or belongs to another model; fetch it again from its publisher."
         )
     return model.eval()

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from namesake.encoders.loading import first_line
-from namesake.errors import WeightsError
+from namesake.errors import WeightsError, listed
 
 DRAWING = frozenset(
     f"{start}{kind}_" for start in ("", "trunc_", "kaiming_", "xavier_") for kind in ("normal", "uniform")
@@ -98,10 +98,5 @@ def check(state: Mapping[str, Tensor], *, wanted: Mapping[str, Tensor], what: st
     ]
     if missing or extra or wrong:
         parts = {"missing": missing, "extra": extra, "wrong shape": wrong}
-        listed = "; ".join(f"{name}: {_some(keys)}" for name, keys in parts.items() if keys)
-        raise WeightsError(f"{what} does not fit the network. {listed}. Use the file that was made for this network.")
-
-
-def _some(keys: Sequence[str], *, at_most: int = 8) -> str:
-    more = f" and {len(keys) - at_most} more" if len(keys) > at_most else ""
-    return ", ".join(keys[:at_most]) + more
+        found = "; ".join(f"{name}: {listed(keys, most=8)}" for name, keys in parts.items() if keys)
+        raise WeightsError(f"{what} does not fit the network. {found}. Use the file that was made for this network.")

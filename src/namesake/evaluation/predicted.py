@@ -99,7 +99,8 @@ def _find(folder: Path, wanted: Mapping[str, str]) -> dict[str, Path]:
     """The file of each image's prediction: the one of its name, else the one whose path ends alike."""
     absent, matched = find_files(folder, wanted.values(), ending=".png")
     if matched.unknown:
-        lacking = [image_id for image_id, path in wanted.items() if path in matched.unknown]
+        unknown = set(matched.unknown)
+        lacking = [image_id for image_id, path in wanted.items() if path in unknown]
         raise DataError(
             f"{folder} has no prediction for {len(lacking)} of {len(wanted)} images; first is {lacking[0]}, expected "
             f"at {folder / wanted[lacking[0]]}; of no image: {matched.unused_examples()}. Predict the benchmark's own "

@@ -15,7 +15,7 @@ from namesake.evaluation.benchmarks import Benchmark
 from namesake.evaluation.metrics import mask_iou
 from namesake.images import read_image
 from namesake.images.geometry import resize as resize_image
-from namesake.images.geometry import resize_labels
+from namesake.images.geometry import resize_labels, scaled
 from namesake.masks import rle
 from namesake.masks.store import read_masks
 from namesake.names.spelling import match_names, some
@@ -110,8 +110,7 @@ def mask_iou_over_images(
 def _within(image: ImageArray, shorter: int, longer: int) -> ImageArray:
     """The image with its shorter side at `shorter`, or its longer at `longer` where that would be passed."""
     factor = min(shorter / min(image.shape[:2]), longer / max(image.shape[:2]))
-    height, width = (max(1, round(side * factor)) for side in image.shape[:2])
-    return resize_image(image, height=height, width=width)
+    return resize_image(image, **scaled(image, factor), method="bilinear")
 
 
 def mask_fit_by_company(masks: PseudoMasks, names: Names, benchmark: Benchmark) -> dict[str, Fit]:

@@ -183,7 +183,7 @@ def measure_trust(
 
 def _taken(counts: Int[ndarray, "labels labels"], names: Names) -> tuple[Taken, ...]:
     """The pairs of labels that differ in most pixels."""
-    words = ("background", *names.names, "not sure")
+    words = (BACKGROUND, *names.names, "not sure")
     # each pair once, in both directions together: above the diagonal
     both = np.triu(counts + counts.T, k=1)
     order = np.argsort(-both, axis=None, kind="stable")[:TAKEN]

@@ -63,12 +63,12 @@ def open_images(source: str | Path | Sequence[str | Path]) -> Images:
     sources = [source] if isinstance(source, str | Path) else list(source)
     if len(sources) == 1 and not _is_glob(str(sources[0])) and not _is_file(Path(sources[0])):
         return _open_folder(place_of(sources[0]))
-    listed = [_files(str(each)) for each in sources]
-    files = sorted({file for some, _ in listed for file in some})
+    found = [_files(str(each)) for each in sources]
+    files = sorted({file for some, _ in found for file in some})
     if not files:
         raise ImagesError("expected images, found no path to any.")
     passed: Counter[str] = Counter()
-    for _, others in listed:
+    for _, others in found:
         passed.update(others)
     if len({file.parts[:2] if store_url(file) else () for file in files}) > 1:
         raise ImagesError("expected images of this machine or of one bucket, found several places; give one at a time.")

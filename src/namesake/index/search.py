@@ -177,7 +177,7 @@ def _by_query(query: Int[ndarray, " n"], score: Float[ndarray, " n"]) -> Int[nda
     """One number an entry, ascending by query, then descending by its finite float32 score."""
     # positive floats are in the order of their bits, negative ones once all bits but the sign are flipped
     bits = score.view(np.int32)
-    return (query << 32) - (bits ^ ((bits >> 31) & 0x7FFFFFFF))  # floats are in the order of these integers
+    return (query << 32) - (bits ^ ((bits >> 31) & 0x7FFFFFFF))
 
 
 def _exact(

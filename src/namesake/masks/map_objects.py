@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool
 from numpy import ndarray
 
-from namesake.images.geometry import resize, resize_labels
+from namesake.images.geometry import resize, resize_labels, scaled
 from namesake.masks.bilateral import PUBLISHED
 from namesake.records import Instances, Names, Prediction
 from namesake.shapes import ImageArray, MaskArray
@@ -63,8 +63,8 @@ def _drawn(masks: Bool[ndarray, "n height width"], image: ImageArray) -> Iterato
     """Each mask drawn to the image's edges, or as it is where that would make another of it."""
     height, width = image.shape[:2]
     shrunk = min(1.0, SOLVED / max(height, width))
-    size = {"height": max(1, round(height * shrunk)), "width": max(1, round(width * shrunk))}
-    small = resize(image, **size) if shrunk < 1 else image
+    size = scaled(image, shrunk)
+    small = resize(image, **size, method="bilinear") if shrunk < 1 else image
     for mask in masks:
         solved = PUBLISHED.refine(small, resize_labels(mask, **size) if shrunk < 1 else mask)
         whole = resize_labels(solved, height=height, width=width) if shrunk < 1 else solved

@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from itertools import repeat
 from pathlib import Path
 
 from namesake.archives import unique_images
@@ -96,7 +95,7 @@ def _open_drawer(*, images: Images, labels: Mapping[str, int], config: SaliencyC
 
             def look(some: list[Shrunk]) -> list[Future[PseudoMask]]:
                 found = propose_all(network, [seen.image for seen in some], batch_size=config.batch_size)
-                return list(map(pool.submit, repeat(solve), some, found))
+                return [pool.submit(solve, seen, each) for seen, each in zip(some, found, strict=True)]
 
             for each in in_windows(results, WINDOW, look):
                 waiting.append(each)

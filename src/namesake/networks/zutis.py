@@ -181,7 +181,7 @@ class _ImageStem(nn.Module):
         super().__init__()
         self.patch = patch
         self.first = nn.Conv2d(3, width, 3, stride=2, padding=1)
-        # both strides together: patch / 4 pixels, which is four rows and columns a patch, as `mask_cells` says
+        # both strides together: patch / 4 pixels (where 8 divides it), four rows and columns a patch (`mask_cells`)
         self.second = nn.Conv2d(width, width, 3, stride=max(1, patch // (4 * CELLS)), padding=1)
         self.inward = nn.Conv2d(dim, width, 1)
         self.mix = nn.Conv2d(width, width, 3, padding=1)

@@ -8,7 +8,7 @@ import numpy as np
 
 from namesake.images.encode import encode_picture
 from namesake.prediction.draw import OPACITY, Picture, fitted, overlay
-from namesake.prediction.export.coco import annotate
+from namesake.prediction.export.coco import annotate, annotation
 from namesake.prediction.export.index_png import encode_index_png
 from namesake.prediction.stream import Segmented, Skipped
 from namesake.records import Names, Prediction
@@ -71,8 +71,9 @@ def _objects(image_id: str, prediction: Prediction, names: Names) -> dict[str, A
         kind, found = "instances", annotate(instances.masks, instances.labels, instances.scores)
     else:
         present = [label for label in np.unique(labels).tolist() if label not in {0, not_sure(len(names))}]
-        scores = [float(prediction.confidence[labels == label].mean()) for label in present]
-        kind, found = "segments", annotate((labels == label for label in present), present, scores)
+        masks = ((label, labels == label) for label in present)
+        scored = ((mask, label, float(prediction.confidence[mask].mean())) for label, mask in masks)
+        kind, found = "segments", (annotation(mask, label=label, score=score) for mask, label, score in scored)
     height, width = labels.shape
     return {"image": image_id, "height": height, "width": width, "kind": kind, "annotations": list(found)}
 

@@ -71,7 +71,7 @@ def _open(
     finish: Finish[Made],
     device: str,  # noqa: ARG001 - the engine wants it by name
 ) -> Callable[[Part], list[Made]]:
-    """Load the segmenter, and return what predicts a part."""
+    """Load the segmenter, and return what predicts a part and finishes it."""
     segmenter = opening.open()
     return lambda part: list(finish(segment_ahead(segmenter, Images(folder, part[1]))))
 

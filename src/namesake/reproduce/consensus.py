@@ -6,17 +6,15 @@ from dataclasses import replace
 import numpy as np
 
 from namesake.evaluation import evaluate, open_benchmark, train_oracle
-from namesake.evaluation.benchmarks import BACKGROUND
 from namesake.evaluation.confusion import Confusion
 from namesake.evaluation.metrics import mean_iou_over_dataset
-from namesake.evaluation.terms import terms_of
 from namesake.prediction.stream import Segmented, segment_ahead
 from namesake.reproduce.fmbseg import refined
-from namesake.reproduce.measures import benchmark_of, objects, segmenter_of, topics
+from namesake.reproduce.measures import benchmark_of, objects, segmenter_of, shared_labels, topics
 from namesake.reproduce.namedmask import NO_EXPERTS
 from namesake.reproduce.table import Setting, Table, Trial, Values
 from namesake.segmenter import CarefulConfig, Segmenter, load_segmenter
-from namesake.shapes import LabelArray, not_sure
+from namesake.shapes import LabelArray
 from namesake.systems import configure
 from namesake.systems.consensus import PRESETS
 from namesake.workspace import Workspace
@@ -89,8 +87,7 @@ def ceiling(trial: Trial) -> Segmenter:
 def budget(trial: Trial) -> Values:
     """Mean IoU as it is, with the true names on its own foreground, and with the true shapes and its own names."""
     segmenter, benchmark = segmenter_of(trial), benchmark_of(trial)
-    terms = terms_of(benchmark.names, dict(enumerate((BACKGROUND, *segmenter.names.names))), segmenter.names)
-    labels = len(terms.names) + 1
+    truths, predictions, labels = shared_labels(segmenter, benchmark)
     # what is repaired in a map before it is scored, to see what that error costs
     repairs: dict[str, Callable[[LabelArray, LabelArray], LabelArray]] = {
         "as it is": lambda found, _: found,
@@ -98,7 +95,6 @@ def budget(trial: Trial) -> Values:
         "true shapes": own_names,
     }
     sums = {name: Confusion(labels, ignore=labels, not_sure=labels) for name in repairs}
-    truths, predictions = terms.tables(ignore=benchmark.ignore, not_sure=not_sure(len(segmenter.names)))
     for each in segment_ahead(segmenter, benchmark.images):
         assert isinstance(each, Segmented)
         true, found = truths[benchmark.truth(each.image_id)], predictions[each.prediction.labels]

@@ -7,6 +7,8 @@ from itertools import groupby
 from pathlib import PurePosixPath
 
 import numpy as np
+from jaxtyping import Int
+from numpy import ndarray
 
 from namesake.errors import DataError
 from namesake.evaluation import evaluate, open_benchmark
@@ -112,10 +114,7 @@ def told(trial: Trial) -> Values:
     segmenter, benchmark = segmenter_of(trial), benchmark_of(trial)
     predictor = segmenter.predictor
     assert isinstance(predictor, NamedRegions)
-    names = segmenter.names
-    terms = terms_of(benchmark.names, dict(enumerate((BACKGROUND, *names.names))), names)
-    truths, predictions = terms.tables(ignore=benchmark.ignore, not_sure=not_sure(len(names)))
-    labels = len(names) + 1
+    truths, predictions, labels = shared_labels(segmenter, benchmark)
     confusion = Confusion(labels, ignore=labels, not_sure=labels)
     for image_id in track(benchmark.images.ids, what="naming what is known to be there"):
         truth = truths[benchmark.truth(image_id)]
@@ -124,7 +123,17 @@ def told(trial: Trial) -> Values:
         found = predictor.told(read_image(benchmark.images.path(image_id)), shown)
         confusion.add(truth, predictions[found.labels])
     ious = iou_per_label(confusion.counts).tolist()
-    return _by_kind(dict(zip((BACKGROUND, *names.names), ious, strict=True)), trial)
+    return _by_kind(dict(zip((BACKGROUND, *segmenter.names.names), ious, strict=True)), trial)
+
+
+def shared_labels(
+    segmenter: Segmenter, benchmark: Benchmark
+) -> tuple[Int[ndarray, " truth_ids"], Int[ndarray, " predicted_ids"], int]:
+    """The label of each true and of each predicted id, and how many there are; that number is what does not count."""
+    words = dict(enumerate((BACKGROUND, *segmenter.names.names)))
+    terms = terms_of(benchmark.names, words, segmenter.names)
+    truths, predictions = terms.tables(ignore=benchmark.ignore, not_sure=not_sure(len(segmenter.names)))
+    return truths, predictions, len(terms.names) + 1
 
 
 def speed(trial: Trial) -> Values:
@@ -212,21 +221,16 @@ def thresholds(trial: Trial) -> Values:
 
     NamedMask, supplementary material, section 5.
     """
-    benchmark = benchmark_of(trial)
-    segmenter = segmenter_of(trial)
-    names = segmenter.names
-    terms = terms_of(benchmark.names, dict(enumerate((BACKGROUND, *names.names))), names)
-    truths, predictions = terms.tables(ignore=benchmark.ignore, not_sure=not_sure(len(names)))
-    labels = len(terms.names) + 1
+    segmenter, benchmark = segmenter_of(trial), benchmark_of(trial)
+    truths, predictions, labels = shared_labels(segmenter, benchmark)
     sums = {limit: Confusion(labels, ignore=labels, not_sure=labels) for limit in THRESHOLDS}
     found = segment_ahead(segmenter, benchmark.images)
     for one in track(found, what="sweeping the threshold", total=len(benchmark.images)):
         if isinstance(one, Skipped):
             raise DataError(f"{one.image_id} cannot be read: {one.reason}")
-        truth = truths[benchmark.truth(one.image_id)]
+        truth, found_labels = truths[benchmark.truth(one.image_id)], predictions[one.prediction.labels]
         for limit, confusion in sums.items():
-            sure = np.where(one.prediction.confidence < limit, 0, one.prediction.labels)
-            confusion.add(truth, predictions[sure])
+            confusion.add(truth, np.where(one.prediction.confidence < limit, predictions[0], found_labels))
     return {f"{limit:.2f}": mean_iou_over_dataset(confusion.counts) for limit, confusion in sums.items()}
 
 

@@ -15,6 +15,7 @@ from namesake.encoders import Precision, arithmetic, pick_device
 from namesake.errors import ConfigError, WeightsError
 from namesake.images.decode import Picture, as_image
 from namesake.images.geometry import limit_longer_side, resize_longer_side
+from namesake.masks.batches import by_size
 from namesake.names import read_names
 from namesake.networks.deeplab import DeepLab
 from namesake.records import Names, Prediction
@@ -261,18 +262,8 @@ class Segmenter:
             ImagesError: One of them cannot be read.
         """
         arrays = [as_image(image) for image in images]
-        # by_size: places of the images of each size, which a batch may hold together
-        by_size: dict[tuple[int, ...], list[int]] = {}
-        for index, array in enumerate(arrays):
-            by_size.setdefault(array.shape[:2], []).append(index)
-        found: dict[int, Prediction] = {}
-        for members in by_size.values():
-            for start in range(0, len(members), batch_size):
-                some = members[start : start + batch_size]
-                predicted = self._predict([arrays[index] for index in some], resize_longer)
-                for index, prediction in zip(some, predicted, strict=True):
-                    found[index] = replace(prediction, image=arrays[index], names=self.names)
-        return [found[index] for index in range(len(arrays))]
+        found = by_size(arrays, lambda some: self._predict(some, resize_longer), most=lambda _: batch_size)
+        return [replace(each, image=array, names=self.names) for each, array in zip(found, arrays, strict=True)]
 
     def _predict(self, images: Sequence[ImageArray], resize_longer: int | None) -> list[Prediction]:
         """Predictions for images of one size."""

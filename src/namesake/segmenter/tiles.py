@@ -169,7 +169,7 @@ def _parts(predictor: OpenVocabulary, found: QueryProposals, box: Box) -> list[P
         predictor.texts,
         score_function=inference.score_function,
     )
-    labels, scores = np.asarray(predictor.words.labels)[words.cpu().numpy()], sure.double().cpu().numpy()
+    labels, scores = np.asarray(predictor.labels)[words.cpu().numpy()], sure.double().cpu().numpy()
     named = np.flatnonzero(labels > 0)
     masks = (found.mask_probs[0].float() > 0.5).cpu().numpy()[named]  # [named, mask_rows, mask_columns]
     kept = suppress(masks, scores[named], labels[named], overlap=inference.nms)

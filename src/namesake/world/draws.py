@@ -16,7 +16,7 @@ from namesake.images.encode import encode_picture
 from namesake.workers import in_order, worker_pool
 from namesake.world.captions import sample_caption
 from namesake.world.families import NAMES
-from namesake.world.render import GROUND, WALL, Rendered, render
+from namesake.world.render import GROUND, Rendered, render
 from namesake.world.scenes import RECIPES, Layout, sample_layout
 from namesake.world.stuff import STUFF
 
@@ -138,10 +138,8 @@ def _ground_truth(layout: Layout, rendered: Rendered) -> tuple[NDArray[np.uint8]
     """Labels, instances and the instances' names; tiny visible parts belong to nothing."""
     owner = rendered.owner
     # labels of stuff come after those of the names; sky and wall are the backdrop, the ground is another
-    stuff = {GROUND: layout.ground, WALL: layout.backdrop}
     labels = np.full(owner.shape, len(NAMES) + 1 + STUFF.index(layout.backdrop), dtype=np.uint8)
-    for number, name in stuff.items():
-        labels[owner == number] = len(NAMES) + 1 + STUFF.index(name)
+    labels[owner == GROUND] = len(NAMES) + 1 + STUFF.index(layout.ground)
     instances = np.zeros(owner.shape, dtype=np.uint8)
     found: list[str] = []
     # the number of pixels is for pictures of 96 x 96

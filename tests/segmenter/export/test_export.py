@@ -38,7 +38,7 @@ def test_closed_set__float32(segmenter: Segmenter, tmp_path: Path, *, enlarge: b
     own = Segmenter(segmenter.predictor, replace(segmenter.settings, resize_longer=80, enlarge=enlarge))
     made = export_segmenter(own, pictures((64, 48), (33, 71)), out=tmp_path, format=form)
     assert made.check.max_difference < 1e-3
-    assert made.check.labels_agreement > 99.0
+    assert made.check.labels_agreement > (99.0 if enlarge else 99.9)
     assert len(made.check.sizes) == 3
     assert made.check.exported_seconds > 0
     facts = json.loads((tmp_path / "export.json").read_text())

@@ -7,7 +7,7 @@ another format is another entry.
 from collections.abc import Callable
 from typing import Any
 
-from namesake.prediction.export.coco import annotation, export_coco, write_coco
+from namesake.prediction.export.coco import export_coco, write_coco
 from namesake.prediction.export.dataset import Dataset
 from namesake.prediction.export.index_png import encode_index_png, read_index_png, write_index_png
 from namesake.prediction.export.label_studio import export_label_studio
@@ -28,7 +28,6 @@ EXPORTS: dict[str, Callable[[Dataset], dict[str, Any]]] = {
 
 __all__ = [
     "EXPORTS",
-    "annotation",
     "encode_index_png",
     "read_index_png",
     "to_fiftyone",

@@ -53,8 +53,8 @@ def write_objects(path: Path, *, names: Names, images: Sequence[tuple[int, str, 
     Returns:
         How many objects there are.
     """
-    kinds = {objects.read(image_id)["kind"] for _, _, image_id in images}
-    count = sum(len(objects.read(image_id)["annotations"]) for _, _, image_id in images)
+    found = [(line["kind"], len(line["annotations"])) for line in (objects.read(image_id) for _, _, image_id in images)]
+    kinds, count = {kind for kind, _ in found}, sum(number for _, number in found)
     write_coco(
         path,
         names=names,
