@@ -27,7 +27,7 @@ from namesake.encoders.devices import arithmetic
 from namesake.encoders.dino import Dino
 from namesake.encoders.preprocess import IMAGENET
 from namesake.masks.bilateral import PUBLISHED
-from namesake.names.words import SENTENCES, words_of
+from namesake.names.words import words_of
 from namesake.networks.alignment import Alignment, AlignmentConfig
 from namesake.networks.deeplab import DeepLab
 from namesake.networks.selfmask import SelfMask
@@ -132,7 +132,7 @@ def texts_of(joint: int) -> TextSide:
     """A text side that knows random embeddings of all its words."""
     words, _ = words_of(NAMES)
     rows = normalize(torch.randn(len(words), joint), dim=1)
-    return TextSide("random", prompts=SENTENCES, joint=joint, known=dict(zip(words, rows, strict=True)))
+    return TextSide("random", prompts="templates", joint=joint, known=dict(zip(words, rows, strict=True)))
 
 
 def random_clip(device: torch.device, *, dim: int, layers: int, patch: int, side: int, joint: int) -> Clip:

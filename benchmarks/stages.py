@@ -128,6 +128,17 @@ STAGES: dict[str, tuple[Callable[[Path, str], object], int | Callable[[Path], in
         ),
         lambda home: len(pictures(home)),
     ),
+    "label maps alone": (
+        lambda home, device: predict_folder(
+            home / "maps",
+            load_segmenter(home / "run", device=device),
+            pictures(home),
+            instances=False,
+            overlays=False,
+            confidence=False,
+        ),
+        lambda home: len(pictures(home)),
+    ),
     "scores": (
         lambda home, device: evaluate_run(home / "run", benchmark="world", root=home / "scenes", device=device),
         lambda home: len(pictures(home, "scenes")),
