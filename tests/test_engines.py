@@ -5,11 +5,15 @@ import json
 import os
 import signal
 import sys
+import tarfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -29,7 +33,7 @@ from namesake.networks import DeepLab, DeepLabConfig
 from namesake.prediction import predict, shared
 from namesake.prediction.find import FindConfig, find_object, find_shared, load_finder
 from namesake.progress import Meter
-from namesake.records import Names
+from namesake.records import Images, Names
 from namesake.segmenter import Segmenter, Settings
 from namesake.segmenter.deeplab import KIND, ClosedSet, architecture_of
 from namesake.systems import label
@@ -61,6 +65,12 @@ collection, backbone = _load("training").collection, _load("training").backbone
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    start_cluster()
+    yield
+    ray.shutdown()
+
+
+def start_cluster() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
         patch.setenv("OMP_NUM_THREADS", "1")
@@ -72,8 +82,6 @@ def cluster() -> Iterator[None]:
                 ray.shutdown()
                 if not attempts_left:
                     raise
-    yield
-    ray.shutdown()
 
 
 @pytest.fixture(scope="module")
@@ -231,6 +239,36 @@ def open_without_weights(*, device: str) -> Work:
 def test_ray__error_of_opening(cluster: None):
     with pytest.raises(WeightsError, match="no weights on cpu"):
         spread("ray:2", open_without_weights, {"device": "cpu"}, PARTS, what="writing")
+
+
+@pytest.mark.slow
+def test_ray__images_in_archives_and_tables_where_they_lie(cluster: None, tiny, tmp_path: Path):
+    pictures = sorted(path for path in tiny.images.rglob("*") if path.is_file())
+    folder = tmp_path / "in"
+    folder.mkdir()
+    with tarfile.open(folder / "00000.tar", "w") as tar:
+        for path in pictures[:6]:
+            tar.add(path, path.name)
+    pq.write_table(pa.table({"image": [path.read_bytes() for path in pictures[6:]]}), folder / "more.parquet")
+    as_in_one_process(open_images(folder), tiny, tmp_path, count=len(pictures))
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_ray__images_in_an_object_store(bucket: Any, cluster: None, tiny, tmp_path: Path):
+    pictures = sorted(path for path in tiny.images.rglob("*") if path.is_file())
+    for path in pictures:
+        bucket.pipe(f"s3://bucket/in/{path.name}", path.read_bytes())
+    ray.shutdown()
+    start_cluster()  # its workers know the store's address, as they are told by the environment
+    as_in_one_process(open_images("s3://bucket/in"), tiny, tmp_path, count=len(pictures))
+
+
+def as_in_one_process(images: Images, tiny, out: Path, *, count: int) -> None:
+    assert len(images) == count
+    for engine in ("local", "ray:2"):
+        build_index(out / engine, images, encoder=str(tiny.clip), shard_size=6, engine=engine, device="cpu")
+    assert content(out / "ray:2") == content(out / "local")
 
 
 @pytest.mark.slow
