@@ -4,8 +4,9 @@
 
 Random weights cost what trained ones do. A system is a predictor with 21 labels as `namesake.load` makes it: pixels in,
 label maps at the image's size out, images in one batch. Its backbone is caught at work: what it was called with is what
-the bare forward gets. bf16 is measured where the processor multiplies it, and on GPUs; --compile adds torch.compile.
-Convolutions are measured with channels last too.
+the bare forward gets. bf16 is measured where the processor multiplies it, and on GPUs, int8 where the processor has
+instructions for it and the network linear layers; --compile adds torch.compile. Convolutions are measured with channels
+last too.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from namesake.encoders.clip import Clip
 from namesake.encoders.devices import arithmetic
 from namesake.encoders.dino import Dino
 from namesake.encoders.preprocess import IMAGENET
+from namesake.errors import ConfigError
 from namesake.masks.bilateral import PUBLISHED
 from namesake.names.words import words_of
 from namesake.networks.alignment import Alignment, AlignmentConfig
@@ -60,16 +62,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("systems", nargs="*", metavar="SYSTEM", help=", ".join(SYSTEMS))
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--precision", choices=("no", "bf16", "fp16"), help="all that the device has if not given")
+    parser.add_argument(
+        "--precision", choices=("no", "bf16", "fp16", "int8"), help="all that the device has if not given"
+    )
     parser.add_argument("--images", type=int, default=2, help="in the batch")
     parser.add_argument("--compile", action="store_true")
     options = parser.parse_args()
     device = torch.device(options.device)
-    chosen = [options.precision] if options.precision else ["no", "bf16"] if has_bf16(device) else ["no"]
+    chosen = [options.precision] if options.precision else ["no", *(["bf16"] if has_bf16(device) else [])]
     for name in options.systems or SYSTEMS:
         system = SYSTEMS[name](device)
         for precision in chosen:
             measure(name, system, device=device, precision=precision, count=options.images)
+        if not options.precision and has_int8(device) and not isinstance(system.predictor, ClosedSet):
+            in_8_bits(name, system, device=device, count=options.images)
         if isinstance(system.predictor, ClosedSet):
             system.predictor.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             measure(f"{name}, channels-last", system, device=device, precision=chosen[-1], count=options.images)
@@ -112,11 +118,38 @@ def measure(name: str, system: System, *, device: torch.device, precision: Any, 
     )
 
 
+def in_8_bits(name: str, system: System, *, device: torch.device, count: int) -> None:
+    """Time a system in float32 and with its linear layers in 8 bits, in turn."""
+    shape = (count, system.height, system.width, 3)
+    images = list(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
+
+    def ours(precision: Any) -> None:  # noqa: ANN401
+        with arithmetic(device, precision=precision):
+            system.predictor.predict(images, height=system.height, width=system.width)
+
+    exact, small = fastest(lambda: ours("no"), lambda: ours("int8"), repeats=REPEATS, clock=lambda: now(device))
+    claim(
+        f"{name}, {system.height} x {system.width}, batch {count}, int8",
+        f"{count / small:.2f} images/s",
+        ratio=exact / small,
+        to="times as fast as fp32",
+    )
+
+
 def now(device: torch.device) -> float:
     """Seconds, once the device has done what was asked of it."""
     if device.type == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter()
+
+
+def has_int8(device: torch.device = torch.device("cpu")) -> bool:  # noqa: B008
+    """Whether the device multiplies 8-bit numbers, and torch knows how."""
+    try:
+        arithmetic(device, precision="int8")
+    except ConfigError:
+        return False
+    return True
 
 
 def has_bf16(device: torch.device) -> bool:

@@ -1,9 +1,9 @@
-"""What smaller weights cost in mean IoU: a run's segmenter, and its exported programs, on the same scenes.
+"""What 8 bits cost in mean IoU: a run's segmenter that computes so, and its exported programs, on the same scenes.
 
-    python benchmarks/precisions.py [demo/namedmask demo/world/scenes]
+    python benchmarks/precisions.py [demo/namedmask ... demo/world/scenes]
 
-Without folders a NamedMask of the embedded world is made first, in some minutes. float16 and int8 store the weights
-smaller and compute in float32; scores are of the programs themselves, run by onnxruntime.
+Without folders a NamedMask of the embedded world is made first, in some minutes. Exported programs in float16 and int8
+store the weights smaller and compute in float32; their scores are of the programs themselves, run by onnxruntime.
 """
 
 import argparse
@@ -15,9 +15,11 @@ import numpy as np
 import torch
 
 from claims import claim
+from inference import has_int8
 from namesake import systems
 from namesake.evaluation import evaluate, open_benchmark
 from namesake.images import open_images, read_image
+from namesake.prediction.runs import SAMPLES
 from namesake.records import Names, Prediction
 from namesake.segmenter import Segmenter, load_segmenter
 from namesake.segmenter.export import export_segmenter
@@ -27,7 +29,9 @@ from namesake.shapes import ImageArray
 from namesake.world import SEEN_NAMES, write_world
 
 MOST = 1.0
-"""Points of mean IoU that smaller weights may cost."""
+"""Points of mean IoU that fewer bits may cost."""
+EXPORTED = ("deeplab", "frozen", "query", "saliency")
+"""Kinds that can be exported."""
 
 
 class Exported:
@@ -64,11 +68,25 @@ def make(home: Path) -> tuple[Path, Path]:
 
 
 def measure(run: Path, scenes: Path) -> None:
-    """Export in every precision and score."""
-    segmenter, benchmark = load_segmenter(run), open_benchmark("world", scenes)
+    """Score it in float32 and in 8 bits; where its kind is exported, export in every precision and score that."""
+    segmenter, benchmark = load_segmenter(run, device="cpu"), open_benchmark("world", scenes)
     few = [read_image(benchmark.images.path(image_id)) for image_id in benchmark.images.ids[:2]]
     ours = evaluate(segmenter, benchmark, measures=()).mean_iou_over_dataset
     claim(f"mean IoU of {segmenter.kind} in torch", f"{ours:.2f} % of {len(benchmark.images)} scenes")
+    if has_int8():
+        eight = load_segmenter(run, device="cpu", precision="int8")
+        paths = [benchmark.images.path(image_id) for image_id in benchmark.images.ids]
+        eight = eight.on("auto", images=len(paths), samples=paths[:: max(1, len(paths) // SAMPLES)][:SAMPLES])
+        found = evaluate(eight, benchmark, measures=()).mean_iou_over_dataset
+        claim(
+            f"mean IoU of {segmenter.kind} computed in int8",
+            f"{found:.2f} %",
+            ratio=ours - found,
+            to="points less than in float32",
+            target=("at most", MOST),
+        )
+    if segmenter.kind not in EXPORTED:
+        return
     for precision in PRECISIONS:
         with tempfile.TemporaryDirectory() as folder:
             written = export_segmenter(segmenter, few, out=Path(folder), precision=precision)
@@ -84,14 +102,16 @@ def measure(run: Path, scenes: Path) -> None:
 
 
 def main() -> None:
-    """Of a run, or of one made here."""
+    """Of runs, or of one made here."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folders", type=Path, nargs="*", help="a finished run, and a world's scenes with their truth")
+    parser.add_argument("folders", type=Path, nargs="*", help="finished runs, then a world's scenes with their truth")
     folders = parser.parse_args().folders
-    if len(folders) not in (0, 2):
-        parser.error("expected two folders, a run and its scenes, or none.")
+    if len(folders) == 1:
+        parser.error("expected runs and, last, the scenes of their world, or nothing.")
     with tempfile.TemporaryDirectory() as home:
-        measure(*(folders or make(Path(home))))
+        *runs, scenes = folders or make(Path(home))
+        for run in runs:
+            measure(run, scenes)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
     python benchmarks/runtimes.py [--repeats 3] [--threads 1]
 
-NamedMask's DeepLabv3+ on one JPEG of 375 x 500: decoding, network, labels and the index PNG, as `predict` has them, and
-the bare graph with decoding and writing alone. The blocks are those of CLIP ViT-B/16 on the patches of 384 x 512.
+NamedMask's DeepLabv3+ on one JPEG of 375 x 500: decoding, network, labels and the index PNG, as `predict` has them, in
+float32 and in 8 bits, and the bare graph with decoding and writing alone. The blocks are those of CLIP ViT-B/16 on the
+patches of 384 x 512.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from torch import nn
 from torch.export import Dim
 
 from claims import claim
-from inference import NAMES, random_clip
+from inference import NAMES, has_int8, random_clip
 from namesake.encoders.preprocess import IMAGENET
 from namesake.images import read_image
 from namesake.networks.deeplab import DeepLab
@@ -68,7 +69,11 @@ def predictions(repeats: int) -> None:
         coarse(x)
         encode_index_png(labels, names=len(NAMES))
 
-    ours, before, floor = fastest(lambda: whole(by_onnx), lambda: whole(by_torch), bare, repeats=repeats)
+    works = [lambda: whole(by_onnx), lambda: whole(by_torch), bare]
+    if has_int8():
+        in_8_bits = by_torch.with_coarse(coarse_by_onnx(network, None, samples=lambda: [x.numpy()]))
+        works.append(lambda: whole(in_8_bits))
+    ours, before, floor, *small = fastest(*works, repeats=repeats)
     size = f"namedmask, {HEIGHT} x {WIDTH}, file to index PNG, onnxruntime"
     claim(
         size, f"{1 / ours:.2f} images a CPU second (torch {1 / before:.2f})", ratio=before / ours,
@@ -78,6 +83,11 @@ def predictions(repeats: int) -> None:
         f"{size}: own code", f"{ours:.2f} CPU s an image", ratio=ours / floor,
         to="times the bare graph, decoding and writing", target=("at most", 1.15), floor=f"{floor:.2f} s",
     )  # fmt: skip
+    for seconds in small:
+        claim(
+            f"{size}, int8", f"{1 / seconds:.2f} images a CPU second", ratio=before / seconds,
+            to="times as fast as torch", target=("at least", 1.6),
+        )  # fmt: skip
 
 
 class Blocks(nn.Module):

@@ -32,5 +32,5 @@ def test_arithmetic_sets_the_type_of_matrix_products(precision: str, dtype: torc
 
 
 def test_unknown_precision() -> None:
-    with pytest.raises(ConfigError, match="expected no, bf16 or fp16"):
-        arithmetic(torch.device("cpu"), precision="int8")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="expected no, bf16, fp16 or int8"):
+        arithmetic(torch.device("cpu"), precision="int4")  # type: ignore[arg-type]

@@ -203,7 +203,7 @@ def test_out__other_settings(photos, segmenter, tmp_path):
     predict_folder(tmp_path / "out", segmenter, photos, source="runs/one")
     with pytest.raises(WorkspaceError, match=r"other settings \(overlays\)"):
         predict_folder(tmp_path / "out", segmenter, photos, source="runs/one", overlays=False)
-    with pytest.raises(WorkspaceError, match=r"other settings \(source\)"):
+    with pytest.raises(WorkspaceError, match=r"other settings \(the segmenter, or how it computes and reads\)"):
         predict_folder(tmp_path / "out", segmenter, photos, source="runs/two")
 
 

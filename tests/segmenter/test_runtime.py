@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from namesake.errors import ConfigError, WeightsError
+from namesake.encoders.int8 import need_int8
+from namesake.errors import ConfigError, WeightsError, WorkspaceError
 from namesake.prediction import predict
 from namesake.segmenter import Segmenter, load_segmenter, runtime, worth_onnx
 from namesake.segmenter.runtime import WORTH
@@ -85,15 +87,70 @@ def test_auto__by_the_work_alone(folder: Path) -> None:
 
 
 def test_predict__goes_on_as_it_was_begun(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from PIL import Image
-
     for number, picture in enumerate(pictures((24, 32), (24, 32))):
         (tmp_path / "photos").mkdir(exist_ok=True)
         Image.fromarray(picture).save(tmp_path / "photos" / f"{number}.png")
     used = []
     on = Segmenter.on
-    monkeypatch.setattr(Segmenter, "on", lambda self, how, *, images: used.append(how) or on(self, how, images=images))
+    monkeypatch.setattr(Segmenter, "on", lambda self, how, **more: used.append(how) or on(self, how, **more))
     for how in ("onnx", "auto"):
         predict(folder, tmp_path / "photos", out=tmp_path / "out", runtime=how, device="cpu")
     predict(folder, tmp_path / "photos", out=tmp_path / "other", device="cpu")
     assert used == ["onnx", "onnx", "auto"]
+
+
+def can_int8() -> bool:
+    try:
+        need_int8()
+    except ConfigError:
+        return False
+    return True
+
+
+eight_bits = pytest.mark.skipif(not can_int8(), reason="the processor has no instructions for 8 bits")
+
+
+@eight_bits
+def test_int8__near_to_float32_and_kept(folder: Path, kept: Path, tmp_path: Path) -> None:
+    images = pictures((40, 56), (40, 56), (64, 33))
+    exact = load_segmenter(folder, device="cpu")
+    eight = load_segmenter(folder, device="cpu", precision="int8")
+    for samples in ((), (tmp_path / "none.png", b"no image")):
+        with pytest.raises(ConfigError, match="not one was given that can be read"):
+            eight.on("auto", images=1, samples=samples)
+    made = eight.on("auto", images=1, samples=images)
+    for again in (made, eight.on("onnx", images=1)):  # the second has what the first left
+        assert again.runtime == "onnx"
+        for ours, theirs in zip(again.segment_many(images), exact.segment_many(images), strict=True):
+            assert (ours.labels == theirs.labels).mean() > 0.85
+            assert np.abs(ours.confidence - theirs.confidence).mean() < 0.05
+    assert len(list(kept.glob("*-int8.onnx"))) == 1
+
+
+@eight_bits
+def test_int8__convolutions_are_computed_by_onnxruntime(folder: Path) -> None:
+    eight = load_segmenter(folder, device="cpu", precision="int8")
+    with pytest.raises(ConfigError, match="--runtime auto or onnx"):
+        eight.on("torch", images=1)
+    with pytest.raises(ConfigError, match="this network has none"):
+        eight.segment(pictures((40, 56))[0])
+
+
+@eight_bits
+def test_int8__linear_layers_by_torch(query: Segmenter) -> None:
+    eight = Segmenter(query.predictor, query.settings, precision="int8")
+    assert eight.on("auto", images=10**9) is eight
+    (image,) = pictures((48, 64))
+    assert (eight.segment(image).labels == query.segment(image).labels).mean() > 0.85
+
+
+@eight_bits
+def test_int8__begun_predictions_keep_to_their_precision(folder: Path, tmp_path: Path) -> None:
+    for number, picture in enumerate(pictures((24, 32), (24, 32))):
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        Image.fromarray(picture).save(tmp_path / "photos" / f"{number}.png")
+    for _ in range(2):
+        made = predict(folder, tmp_path / "photos", out=tmp_path / "out", precision="int8", device="cpu")
+        assert made.counts == {"images": 2, "skipped": 0}
+    with pytest.raises(WorkspaceError, match="how it computes"):
+        predict(folder, tmp_path / "photos", out=tmp_path / "out", device="cpu")

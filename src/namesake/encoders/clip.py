@@ -212,7 +212,7 @@ def load_clip(source: str, *, device: str = "auto", precision: Precision = "no")
     Args:
         source: Hub id, folder, or `embedded:clip`.
         device: "auto", "cpu" or "cuda".
-        precision: "no" for float32, or autocast to "bf16" or "fp16".
+        precision: "no" for float32, autocast to "bf16" or "fp16", or "int8"; see `Precision`.
 
     Raises:
         WeightsError: Files are missing, damaged, of another model type, or tokenizer and text encoder do not fit.

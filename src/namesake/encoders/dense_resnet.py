@@ -74,7 +74,7 @@ def load_dense_resnet(source: str, *, device: str = "auto", precision: Precision
     Args:
         source: Source, see `read_backbone`.
         device: "auto", "cpu" or "cuda".
-        precision: "no" for float32, or autocast to "bf16" or "fp16".
+        precision: "no" for float32, autocast to "bf16" or "fp16", or "int8"; see `Precision`.
 
     Raises:
         WeightsError: The weights are missing, damaged, or not those of a bottleneck ResNet.

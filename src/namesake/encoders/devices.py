@@ -5,10 +5,12 @@ from typing import Literal
 
 import torch
 
+from namesake.encoders.int8 import LinearInt8
 from namesake.errors import ConfigError
 
-Precision = Literal["no", "bf16", "fp16"]
-"""Arithmetic of a forward pass: float32 throughout ("no"), or autocast to half precision where torch allows it."""
+Precision = Literal["no", "bf16", "fp16", "int8"]
+"""Arithmetic of a forward pass: float32 throughout ("no"), autocast to half precision where torch allows it, or linear
+layers in 8 bits on the CPU ("int8")."""
 
 HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -38,13 +40,17 @@ def pick_device(device: str = "auto") -> torch.device:
 
 
 def arithmetic(device: torch.device, *, precision: Precision) -> AbstractContextManager[object]:
-    """Context in which a forward pass runs: plain float32, or autocast to `precision`.
+    """Context in which a forward pass runs: plain float32, autocast to half precision, or `LinearInt8`.
 
     Raises:
-        ConfigError: For an unknown precision.
+        ConfigError: For an unknown precision, and for int8 on a GPU.
     """
     if precision == "no":
         return nullcontext()
+    if precision == "int8":
+        if device.type != "cpu":
+            raise ConfigError(f"precision int8 is for the CPU, the device is {device}. Use bf16 or fp16 there.")
+        return LinearInt8()
     if precision not in HALF:
-        raise ConfigError(f"precision: expected no, bf16 or fp16, found {precision!r}.")
+        raise ConfigError(f"precision: expected no, bf16, fp16 or int8, found {precision!r}.")
     return torch.autocast(device.type, dtype=HALF[precision])

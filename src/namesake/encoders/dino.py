@@ -121,7 +121,7 @@ def load_dino(source: str, *, device: str = "auto", precision: Precision = "no",
         source: Hub id, folder, or `embedded:dino`; or an official checkpoint file of DINO's ViT or of DeiT, such as
             ReCo's `deit_s_sin_dist.pth`, which is normalised as ImageNet's networks are.
         device: "auto", "cpu" or "cuda".
-        precision: "no" for float32, or autocast to "bf16" or "fp16".
+        precision: "no" for float32, autocast to "bf16" or "fp16", or "int8"; see `Precision`.
         block: Block whose output is given where none is asked for; None for the last.
 
     Raises:

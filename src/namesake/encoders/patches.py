@@ -22,7 +22,7 @@ def load_patch_encoder(
     Args:
         source: Hub id, folder, `embedded:dino` or `embedded:clip`.
         device: "auto", "cpu" or "cuda".
-        precision: "no" for float32, or autocast to "bf16" or "fp16".
+        precision: "no" for float32, autocast to "bf16" or "fp16", or "int8"; see `Precision`.
         block: Block of a DINO whose patches are given, counted from 0 (negative: from the end); None for the last.
 
     Raises:

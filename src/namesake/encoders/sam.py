@@ -215,7 +215,7 @@ def load_sam(source: str, *, device: str = "auto", precision: Precision = "no") 
     Args:
         source: Hub id, folder, or `embedded:sam`.
         device: "auto", "cpu" or "cuda".
-        precision: "no" for float32, or autocast to "bf16" or "fp16".
+        precision: "no" for float32, autocast to "bf16" or "fp16", or "int8"; see `Precision`.
 
     Raises:
         WeightsError: Files are missing, damaged, or of another model type.

@@ -39,6 +39,8 @@ SKIPPED = "skipped.jsonl"
 COCO = "instances.json"
 ONNX = " onnx"
 """What `source` says besides the segmenter where onnxruntime computed."""
+MEANING = {"source": "the segmenter, or how it computes and reads"}
+"""Of settings in words of the command line, where they are no option."""
 FRAMES = "frames"
 """Of a video, which may lie in the folder before its predictions do."""
 
@@ -179,7 +181,9 @@ def source_of(segmenter: Segmenter, opening: Opening) -> str:
     """What decides the predictions of a segmenter that was opened so, for the check that begun work is the same."""
     onnx = ONNX if segmenter.runtime == "onnx" else ""
     unsure = " unsure" if opening.unsure else ""
-    return f"{segmenter.key}{onnx}{unsure}{'' if opening.read is None else f' {opening.read}'}"
+    precision = "" if opening.precision == "no" else f" {opening.precision}"
+    tile = "" if opening.tile is None else f" tile {opening.tile}"
+    return f"{segmenter.key}{onnx}{unsure}{precision}{tile}{'' if opening.read is None else f' {opening.read}'}"
 
 
 def begun_with(out: Path) -> str | None:
@@ -203,7 +207,7 @@ def _claim(out: Path, settings: EncodeSettings, source: str) -> None:
     if found is None and out.exists() and {entry.name for entry in out.iterdir()} - {LOCK, STARTED, FRAMES}:
         raise WorkspaceError(f"{out} is not empty and holds no predictions; --out wants a new folder.")
     if found is not None and found != claim:
-        changed = ", ".join(key for key in claim | found if found.get(key) != claim.get(key))
+        changed = ", ".join(MEANING.get(key, key) for key in claim | found if found.get(key) != claim.get(key))
         raise WorkspaceError(f"{out} holds predictions with other settings ({changed}). Choose another --out.")
     if found is None:
         write_json(path, claim)

@@ -11,9 +11,12 @@ from namesake.notices import repeat
 from namesake.prediction.draw import OPACITY
 from namesake.prediction.folder import ONNX, Predictions, begun_with, predict_folder, source_of
 from namesake.prediction.sources import open_source
-from namesake.records import Names
+from namesake.records import Images, Names
 from namesake.segmenter import CarefulConfig, Opening, Runtime
 from namesake.workspace import read_notices
+
+SAMPLES = 16
+"""Images on which the scales of a convolutional network in 8 bits are found."""
 
 
 def predict(
@@ -47,7 +50,9 @@ def predict(
         unsure: Label 255 where the run is less sure than it should be.
         every: Every of a video, segment every n-th frame.
         frames: Frames of a video or camera, segment at most so many frames.
-        precision: "no", "bf16" or "fp16": arithmetic of the network.
+        precision: "no", "bf16" or "fp16": arithmetic of the network; or "int8" on the CPU: faster and less exact. A
+            convolutional network (namedmask) takes onnxruntime for that, and finds its scales on some of the images
+            once, which are kept.
         runtime: Runtime of the network; see `Segmenter.on`. "auto" keeps to what begun work was begun with.
         read: Read the images with care; None for one pass.
         device: "auto", "cpu" or "cuda".
@@ -81,6 +86,7 @@ def predict(
         tile=tile,
         runtime=runtime,
         images=len(source.images),
+        samples=_samples(source.images) if precision == "int8" else (),
         unsure=unsure,
         read=read,
         names=read_names(names) if names else None,
@@ -99,3 +105,9 @@ def predict(
     )
     spent = segmenter.careful.spent if segmenter.careful and engine == "local" else None
     return replace(made, passed_over=source.images.passed_over, reading=spent)
+
+
+def _samples(images: Images) -> tuple[Path, ...]:
+    """Some images, spread evenly."""
+    places = range(0, len(images), max(1, len(images) // SAMPLES))
+    return tuple(images.path(images.ids[place]) for place in places[:SAMPLES])

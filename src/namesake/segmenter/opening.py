@@ -1,6 +1,7 @@
 """How a segmenter is opened and read: said once, so that other processes can do the same."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from namesake.encoders import Precision
 from namesake.records import Names
@@ -16,10 +17,11 @@ class Opening:
     Attributes:
         source: Folder of a run or segmenter, or `hf-hub:org/name`.
         device: "auto", "cpu" or "cuda".
-        precision: "no", "bf16" or "fp16".
+        precision: "no", "bf16", "fp16" or "int8".
         tile: Side of tiles; None for none.
         runtime: "auto", "torch" or "onnx"; see `Segmenter.on`.
         images: Number of images that will be segmented.
+        samples: Some of them, for the precision int8.
         unsure: Whether what is less sure than it should be is labelled so.
         read: Reading with care; None for one pass.
         names: Names to segment instead of its own.
@@ -31,6 +33,7 @@ class Opening:
     tile: int | None = None
     runtime: Runtime = "torch"
     images: int = 0
+    samples: tuple[Path, ...] = ()
     unsure: bool = False
     read: CarefulConfig | None = None
     names: Names | None = None
@@ -42,7 +45,7 @@ class Opening:
             NamesakeError: Errors of `load_segmenter`, `Segmenter.on`, `read_carefully` and `with_names`.
         """
         segmenter = load_segmenter(self.source, device=self.device, precision=self.precision, tile=self.tile)
-        segmenter = segmenter.on(self.runtime, images=self.images)
+        segmenter = segmenter.on(self.runtime, images=self.images, samples=self.samples)
         segmenter = segmenter.with_unsure() if self.unsure else segmenter
         segmenter = segmenter.read_carefully(self.read) if self.read else segmenter
         return segmenter if self.names is None else segmenter.with_names(self.names)

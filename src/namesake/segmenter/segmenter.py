@@ -5,14 +5,19 @@ It opens from its folder without a network connection.
 
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Literal, final
 
 import torch
+from jaxtyping import Float
+from numpy import ndarray
+from torch import Tensor
 
 from namesake.encoders import Precision, arithmetic, pick_device
-from namesake.errors import ConfigError, WeightsError
+from namesake.errors import ConfigError, ImagesError, WeightsError
 from namesake.images.decode import Picture, as_image
 from namesake.images.geometry import limit_longer_side, resize_longer_side
 from namesake.masks.batches import by_size
@@ -38,6 +43,7 @@ from namesake.segmenter.settings import (
 )
 from namesake.segmenter.tiles import predict_tiled
 from namesake.shapes import ImageArray
+from namesake.tensors import ImageBatch
 from namesake.workspace import read_manifest, write_bytes
 
 
@@ -49,7 +55,8 @@ class Segmenter:
         predictor: Does the work on images of one size.
         settings: Content of `config.json`.
         device: Device that it computes on.
-        precision: "no" for float32, or autocast of the network to "bf16" or "fp16".
+        precision: "no" for float32, autocast of the network to "bf16" or "fp16", or "int8" on the CPU: linear layers
+            in 8 bits; convolutions too, once `on` has found their scales.
         key: Key of what made it; other weights have another one. "" where no stage did.
         folder: Folder that it was loaded from, if it was.
         tile: Images with a longer side than this are segmented in tiles of it, at their own resolution, instead of
@@ -84,6 +91,7 @@ class Segmenter:
             raise ConfigError(
                 f"tile is {tile}; expected a side of 1 or more, and a segmenter of the kind query or aligned."
             )
+        arithmetic(device, precision=precision)  # refuses one that is unknown, or that this machine has not
         self.predictor, self.settings = predictor, settings
         self.device, self.precision, self.tile, self.key = device, precision, tile, key
         self.folder, self.careful = folder, careful
@@ -148,35 +156,63 @@ class Segmenter:
         """What computes its network."""
         return self.predictor.runtime if isinstance(self.predictor, ClosedSet) else "torch"
 
-    def on(self, runtime: Runtime, *, images: int) -> "Segmenter":
+    def on(self, runtime: Runtime, *, images: int, samples: Sequence[Picture] = ()) -> "Segmenter":
         """The same segmenter, whose network another runtime computes.
 
-        For onnxruntime, the network is exported once, checked against torch, and kept in the segmenter's folder.
+        For onnxruntime, the network is exported once, checked against torch, and kept in the segmenter's folder. With
+        the precision int8, a convolutional network is always computed so.
 
         Args:
             runtime: "torch", "onnx", or "auto": onnxruntime where it is there, faster, and worth the export.
             images: Number of images that will be segmented.
+            samples: With the precision int8, images to find the scales of a convolutional network on, where none are
+                kept; those that cannot be read are left out.
 
         Raises:
-            ConfigError: It is of a kind that gains nothing from it, is not on the CPU in float32, or packages miss.
+            ConfigError: It is of a kind that gains nothing from it, is not on the CPU, packages or samples miss, or
+                the precision has another runtime.
             WeightsError: The exported network does not compute the same.
         """
-        if runtime == "torch" or self.runtime == "onnx":
+        predictor = self.predictor
+        convolutional = isinstance(predictor, ClosedSet) and isinstance(predictor.network, DeepLab)
+        eight_bits = convolutional and self.precision == "int8"
+        if self.runtime == "onnx" or (runtime == "torch" and not eight_bits):
             return self
+        if runtime == "torch":
+            raise ConfigError(
+                "precision int8 computes convolutions by onnxruntime. Use --runtime auto or onnx with it."
+            )
         if runtime == "auto" and not (
-            self.folder is not None
+            eight_bits
+            or self.folder is not None
             and worth_onnx(self.folder, images=images, device=str(self.device), precision=self.precision)
         ):
             return self
-        predictor, plain = self.predictor, self.device.type == "cpu" and self.precision == "no"
-        if isinstance(predictor, ClosedSet) and isinstance(predictor.network, DeepLab) and plain:
-            coarse = coarse_by_onnx(predictor.network, self.folder)
+        plain = self.device.type == "cpu" and self.precision == "no"
+        if isinstance(predictor, ClosedSet) and isinstance(predictor.network, DeepLab) and (plain or eight_bits):
+            inputs = partial(self._inputs, predictor, samples) if eight_bits else None
+            coarse = coarse_by_onnx(predictor.network, self.folder, samples=inputs)
             return self._with(predictor.with_coarse(coarse), self.settings)
         raise ConfigError(
-            f"the onnx runtime computes the kind {DEEPLAB!r} (namedmask) on the CPU in float32; found the kind "
+            f"the onnx runtime computes the kind {DEEPLAB!r} (namedmask) on the CPU in float32 or int8; found the kind "
             f"{self.kind!r} on {self.device.type}, precision {self.precision}. Use --runtime torch, which computes "
             "transformers faster anyway."
         )
+
+    def _inputs(self, predictor: ClosedSet, samples: Sequence[Picture]) -> list[Float[ndarray, "1 3 height width"]]:
+        """What the network is given of images that can be read."""
+        seen: list[ndarray] = []
+
+        def coarse(x: ImageBatch) -> Tensor:
+            seen.append(x.numpy(force=True))
+            found: Tensor = predictor.network.coarse(x)
+            return found
+
+        looking = self._with(predictor.with_coarse(coarse), self.settings)
+        for each in samples:
+            with suppress(ImagesError):
+                looking.segment(each)
+        return seen
 
     def read_carefully(self, config: CarefulConfig = DEFAULTS) -> "Segmenter":
         """The same segmenter, which takes several passes for an image and lets a CLIP have a say; see `careful`.
@@ -269,7 +305,9 @@ class Segmenter:
         """Predictions for images of one size."""
         height, width = images[0].shape[:2]
         tiled = self.tile is not None and max(height, width) > self.tile and resize_longer is None
-        with arithmetic(self.device, precision=self.precision):
+        # another runtime's graph has its precision within
+        precision = "no" if self.runtime == "onnx" and self.careful is None else self.precision
+        with arithmetic(self.device, precision=precision):
             if tiled and isinstance(self.predictor, TILED):
                 return [predict_tiled(self.predictor, image, tile=self.tile or 0) for image in images]
             fit = resize_longer_side if self.settings.enlarge and resize_longer is None else limit_longer_side
@@ -333,7 +371,7 @@ def load_segmenter(
         folder: Folder of the segmenter, or of the run that holds it; or `hf-hub:org/name`, which is fetched from the
             hub.
         device: "auto", "cpu" or "cuda".
-        precision: "no", "bf16" or "fp16"; see `Segmenter`.
+        precision: "no", "bf16", "fp16" or "int8"; see `Segmenter`.
         tile: Side of tiles for images beyond memory; see `Segmenter`.
 
     Raises:
