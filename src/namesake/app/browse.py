@@ -6,11 +6,10 @@ from typing import final
 
 from namesake.archives import open_archives, rows
 from namesake.errors import ImagesError, NamesakeError
-from namesake.evaluation.record import spread
 from namesake.evaluation.report import render_report
 from namesake.evaluation.report.run_folder import read_json
 from namesake.evaluation.report.sections import archives_of
-from namesake.images import read_image
+from namesake.images import evenly, read_image
 from namesake.names import read_names
 from namesake.shapes import ImageArray
 from namesake.workspace import read_notices
@@ -36,7 +35,7 @@ class Browser:
         tables = [rows(open_archives(folder)) for folder in archives_of(self.run)]
         best = [each for one in tables for each in one.filter(pc.equal(one["rank"], 1))["image_id"].to_pylist()]
         found = []
-        for image_id in spread(list(dict.fromkeys(best)), EXAMPLES):
+        for image_id in evenly(list(dict.fromkeys(best)), EXAMPLES):
             try:
                 found.append(read_image(self.images / image_id))
             except ImagesError:

@@ -2,9 +2,8 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int
@@ -14,7 +13,7 @@ from namesake.evaluation.benchmarks import Benchmark
 from namesake.evaluation.confusion import Confusion
 from namesake.evaluation.metrics import mean_iou_over_dataset
 from namesake.evaluation.terms import Terms
-from namesake.images import read_image
+from namesake.images import evenly, read_image
 from namesake.images.encode import encode_picture
 from namesake.images.geometry import resize_labels
 from namesake.prediction import contact_sheet, legend
@@ -30,7 +29,6 @@ SIDE = 256
 CONFUSIONS = 20
 LARGEST_MATRIX = 60
 """Labels up to which a record holds the whole table of counts."""
-Item = TypeVar("Item")
 
 
 class ExamplePictures:
@@ -48,7 +46,7 @@ class ExamplePictures:
 
     def __init__(self, benchmark: Benchmark, terms: Terms, *, not_sure: int, folder: Path | None) -> None:
         self._benchmark, self._terms, self._folder = benchmark, terms, folder
-        self._chosen = set(spread(benchmark.images.ids, EXAMPLES)) if folder else set()
+        self._chosen = set(evenly(benchmark.images.ids, EXAMPLES)) if folder else set()
         tables = terms.tables(ignore=benchmark.ignore, not_sure=not_sure, unsure=unsure_label(len(terms.names)))
         self._truths, self._predictions = tables
         self.written: list[dict[str, Any]] = []
@@ -72,11 +70,6 @@ class ExamplePictures:
         write_bytes(path, encode_picture(np.concatenate([sheet, below]), "JPEG", quality=85))
         score = mean_iou_over_dataset(confusion.counts)
         self.written.append({"image": image_id, "file": f"{self._folder.name}/{path.name}", "mean_iou": number(score)})
-
-
-def spread(items: Sequence[Item], most: int) -> list[Item]:
-    """At most so many of a list, from its first to its last, evenly."""
-    return [items[place] for place in np.linspace(0, len(items) - 1, min(most, len(items))).round().astype(int)]
 
 
 def record_of(

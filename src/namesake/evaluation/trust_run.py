@@ -12,7 +12,6 @@ from namesake.errors import ConfigError
 from namesake.evaluation.benchmarks import BACKGROUND, Benchmark, open_benchmark
 from namesake.evaluation.confusion import Confusion
 from namesake.evaluation.metrics import image_iou, iou_per_label
-from namesake.evaluation.record import spread
 from namesake.evaluation.terms import terms_of
 from namesake.evaluation.trust import (
     MIRRORED,
@@ -23,7 +22,7 @@ from namesake.evaluation.trust import (
     rank_quality,
     views,
 )
-from namesake.images import open_images, read_image
+from namesake.images import evenly, open_images, read_image
 from namesake.images.encode import encode_picture
 from namesake.names.spelling import match_names, some
 from namesake.notices import repeat, unknown_names
@@ -94,7 +93,7 @@ def trust_run(
     if truth is not None:
         record["left_over"] = truth.terms.left_over
     record["pictures"] = _draw(segmenter, pictures, trust.look_first(SHOWN), out, folder="")
-    record["ordinary"] = _draw(segmenter, pictures, spread(pictures.ids, SHOWN), out, folder=ORDINARY)
+    record["ordinary"] = _draw(segmenter, pictures, evenly(pictures.ids, SHOWN), out, folder=ORDINARY)
     write_json(out / RECORD, record)
     return trust, quality
 

@@ -1,7 +1,9 @@
-"""Decode images in order, a bounded number ahead, in threads."""
+"""Decode images in order, a bounded number ahead, in threads; and take some of many."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
+
+import numpy as np
 
 from namesake.errors import ImagesError
 from namesake.images.decode import read_image
@@ -10,6 +12,7 @@ from namesake.shapes import ImageArray
 from namesake.workers import in_order, thread_pool
 
 Work = TypeVar("Work")
+Item = TypeVar("Item")
 
 
 def read_ahead(
@@ -56,3 +59,13 @@ def _with_id(work: Callable[[str], Work], image_id: str) -> tuple[str, Work | Im
         return image_id, work(image_id)
     except ImagesError as error:
         return image_id, ImagesError(str(error))  # without the trace, which would keep the file's content alive
+
+
+def evenly(items: Sequence[Item], most: int) -> list[Item]:
+    """At most so many of a list, from its first to its last, evenly.
+
+    Examples:
+        >>> evenly("abcdefg", 3)
+        ['a', 'd', 'g']
+    """
+    return [items[place] for place in np.linspace(0, len(items) - 1, min(most, len(items))).round().astype(int)]

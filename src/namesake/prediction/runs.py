@@ -6,12 +6,13 @@ from pathlib import Path
 
 from namesake.encoders import Precision
 from namesake.engines import check_engine
+from namesake.images import evenly
 from namesake.names import read_names
 from namesake.notices import repeat
 from namesake.prediction.draw import OPACITY
 from namesake.prediction.folder import ONNX, Predictions, begun_with, predict_folder, source_of
 from namesake.prediction.sources import open_source
-from namesake.records import Images, Names
+from namesake.records import Names
 from namesake.segmenter import CarefulConfig, Opening, Runtime
 from namesake.workspace import read_notices
 
@@ -86,7 +87,7 @@ def predict(
         tile=tile,
         runtime=runtime,
         images=len(source.images),
-        samples=_samples(source.images) if precision == "int8" else (),
+        samples=tuple(map(source.images.path, evenly(source.images.ids, SAMPLES))) if precision == "int8" else (),
         unsure=unsure,
         read=read,
         names=read_names(names) if names else None,
@@ -105,9 +106,3 @@ def predict(
     )
     spent = segmenter.careful.spent if segmenter.careful and engine == "local" else None
     return replace(made, passed_over=source.images.passed_over, reading=spent)
-
-
-def _samples(images: Images) -> tuple[Path, ...]:
-    """Some images, spread evenly."""
-    places = range(0, len(images), max(1, len(images) // SAMPLES))
-    return tuple(images.path(images.ids[place]) for place in places[:SAMPLES])

@@ -12,7 +12,7 @@ import numpy as np
 from namesake.errors import ConfigError, unknown
 from namesake.evaluation.benchmarks import Benchmark
 from namesake.evaluation.terms import table_of, table_with
-from namesake.images import read_image
+from namesake.images import evenly, read_image
 from namesake.images.encode import encode_picture
 from namesake.names.spelling import match_names
 from namesake.prediction import contact_sheet, overlay
@@ -114,10 +114,8 @@ def _spread(benchmark: Benchmark, names: Names) -> list[tuple[ImageArray, LabelA
     """Images that show a name, evenly spread over the benchmark, with their true labels in the order of `names`."""
     matched = match_names(benchmark.names, names)
     table = table_with(table_of(matched.labels), benchmark.ignore, names=len(names), unsure=0)
-    ids = benchmark.images.ids
-    order = [ids[place] for place in np.linspace(0, len(ids) - 1, min(len(ids), 4 * IMAGES)).astype(int)]
     found = []
-    for image_id in dict.fromkeys(order):
+    for image_id in evenly(benchmark.images.ids, 4 * IMAGES):
         labels = table[benchmark.truth(image_id)]
         if labels.any():
             found.append((read_image(benchmark.images.path(image_id)), labels))

@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from namesake.encoders import Needed, look_at_all, pick_device
 from namesake.errors import NamesakeError
+from namesake.images import evenly
 from namesake.notices import apart
 from namesake.progress import NARROW, duration, note, readable, set_plan, timing
 from namesake.records import Artifact, Images, Names
@@ -261,9 +262,7 @@ def _counts(inputs: Sequence[Any]) -> list[int]:
 
 def _few_images(images: Images) -> Images:
     """A few, spread evenly."""
-    count = min(REHEARSED_IMAGES, len(images))
-    ids = [images.ids[place * (len(images) - 1) // max(1, count - 1)] for place in range(count)]
-    return dataclasses.replace(images, ids=tuple(dict.fromkeys(ids)))
+    return dataclasses.replace(images, ids=tuple(evenly(images.ids, REHEARSED_IMAGES)))
 
 
 def shrink(config: Any, *, batch: int | None) -> Any:  # noqa: ANN401

@@ -11,13 +11,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, final
 
-import numpy as np
 from PIL import Image
 
 from namesake.encoders import pick_device
 from namesake.encoders.loading import first_line
 from namesake.errors import ConfigError, ImagesError, unknown
-from namesake.images import read_image
+from namesake.images import evenly, read_image
 from namesake.images.geometry import limit_longer_side
 from namesake.prediction import contact_sheet
 from namesake.progress import note
@@ -57,8 +56,7 @@ class Tracking:
             raise ConfigError(f"sheet-every is {every}; expected 1 update or more.")
         self.every = every
         self._names, self._folder, self._device = list(trackers), folder, device
-        places = np.linspace(0, len(images) - 1, min(SHOWN, len(images))).astype(int).tolist()
-        self._paths = [images.path(images.ids[place]) for place in places]
+        self._paths = [images.path(image_id) for image_id in evenly(images.ids, SHOWN)]
         self._pictures: list[ImageArray] | None = None
         self._trackers: dict[str, Any] | None = None
         self._alone = False

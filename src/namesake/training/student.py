@@ -17,7 +17,7 @@ from numpy import ndarray
 
 from namesake.config import check, group, option
 from namesake.errors import ImagesError
-from namesake.images import read_ahead
+from namesake.images import evenly, read_ahead
 from namesake.masks import rle
 from namesake.masks.batches import in_windows
 from namesake.masks.store import Draw, Outcome, draw_masks, open_masks, read_skipped
@@ -121,8 +121,7 @@ def find_least(reader: Segmenter, images: Images, config: LabelsConfig) -> Int[n
 
     At most the share `unsure_fraction` of a label's pixels there lies below it. A label that they do not show has none.
     """
-    places = np.unique(np.linspace(0, len(images) - 1, min(config.calibration_images, len(images))).round().astype(int))
-    some = [images.ids[place] for place in places] if config.unsure_fraction else []
+    some = evenly(images.ids, config.calibration_images) if config.unsure_fraction else []
     read = track(_read(reader, images, some, config), what="finding what is not sure", total=len(some))
     maps = ((found.labels, _levels(found)) for _, found in read if isinstance(found, Prediction))
     return least_confidence(maps, reader.names, config.unsure_fraction, at_most=LEVELS)

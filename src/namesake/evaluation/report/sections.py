@@ -16,10 +16,9 @@ from namesake.archives.sheets import FOLDER as SHEETS
 from namesake.archives.sheets import sheet_file
 from namesake.errors import ImagesError
 from namesake.evaluation.evaluate import FOLDER
-from namesake.evaluation.record import spread
 from namesake.evaluation.report.charts import confusion_matrix, training_curve
 from namesake.evaluation.report.run_folder import read_json
-from namesake.images import read_image
+from namesake.images import evenly, read_image
 from namesake.images.encode import data_uri
 from namesake.images.geometry import resize_labels
 from namesake.masks import rle
@@ -98,7 +97,7 @@ def masks(run: Path) -> dict[str, Any] | None:
     if opened is None:
         return None
     ids, scores = _scores(opened)
-    chosen = lookup(opened, [ids[place] for place in spread(np.argsort(-scores, kind="stable").tolist(), MASKS_SHOWN)])
+    chosen = lookup(opened, [ids[place] for place in evenly(np.argsort(-scores, kind="stable").tolist(), MASKS_SHOWN)])
     file, images = run / "names.json", Path(str(read_json(run / "run.json").get("images", "")))
     names = read_names(file).names if file.is_file() else ()
     found = [mask_figure(mask, images, names) for mask in chosen]
@@ -132,7 +131,7 @@ def evaluation(run: Path, record: Mapping[str, Any]) -> dict[str, Any]:
     precision, recall = record.get("precision_per_name", {}), record.get("recall_per_name", {})
     rows = [(name, iou, precision.get(name), recall.get(name)) for name, iou in ordered]
     examples = []
-    for example in spread(record.get("examples", ()), EXAMPLES_SHOWN):
+    for example in evenly(record.get("examples", ()), EXAMPLES_SHOWN):
         picture = read_image(run / FOLDER / example["file"])
         score = "" if example["mean_iou"] is None else f"mean IoU in this image {example['mean_iou']:.1f}"
         examples.append(figure(_narrowed(picture, EXAMPLE_WIDTH), caption=example["image"], detail=score))
@@ -173,7 +172,7 @@ def curves(run: Path) -> list[tuple[str, str]]:
 
 def predictions(run: Path) -> list[Figure]:
     """Overlays of `predictions/`, spread evenly."""
-    chosen = spread(sorted((run / "predictions" / OVERLAYS).rglob("*.jpg")), PREDICTIONS_SHOWN)
+    chosen = evenly(sorted((run / "predictions" / OVERLAYS).rglob("*.jpg")), PREDICTIONS_SHOWN)
     return [figure(_narrowed(read_image(path), PREDICTION_WIDTH), caption=path.stem) for path in chosen]
 
 
