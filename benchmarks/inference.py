@@ -26,8 +26,8 @@ from namesake.encoders import Preprocessing
 from namesake.encoders.clip import Clip
 from namesake.encoders.devices import arithmetic
 from namesake.encoders.dino import Dino
+from namesake.encoders.int8 import why_not_int8
 from namesake.encoders.preprocess import IMAGENET
-from namesake.errors import ConfigError
 from namesake.masks.bilateral import PUBLISHED
 from namesake.names.words import words_of
 from namesake.networks.alignment import Alignment, AlignmentConfig
@@ -62,9 +62,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("systems", nargs="*", metavar="SYSTEM", help=", ".join(SYSTEMS))
     parser.add_argument("--device", default="cpu")
-    parser.add_argument(
-        "--precision", choices=("no", "bf16", "fp16", "int8"), help="all that the device has if not given"
-    )
+    parser.add_argument("--precision", choices=("no", "bf16", "fp16"), help="all that the device has if not given")
     parser.add_argument("--images", type=int, default=2, help="in the batch")
     parser.add_argument("--compile", action="store_true")
     options = parser.parse_args()
@@ -74,7 +72,12 @@ def main() -> None:
         system = SYSTEMS[name](device)
         for precision in chosen:
             measure(name, system, device=device, precision=precision, count=options.images)
-        if not options.precision and has_int8(device) and not isinstance(system.predictor, ClosedSet):
+        if (
+            not options.precision
+            and device.type == "cpu"
+            and not why_not_int8()
+            and not isinstance(system.predictor, ClosedSet)
+        ):
             in_8_bits(name, system, device=device, count=options.images)
         if isinstance(system.predictor, ClosedSet):
             system.predictor.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -141,15 +144,6 @@ def now(device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter()
-
-
-def has_int8(device: torch.device = torch.device("cpu")) -> bool:  # noqa: B008
-    """Whether the device multiplies 8-bit numbers, and torch knows how."""
-    try:
-        arithmetic(device, precision="int8")
-    except ConfigError:
-        return False
-    return True
 
 
 def has_bf16(device: torch.device) -> bool:

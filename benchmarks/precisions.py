@@ -15,16 +15,16 @@ import numpy as np
 import torch
 
 from claims import claim
-from inference import has_int8
 from namesake import systems
+from namesake.encoders.int8 import why_not_int8
 from namesake.evaluation import evaluate, open_benchmark
-from namesake.images import open_images, read_image
-from namesake.prediction.runs import SAMPLES
+from namesake.images import evenly, open_images, read_image
 from namesake.records import Names, Prediction
 from namesake.segmenter import Segmenter, load_segmenter
 from namesake.segmenter.export import export_segmenter
 from namesake.segmenter.export.program import PRECISIONS, program_of
 from namesake.segmenter.export.write import open_onnx
+from namesake.segmenter.runtime import SAMPLES
 from namesake.shapes import ImageArray
 from namesake.world import SEEN_NAMES, write_world
 
@@ -73,10 +73,10 @@ def measure(run: Path, scenes: Path) -> None:
     few = [read_image(benchmark.images.path(image_id)) for image_id in benchmark.images.ids[:2]]
     ours = evaluate(segmenter, benchmark, measures=()).mean_iou_over_dataset
     claim(f"mean IoU of {segmenter.kind} in torch", f"{ours:.2f} % of {len(benchmark.images)} scenes")
-    if has_int8():
+    if not why_not_int8():
         eight = load_segmenter(run, device="cpu", precision="int8")
         paths = [benchmark.images.path(image_id) for image_id in benchmark.images.ids]
-        eight = eight.on("auto", images=len(paths), samples=paths[:: max(1, len(paths) // SAMPLES)][:SAMPLES])
+        eight = eight.on("auto", images=len(paths), samples=evenly(paths, SAMPLES))
         found = evaluate(eight, benchmark, measures=()).mean_iou_over_dataset
         claim(
             f"mean IoU of {segmenter.kind} computed in int8",

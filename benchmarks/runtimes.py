@@ -21,14 +21,15 @@ from torch import nn
 from torch.export import Dim
 
 from claims import claim
-from inference import NAMES, has_int8, random_clip
+from inference import NAMES, random_clip
+from namesake.encoders.int8 import why_not_int8
 from namesake.encoders.preprocess import IMAGENET
 from namesake.images import read_image
 from namesake.networks.deeplab import DeepLab
 from namesake.prediction.export.index_png import encode_index_png
 from namesake.segmenter.deeplab import ClosedSet
 from namesake.segmenter.export.write import quiet, write_onnx
-from namesake.segmenter.runtime import coarse_by_onnx
+from namesake.segmenter.runtime import coarse_by_onnx, coarse_in_8_bits
 from timing import fastest
 
 HEIGHT, WIDTH = 375, 500
@@ -70,8 +71,9 @@ def predictions(repeats: int) -> None:
         encode_index_png(labels, names=len(NAMES))
 
     works = [lambda: whole(by_onnx), lambda: whole(by_torch), bare]
-    if has_int8():
-        in_8_bits = by_torch.with_coarse(coarse_by_onnx(network, None, samples=lambda: [x.numpy()]))
+    if not why_not_int8():
+        coarse_8, _ = coarse_in_8_bits(network, None, lambda: [x.numpy()])
+        in_8_bits = by_torch.with_coarse(coarse_8)
         works.append(lambda: whole(in_8_bits))
     ours, before, floor, *small = fastest(*works, repeats=repeats)
     size = f"namedmask, {HEIGHT} x {WIDTH}, file to index PNG, onnxruntime"

@@ -12,21 +12,14 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from namesake.encoders import arithmetic, int8, load_clip, load_dino
-from namesake.encoders.int8 import LinearInt8, need_int8
+from namesake.encoders.dense_resnet import load_dense_resnet
+from namesake.encoders.int8 import LinearInt8, why_not_int8
 from namesake.errors import ConfigError
 
 CPU = torch.device("cpu")
 
 
-def can() -> bool:
-    try:
-        need_int8()
-    except ConfigError:
-        return False
-    return True
-
-
-eight_bits = pytest.mark.skipif(not can(), reason="the processor has no instructions for 8 bits")
+eight_bits = pytest.mark.skipif(bool(why_not_int8()), reason=why_not_int8())
 
 
 def computed(layer: nn.Linear, x: Tensor) -> Tensor:
@@ -98,25 +91,45 @@ def test_weights_are_packed_once_and_forgotten_with_their_layer(monkeypatch: pyt
 
 
 @eight_bits
-def test_rows_of_a_matrix_stay_exact_and_alone_are_refused():
-    layer, x = nn.Linear(8, 4), torch.randn(3, 8)
-    with LinearInt8():
-        assert torch.equal(layer(x), nn.functional.linear(x, layer.weight, layer.bias))
-        layer(x[None])
-    with pytest.raises(ConfigError, match="this network has none"), LinearInt8():
-        nn.Conv2d(3, 4, 1)(torch.ones(1, 3, 2, 2))
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_what_has_no_scale_comes_out_as_in_float32(value: float):
+    layer, x = nn.Linear(4, 3), torch.ones(2, 2, 4)
+    x[0, 1, 2] = value
+    found, expected = computed(layer, x), layer(x)
+    assert torch.equal(found[0].isfinite(), expected[0].isfinite())
+    assert torch.allclose(found[1], expected[1], atol=0.05)
 
 
 @eight_bits
-def test_an_error_within_is_told_as_it_is():
-    with pytest.raises(ValueError, match="mine"), LinearInt8():
-        raise ValueError("mine")
+def test_tiny_numbers():
+    layer = nn.Linear(4, 3)
+    x = torch.full((1, 2, 4), 1e-44)
+    assert torch.allclose(computed(layer, x), layer(x), atol=1e-6)
+
+
+@eight_bits
+def test_rows_of_a_matrix_and_weights_cut_out_of_others_stay_exact():
+    layer, x = nn.Linear(8, 4), torch.randn(3, 8)
+    packed = len(int8._packed)
+    with torch.inference_mode(), LinearInt8():
+        assert torch.equal(layer(x), x @ layer.weight.T + layer.bias)
+        part = nn.functional.linear(x[None], layer.weight[:2], layer.bias[:2])
+    assert torch.allclose(part, (x @ layer.weight.T + layer.bias)[None, :, :2], atol=1e-6)
+    assert len(int8._packed) == packed
+
+
+def test_resnets_are_refused():
+    with pytest.raises(ConfigError, match="a ResNet has convolutions"):
+        load_dense_resnet("embedded:resnet", device="cpu", precision="int8")
 
 
 @pytest.mark.parametrize("facts", [{}, {"avx512_f": True, "cpu_name": "An Old One"}])
 def test_processors_that_gain_nothing(facts: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: facts, raising=False)
     with pytest.raises(ConfigError, match="needs a processor with avx512_vnni"):
+        arithmetic(CPU, precision="int8")
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    with pytest.raises(ConfigError, match="needs a newer torch"):
         arithmetic(CPU, precision="int8")
 
 

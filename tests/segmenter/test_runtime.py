@@ -1,5 +1,6 @@
 """Onnxruntime computes what torch does; its graph is made once and kept; `auto` chooses by the amount of work."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,11 +8,13 @@ import pytest
 import torch
 from PIL import Image
 
-from namesake.encoders.int8 import need_int8
+from namesake.encoders.int8 import why_not_int8
 from namesake.errors import ConfigError, WeightsError, WorkspaceError
+from namesake.networks import DeepLab
 from namesake.prediction import predict
-from namesake.segmenter import Segmenter, load_segmenter, runtime, worth_onnx
-from namesake.segmenter.runtime import WORTH
+from namesake.segmenter import CarefulConfig, Segmenter, load_segmenter, runtime, worth_onnx
+from namesake.segmenter.export import write
+from namesake.segmenter.runtime import SAMPLES, WORTH
 
 pytestmark = pytest.mark.slow
 
@@ -99,41 +102,94 @@ def test_predict__goes_on_as_it_was_begun(folder: Path, tmp_path: Path, monkeypa
     assert used == ["onnx", "onnx", "auto"]
 
 
-def can_int8() -> bool:
-    try:
-        need_int8()
-    except ConfigError:
-        return False
-    return True
+eight_bits = pytest.mark.skipif(bool(why_not_int8()), reason=why_not_int8())
 
 
-eight_bits = pytest.mark.skipif(not can_int8(), reason="the processor has no instructions for 8 bits")
+@pytest.fixture
+def fresh(segmenter: Segmenter, tmp_path: Path, kept: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A saved segmenter whose graph in float32 is exported once for all of these tests, and none in 8 bits is kept."""
+    export = runtime._export
+
+    def exported(network: DeepLab) -> bytes:
+        path = kept / f"{runtime._digest(network)}.onnx"
+        return path.read_bytes() if path.is_file() else export(network)
+
+    monkeypatch.setattr(runtime, "_export", exported)
+    segmenter.save(tmp_path / "fresh" / "segmenter")
+    return tmp_path / "fresh"
+
+
+def saved(folder: Path, images: list[np.ndarray]) -> Path:
+    folder.mkdir()
+    for number, image in enumerate(images):
+        Image.fromarray(image).save(folder / f"{number:02d}.png")
+    return folder
+
+
+def labels_in(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (folder / "labels").iterdir()}
 
 
 @eight_bits
-def test_int8__near_to_float32_and_kept(folder: Path, kept: Path, tmp_path: Path) -> None:
-    images = pictures((40, 56), (40, 56), (64, 33))
-    exact = load_segmenter(folder, device="cpu")
-    eight = load_segmenter(folder, device="cpu", precision="int8")
-    for samples in ((), (tmp_path / "none.png", b"no image")):
-        with pytest.raises(ConfigError, match="not one was given that can be read"):
+def test_int8__near_to_float32_and_kept(fresh: Path, tmp_path: Path) -> None:
+    images = pictures(*[(40, 56), (64, 33)] * 8)
+    exact = load_segmenter(fresh, device="cpu")
+    eight = load_segmenter(fresh, device="cpu", precision="int8")
+    for samples, said in (((), "none was given"), ((tmp_path / "none.png", b"no image"), "none.png")):
+        with pytest.raises(ConfigError, match=said):
             eight.on("auto", images=1, samples=samples)
-    made = eight.on("auto", images=1, samples=images)
-    for again in (made, eight.on("onnx", images=1)):  # the second has what the first left
-        assert again.runtime == "onnx"
-        for ours, theirs in zip(again.segment_many(images), exact.segment_many(images), strict=True):
+    few = eight.on("auto", images=1, samples=images[:3])
+    assert list((fresh / "segmenter").rglob("*.onnx")) == []  # its scales suit few images
+    made = eight.on("auto", images=1, samples=[b"no image", *images])
+    assert len(list((fresh / "segmenter").rglob("*-int8.onnx"))) == 1
+    again = eight.on("onnx", images=1)  # what the one before left
+    for each in (few, made, again):
+        assert each.runtime == "onnx"
+        for ours, theirs in zip(each.segment_many(images[:4]), exact.segment_many(images[:4]), strict=True):
             assert (ours.labels == theirs.labels).mean() > 0.85
             assert np.abs(ours.confidence - theirs.confidence).mean() < 0.05
-    assert len(list(kept.glob("*-int8.onnx"))) == 1
+    assert few.predictor.graph != made.predictor.graph == again.predictor.graph
 
 
 @eight_bits
-def test_int8__convolutions_are_computed_by_onnxruntime(folder: Path) -> None:
-    eight = load_segmenter(folder, device="cpu", precision="int8")
-    with pytest.raises(ConfigError, match="--runtime auto or onnx"):
+def test_int8__scales_are_of_what_the_network_is_given(fresh: Path) -> None:
+    eight = load_segmenter(fresh, device="cpu", precision="int8")
+    careful = eight.read_carefully(CarefulConfig(clip="embedded:clip"))
+    images = pictures((40, 56), (64, 33))
+    for each in (eight, careful):
+        inputs = each._inputs(each.predictor, images)
+        assert [x.shape for x in inputs] == [(1, 3, 40, 56), (1, 3, 64, 33)]
+    assert careful.careful.spent.images == 0
+
+
+@eight_bits
+def test_int8__convolutions_are_computed_by_onnxruntime(fresh: Path) -> None:
+    eight = load_segmenter(fresh, device="cpu", precision="int8")
+    with pytest.raises(ConfigError, match="leave out --runtime torch"):
         eight.on("torch", images=1)
-    with pytest.raises(ConfigError, match="this network has none"):
-        eight.segment(pictures((40, 56))[0])
+    for each in (eight, eight.read_carefully(CarefulConfig(clip="embedded:clip"))):
+        with pytest.raises(ConfigError, match=r"call segmenter\.on"):
+            each.segment(pictures((40, 56))[0])
+
+
+@eight_bits
+def test_int8__without_the_packages(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "missing_packages", lambda: ["onnx"])
+    monkeypatch.setattr(write, "missing_packages", lambda: ["onnx"])
+    with pytest.raises(ConfigError, match="Or use --precision no"):
+        load_segmenter(fresh, device="cpu", precision="int8").on("auto", images=1)
+
+
+@eight_bits
+def test_int8__read_with_care(fresh: Path) -> None:
+    images, config = pictures((40, 56), (40, 56)), CarefulConfig(clip="embedded:clip")
+    silent = replace(config, image_weight=0.0, window_weight=0.0)  # only the network, enlarged and mirrored
+    for care in (config, silent):
+        exact = load_segmenter(fresh, device="cpu").read_carefully(care)
+        eight = load_segmenter(fresh, device="cpu", precision="int8").on("auto", images=1, samples=images)
+        found = eight.read_carefully(care).segment_many(images)
+        for ours, theirs in zip(found, exact.segment_many(images), strict=True):
+            assert (ours.labels == theirs.labels).mean() > 0.85
 
 
 @eight_bits
@@ -145,12 +201,23 @@ def test_int8__linear_layers_by_torch(query: Segmenter) -> None:
 
 
 @eight_bits
-def test_int8__begun_predictions_keep_to_their_precision(folder: Path, tmp_path: Path) -> None:
-    for number, picture in enumerate(pictures((24, 32), (24, 32))):
-        (tmp_path / "photos").mkdir(exist_ok=True)
-        Image.fromarray(picture).save(tmp_path / "photos" / f"{number}.png")
-    for _ in range(2):
-        made = predict(folder, tmp_path / "photos", out=tmp_path / "out", precision="int8", device="cpu")
-        assert made.counts == {"images": 2, "skipped": 0}
-    with pytest.raises(WorkspaceError, match="how it computes"):
-        predict(folder, tmp_path / "photos", out=tmp_path / "out", device="cpu")
+def test_int8__begun_predictions_keep_to_their_precision_and_graph(
+    fresh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = saved(tmp_path / "photos", pictures(*[(24, 32)] * SAMPLES))
+    predict(fresh, photos, out=tmp_path / "first", precision="int8", device="cpu")
+    for path in sorted((tmp_path / "first" / "labels").iterdir())[3:]:
+        path.unlink()
+    predict(fresh, photos, out=tmp_path / "first", precision="int8", device="cpu")
+    predict(fresh, photos, out=tmp_path / "second", precision="int8", device="cpu")
+    assert labels_in(tmp_path / "first") == labels_in(tmp_path / "second")
+    monkeypatch.setattr(Segmenter, "on", lambda *_, **__: pytest.fail("exported before it was refused"))
+    with pytest.raises(WorkspaceError, match="begun with --precision int8, this is no"):
+        predict(fresh, photos, out=tmp_path / "first", device="cpu")
+    monkeypatch.undo()
+    (graph,) = (fresh / "segmenter").rglob("*-int8.onnx")
+    graph.unlink()
+    black = saved(tmp_path / "black", [np.zeros((24, 32, 3), dtype=np.uint8)] * SAMPLES)
+    predict(fresh, black, out=tmp_path / "third", precision="int8", device="cpu")
+    with pytest.raises(WorkspaceError, match="how it computes"):  # other scales are not mixed in
+        predict(fresh, photos, out=tmp_path / "first", precision="int8", device="cpu")

@@ -41,6 +41,8 @@ class DenseResNet:
     def __init__(
         self, network: ResNet, *, dim: int, card: ModelCard, device: torch.device, precision: Precision
     ) -> None:
+        if precision == "int8":
+            raise ConfigError("precision int8 is for the linear layers of transformers, a ResNet has convolutions.")
         self.network = network.eval().requires_grad_(False).to(device)
         self.dim, self.card, self.device, self.precision = dim, card, device, precision
         self.preprocessing = IMAGENET
@@ -74,7 +76,7 @@ def load_dense_resnet(source: str, *, device: str = "auto", precision: Precision
     Args:
         source: Source, see `read_backbone`.
         device: "auto", "cpu" or "cuda".
-        precision: "no" for float32, autocast to "bf16" or "fp16", or "int8"; see `Precision`.
+        precision: "no" for float32, or autocast to "bf16" or "fp16".
 
     Raises:
         WeightsError: The weights are missing, damaged, or not those of a bottleneck ResNet.

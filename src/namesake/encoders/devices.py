@@ -49,7 +49,7 @@ def arithmetic(device: torch.device, *, precision: Precision) -> AbstractContext
         return nullcontext()
     if precision == "int8":
         if device.type != "cpu":
-            raise ConfigError(f"precision int8 is for the CPU, the device is {device}. Use bf16 or fp16 there.")
+            raise ConfigError(f"precision int8 is for the CPU, not for {device}. Use --device cpu, or bf16 or fp16.")
         return LinearInt8()
     if precision not in HALF:
         raise ConfigError(f"precision: expected no, bf16, fp16 or int8, found {precision!r}.")

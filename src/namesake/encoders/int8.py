@@ -5,12 +5,13 @@ layer, found as they come, so an image's result does not depend on those that sh
 normalisations, convolutions) stays in float32. Krishnamoorthi, https://arxiv.org/abs/1806.08342, sections 2 and 3.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, UInt8
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
@@ -18,21 +19,20 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from namesake.errors import ConfigError
 
 WANTED = ("avx512_vnni", "avx_vnni")
-"""Instructions that multiply 8-bit numbers; without one of them, float32 is as fast and more exact."""
+"""Instructions that multiply 8-bit numbers and add them without overflow."""
 
 
 class LinearInt8(TorchFunctionMode):
     """Within it, linear layers compute sequences [batch, ..., features] in 8 bits; single rows are cheap and stay.
 
     Raises:
-        ConfigError: The processor or torch cannot; or, when it is left, no such layer was computed, so that nothing
-            was gained.
+        ConfigError: The processor or torch cannot.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        need_int8()
-        self.layers = 0
+        if why := why_not_int8():
+            raise ConfigError(why)
 
     def __torch_function__(
         self,
@@ -42,34 +42,22 @@ class LinearInt8(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401
         """Compute linear layers, and call everything else as it is."""
-        if func is functional.linear and not kwargs and args[0].ndim > 2:
-            self.layers += 1
+        # weights that are cut out of others for one product would be packed for it each time
+        if func is functional.linear and not kwargs and args[0].ndim > 2 and isinstance(args[1], nn.Parameter):
             return _linear(*args)
         return func(*args, **(kwargs or {}))
 
-    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        """Leave it."""
-        super().__exit__(kind, *rest)  # type: ignore[no-untyped-call]
-        if kind is None and not self.layers:
-            raise ConfigError(
-                "precision int8 computes the linear layers of transformers in 8 bits, and this network has none. Use "
-                "precision no."
-            )
 
-
-def need_int8() -> None:
-    """Refuse machines that gain nothing.
-
-    Raises:
-        ConfigError: The processor has no instructions for 8 bits, or torch does not use them.
-    """
-    facts = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    if not any(facts.get(each) for each in WANTED) or not hasattr(torch.ops.onednn, "qlinear_pointwise"):
-        raise ConfigError(
-            f"precision int8 needs a processor with {' or '.join(WANTED)} and a torch that uses them; this is "
-            f"{facts.get('cpu_name') or facts.get('architecture') or 'another'} with torch {torch.__version__}. Use "
-            "precision no, which is as fast there."
-        )
+def why_not_int8() -> str:
+    """Why this machine cannot compute so, as a sentence; "" if it can."""
+    instead = "Use --precision no."
+    if not hasattr(torch.cpu, "get_capabilities") or not hasattr(torch.ops.onednn, "qlinear_pointwise"):
+        return f"precision int8 needs a newer torch for this processor; this is {torch.__version__}. {instead}"
+    facts = torch.cpu.get_capabilities()
+    if not any(facts.get(each) for each in WANTED):
+        name = facts.get("cpu_name") or facts.get("architecture") or "another"
+        return f"precision int8 needs a processor with {' or '.join(WANTED)}; this is {name}. {instead}"
+    return ""
 
 
 class _Packed(NamedTuple):
@@ -81,7 +69,7 @@ class _Packed(NamedTuple):
 
 
 _packed = WeakTensorKeyDictionary()
-"""By the weights that they were made from, as long as those live."""
+"""By the weights that they were made from, as long as those live; they must not change."""
 
 
 @torch.no_grad()
@@ -93,7 +81,12 @@ def _linear(
         _packed[weight] = _pack(weight)
     found = []
     for each in x:
-        whole, scale, zero = _quantise(each.reshape(-1, x.shape[-1]))
+        rows = each.reshape(-1, x.shape[-1])
+        low, high = (float(end) for end in torch.aminmax(rows))
+        if not math.isfinite(high - low):  # nothing to scale: NaN comes out as in float32
+            found.append(functional.linear(each, weight, bias))
+            continue
+        whole, scale, zero = _quantise(rows, min(low, 0.0), max(high, 0.0))
         # what comes out is float32; the other values say that nothing is done to it
         out = torch.ops.onednn.qlinear_pointwise(
             whole, scale, zero, *_packed[weight], bias, 1.0, 0, torch.float32, "none", [], ""
@@ -102,12 +95,10 @@ def _linear(
     return found[0][None] if len(found) == 1 else torch.stack(found)
 
 
-def _quantise(x: Float[Tensor, "rows inputs"]) -> tuple[UInt8[Tensor, "rows inputs"], float, int]:
-    """Whole numbers from 0 to 255, so that x is about (whole - zero) * scale; 0 is met exactly."""
-    low, high = (float(end) for end in torch.aminmax(x))
-    low, high = min(low, 0.0), max(high, 0.0)
-    scale = (high - low) / 255 or 1.0
-    zero = int(-low / scale)
+def _quantise(x: Float[Tensor, "rows inputs"], low: float, high: float) -> tuple[UInt8[Tensor, "_ _"], float, int]:
+    """Whole numbers from 0 to 255, so that x, which lies from low to high, is about (whole - zero) * scale."""
+    scale = max((high - low) / 255, 1e-30)
+    zero = int(-low / scale)  # whole, so that 0 is met exactly
     # one pass: x / scale + zero, from -0.5 to 255.5 with a half more, so that cutting rounds
     return torch.add(torch.tensor(zero + 0.5), x, alpha=1 / scale).to(torch.uint8), scale, zero
 

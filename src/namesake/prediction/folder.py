@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from namesake.encoders import Precision
 from namesake.errors import ConfigError, ImagesError, WorkspaceError
 from namesake.prediction.draw import OPACITY
 from namesake.prediction.encode import CONFIDENCE, LABELS, OVERLAYS, Encoded, EncodeSettings, encode_behind
@@ -23,6 +24,7 @@ from namesake.progress import Meter
 from namesake.records import Artifact, Images, Names
 from namesake.segmenter import CarefulConfig, Opening, Runtime, Segmenter, SegmenterFolder
 from namesake.segmenter.careful import Cost
+from namesake.segmenter.deeplab import ClosedSet
 from namesake.workspace import (
     LOCK,
     STARTED,
@@ -41,6 +43,7 @@ ONNX = " onnx"
 """What `source` says besides the segmenter where onnxruntime computed."""
 MEANING = {"source": "the segmenter, or how it computes and reads"}
 """Of settings in words of the command line, where they are no option."""
+REDUCED: tuple[Precision, ...] = ("bf16", "fp16", "int8")
 FRAMES = "frames"
 """Of a video, which may lie in the folder before its predictions do."""
 
@@ -180,20 +183,30 @@ def _refuse_within(out: Path, images: Images) -> None:
 def source_of(segmenter: Segmenter, opening: Opening) -> str:
     """What decides the predictions of a segmenter that was opened so, for the check that begun work is the same."""
     onnx = ONNX if segmenter.runtime == "onnx" else ""
+    graph = segmenter.predictor.graph if isinstance(segmenter.predictor, ClosedSet) else ""
     unsure = " unsure" if opening.unsure else ""
-    precision = "" if opening.precision == "no" else f" {opening.precision}"
+    precision = "" if opening.precision == "no" else f" {opening.precision}{graph}"
     tile = "" if opening.tile is None else f" tile {opening.tile}"
     return f"{segmenter.key}{onnx}{unsure}{precision}{tile}{'' if opening.read is None else f' {opening.read}'}"
 
 
-def begun_with(out: Path) -> str | None:
+def begun_with(out: Path, *, precision: Precision) -> str | None:
     """`source` of the work that was begun in a folder; None where there is none.
 
     Raises:
-        WorkspaceError: The folder's record is damaged.
+        WorkspaceError: The folder's record is damaged, or the work was begun in another precision.
     """
     found = _read_claim(out / CLAIM)
-    return None if found is None else str(found.get("source", ""))
+    if found is None:
+        return None
+    source = str(found.get("source", ""))
+    begun = next((each for each in REDUCED if f" {each}" in source), "no")
+    if begun != precision:
+        raise WorkspaceError(
+            f"{out} holds predictions that were begun with --precision {begun}, this is {precision}. Go on with that, "
+            "or choose another --out."
+        )
+    return source
 
 
 def _claim(out: Path, settings: EncodeSettings, source: str) -> None:

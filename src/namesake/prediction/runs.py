@@ -14,10 +14,8 @@ from namesake.prediction.folder import ONNX, Predictions, begun_with, predict_fo
 from namesake.prediction.sources import open_source
 from namesake.records import Names
 from namesake.segmenter import CarefulConfig, Opening, Runtime
+from namesake.segmenter.runtime import SAMPLES
 from namesake.workspace import read_notices
-
-SAMPLES = 16
-"""Images on which the scales of a convolutional network in 8 bits are found."""
 
 
 def predict(
@@ -77,7 +75,7 @@ def predict(
     repeat(read_notices(Path(run)))
     paths = [images] if isinstance(images, str | Path) else images
     source = open_source(paths, out=folder, every=every, most=frames)
-    begun = begun_with(folder)
+    begun = begun_with(folder, precision=precision)
     if runtime == "auto" and begun is not None:
         runtime = "onnx" if ONNX in begun else "torch"
     opening = Opening(

@@ -34,6 +34,7 @@ class ClosedSet:
         preprocessing: Normalisation of its input.
         device: Device that computes.
         coarse: Computation of what `network.coarse` does, such as a graph in another runtime; None for that itself.
+        graph: Digest of the graph, where it does so in 8 bits.
 
     Attributes:
         labels: Label of each channel of the logits.
@@ -48,20 +49,22 @@ class ClosedSet:
         preprocessing: Preprocessing,
         device: torch.device,
         coarse: Callable[[ImageBatch], Tensor] | None = None,
+        graph: str = "",
     ) -> None:
         self.network, self.labels = network.to(device).eval(), range(network.labels)
         self.preprocessing, self.device = preprocessing, device
         self._coarse = coarse or self.network.coarse
         self.runtime: Literal["torch", "onnx"] = "torch" if coarse is None else "onnx"
+        self.graph = graph
 
     @torch.inference_mode()
     def predict(self, images: Sequence[ImageArray], *, height: int, width: int) -> list[Prediction]:
         """Label maps of height x width, by the argmax of the bilinearly upsampled logits."""
         return [decide(each, height=height, width=width) for each in self.logits(images)]
 
-    def with_coarse(self, coarse: Callable[[ImageBatch], Tensor]) -> "ClosedSet":
+    def with_coarse(self, coarse: Callable[[ImageBatch], Tensor], *, graph: str = "") -> "ClosedSet":
         """The same network, computed by something else."""
-        return ClosedSet(self.network, preprocessing=self.preprocessing, device=self.device, coarse=coarse)
+        return ClosedSet(self.network, preprocessing=self.preprocessing, device=self.device, coarse=coarse, graph=graph)
 
     @torch.inference_mode()
     def logits(self, images: Sequence[ImageArray], *, scale: float = 1.0) -> Float[Tensor, "batch labels rows columns"]:

@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from namesake.errors import ConfigError, WeightsError, WorkspaceError
+from namesake.errors import WeightsError, WorkspaceError
 from namesake.networks.deeplab import DeepLab
 from namesake.progress import note
 from namesake.segmenter.deeplab import KIND
@@ -30,6 +30,8 @@ Computation = Callable[[ImageBatch], Tensor]
 
 FOLDER = "runtime"
 """Of kept graphs, in the segmenter's."""
+SAMPLES = 16
+"""Images on which the scales of a graph in 8 bits are found; one of fewer is not kept for others."""
 WORTH = 5_000
 """Images times megabytes of weights from which on the export costs less than onnxruntime saves."""
 SIZES = ((1, 64, 88), (2, 97, 120), (1, 33, 40))
@@ -63,55 +65,95 @@ def missing_packages() -> list[str]:
     return [package for package in ("onnx", "onnxruntime", "onnxscript") if find_spec(package) is None]
 
 
-def coarse_by_onnx(
-    network: DeepLab, folder: Path | None, *, samples: Callable[[], Sequence[Inputs]] | None = None
-) -> Computation:
+def coarse_by_onnx(network: DeepLab, folder: Path | None) -> Computation:
     """What `network.coarse` computes, computed by onnxruntime.
 
     Args:
         network: Network for evaluation, on the CPU.
         folder: Folder of the segmenter; its graph is kept there, under a digest of its weights, if it can be written.
-        samples: For a graph in 8 bits, which is near to what the network computes: gives inputs to find its scales on,
-            where none is kept. None for float32.
 
     Raises:
-        ConfigError: The packages of the extra are missing, or there is no sample and no graph in 8 bits.
+        ConfigError: The packages of the extra are missing.
         WeightsError: The graph does not compute what the network does.
     """
     from namesake.segmenter.export.write import need_onnx
 
     need_onnx("the onnx runtime", "Or use --runtime torch, which needs nothing more.")
-    # kept: where a graph of these very weights is, or will be
-    name = _digest(network) + ("" if samples is None else "-int8")
-    kept = None if folder is None else folder / FOLDER / f"{name}.onnx"
-    if kept is not None and kept.is_file():
+    kept = None if folder is None else folder / FOLDER / f"{_digest(network)}.onnx"
+    if found := _kept(kept):
+        return found[0]
+    graph, coarse = _export_checked(network, otherwise="Use --runtime torch.")
+    _keep(kept, graph)
+    return coarse
+
+
+def coarse_in_8_bits(
+    network: DeepLab, folder: Path | None, samples: Callable[[], Sequence[Inputs]]
+) -> tuple[Computation, str]:
+    """About what `network.coarse` computes, by onnxruntime in 8 bits, and a digest of the graph that does it.
+
+    Args:
+        network: Network for evaluation, on the CPU.
+        folder: Folder of the segmenter; its graph is kept there, under a digest of its weights, if it was found on
+            `SAMPLES` images and the folder can be written. What is kept is taken, whatever images are given.
+        samples: Gives inputs of the network to find the graph's scales on, one an image; called if none is kept.
+
+    Raises:
+        ConfigError: The packages of the extra are missing.
+        WeightsError: The graph in float32 does not compute what the network does.
+    """
+    from namesake.segmenter.export.write import need_onnx
+
+    need_onnx("precision int8 of a convolutional network", "Or use --precision no.")
+    kept = None if folder is None else folder / FOLDER / f"{_digest(network)}-int8.onnx"
+    found = _kept(kept)
+    if found is None:
+        given = samples()
+        exact_graph, exact = _export_checked(network, otherwise="Use --precision no.")
+        graph = quantise(exact_graph, given)
+        found = _opened(graph), _digest_of(graph)
+        same = mean(_agreement(exact, found[0], torch.from_numpy(each)) for each in given)
+        note(f"in 8 bits {100 * same:.1f} % of the cells of {len(given)} images keep the label of float32")
+        _keep(kept if len(given) >= SAMPLES else None, graph)
+    return found
+
+
+def _kept(path: Path | None) -> tuple[Computation, str] | None:
+    """A graph that was kept, and its digest; None where there is none, or a damaged one."""
+    if path is None or not path.is_file():
+        return None
+    graph = path.read_bytes()
+    try:
+        return _opened(graph), _digest_of(graph)
+    except Exception:  # onnxruntime has an error for each kind of damage
+        note(f"{path} is damaged and is made again.")
+        return None
+
+
+def _keep(path: Path | None, graph: bytes) -> None:
+    """Keep a graph where that is possible."""
+    if path is not None:
         try:
-            return _opened(kept.read_bytes())
-        except Exception:  # onnxruntime has an error for each kind of damage
-            note(f"{kept} is damaged and is made again.")
-    given = samples() if samples else []
-    if samples and not given:
-        raise ConfigError(
-            "precision int8 finds the scales of a convolutional network on images, and not one was given that can be "
-            "read: Segmenter.on('onnx', images=..., samples=[...])."
-        )
+            write_bytes(path, graph)
+        except WorkspaceError as error:
+            note(f"the exported network is not kept: {error}")
+
+
+def _export_checked(network: DeepLab, *, otherwise: str) -> tuple[bytes, Computation]:
+    """The graph, and what computes it.
+
+    Raises:
+        WeightsError: It does not compute what the network does; the message ends with `otherwise`.
+    """
     note("exporting the network for onnxruntime, once for this segmenter")
     graph = _export(network)
     coarse = _opened(graph)
-    _check(network, coarse)
-    if given:
-        graph = quantise(graph, given)
-        exact, coarse = coarse, _opened(graph)
-        same = mean(_agreement(exact, coarse, torch.from_numpy(each)) for each in given)
-        note(
-            f"in 8 bits the network says of {100 * same:.1f} % of the cells of {len(given)} images what it said before"
-        )
-    if kept is not None:
-        try:
-            write_bytes(kept, graph)
-        except WorkspaceError as error:
-            note(f"the exported network is not kept: {error}")
-    return coarse
+    _check(network, coarse, otherwise=otherwise)
+    return graph, coarse
+
+
+def _digest_of(graph: bytes) -> str:
+    return hashlib.blake2b(graph, digest_size=8).hexdigest()
 
 
 def _agreement(first: Computation, second: Computation, images: ImageBatch) -> float:
@@ -153,7 +195,7 @@ def _export(network: DeepLab) -> bytes:
 
 
 @torch.inference_mode()
-def _check(network: DeepLab, coarse: Computation) -> None:
+def _check(network: DeepLab, coarse: Computation, *, otherwise: str) -> None:
     """Let a graph pass that computes what the network does, at several sizes.
 
     Raises:
@@ -169,7 +211,7 @@ def _check(network: DeepLab, coarse: Computation) -> None:
         if not difference <= TOLERANCE:
             raise WeightsError(
                 f"the exported network differs from the segmenter by up to {difference:.2g}, expected {TOLERANCE} at "
-                "most. Use --runtime torch."
+                f"most. {otherwise}"
             )
 
 

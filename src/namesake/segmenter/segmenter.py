@@ -5,7 +5,6 @@ It opens from its folder without a network connection.
 
 import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -31,7 +30,7 @@ from namesake.segmenter.deeplab import KIND as DEEPLAB
 from namesake.segmenter.deeplab import ClosedSet
 from namesake.segmenter.kinds import KINDS, TILED, Predictor, TakesNames
 from namesake.segmenter.query import OpenVocabulary
-from namesake.segmenter.runtime import Runtime, coarse_by_onnx, worth_onnx
+from namesake.segmenter.runtime import Runtime, coarse_by_onnx, coarse_in_8_bits, worth_onnx
 from namesake.segmenter.settings import (
     CONFIG,
     FOLDER,
@@ -173,25 +172,26 @@ class Segmenter:
                 the precision has another runtime.
             WeightsError: The exported network does not compute the same.
         """
-        predictor = self.predictor
-        convolutional = isinstance(predictor, ClosedSet) and isinstance(predictor.network, DeepLab)
-        eight_bits = convolutional and self.precision == "int8"
-        if self.runtime == "onnx" or (runtime == "torch" and not eight_bits):
+        if self.runtime == "onnx":
             return self
-        if runtime == "torch":
-            raise ConfigError(
-                "precision int8 computes convolutions by onnxruntime. Use --runtime auto or onnx with it."
+        predictor = self.predictor
+        if isinstance(predictor, ClosedSet) and (network := self._without_graph) is not None:
+            if runtime == "torch":
+                raise ConfigError("precision int8 computes convolutions by onnxruntime; leave out --runtime torch.")
+            inputs = partial(self._inputs, predictor, samples)
+            coarse, graph = coarse_in_8_bits(network, self.folder, inputs)
+            return self._with(predictor.with_coarse(coarse, graph=graph), self.settings)
+        if runtime == "torch" or (
+            runtime == "auto"
+            and not (
+                self.folder is not None
+                and worth_onnx(self.folder, images=images, device=str(self.device), precision=self.precision)
             )
-        if runtime == "auto" and not (
-            eight_bits
-            or self.folder is not None
-            and worth_onnx(self.folder, images=images, device=str(self.device), precision=self.precision)
         ):
             return self
         plain = self.device.type == "cpu" and self.precision == "no"
-        if isinstance(predictor, ClosedSet) and isinstance(predictor.network, DeepLab) and (plain or eight_bits):
-            inputs = partial(self._inputs, predictor, samples) if eight_bits else None
-            coarse = coarse_by_onnx(predictor.network, self.folder, samples=inputs)
+        if isinstance(predictor, ClosedSet) and isinstance(predictor.network, DeepLab) and plain:
+            coarse = coarse_by_onnx(predictor.network, self.folder)
             return self._with(predictor.with_coarse(coarse), self.settings)
         raise ConfigError(
             f"the onnx runtime computes the kind {DEEPLAB!r} (namedmask) on the CPU in float32 or int8; found the kind "
@@ -199,19 +199,35 @@ class Segmenter:
             "transformers faster anyway."
         )
 
+    @property
+    def _without_graph(self) -> DeepLab | None:
+        """The network, where it is to be computed in 8 bits and takes a graph for that, which it has not yet."""
+        network = self.predictor.network if isinstance(self.predictor, ClosedSet) else None
+        wanted = self.precision == "int8" and self.runtime == "torch"
+        return network if wanted and isinstance(network, DeepLab) else None
+
     def _inputs(self, predictor: ClosedSet, samples: Sequence[Picture]) -> list[Float[ndarray, "1 3 height width"]]:
-        """What the network is given of images that can be read."""
+        """What the network is given of images that can be read; it is not computed.
+
+        Raises:
+            ConfigError: There is none.
+        """
         seen: list[ndarray] = []
+        reasons = []
 
         def coarse(x: ImageBatch) -> Tensor:
             seen.append(x.numpy(force=True))
-            found: Tensor = predictor.network.coarse(x)
-            return found
+            return x.new_zeros(len(x), len(predictor.labels), 1, 1)
 
-        looking = self._with(predictor.with_coarse(coarse), self.settings)
+        looking = Segmenter(predictor.with_coarse(coarse), self.settings, device=self.device)
         for each in samples:
-            with suppress(ImagesError):
+            try:
                 looking.segment(each)
+            except ImagesError as error:
+                reasons.append(str(error))
+        if not seen:
+            reason = reasons[0] if reasons else "none was given, see the argument `samples` of Segmenter.on"
+            raise ConfigError(f"precision int8 wants images to find the scales of the network's numbers on: {reason}.")
         return seen
 
     def read_carefully(self, config: CarefulConfig = DEFAULTS) -> "Segmenter":
@@ -305,7 +321,12 @@ class Segmenter:
         """Predictions for images of one size."""
         height, width = images[0].shape[:2]
         tiled = self.tile is not None and max(height, width) > self.tile and resize_longer is None
-        # another runtime's graph has its precision within
+        if self._without_graph is not None:
+            raise ConfigError(
+                "precision int8 computes a convolutional network by onnxruntime: call segmenter.on('auto', images=..., "
+                "samples=[...]) first, with some images to find the scales of its numbers on."
+            )
+        # a graph has its precision within
         precision = "no" if self.runtime == "onnx" and self.careful is None else self.precision
         with arithmetic(self.device, precision=precision):
             if tiled and isinstance(self.predictor, TILED):
