@@ -31,7 +31,6 @@ WITHOUT: dict[str, CarefulConfig] = {
     "windows": replace(CARE, window_weight=0.0),
     "the whole image": replace(CARE, image_weight=0.0),
     "CLIP": replace(CARE, window_weight=0.0, image_weight=0.0),
-    "enlarging": replace(CARE, scales=(1.0,)),
     "the mirrored view": replace(CARE, flip=False),
     "the bias of background": replace(CARE, background_bias=0.0),
 }
