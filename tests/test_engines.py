@@ -242,6 +242,7 @@ def test_ray__error_of_opening(cluster: None):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_ray__images_in_archives_and_tables_where_they_lie(cluster: None, tiny, tmp_path: Path):
     pictures = sorted(path for path in tiny.images.rglob("*") if path.is_file())
     folder = tmp_path / "in"

@@ -211,10 +211,10 @@ def test_int8__begun_predictions_keep_to_their_precision_and_graph(
     predict(fresh, photos, out=tmp_path / "first", precision="int8", device="cpu")
     predict(fresh, photos, out=tmp_path / "second", precision="int8", device="cpu")
     assert labels_in(tmp_path / "first") == labels_in(tmp_path / "second")
-    monkeypatch.setattr(Segmenter, "on", lambda *_, **__: pytest.fail("exported before it was refused"))
-    with pytest.raises(WorkspaceError, match="begun with --precision int8, this is no"):
-        predict(fresh, photos, out=tmp_path / "first", device="cpu")
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(Segmenter, "on", lambda *_, **__: pytest.fail("exported before it was refused"))
+        with pytest.raises(WorkspaceError, match="begun with --precision int8, this is no"):
+            predict(fresh, photos, out=tmp_path / "first", device="cpu")
     (graph,) = (fresh / "segmenter").rglob("*-int8.onnx")
     graph.unlink()
     black = saved(tmp_path / "black", [np.zeros((24, 32, 3), dtype=np.uint8)] * SAMPLES)

@@ -54,7 +54,8 @@ def test_predict__the_mask_of_the_most_object_like_query(run: Path, saliency: Se
     assert 0 < (found.labels == 1).mean() < 1
 
 
-@pytest.mark.parametrize("form", ["onnx", pytest.param("torch", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("form", ["onnx", "torch"])
 def test_export__any_size(saliency: Segmenter, tmp_path: Path, form: str) -> None:
     made = export_segmenter(saliency, [picture(32, 32), picture(70, 90)], out=tmp_path, format=form)
     assert made.check.max_difference < 1e-3
