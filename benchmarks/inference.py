@@ -90,8 +90,7 @@ def main() -> None:
 
 def measure(name: str, system: System, *, device: torch.device, precision: Any, count: int) -> None:  # noqa: ANN401
     """Time a system and its backbone in turn."""
-    shape = (count, system.height, system.width, 3)
-    images = list(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
+    images = pictures(system, count)
     calls: list[tuple[nn.Module, tuple[Any, ...], Mapping[str, Any]]] = []
     hooks = [
         module.register_forward_pre_hook(lambda *call: calls.append(call), with_kwargs=True)  # type: ignore[arg-type]
@@ -123,8 +122,7 @@ def measure(name: str, system: System, *, device: torch.device, precision: Any, 
 
 def in_8_bits(name: str, system: System, *, device: torch.device, count: int) -> None:
     """Time a system in float32 and with its linear layers in 8 bits, in turn."""
-    shape = (count, system.height, system.width, 3)
-    images = list(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
+    images = pictures(system, count)
 
     def ours(precision: Any) -> None:  # noqa: ANN401
         with arithmetic(device, precision=precision):
@@ -137,6 +135,12 @@ def in_8_bits(name: str, system: System, *, device: torch.device, count: int) ->
         ratio=exact / small,
         to="times as fast as fp32",
     )
+
+
+def pictures(system: System, count: int) -> list[np.ndarray]:
+    """Noise of the size that the system gets."""
+    shape = (count, system.height, system.width, 3)
+    return list(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
 
 
 def now(device: torch.device) -> float:

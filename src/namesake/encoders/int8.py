@@ -107,4 +107,4 @@ def _pack(weight: Float[Tensor, "outputs inputs"]) -> _Packed:
     scales = (weight.abs().amax(dim=1) / 127).clamp(min=torch.finfo(weight.dtype).tiny)
     whole = (weight / scales[:, None]).round().to(torch.int8)
     zeros = torch.zeros(len(scales), dtype=torch.int64)
-    return _Packed(torch.ops.onednn.qlinear_prepack(whole, None), scales.contiguous(), zeros)
+    return _Packed(torch.ops.onednn.qlinear_prepack(whole, None), scales, zeros)

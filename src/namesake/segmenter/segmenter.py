@@ -181,13 +181,12 @@ class Segmenter:
             inputs = partial(self._inputs, predictor, samples)
             coarse, graph = coarse_in_8_bits(network, self.folder, inputs)
             return self._with(predictor.with_coarse(coarse, graph=graph), self.settings)
-        if runtime == "torch" or (
+        wanted = runtime == "onnx" or (
             runtime == "auto"
-            and not (
-                self.folder is not None
-                and worth_onnx(self.folder, images=images, device=str(self.device), precision=self.precision)
-            )
-        ):
+            and self.folder is not None
+            and worth_onnx(self.folder, images=images, device=str(self.device), precision=self.precision)
+        )
+        if not wanted:
             return self
         plain = self.device.type == "cpu" and self.precision == "no"
         if isinstance(predictor, ClosedSet) and isinstance(predictor.network, DeepLab) and plain:
