@@ -32,6 +32,7 @@ lint: $(STAMP)  ## style, types and layout
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/mypy --config-file dev/scripts.ini
 	$(PYTHON) -m pytest -q tests/test_architecture.py
 
 real: $(STAMP)  ## a real network on real photographs (../shared/data): docs/real.md and its pictures

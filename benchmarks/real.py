@@ -85,9 +85,9 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"{' and '.join(PARTS)} if not given")
     options = parser.parse_args()
     model = rebuild(options.home)
-    train, val = (read_coco(options.data / "coco2017-mini", part) for part in ("train", "val"))
-    names = most_frequent(train)
-    train, val = (label(photos, names) for photos in (train, val))
+    read = [read_coco(options.data / "coco2017-mini", part) for part in ("train", "val")]
+    names = most_frequent(read[0])
+    train, val = (label(photos, names) for photos in read)
     shows = [each for each in val if each.labels.any()]
     parts = options.parts or PARTS
     if "segments" in parts:

@@ -30,7 +30,8 @@ def main() -> None:
         clock.append(time.process_time())
         proposals = namer.source.look(scene.image)
         clock.append(time.process_time())
-        view = NamedView(features, proposals, namer.texts, *scene.image.shape[:2], config)
+        height, width, _ = scene.image.shape
+        view = NamedView(features, proposals, namer.texts, height, width, config)
         present = view.present()
         prompted = view.prompted(present)
         clock.append(time.process_time())

@@ -107,7 +107,7 @@ def make(label: str, home: Path) -> None:
         try:
             predict_images(out, segmenter, images, device="cpu")
         except TypeError:  # before the folder was every stage's first argument
-            predict_images(segmenter, images, out=out, device="cpu")
+            predict_images(segmenter, images, out=out, device="cpu")  # type: ignore[call-arg]
 
 
 def listing(run: Path) -> list[str]:

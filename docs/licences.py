@@ -32,7 +32,8 @@ def licence(name: str) -> str:
         facts = distribution(name)
     except PackageNotFoundError:
         return "not installed"
-    declared = facts.metadata.get("License-Expression") or classified(facts) or facts.metadata.get("License") or ""
+    fields = facts.metadata.json
+    declared = fields.get("license_expression") or classified(facts) or fields.get("license") or ""
     return re.sub(r"\s+", " ", declared.strip().split("\n")[0])[:80].replace("|", "/") or "not declared"
 
 

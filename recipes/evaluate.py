@@ -290,8 +290,8 @@ def sam_figures(work: Path) -> dict[str, Any]:
             kind = "stuff" if number >= STUFF_FROM else "thing"
             depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
             places = np.argwhere(mask)
-            asked = np.stack([np.argwhere(depth == depth.max())[0], places[rng.integers(len(places))]])[:, None, ::-1]
-            iou = overlap(sam.at_points(view, asked.astype(np.float32) + 0.5).masks, mask)
+            points = np.stack([np.argwhere(depth == depth.max())[0], places[rng.integers(len(places))]])[:, None, ::-1]
+            iou = overlap(sam.at_points(view, points.astype(np.float32) + 0.5).masks, mask)
             found[f"{kind}_deep"].append(iou[0])
             found[f"{kind}_random"].append(iou[1])
             for name, masks in proposals.items():

@@ -40,17 +40,12 @@ def scores(maps: list[NDArray[np.int32]], scenes: list[Scene]) -> str:
     return ", ".join(f"{100 * np.nanmean(kind):.1f}" for kind in kinds)
 
 
-def painted(regions: Regions, *, side: int) -> NDArray[np.int32]:
-    """The rows of WORDS at each pixel."""
-    return paint(regions, np.arange(len(WORDS)), height=side, width=side, nothing=NOTHING)
-
-
 def voted(view: NamedView, base: NDArray[np.int32], patches: torch.Tensor) -> NDArray[np.int32]:
     """MaskCLIP's labels `base`, each mask's pixels taking the label most of its patches have."""
     masks = view.proposals.all()
     chosen, _ = majority_label(masks.masks, patches)
     own = Regions(masks.masks, chosen, masks.scores)
-    return np.where((over := painted(own, side=len(base))) == NOTHING, base, over)
+    return np.where((over := paint(own, nothing=NOTHING)) == NOTHING, base, over)
 
 
 def main() -> None:
@@ -70,8 +65,8 @@ def main() -> None:
             likeness = torch.einsum("rcd,wd->wrc", view.features.patches, view.texts)
             whole = functional.interpolate(likeness[None], size=(side, side), mode="bilinear")[0]
             base.append(whole.argmax(0).numpy().astype(np.int32))
-            prompted.append(painted(view.prompted(view.present()), side=side))
-            every.append(painted(view.automatic(view.present()), side=side))
+            prompted.append(paint(view.prompted(view.present()), nothing=NOTHING))
+            every.append(paint(view.automatic(view.present()), nothing=NOTHING))
             refined.append(voted(view, base[-1], likeness.argmax(0)))
         rows = {"1.1": prompted, "1.2": every, "MaskCLIP": base, "MaskCLIP, voted": refined}
         print(f"predicted IoU {predicted_iou}, stability {stability}; mean IoU of things, stuff, all:")

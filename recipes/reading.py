@@ -27,8 +27,10 @@ from namesake.evaluation.metrics import mean_iou_over_dataset
 from namesake.evaluation.terms import Terms, terms_of
 from namesake.images import read_image
 from namesake.progress import note, track
-from namesake.reproduce.places import mini_place
-from namesake.segmenter import load_segmenter
+from namesake.records import Names
+from namesake.reproduce.namedmask import TABLES
+from namesake.reproduce.places import Scale, place_at
+from namesake.segmenter import Segmenter, load_segmenter
 from namesake.segmenter.careful import SCALES as SCALES_READ
 from namesake.segmenter.careful import Careful, CarefulConfig, fuse, look
 from namesake.segmenter.classify import decide
@@ -86,7 +88,7 @@ def main() -> None:
 def sweep(work: Path, seed: int, base: CarefulConfig, clip: str) -> Iterator[tuple[str, float]]:
     """Mean IoU of each setting, in percent."""
     torch.set_num_threads(1)
-    place = mini_place(work / f"seed-{seed}", seed=seed, device="cpu")
+    place = place_at("world", TABLES["6"], Scale(device="cpu"), folder=work / f"seed-{seed}", seed=seed)
     run = place.runs / "namedmask"
     systems.run(
         "namedmask", names=place.names["things"], images=place.images, out=run, preset="mini", config=TRAINING,
@@ -113,10 +115,10 @@ def changed(base: CarefulConfig, field: str, value: str) -> CarefulConfig:
 
 
 @torch.inference_mode()
-def look_at(image_id: str, benchmark: Benchmark, segmenter: object, clip: str) -> Seen:
+def look_at(image_id: str, benchmark: Benchmark, segmenter: Segmenter, clip: str) -> Seen:
     """Everything that any setting needs of an image."""
     image, predictor, names = read_image(benchmark.images.path(image_id)), segmenter.predictor, segmenter.names
-    views = {}
+    views: dict[tuple[float, bool], Tensor] = {}
     for scale in SCALES:
         plain = look(
             predictor, [image], owners=range(len(names) + 1), labels=len(names) + 1, scales=(scale,), flip=False
@@ -145,7 +147,7 @@ def opinion(reader: Careful, image: np.ndarray, *, rows: int, columns: int) -> T
 VOICES: dict[tuple[object, ...], Careful] = {}
 
 
-def voice(clip: str, names: object, config: CarefulConfig) -> Careful:
+def voice(clip: str, names: Names, config: CarefulConfig) -> Careful:
     """A reader, made once."""
     key = (clip, names, config)
     if key not in VOICES:
@@ -159,8 +161,7 @@ def score(seen: Sequence[Seen], config: CarefulConfig, benchmark: Benchmark, ter
     confusion = Confusion(len(terms.truths), len(terms.predictions), ignore=benchmark.ignore)
     for each in seen:
         truth = benchmark.truth(each.image_id)
-        labels = decide(read(each, config), height=truth.shape[0], width=truth.shape[1]).labels
-        confusion.add(truth, labels)
+        confusion.add(truth, decide(read(each, config), height=truth.shape[0], width=truth.shape[1]).labels)
     labels = len(terms.names) + 1
     return mean_iou_over_dataset(
         fold(confusion.counts, truths=terms.truths, predictions=terms.predictions, labels=labels)

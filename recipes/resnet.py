@@ -110,7 +110,7 @@ class Learner(nn.Module):
     def __init__(self, start: Path | None) -> None:
         super().__init__()
         fresh = ResNetModel.from_pretrained(start, dtype=torch.float32) if start else ResNetModel(build_config())
-        self.network = dilate(fresh).to(memory_format=torch.channels_last)
+        self.network = dilate(fresh).to(memory_format=torch.channels_last)  # type: ignore[call-arg]
         self.head = nn.Conv2d(build_config().hidden_sizes[-1], sum(TEACHERS.values()), 1)
         self.register_buffer("mean", torch.tensor(MEAN)[:, None, None] * 255)
         self.register_buffer("std", torch.tensor(STD)[:, None, None] * 255)
