@@ -15,7 +15,7 @@ from namesake.evaluation.report import render_report
 from namesake.evaluation.report.sections import archives_of
 from namesake.masks import MaskLookup, open_masks
 from namesake.records import Names
-from namesake.systems.adding import parts_of
+from namesake.systems.adding import make_room, parts_of
 
 pytestmark = pytest.mark.slow
 
@@ -91,6 +91,21 @@ def test_parts__new_names_are_the_last_part() -> None:
     ]
     assert parts_of({"names": ["a"]}, Names(("a",))) == [Names(("a",))]
     assert parts_of({"names": ["a", "z"]}, wanted) == parts_of({}, wanted) == [wanted]
+
+
+@pytest.mark.parametrize("moved", [(), ("segmenter",), ("segmenter", "teacher")])
+def test_make_room__goes_on_where_it_was_killed(tmp_path: Path, moved: tuple[str, ...]) -> None:
+    kept = tmp_path / "earlier" / "1-names"
+    places = {"segmenter": kept, "teacher": kept / "teacher", "labels": kept / "labels"}
+    for stage, place in places.items():
+        folder = place if stage in moved else tmp_path / stage
+        folder.mkdir(parents=True)
+        (folder / f"{stage}.txt").write_text(stage)
+    make_room(tmp_path, {"names": ["a"]}, [Names(("a",)), Names(("b",))])
+    assert {stage: (place / f"{stage}.txt").read_text() for stage, place in places.items()} == {
+        stage: stage for stage in places
+    }
+    assert [each.name for each in tmp_path.iterdir()] == ["earlier"]
 
 
 def test_adding__report_and_web_page_show_all_names(extended) -> None:

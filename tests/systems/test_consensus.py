@@ -13,13 +13,15 @@ from command_lines import Ended, Runner, digests
 from namesake import systems
 from namesake.errors import ConfigError
 from namesake.images import open_images
+from namesake.index import open_index, read_embeddings
 from namesake.masks.store import open_masks, read_masks
-from namesake.records import Names, Prediction
+from namesake.records import Names, Prediction, PseudoMask
 from namesake.segmenter import load_segmenter
 from namesake.systems import configure
 from namesake.systems.consensus import PRESETS, check
 from namesake.training.samples.maps import LabelMaps
 from namesake.training.student import LabelsConfig, find_least, rows_of
+from namesake.workspace import read_manifest
 
 STAGES = {
     "index": "index/started.json",
@@ -147,23 +149,50 @@ def test_config__what_nobody_would_learn_is_refused():
         configure("consensus", preset="mini", config=("labels.unsure=0.2",))
 
 
+def labels_of(folder: Path) -> dict[str, list[PseudoMask]]:
+    """Rows by image."""
+    found: dict[str, list[PseudoMask]] = {}
+    for row in read_masks(open_masks(folder)):
+        found.setdefault(row.image_id, []).append(row)
+    return found
+
+
 @pytest.mark.slow
-def test_a_name_that_joins__own_archive_and_masks_and_all_that_follows_anew(tiny, tmp_path: Path):
-    folder = tmp_path / "run"
+def test_a_name_that_joins__teacher_labels_and_student_go_on_from_those_of_before(
+    tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folder, kept = tmp_path / "run", tmp_path / "run" / "earlier" / "2-names"
 
     def go(names: str) -> dict[str, bool]:
-        done = systems.run(
-            "consensus", names=names, images=tiny.images, out=folder, preset="mini", config=options(tiny)
-        )
+        config = options(tiny, **{"joining.likeliest": 2})
+        done = systems.run("consensus", names=names, images=tiny.images, out=folder, preset="mini", config=config)
         return {stage["name"]: stage["reused"] for stage in done.stages[: len(STAGES) + 2]}
 
     go("car, tree")
-    before = digests(folder / "masks")
+    before, first = digests(folder / "masks"), labels_of(folder / "labels")
+    # what the tiny CLIP has to say of names is one for all images: half of them shall be like a mug
+    index = open_index(folder / "index")
+    embeddings = read_embeddings(index, range(len(index.images)))
+    common = embeddings.mean(axis=0)
+    mug = np.linalg.qr(np.stack([common, embeddings[0]], axis=1))[0][:, 1]  # nothing of what they have in common
+    monkeypatch.setattr("namesake.training.student.embed", lambda *_: np.stack([0 * mug, 0 * mug, mug]))
     reused = go("car, tree, mug")
     assert [name for name, was in reused.items() if was] == ["index", "archives", "masks/saliency"]
     assert digests(folder / "masks") == before
     assert load_segmenter(folder, device="cpu").names.names == ("car", "tree", "mug")
     assert load_segmenter(folder / "teacher", device="cpu").names.names == ("car", "tree", "mug")
-    assert load_segmenter(folder / "earlier" / "2-names", device="cpu").names.names == ("car", "tree")
+    assert load_segmenter(kept, device="cpu").names.names == ("car", "tree")
+    # a quarter of the updates, from the weights of before
+    for stage, place, updates in (("teacher", kept / "teacher", 2), ("segmenter", kept, 3)):
+        given = read_manifest(folder / stage)["config"]
+        assert given["config"]["iterations"] == updates
+        assert given["earlier"] == {"artifact": read_manifest(place)["key"]}
+    # where mug is not among the two likeliest, labels stay
+    now = labels_of(folder / "labels")
+    unlikely = [index.images.ids[row] for row in np.flatnonzero(embeddings @ mug <= 0)]
+    assert read_manifest(folder / "labels")["counts"]["kept"] == len(unlikely)
+    assert 0 < len(unlikely) < len(now) == len(first)
+    for image_id in unlikely:
+        assert now[image_id] == first[image_id]
     again = go("car, tree, mug")
     assert all(again.values())

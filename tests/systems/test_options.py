@@ -12,6 +12,7 @@ from namesake.config import SYNONYMS, options, paths, settle, spelled, to_yaml
 from namesake.errors import ConfigError
 from namesake.records import Artifact, Images, Names
 from namesake.systems import SYSTEMS, configure
+from namesake.systems.adding import Joined
 from namesake.workspace.fingerprint import EXECUTION, describe
 
 PRESETS = [(system, preset) for system, found in SYSTEMS.items() for preset in found.presets]
@@ -159,7 +160,7 @@ def changed(value: Any, word: str) -> Any:  # noqa: PLR0911
 
 
 def keys(system: str, config: Any) -> list[str]:
-    """What each stage of a run is told, as its key has it; nothing is computed."""
+    """What each stage of a run is told, as its key has it, and of one that a name joins; nothing is computed."""
     told: list[str] = []
 
     def step(stage: Any, *inputs: Any, **chosen: Any) -> Any:
@@ -167,7 +168,11 @@ def keys(system: str, config: Any) -> list[str]:
         told.append(json.dumps([stage.name, words, describe(chosen)], sort_keys=True, default=str))
         return Artifact(Path())
 
-    SYSTEMS[system].function(Names(("sky", "car")), Images(Path(), ()), config=config, step=step)
+    asked = {"config": config, "step": step}
+    SYSTEMS[system].function(Names(("sky", "car")), Images(Path(), ()), **asked)
+    if SYSTEMS[system].adds:
+        joined = Joined(Names(("dog",)), step, Path("earlier"))
+        SYSTEMS[system].function(Names(("sky", "car")), Images(Path(), ()), **asked, added=[joined])
     return told
 
 
@@ -187,7 +192,9 @@ ON = {
 
 
 @pytest.mark.parametrize(("system", "preset"), PRESETS)
-def test_a_change_reaches_its_stage(system: str, preset: str, tmp_path: Path) -> None:
+def test_a_change_reaches_its_stage(system: str, preset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for opener in ("read_manifest", "open_segmenter", "open_masks"):  # what a run made before a name joined is there
+        monkeypatch.setattr(f"namesake.systems.consensus.{opener}", Artifact)
     shown = tmp_path / "shown.json"
     shown.write_text('{"a": ["sky"]}', encoding="utf-8")
     known = leaves(system, preset)  # a frozen encoder has no student

@@ -16,7 +16,7 @@ from namesake.records import Archives, Names, PseudoMasks
 from namesake.segmenter import load_segmenter
 from namesake.segmenter.settings import normalise
 from namesake.training import TrainingConfig, train_segmenter
-from namesake.training.deeplab import start_network
+from namesake.training.deeplab import grown, start_network
 from namesake.training.samples.archives import Sample
 from namesake.training.watching import watched_by
 from namesake.workspace import Workspace
@@ -135,6 +135,20 @@ def test_start_network__fills_the_backbone_and_draws_the_head_from_the_seed(back
     assert torch.equal(network.backbone.layer4[0].conv3.weight, state["layer4.0.conv3.weight"])
     assert torch.equal(network.classifier.project[0].weight, again.classifier.project[0].weight)
     assert not torch.equal(network.classifier.project[0].weight, other.classifier.project[0].weight)
+
+
+def test_grown__known_labels_keep_their_rows_and_further_ones_are_drawn(backbone: str) -> None:
+    small, large = (
+        start_network(labels, tiny(backbone, seed=seed))[0].state_dict() for labels, seed in ((3, 1), (5, 2))
+    )
+    last = {key: value for key, value in large.items() if value.shape[:1] == (5,)}
+    found = grown(small, large)
+    assert found.keys() == last.keys() == {"classifier.classifier.3.weight", "classifier.classifier.3.bias"}
+    for key, value in found.items():
+        assert torch.equal(value[:3], small[key])
+        assert torch.equal(value[3:], large[key][3:])
+    backbone_alone = {key: value for key, value in small.items() if key.startswith("backbone.")}
+    assert grown(backbone_alone, large) == {}
 
 
 def test_normalise_equals_the_segmenters_own() -> None:

@@ -1,12 +1,13 @@
 """Add names to a run: find out which are new, and keep what was made for the others.
 
-Names that join a run later get archives, masks and experts of their own; those of earlier names stay as they are.
+Names that join a run later get archives, masks and experts of their own; those of earlier names stay as they are. What
+was made of all names together is kept in `earlier/N-names`, where a system may go on from it.
 """
 
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from namesake.archives import join_archives
 from namesake.errors import WorkspaceError
@@ -15,12 +16,27 @@ from namesake.progress import note
 from namesake.records import Archives, Names, PseudoMasks
 from namesake.workspace import MANIFEST, Step
 
-Added = Sequence[tuple[Names, Step]]
-"""Names that joined later, each part with the step that makes artifacts of its own."""
+EARLIER, FEATURES, JOINED = "earlier", "features", "joined"
+SEGMENTER, TEACHER, LABELS = "segmenter", "teacher", "labels"
 
-EARLIER, FEATURES, JOINED, SEGMENTER = "earlier", "features", "joined", "segmenter"
-MADE_ANEW = (JOINED, "teacher", "labels")
-"""Stages of all names together, beside the segmenter."""
+
+class Joined(NamedTuple):
+    """Names that joined a run later.
+
+    Attributes:
+        names: The names.
+        step: Makes artifacts of their own.
+        earlier: Folder of what was made of the names before them: a segmenter, and in it `teacher` and `labels`, each
+            as far as there was one.
+    """
+
+    names: Names
+    step: Step
+    earlier: Path | None = None
+
+
+Added = Sequence[Joined]
+"""Parts in the order in which they joined."""
 
 
 def parts_of(found: dict[str, Any], wanted: Names) -> list[Names]:
@@ -54,8 +70,8 @@ def label_parts(
         added: Further parts.
     """
     parts = [label(names, step=step, taken=())]
-    for more, own in added:
-        parts.append(label(more, step=own, taken=tuple(archives for archives, _ in parts)))
+    for each in added:
+        parts.append(label(each.names, step=each.step, taken=tuple(archives for archives, _ in parts)))
     if not added:
         return parts[0]
     archives = step(join_archives, *(each for each, _ in parts))
@@ -63,7 +79,7 @@ def label_parts(
 
 
 def make_room(folder: Path, found: dict[str, Any], parts: Sequence[Names]) -> None:
-    """Where names are new, move the segmenter of the earlier ones to `earlier/`, and say what will be kept.
+    """Where names are new, move what was made of the earlier ones together to `earlier/`, and say what will be kept.
 
     Raises:
         WorkspaceError: The folder cannot be written.
@@ -73,19 +89,24 @@ def make_room(folder: Path, found: dict[str, Any], parts: Sequence[Names]) -> No
         return
     note(
         f"{folder}: {', '.join(parts[-1].names)} join {before} names, whose archives, masks and experts are kept; "
-        f"the segmenter is trained anew, the one before goes to {EARLIER}/{before}-names."
+        f"a segmenter of all is trained now, the one before goes to {EARLIER}/{before}-names."
     )
+    kept = earlier_folder(folder, before)
     try:
-        for stage in MADE_ANEW:
-            shutil.rmtree(folder / stage, ignore_errors=True)
+        shutil.rmtree(folder / JOINED, ignore_errors=True)
         (folder / FEATURES / MANIFEST).unlink(missing_ok=True)  # those of earlier images are kept
-        if (folder / SEGMENTER).exists():
-            kept = folder / EARLIER / f"{before}-names"
-            shutil.rmtree(kept, ignore_errors=True)
-            kept.parent.mkdir(exist_ok=True)
-            (folder / SEGMENTER).rename(kept)
+        for stage, place in ((SEGMENTER, kept), (TEACHER, kept / TEACHER), (LABELS, kept / LABELS)):
+            if (folder / stage).exists():
+                shutil.rmtree(place, ignore_errors=True)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                (folder / stage).rename(place)
     except OSError as error:
         raise WorkspaceError(f"cannot write to {folder}: {error.strerror or error}.") from error
+
+
+def earlier_folder(folder: Path, names: int) -> Path:
+    """Where a run keeps what it made together of its first names, so many."""
+    return folder / EARLIER / f"{names}-names"
 
 
 def some_of(names: Names, chosen: Sequence[str]) -> Names:

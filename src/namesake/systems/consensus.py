@@ -18,14 +18,18 @@ Stuff among the names is said by `--config "stuff=('sky', 'grass')"`; or it is n
 `namesake predict RUN images/ --read careful --names NAMES`. Without a student (`--config student.iterations=0`) the
 segmenter is the teacher, which is meant to be read with care.
 
-Names that join a run later get their own steps 2 and 3; the rest sees all names again. What did not pay is not here:
-experts (3 mean IoU less), one name for each connected piece, masks redrawn by the network.
+Names that join a run later get their own steps 2 and 3; teacher and student go on from those of before with fewer
+updates, and only images where CLIP finds a joined name likely are labelled anew. What did not pay is not here: experts
+(3 mean IoU less), one name for each connected piece, masks redrawn by the network.
 
 Measured on the embedded world: docs/results/consensus.md (`namesake reproduce consensus --table all`) and dev/LOG.md.
 """
 
+import math
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 from namesake.archives import ArchivesConfig
 from namesake.archives.join import join_names
@@ -34,14 +38,15 @@ from namesake.encoders.presets import LAPTOP, MODERN
 from namesake.errors import ConfigError
 from namesake.index import build_index
 from namesake.masks import SaliencyConfig, VotingConfig
+from namesake.masks.store import open_masks
 from namesake.records import Images, Names
-from namesake.segmenter import SegmenterFolder
-from namesake.systems.adding import Added, label_parts, some_of
+from namesake.segmenter import SegmenterFolder, open_segmenter
+from namesake.systems.adding import LABELS, TEACHER, Added, label_parts, some_of
 from namesake.systems.mini import MINI_TRAINING
 from namesake.systems.steps import MaskedArchivesConfig, masked_archives, train_closed_set
-from namesake.training import FrozenTrainingConfig, TrainingConfig
-from namesake.training.student import LabelsConfig, label_images, train_student, train_teacher
-from namesake.workspace import Step, run_now
+from namesake.training import FrozenTrainingConfig, TrainingConfig, train_segmenter
+from namesake.training.student import Labelled, LabelsConfig, label_images, train_student, train_teacher
+from namesake.workspace import Step, read_manifest, run_now
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,18 @@ class StudentConfig(TrainingConfig):
     """How the student is trained."""
 
     iterations: int = option(20_000, "Updates of the student; 0 for no student.", at_least=0)
+
+
+@dataclass(frozen=True)
+class JoiningConfig:
+    """What is done when names join a run, with what it made before."""
+
+    updates: float = option(
+        0.25, "Share of the updates with which teacher and student go on from those of before.", above=0, at_most=1
+    )
+    likeliest: int = option(
+        5, "An image is labelled anew where a joined name is among so many likeliest ones by CLIP.", at_least=1
+    )
 
 
 @dataclass(frozen=True)
@@ -62,6 +79,7 @@ class Config(MaskedArchivesConfig):
     labels: LabelsConfig = group(LabelsConfig, "Step 5.")
     student: StudentConfig = group(StudentConfig, "Step 6; with 0 updates there is no student.")
     stuff: tuple[str, ...] = option((), "Names of stuff (sky, grass), without an archive: the student learns them.")
+    joining: JoiningConfig = group(JoiningConfig, "Steps 4 to 6 when names join later.")
 
 
 @dataclass(frozen=True)
@@ -72,6 +90,7 @@ class FrozenConfig(Config):
     labels: LabelsConfig = fixed(LabelsConfig(), "No step 5.")
     student: StudentConfig = fixed(StudentConfig(iterations=0), "No step 6.")
     stuff: tuple[str, ...] = fixed((), "Learned by a student alone.")
+    joining: JoiningConfig = fixed(JoiningConfig(), "The decoder learns all names anew.")
 
 
 PRESETS: dict[str, Config] = {
@@ -111,22 +130,39 @@ def consensus(
 
     `added` are names that joined later, each part with the step that makes its own archives and masks.
     """
-    whole = join_names([names, *(more for more, _ in added)]) if added else names
+    whole = join_names([names, *(each.names for each in added)]) if added else names
     check(config, whole)
     index = step(build_index, images, encoder=config.retrieval_clip, device=config.device)
-    parts = [(things_of(config, more), own) for more, own in added]
+    parts = [each._replace(names=things_of(config, each.names)) for each in added]
     archives, masks = label_parts(
         partial(masked_archives, index, config=config),
         things_of(config, names),
         step=step,
-        added=[(more, own) for more, own in parts if len(more)],
+        added=[each for each in parts if len(each.names)],
     )
-    if isinstance(config.training, FrozenTrainingConfig) or not config.student.iterations:
+    if isinstance(config.training, FrozenTrainingConfig):
         return train_closed_set(archives, masks, whole, config=config.training, step=step, device=config.device)
-    things = things_of(config, whole)
-    teacher = step(train_teacher, archives, masks, things, config=config.training, device=config.device)
-    labels = step(label_images, teacher, images, whole, config=config.labels, device=config.device)
-    return step(train_student, labels, images, whole, teacher, config=config.student, device=config.device)
+    earlier = added[-1].earlier if added else None
+    if not config.student.iterations:
+        training = going_on(config.training, earlier, config.joining)
+        return step(train_segmenter, archives, masks, whole, **training, device=config.device)
+    training = going_on(config.training, earlier and earlier / TEACHER, config.joining)
+    teacher = step(train_teacher, archives, masks, things_of(config, whole), **training, device=config.device)
+    labelled: dict[str, Any] = {"config": config.labels}
+    if earlier and read_manifest(earlier / LABELS):
+        known, likeliest = len(whole) - len(added[-1].names), config.joining.likeliest
+        labelled["earlier"] = Labelled(open_masks(earlier / LABELS), known, index, likeliest)
+    labels = step(label_images, teacher, images, whole, **labelled, device=config.device)
+    learned = going_on(config.student, earlier, config.joining)
+    return step(train_student, labels, images, whole, teacher, **learned, device=config.device)
+
+
+def going_on(config: TrainingConfig, earlier: Path | None, joining: JoiningConfig) -> dict[str, Any]:
+    """Options of a training: fewer updates from the segmenter of before where there is one, else all of them."""
+    if earlier is None or not read_manifest(earlier):
+        return {"config": config}
+    fewer = math.ceil(joining.updates * config.iterations)
+    return {"config": replace(config, iterations=fewer), "earlier": open_segmenter(earlier)}
 
 
 def things_of(config: Config, names: Names) -> Names:

@@ -103,7 +103,7 @@ def namedmask(
 
     `added` are names that joined later, each part with the step that makes its own archives, masks and experts.
     """
-    whole = join_names([names, *(more for more, _ in added)]) if added else names
+    whole = join_names([names, *(each.names for each in added)]) if added else names
     check_stuff(config.stuff, whole)
     if config.embeddings:
         index = step(adopt_embeddings, images, embeddings=config.embeddings, encoder=config.retrieval_clip)

@@ -18,7 +18,7 @@ from namesake.notices import as_record, collecting
 from namesake.processes import launched
 from namesake.progress import set_plan
 from namesake.records import Images, Names
-from namesake.systems.adding import make_room, parts_of
+from namesake.systems.adding import Joined, earlier_folder, make_room, parts_of
 from namesake.systems.choosing import choose_preset
 from namesake.systems.curation import CURATION, curated, keep_curation, read_curation
 from namesake.systems.notices import have_models, models_by_option, say_before
@@ -137,8 +137,11 @@ def run(
                 stack.enter_context(Workspace(folder / ADDED / f"{n:02d}", engine=engine, curated=changed))
                 for n in range(1, len(parts))
             ]
-            steps = [curated(own.step, choices) for own in more]
-            added = {"added": list(zip(later, steps, strict=True))} if later else {}
+            joined = [
+                Joined(names, curated(own.step, choices), earlier_folder(folder, sum(map(len, parts[:n]))))
+                for n, (names, own) in enumerate(zip(later, more, strict=True), start=1)
+            ]
+            added = {"added": joined} if joined else {}
             if tracking is not None and launched()[0] == 0:
                 stack.enter_context(watched_by(stack.enter_context(tracking)))
             SYSTEMS[system].function(first, pictures, config=chosen, step=curated(workspace.step, choices), **added)

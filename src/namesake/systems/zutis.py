@@ -77,7 +77,7 @@ def zutis(
 
     `added` are names that joined later, each part with the step that makes its own archives and masks.
     """
-    whole = join_names([names, *(more for more, _ in added)]) if added else names
+    whole = join_names([names, *(each.names for each in added)]) if added else names
     check_stuff(config.stuff, whole)
     index = step(build_index, images, encoder=config.retrieval_clip, device=config.device)
     archives, masks = label_parts(partial(_label, index, config=config), names, step=step, added=added)

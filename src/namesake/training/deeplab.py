@@ -17,11 +17,11 @@ from namesake.config import check, group, option
 from namesake.encoders.bottleneck import read_backbone
 from namesake.encoders.preprocess import IMAGENET
 from namesake.encoders.weights import fill
-from namesake.networks.deeplab import DeepLab, DeepLabConfig, with_backbone
+from namesake.networks.deeplab import LAST, DeepLab, DeepLabConfig, with_backbone
 from namesake.records import Archives, ModelCard, Names, PseudoMasks, Regime
 from namesake.segmenter import Segmenter, SegmenterFolder, Settings, open_segmenter
 from namesake.segmenter.deeplab import KIND, ClosedSet, architecture_of
-from namesake.segmenter.settings import normalise
+from namesake.segmenter.settings import WEIGHTS, normalise, read_weights
 from namesake.shapes import not_sure
 from namesake.training.fit import FitConfig, finish, fit, parameter_groups
 from namesake.training.losses import cross_entropy
@@ -72,6 +72,7 @@ def train_segmenter(
     *,
     config: TrainingConfig = TrainingConfig(),
     device: str = "auto",
+    earlier: SegmenterFolder | None = None,
 ) -> SegmenterFolder:
     """Train one segmenter for all names, on archive images and their masks.
 
@@ -82,6 +83,7 @@ def train_segmenter(
         names: Names to segment, in the archives' label order.
         config: Settings of the stage.
         device: "auto", "cpu" or "cuda".
+        earlier: Segmenter to go on from, whose names are the first of these; from the backbone if None (paper).
 
     Returns:
         The segmenter, with the counts `images`, `names` and `iterations`.
@@ -100,6 +102,8 @@ def train_segmenter(
         device=device,
         what="training the segmenter",
         names=names,
+        start={} if earlier is None else read_weights(earlier.folder),
+        source="" if earlier is None else str(earlier.folder / WEIGHTS),
     )
     models = (*archives.models, *masks.models, card)
     trained = segmenter_of(network, names, config, models=models)
@@ -149,7 +153,8 @@ def train_on(
         out: Folder of the checkpoint, which the caller deletes when the result is saved.
         device: "auto", "cpu" or "cuda".
         what: Words for the progress bar.
-        start: Weights to start from, of the whole network or of its backbone.
+        start: Weights to start from, of the whole network, of its backbone, or of a network whose labels are the first
+            of these; those of further labels are drawn from the seed.
         source: File of those weights, for a message.
         names: Names of the labels, for those who watch it; they see no predictions without.
 
@@ -163,7 +168,8 @@ def train_on(
     check(config)
     network, card = start_network(labels, config)
     if start:
-        fill(network, network.state_dict() | dict(start), what=source)
+        fresh = network.state_dict()
+        fill(network, fresh | dict(start) | grown(start, fresh), what=source)
     groups = parameter_groups(
         network, network.backbone, learning_rate=config.learning_rate, backbone_lr_factor=config.backbone_lr_factor
     )
@@ -173,6 +179,12 @@ def train_on(
     shown = None if names is None else lambda: segmenter_of(network, names, config)
     fit(network, samples, config, loss=loss, optimizers=[adam], out=out, device=device, what=what, segmenter=shown)
     return network, card
+
+
+def grown(start: Mapping[str, Tensor], fresh: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The last layer of a network for fewer labels [labels, ...], with a fresh one's rows for the labels after them."""
+    last = {key: start[key] for key in (LAST, LAST.replace("weight", "bias")) if key in start}
+    return {key: torch.cat([known, fresh[key][len(known) :]]) for key, known in last.items()}
 
 
 def start_network(labels: int, config: TrainingConfig) -> tuple[DeepLab, ModelCard]:

@@ -6,7 +6,7 @@ the teacher, learns those maps, and reads in one pass: distillation (https://arx
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,16 @@ from jaxtyping import Int
 from numpy import ndarray
 
 from namesake.config import check, group, option
+from namesake.encoders import load_clip
 from namesake.errors import ImagesError
 from namesake.images import evenly, read_ahead
+from namesake.index import read_embeddings
 from namesake.masks import rle
 from namesake.masks.batches import in_windows
-from namesake.masks.store import Draw, Outcome, draw_masks, open_masks, read_skipped
+from namesake.masks.store import Draw, MaskLookup, Outcome, draw_masks, open_masks, read_skipped
+from namesake.names.prompts import embed
 from namesake.progress import track
-from namesake.records import Archives, Images, Names, Prediction, PseudoMask, PseudoMasks
+from namesake.records import Archives, Images, Index, Names, Prediction, PseudoMask, PseudoMasks
 from namesake.segmenter import CarefulConfig, Segmenter, SegmenterFolder, load_segmenter, open_segmenter
 from namesake.segmenter.settings import WEIGHTS, read_weights
 from namesake.segmenter.unsure import LEVELS, blank_unsure, least_confidence
@@ -37,6 +40,8 @@ SHARD_SIZE = 250
 """Images a shard of label maps."""
 TOGETHER = 8
 """Images that are read at once, of one size each."""
+AT_ONCE = 4096
+"""Embeddings that are compared with the names at once."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,23 @@ class LabelsConfig:
     num_workers: int = option(2, "Threads that read images.", at_least=1)
 
 
+@dataclass(frozen=True)
+class Labelled:
+    """What names that join later find labelled.
+
+    Attributes:
+        labels: Of the images, by a teacher of the earlier names.
+        known: How many these are; they are the first ones now.
+        index: CLIP's embeddings of the images.
+        likeliest: An image is read again where a joined name is among so many likeliest ones by these.
+    """
+
+    labels: PseudoMasks
+    known: int
+    index: Index
+    likeliest: int
+
+
 @stage("teacher", opens=open_segmenter, together=True, models=lambda config: (config.backbone,))
 def train_teacher(
     out: Path,
@@ -67,9 +89,10 @@ def train_teacher(
     *,
     config: TrainingConfig = PUBLISHED,
     device: str = "auto",
+    earlier: SegmenterFolder | None = None,
 ) -> SegmenterFolder:
     """`train_segmenter`, kept in a folder of its own: the one that reads with care."""
-    return train_segmenter(out, archives, masks, names, config=config, device=device)
+    return train_segmenter(out, archives, masks, names, config=config, device=device, earlier=earlier)
 
 
 @stage("labels", opens=open_masks, models=lambda config: (config.reading.clip,), shared=True)
@@ -82,6 +105,7 @@ def label_images(
     config: LabelsConfig = LabelsConfig(),
     device: str = "auto",
     engine: str = "local",
+    earlier: Labelled | None = None,
 ) -> PseudoMasks:
     """Label every image by the careful reading of a segmenter.
 
@@ -93,10 +117,12 @@ def label_images(
         config: Settings of the stage.
         device: "auto", "cpu" or "cuda".
         engine: "local", "ray" or "ray:N"; see `engines.spread`.
+        earlier: Labels of before the last names joined, which stay where CLIP finds none of these names; all images
+            are read if None.
 
     Returns:
         A mask for each label in an image, that of background (0) and of "not sure" among them; the score is its mean
-        confidence. Counts `images`, `masks` and `skipped` (unreadable).
+        confidence. Counts `images`, `masks`, `skipped` (unreadable) and, with labels of before, `kept` images.
 
     Raises:
         ImagesError: Not one image can be read.
@@ -106,14 +132,29 @@ def label_images(
     check(config)
     reader = _open_reader(teacher.folder, names, config, device)
     arguments: dict[str, Any] = {"folder": teacher.folder, "names": names, "images": images, "config": config}
-    arguments |= {"least": find_least(reader, images, config), "device": device}
+    kept = () if earlier is None else keep(earlier, names, device=device)
+    arguments |= {"least": find_least(reader, images, config), "device": device, "earlier": earlier, "kept": kept}
     draw_masks([out], images.ids, _open_drawer, arguments, shard_size=SHARD_SIZE, what="labelling", engine=engine)
     skipped = len(read_skipped(out))
     if skipped == len(images):
         raise ImagesError(f"none of the {len(images)} images in {images.folder} can be read.")
     careful = () if reader.careful is None else (reader.careful.clip.card,)
-    counts = {"images": len(images) - skipped, "skipped": skipped}
+    counts = {"images": len(images) - skipped, "skipped": skipped} | ({"kept": len(kept)} if earlier else {})
     return PseudoMasks(out, counts=counts, models=tuple(dict.fromkeys((*teacher.models, *careful))))
+
+
+def keep(earlier: Labelled, names: Names, *, device: str) -> tuple[str, ...]:
+    """The images that keep their labels: those that have some, where no joined name is among the likeliest ones."""
+    index, labelled = earlier.index, MaskLookup(earlier.labels)
+    text = embed(names, load_clip(index.encoder, device=device))
+    kept = []
+    for first in range(0, len(index.images), AT_ONCE):
+        ids = index.images.ids[first : first + AT_ONCE]
+        cosines = read_embeddings(index, range(first, first + len(ids))) @ text.T  # [images, names]
+        likeliest = np.argsort(-cosines, axis=1, kind="stable")[:, : earlier.likeliest]
+        again = np.any(likeliest >= earlier.known, axis=1).tolist()
+        kept += [image_id for image_id, found in zip(ids, again, strict=True) if not found and image_id in labelled]
+    return tuple(kept)
 
 
 def find_least(reader: Segmenter, images: Images, config: LabelsConfig) -> Int[ndarray, " labels"]:
@@ -136,19 +177,38 @@ def _open_reader(folder: Path, names: Names, config: LabelsConfig, device: str) 
 
 
 def _open_drawer(
-    *, folder: Path, names: Names, images: Images, config: LabelsConfig, least: Int[ndarray, " labels"], device: str
+    *,
+    folder: Path,
+    names: Names,
+    images: Images,
+    config: LabelsConfig,
+    least: Int[ndarray, " labels"],
+    earlier: Labelled | None,
+    kept: Sequence[str],
+    device: str,
 ) -> Draw:
-    """What labels stretches of images, with teacher and CLIP in memory."""
+    """What labels stretches of images, with teacher and CLIP in memory; images that are `kept` have those of before."""
     reader, unsure = _open_reader(folder, names, config, device), not_sure(len(names))
+    before, staying = None if earlier is None else MaskLookup(earlier.labels), frozenset(kept)
 
     def draw(ids: Sequence[str]) -> Iterator[tuple[str, tuple[Outcome]]]:
-        for image_id, found in _read(reader, images, ids, config):
+        read = _read(reader, images, [image_id for image_id in ids if image_id not in staying], config)
+        for image_id in ids:
+            if earlier is not None and before is not None and image_id in staying:
+                yield image_id, (_relabelled(before.several(image_id), not_sure(earlier.known), unsure),)
+                continue
+            _, found = next(read)
             if isinstance(found, ImagesError):
                 yield image_id, (str(found),)
             else:
                 yield image_id, (rows_of(image_id, found, least, unsure=unsure),)
 
     return draw
+
+
+def _relabelled(rows: Sequence[PseudoMask], old: int, new: int) -> list[PseudoMask]:
+    """The masks of an image, those labelled `old` labelled `new`."""
+    return [replace(row, label=new) if row.label == old else row for row in rows]
 
 
 def _read(
@@ -181,6 +241,7 @@ def train_student(
     *,
     config: TrainingConfig = PUBLISHED,
     device: str = "auto",
+    earlier: SegmenterFolder | None = None,
 ) -> SegmenterFolder:
     """Train a segmenter on label maps, from the weights of their teacher where it has the same labels.
 
@@ -192,6 +253,7 @@ def train_student(
         teacher: Source of the weights: all of them, or, where it knows other names, those of the backbone.
         config: Settings of the stage.
         device: "auto", "cpu" or "cuda".
+        earlier: Student of the first of these names, to go on from instead.
 
     Returns:
         The segmenter, with the counts `images`, `names` and `iterations`.
@@ -205,8 +267,9 @@ def train_student(
     maps = LabelMaps(labels, ignore=ignore)
     known = maps.among(images)
     samples = map_samples(known, maps, config, seed=config.seed, ignore=ignore)
-    weights = read_weights(teacher.folder)
-    if teacher.names.names != names.names:
+    source = earlier or teacher
+    weights = read_weights(source.folder)
+    if source is teacher and teacher.names.names != names.names:
         weights = {key: value for key, value in weights.items() if key.startswith("backbone.")}
     network, card = train_on(
         samples,
@@ -216,7 +279,7 @@ def train_student(
         device=device,
         what="training the student",
         start=weights,
-        source=str(teacher.folder / WEIGHTS),
+        source=str(source.folder / WEIGHTS),
         names=names,
     )
     models = (*labels.models, *teacher.models, card)
