@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from namesake.encoders import arithmetic, int8, load_clip, load_dino
 from namesake.encoders.dense_resnet import load_dense_resnet
-from namesake.encoders.int8 import LinearInt8, why_not_int8
+from namesake.encoders.int8 import LinearInt8, third_of_linear, why_not_int8
 from namesake.errors import ConfigError
 
 CPU = torch.device("cpu")
@@ -88,6 +88,23 @@ def test_weights_are_packed_once_and_forgotten_with_their_layer(monkeypatch: pyt
     del layer
     gc.collect()
     assert len(int8._packed) == before
+
+
+@eight_bits
+def test_thirds_of_weights_are_layers_of_their_own(monkeypatch: pytest.MonkeyPatch):
+    torch.manual_seed(0)
+    packed, pack = [], int8._pack
+    monkeypatch.setattr(int8, "_pack", lambda weight: packed.append(weight.shape) or pack(weight))
+    x, weight, bias = torch.randn(2, 5, 8), nn.Parameter(torch.randn(12, 8)), nn.Parameter(torch.randn(12))
+    for third in (0, 1, 2, 1):
+        part = nn.Linear(8, 4)
+        part.load_state_dict({"weight": weight.chunk(3)[third], "bias": bias.chunk(3)[third]})
+        assert torch.equal(third_of_linear(x, weight, bias, third), part(x))
+        with torch.inference_mode(), LinearInt8():
+            found = third_of_linear(x, weight, bias, third)
+        assert torch.equal(found, computed(part, x))
+        assert not torch.equal(found, part(x))
+    assert len(packed) == 3 + 4  # each third once, and the layers beside them
 
 
 @eight_bits

@@ -1,6 +1,9 @@
+import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from namesake.networks import query_decoder
 from namesake.networks.query_decoder import QueryDecoder
 
 
@@ -45,6 +48,40 @@ def test_layer__without_query_embedding_is_torchs_own_decoder_layer():
     queries, memory = torch.randn(2, 3, 16), torch.randn(2, 10, 16)
     found = layer(queries, torch.zeros(3, 16), memory, memory)
     assert torch.allclose(found, theirs(queries, memory), atol=1e-5)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_attention__is_torchs_own(batch: int):
+    torch.manual_seed(0)
+    theirs = nn.MultiheadAttention(64, 4, batch_first=True).eval()
+    torch.manual_seed(0)
+    ours = query_decoder._Attention(64, 4).eval()
+    assert all(torch.equal(ours.state_dict()[key], value) for key, value in theirs.state_dict().items())
+    queries, keys, values = torch.randn(batch, 5, 64), torch.randn(batch, 40, 64), torch.randn(batch, 40, 64)
+    with torch.inference_mode():
+        expected, _ = theirs(queries, keys, values, need_weights=False)
+        assert torch.allclose(ours(queries, keys, values), expected, atol=1e-6)
+
+
+class Linear(TorchDispatchMode):
+    """Whether what linear layers got lies in memory in its order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.in_order: list[bool] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func is torch.ops.aten.linear.default:
+            self.in_order.append(args[0].is_contiguous())
+        return func(*args, **(kwargs or {}))
+
+
+def test_attention__projects_a_batch_as_one_product():
+    # torch's own turns a batch over; what is out of order is multiplied node by node, with a copy of the weights each
+    decoder, memory = make(), torch.randn(2, 10, 16)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16), Linear() as linear:
+        decoder(torch.randn(3, 16), memory)
+    assert linear.in_order == [True] * 2 * (4 + 4 + 2)
 
 
 def test_memory_order_does_not_matter_without_positions():

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.overrides import TorchFunctionMode
+from torch.overrides import TorchFunctionMode, handle_torch_function, has_torch_function
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from namesake.errors import ConfigError
@@ -45,7 +45,22 @@ class LinearInt8(TorchFunctionMode):
         # weights that are cut out of others for one product would be packed for it each time
         if func is functional.linear and not kwargs and args[0].ndim > 2 and isinstance(args[1], nn.Parameter):
             return _linear(*args)
+        if func is third_of_linear:
+            return _linear(*args)
         return func(*args, **(kwargs or {}))
+
+
+def third_of_linear(
+    x: Float[Tensor, "batch nodes inputs"],
+    weight: Float[Tensor, "3*outputs inputs"],
+    bias: Float[Tensor, " 3*outputs"],
+    third: int,
+) -> Float[Tensor, "batch nodes outputs"]:
+    """One of three linear layers whose weights are one parameter, as those of queries, keys and values are."""
+    if has_torch_function((x, weight, bias)):
+        found: Tensor = handle_torch_function(third_of_linear, (x, weight, bias), x, weight, bias, third)
+        return found
+    return functional.linear(x, weight.chunk(3)[third], bias.chunk(3)[third])
 
 
 def why_not_int8() -> str:
@@ -69,16 +84,24 @@ class _Packed(NamedTuple):
 
 
 _packed = WeakTensorKeyDictionary()
-"""By the weights that they were made from, as long as those live; they must not change."""
+"""By the weights that they were made from, and by third, as long as those live; they must not change."""
 
 
 @torch.no_grad()
 def _linear(
-    x: Float[Tensor, "batch *places inputs"], weight: Float[Tensor, "outputs inputs"], bias: Tensor | None = None
+    x: Float[Tensor, "batch *places inputs"],
+    weight: Float[Tensor, "outputs inputs"],
+    bias: Tensor | None = None,
+    third: int | None = None,
 ) -> Float[Tensor, "batch *places outputs"]:
-    """The items of a batch one by one, each with a scale of its own."""
+    """The items of a batch one by one, each with a scale of its own; with all of the weights or a third of them."""
     if weight not in _packed:
-        _packed[weight] = _pack(weight)
+        _packed[weight] = {}
+    parts: dict[int | None, _Packed] = _packed[weight]
+    if third is not None:
+        weight, bias = weight.chunk(3)[third], None if bias is None else bias.chunk(3)[third]
+    if third not in parts:
+        parts[third] = _pack(weight)
     found = []
     for each in x:
         rows = each.reshape(-1, x.shape[-1])
@@ -89,7 +112,7 @@ def _linear(
         whole, scale, zero = _quantise(rows, min(low, 0.0), max(high, 0.0))
         # what comes out is float32; the other values say that nothing is done to it
         out = torch.ops.onednn.qlinear_pointwise(
-            whole, scale, zero, *_packed[weight], bias, 1.0, 0, torch.float32, "none", [], ""
+            whole, scale, zero, *parts[third], bias, 1.0, 0, torch.float32, "none", [], ""
         )
         found.append(out.reshape(*each.shape[:-1], len(weight)))
     return found[0][None] if len(found) == 1 else torch.stack(found)

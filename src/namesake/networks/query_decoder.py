@@ -11,6 +11,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from namesake.encoders.int8 import third_of_linear
+
 Queries = Float[Tensor, "batch queries dim"]
 Memory = Float[Tensor, "batch nodes dim"]
 
@@ -68,11 +70,27 @@ class Mlp(nn.Module):
         return found
 
 
+class _Attention(nn.MultiheadAttention):
+    """Torch's own, without its detour: it turns a batch over, and projects it as many small products then."""
+
+    def forward(self, queries: Queries, keys: Memory, values: Memory) -> Queries:  # type: ignore[override]
+        # each [batch, heads, nodes, dim / heads]
+        query, key, value = (
+            third_of_linear(x, self.in_proj_weight, self.in_proj_bias, third)
+            .reshape(*x.shape[:2], self.num_heads, self.head_dim)
+            .transpose(1, 2)
+            for third, x in enumerate((queries, keys, values))
+        )
+        found = functional.scaled_dot_product_attention(query, key, value)
+        projected: Queries = self.out_proj(found.transpose(1, 2).flatten(2))
+        return projected
+
+
 class _Layer(nn.Module):
     def __init__(self, dim: int, *, heads: int, mlp_dim: int) -> None:
         super().__init__()
-        self.self_attn = nn.MultiheadAttention(dim, heads, batch_first=True)
-        self.multihead_attn = nn.MultiheadAttention(dim, heads, batch_first=True)
+        self.self_attn = _Attention(dim, heads)
+        self.multihead_attn = _Attention(dim, heads)
         self.linear1 = nn.Linear(dim, mlp_dim)
         self.linear2 = nn.Linear(mlp_dim, dim)
         self.norm1 = nn.LayerNorm(dim)
@@ -82,8 +100,7 @@ class _Layer(nn.Module):
     def forward(self, queries: Queries, query_embed: Tensor, keys: Memory, values: Memory) -> Queries:
         # post-norm, as in DETR: LayerNorm follows each sum; query_embed is in queries and keys alone, not in values
         placed = queries + query_embed
-        queries = self.norm1(queries + self.self_attn(placed, placed, queries, need_weights=False)[0])
-        found = self.multihead_attn(queries + query_embed, keys, values, need_weights=False)[0]
-        queries = self.norm2(queries + found)
+        queries = self.norm1(queries + self.self_attn(placed, placed, queries))
+        queries = self.norm2(queries + self.multihead_attn(queries + query_embed, keys, values))
         hidden: Queries = self.norm3(queries + self.linear2(functional.relu(self.linear1(queries))))
         return hidden
