@@ -39,7 +39,7 @@ from namesake.errors import ConfigError
 from namesake.index import build_index
 from namesake.masks import SaliencyConfig, VotingConfig
 from namesake.masks.store import open_masks
-from namesake.records import Images, Names
+from namesake.records import Images, Index, Names
 from namesake.segmenter import SegmenterFolder, open_segmenter
 from namesake.systems.adding import LABELS, TEACHER, Added, label_parts, some_of
 from namesake.systems.mini import MINI_TRAINING
@@ -144,25 +144,31 @@ def consensus(
         return train_closed_set(archives, masks, whole, config=config.training, step=step, device=config.device)
     earlier = added[-1].earlier if added else None
     if not config.student.iterations:
-        training = going_on(config.training, earlier, config.joining)
+        training = trained(config.training, earlier, config.joining)
         return step(train_segmenter, archives, masks, whole, **training, device=config.device)
-    training = going_on(config.training, earlier and earlier / TEACHER, config.joining)
+    training = trained(config.training, earlier and earlier / TEACHER, config.joining)
     teacher = step(train_teacher, archives, masks, things_of(config, whole), **training, device=config.device)
-    labelled: dict[str, Any] = {"config": config.labels}
-    if earlier and read_manifest(earlier / LABELS):
-        known, likeliest = len(whole) - len(added[-1].names), config.joining.likeliest
-        labelled["earlier"] = Labelled(open_masks(earlier / LABELS), known, index, likeliest)
-    labels = step(label_images, teacher, images, whole, **labelled, device=config.device)
-    learned = going_on(config.student, earlier, config.joining)
-    return step(train_student, labels, images, whole, teacher, **learned, device=config.device)
+    known = len(whole) - (len(added[-1].names) if added else 0)
+    labelling = labelled(config, earlier and earlier / LABELS, index, known=known)
+    labels = step(label_images, teacher, images, whole, **labelling, device=config.device)
+    training = trained(config.student, earlier, config.joining)
+    return step(train_student, labels, images, whole, teacher, **training, device=config.device)
 
 
-def going_on(config: TrainingConfig, earlier: Path | None, joining: JoiningConfig) -> dict[str, Any]:
+def trained(config: TrainingConfig, earlier: Path | None, joining: JoiningConfig) -> dict[str, Any]:
     """Options of a training: fewer updates from the segmenter of before where there is one, else all of them."""
     if earlier is None or not read_manifest(earlier):
         return {"config": config}
     fewer = math.ceil(joining.updates * config.iterations)
     return {"config": replace(config, iterations=fewer), "earlier": open_segmenter(earlier)}
+
+
+def labelled(config: Config, earlier: Path | None, index: Index, *, known: int) -> dict[str, Any]:
+    """Options of step 5: with the labels of before, of so many names, where there are some."""
+    if earlier is None or not read_manifest(earlier):
+        return {"config": config.labels}
+    before = Labelled(open_masks(earlier), known, index, config.joining.likeliest)
+    return {"config": config.labels, "earlier": before}
 
 
 def things_of(config: Config, names: Names) -> Names:
