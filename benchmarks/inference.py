@@ -12,7 +12,6 @@ last too.
 import argparse
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +23,7 @@ from transformers import CLIPConfig, CLIPModel, Dinov2Config, Dinov2Model
 from claims import claim
 from namesake.encoders import Preprocessing
 from namesake.encoders.clip import Clip
-from namesake.encoders.devices import arithmetic
+from namesake.encoders.devices import arithmetic, why_slow
 from namesake.encoders.dino import Dino
 from namesake.encoders.int8 import why_not_int8
 from namesake.encoders.preprocess import IMAGENET
@@ -67,7 +66,7 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true")
     options = parser.parse_args()
     device = torch.device(options.device)
-    chosen = [options.precision] if options.precision else ["no", *(["bf16"] if has_bf16(device) else [])]
+    chosen = [options.precision] if options.precision else ["no", *([] if why_slow(device, "bf16") else ["bf16"])]
     for name in options.systems or SYSTEMS:
         system = SYSTEMS[name](device)
         for precision in chosen:
@@ -148,15 +147,6 @@ def now(device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter()
-
-
-def has_bf16(device: torch.device) -> bool:
-    """Whether the device multiplies bfloat16 by itself."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    facts = Path("/proc/cpuinfo")
-    flags = facts.read_text(encoding="ascii", errors="replace") if facts.is_file() else ""
-    return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 def texts_of(joint: int) -> TextSide:

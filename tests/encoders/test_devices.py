@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from namesake.encoders import arithmetic, pick_device
+from namesake.encoders import arithmetic, pick_device, why_slow
 from namesake.errors import ConfigError
 
 
@@ -34,3 +34,24 @@ def test_arithmetic_sets_the_type_of_matrix_products(precision: str, dtype: torc
 def test_unknown_precision() -> None:
     with pytest.raises(ConfigError, match="expected no, bf16, fp16 or int8"):
         arithmetic(torch.device("cpu"), precision="int4")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("facts", "precision", "slow"),
+    [
+        ({"architecture": "x86_64", "avx512_bf16": False, "amx_bf16": False}, "bf16", True),
+        ({"architecture": "x86_64", "avx512_bf16": True}, "bf16", False),
+        ({"architecture": "x86_64", "avx512_bf16": True}, "fp16", True),
+        ({"architecture": "x86_64"}, "no", False),
+        ({"architecture": "aarch64"}, "bf16", False),
+        ({}, "bf16", False),
+    ],
+)
+def test_why_slow__half_precision_without_instructions(
+    facts: dict[str, object], precision: str, slow: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: facts, raising=False)
+    assert bool(why_slow(torch.device("cpu"), precision)) == slow
+    assert not why_slow(torch.device("cuda"), precision)
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert not why_slow(torch.device("cpu"), precision)

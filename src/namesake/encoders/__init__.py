@@ -5,7 +5,7 @@ this machine and cannot be fetched is an error that says what to fetch and where
 """
 
 from namesake.encoders.clip import Clip, load_clip
-from namesake.encoders.devices import Precision, arithmetic, pick_device
+from namesake.encoders.devices import Precision, arithmetic, pick_device, why_slow
 from namesake.encoders.dino import Dino, load_dino
 from namesake.encoders.doctor import diagnose
 from namesake.encoders.preprocess import Preprocessing
@@ -51,4 +51,5 @@ __all__ = [
     "refuse_unavailable",
     "require",
     "total",
+    "why_slow",
 ]

@@ -13,6 +13,8 @@ Precision = Literal["no", "bf16", "fp16", "int8"]
 layers in 8 bits on the CPU ("int8")."""
 
 HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
+MULTIPLIES = {"bf16": ("avx512_bf16", "amx_bf16"), "fp16": ("avx512_fp16", "amx_fp16")}
+"""Instructions of x86 processors that compute so; without, torch converts every number to float32 and back."""
 
 
 def pick_device(device: str = "auto") -> torch.device:
@@ -54,3 +56,12 @@ def arithmetic(device: torch.device, *, precision: Precision) -> AbstractContext
     if precision not in HALF:
         raise ConfigError(f"precision: expected no, bf16, fp16 or int8, found {precision!r}.")
     return torch.autocast(device.type, dtype=HALF[precision])
+
+
+def why_slow(device: torch.device, precision: Precision) -> str:
+    """A sentence for people where a precision takes longer on this device than float32; "" elsewhere."""
+    facts = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    known = device.type == "cpu" and precision in MULTIPLIES and facts.get("architecture") == "x86_64"
+    if not known or any(facts.get(each) for each in MULTIPLIES[precision]):
+        return ""
+    return f"this processor has no instructions for {precision}: --precision no is faster, and exact."

@@ -15,13 +15,14 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
-from namesake.encoders import Precision, arithmetic, pick_device
+from namesake.encoders import Precision, arithmetic, pick_device, why_slow
 from namesake.errors import ConfigError, ImagesError, WeightsError
 from namesake.images.decode import Picture, as_image
 from namesake.images.geometry import limit_longer_side, resize_longer_side
 from namesake.masks.batches import by_size
 from namesake.names import read_names
 from namesake.networks.deeplab import DeepLab
+from namesake.progress import note
 from namesake.records import Names, Prediction
 from namesake.segmenter import hub
 from namesake.segmenter.card import write_card
@@ -410,6 +411,8 @@ def load_segmenter(
             "Upgrade namesake."
         )
     chosen = pick_device(device)
+    if slow := why_slow(chosen, precision):
+        note(slow)
     predictor = KINDS[settings.kind](settings, where, chosen)
     key = str((read_manifest(where) or {}).get("key", ""))
     return Segmenter(predictor, settings, device=chosen, precision=precision, tile=tile, key=key, folder=where)
