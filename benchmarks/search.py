@@ -63,7 +63,7 @@ def report(what: str, ours: Run, bare: Run) -> None:
     floor = f"{bare.cpu:.1f} CPU s ({bare.seconds:.1f} s)"
     figure = f"{ours.cpu:.1f} CPU s ({ours.seconds:.1f} s)"
     ratio = ours.cpu / bare.cpu
-    claim(what, figure, ratio=ratio, to="times the bare product", target=("at most", 1.5), floor=floor)
+    claim(what, figure, ratio=ratio, to="times the bare product", target=("at most", 1.25), floor=floor)
     ratio = ours.megabytes / 1000
     claim(f"{what}: resident", f"{ours.megabytes:.0f} MB", ratio=ratio, to="GB", target=("at most", 1.0))
 
