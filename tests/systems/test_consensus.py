@@ -196,3 +196,26 @@ def test_a_name_that_joins__teacher_labels_and_student_go_on_from_those_of_befor
         assert now[image_id] == first[image_id]
     again = go("car, tree, mug")
     assert all(again.values())
+
+
+@pytest.mark.long
+@pytest.mark.slow
+@pytest.mark.parametrize("updates", [12, 0], ids=["with a student", "without"])
+def test_names_that_join_one_after_the_other(tiny, tmp_path: Path, updates: int):
+    folder, lists = tmp_path / "run", (("car", "tree"), ("car", "tree", "mug"), ("car", "tree", "mug", "sky"))
+
+    def go(names: tuple[str, ...], **more: object) -> dict[str, bool]:
+        config = options(tiny, **{"student.iterations": updates}, **more)
+        done = systems.run(
+            "consensus", names=", ".join(names), images=tiny.images, out=folder, preset="mini", config=config
+        )
+        return {stage["name"]: stage["reused"] for stage in done.stages}
+
+    for names in lists:
+        go(names)
+        assert load_segmenter(folder, device="cpu").names.names == names
+    for names in lists[:-1]:
+        kept = folder / "earlier" / f"{len(names)}-names"
+        assert load_segmenter(kept, device="cpu").names.names == names
+        assert (kept / "teacher" / "config.json").is_file() == bool(updates)
+    assert all(go(lists[-1][::-1]).values())
