@@ -14,13 +14,14 @@ from namesake import systems
 from namesake.errors import ConfigError
 from namesake.images import open_images
 from namesake.index import open_index, read_embeddings
-from namesake.masks.store import open_masks, read_masks
-from namesake.records import Names, Prediction, PseudoMask
-from namesake.segmenter import load_segmenter
+from namesake.masks import rle
+from namesake.masks.store import MaskWriter, open_masks, read_masks
+from namesake.records import Images, Index, Names, Prediction, PseudoMask
+from namesake.segmenter import SegmenterFolder, load_segmenter
 from namesake.systems import configure
-from namesake.systems.consensus import PRESETS, check
+from namesake.systems.consensus import PRESETS, check, trained
 from namesake.training.samples.maps import LabelMaps
-from namesake.training.student import LabelsConfig, find_least, rows_of
+from namesake.training.student import Labelled, LabelsConfig, _keeping, find_least, rows_of
 from namesake.workspace import read_manifest
 
 STAGES = {
@@ -198,14 +199,44 @@ def test_a_name_that_joins__teacher_labels_and_student_go_on_from_those_of_befor
     assert all(again.values())
 
 
+MASKS = {3: [True, False], 255: [False, True]}
+"""By label, what an image of two pixels shows."""
+
+
+def test_keeping__the_label_of_not_sure_moves_with_the_255th_name(tmp_path: Path):
+    rows = [PseudoMask("a.png", label, 0.5, 1, 2, rle.encode(np.array([mask]))) for label, mask in MASKS.items()]
+    with MaskWriter(tmp_path) as writer:
+        writer.write_several(rows)
+    index = Index(tmp_path, images=Images(tmp_path, ("a.png", "b.png")), encoder="", dim=1)
+    earlier = Labelled(open_masks(tmp_path), known=254, index=index, likeliest=1)
+    draw = _keeping(lambda ids: [(image_id, ("drawn",)) for image_id in ids], earlier, ["a.png"], unsure=65_535)
+    assert list(draw(["b.png", "a.png", "c.png"])) == [
+        ("b.png", ("drawn",)),
+        ("a.png", ([rows[0], replace(rows[1], label=65_535)],)),
+        ("c.png", ("drawn",)),
+    ]
+
+
+def test_trained__goes_on_only_where_labels_mean_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    config, joining = PRESETS["mini"].training, PRESETS["mini"].joining
+    found = SegmenterFolder(tmp_path, names=Names(("car", "sky", "tree")))
+    monkeypatch.setattr("namesake.systems.consensus.read_manifest", lambda _: {"key": "a"})
+    monkeypatch.setattr("namesake.systems.consensus.open_segmenter", lambda _: found)
+    more = trained(config, Names(("car", "sky", "tree", "mug")), tmp_path, joining)
+    assert more == {"config": replace(config, iterations=160), "earlier": found}
+    # sky is called stuff now, so the teacher's labels are others
+    assert trained(config, Names(("car", "tree", "mug")), tmp_path, joining) == {"config": config}
+    assert trained(config, Names(("car",)), None, joining) == {"config": config}
+
+
 @pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("updates", [12, 0], ids=["with a student", "without"])
 def test_names_that_join_one_after_the_other(tiny, tmp_path: Path, updates: int):
     folder, lists = tmp_path / "run", (("car", "tree"), ("car", "tree", "mug"), ("car", "tree", "mug", "sky"))
 
-    def go(names: tuple[str, ...], **more: object) -> dict[str, bool]:
-        config = options(tiny, **{"student.iterations": updates}, **more)
+    def go(names: tuple[str, ...]) -> dict[str, bool]:
+        config = options(tiny, **{"student.iterations": updates})
         done = systems.run(
             "consensus", names=", ".join(names), images=tiny.images, out=folder, preset="mini", config=config
         )

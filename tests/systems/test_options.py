@@ -11,6 +11,7 @@ from namesake.cli import app
 from namesake.config import SYNONYMS, options, paths, settle, spelled, to_yaml
 from namesake.errors import ConfigError
 from namesake.records import Artifact, Images, Names
+from namesake.segmenter import SegmenterFolder
 from namesake.systems import SYSTEMS, configure
 from namesake.systems.adding import Joined
 from namesake.workspace.fingerprint import EXECUTION, describe
@@ -193,8 +194,9 @@ ON = {
 
 @pytest.mark.parametrize(("system", "preset"), PRESETS)
 def test_a_change_reaches_its_stage(system: str, preset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for opener in ("read_manifest", "open_segmenter", "open_masks"):  # what a run made before a name joined is there
-        monkeypatch.setattr(f"namesake.systems.consensus.{opener}", Artifact)
+    # what a run made before a name joined is there
+    for opener, made in (("read_manifest", Artifact), ("open_segmenter", SegmenterFolder), ("open_masks", Artifact)):
+        monkeypatch.setattr(f"namesake.systems.consensus.{opener}", made)
     shown = tmp_path / "shown.json"
     shown.write_text('{"a": ["sky"]}', encoding="utf-8")
     known = leaves(system, preset)  # a frozen encoder has no student

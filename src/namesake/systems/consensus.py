@@ -144,23 +144,25 @@ def consensus(
         return train_closed_set(archives, masks, whole, config=config.training, step=step, device=config.device)
     earlier = added[-1].earlier if added else None
     if not config.student.iterations:
-        training = trained(config.training, earlier, config.joining)
+        training = trained(config.training, whole, earlier, config.joining)
         return step(train_segmenter, archives, masks, whole, **training, device=config.device)
-    training = trained(config.training, earlier and earlier / TEACHER, config.joining)
-    teacher = step(train_teacher, archives, masks, things_of(config, whole), **training, device=config.device)
+    things = things_of(config, whole)
+    training = trained(config.training, things, earlier and earlier / TEACHER, config.joining)
+    teacher = step(train_teacher, archives, masks, things, **training, device=config.device)
     known = len(whole) - (len(added[-1].names) if added else 0)
     labelling = labelled(config, earlier and earlier / LABELS, index, known=known)
     labels = step(label_images, teacher, images, whole, **labelling, device=config.device)
-    training = trained(config.student, earlier, config.joining)
+    training = trained(config.student, whole, earlier, config.joining)
     return step(train_student, labels, images, whole, teacher, **training, device=config.device)
 
 
-def trained(config: TrainingConfig, earlier: Path | None, joining: JoiningConfig) -> dict[str, Any]:
-    """Options of a training: fewer updates from the segmenter of before where there is one, else all of them."""
-    if earlier is None or not read_manifest(earlier):
+def trained(config: TrainingConfig, names: Names, earlier: Path | None, joining: JoiningConfig) -> dict[str, Any]:
+    """Options of a training: fewer updates from the segmenter of before, where there is one of the first names."""
+    before = open_segmenter(earlier) if earlier and read_manifest(earlier) else None
+    if before is None or before.names.names != names.names[: len(before.names)]:
         return {"config": config}
     fewer = math.ceil(joining.updates * config.iterations)
-    return {"config": replace(config, iterations=fewer), "earlier": open_segmenter(earlier)}
+    return {"config": replace(config, iterations=fewer), "earlier": before}
 
 
 def labelled(config: Config, earlier: Path | None, index: Index, *, known: int) -> dict[str, Any]:

@@ -189,26 +189,31 @@ def _open_drawer(
 ) -> Draw:
     """What labels stretches of images, with teacher and CLIP in memory; images that are `kept` have those of before."""
     reader, unsure = _open_reader(folder, names, config, device), not_sure(len(names))
-    before, staying = None if earlier is None else MaskLookup(earlier.labels), frozenset(kept)
 
     def draw(ids: Sequence[str]) -> Iterator[tuple[str, tuple[Outcome]]]:
-        read = _read(reader, images, [image_id for image_id in ids if image_id not in staying], config)
-        for image_id in ids:
-            if earlier is not None and before is not None and image_id in staying:
-                yield image_id, (_relabelled(before.several(image_id), not_sure(earlier.known), unsure),)
-                continue
-            _, found = next(read)
+        for image_id, found in _read(reader, images, ids, config):
             if isinstance(found, ImagesError):
                 yield image_id, (str(found),)
             else:
                 yield image_id, (rows_of(image_id, found, least, unsure=unsure),)
 
-    return draw
+    return draw if earlier is None else _keeping(draw, earlier, kept, unsure=unsure)
 
 
-def _relabelled(rows: Sequence[PseudoMask], old: int, new: int) -> list[PseudoMask]:
-    """The masks of an image, those labelled `old` labelled `new`."""
-    return [replace(row, label=new) if row.label == old else row for row in rows]
+def _keeping(draw: Draw, earlier: Labelled, kept: Sequence[str], *, unsure: int) -> Draw:
+    """The same, but for images that are `kept`: they have their masks of before, "not sure" with its label of now."""
+    before, staying, old = MaskLookup(earlier.labels), frozenset(kept), not_sure(earlier.known)
+
+    def both(ids: Sequence[str]) -> Iterator[tuple[str, tuple[Outcome, ...]]]:
+        drawn = iter(draw([image_id for image_id in ids if image_id not in staying]))
+        for image_id in ids:
+            if image_id in staying:
+                rows = before.several(image_id)
+                yield image_id, ([replace(row, label=unsure) if row.label == old else row for row in rows],)
+            else:
+                yield next(drawn)
+
+    return both
 
 
 def _read(
