@@ -135,6 +135,7 @@ def test_word_that_no_option_has() -> None:
 
 WORDS = {
     "contested": ("last", "best"), "prompts": ("bare", "photo"), "precision": ("no", "bf16"),
+    "encoder_precision": ("no", "int8"),
     "targets": ("saliency", "components"), "normalization": ("clip", "imagenet"), "init": ("he", "torch"),
     "score_function": ("sigmoid", "softmax"), "patch_fit": ("crop", "resize"), "present_from": ("crops", "patches"),
     "module": ("block", "linear"), "loss": ("tsupcon", "supcon"), "label_sources": ("both", "apart"),

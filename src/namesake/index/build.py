@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from namesake.encoders import Clip, load_clip
+from namesake.encoders import Clip, Precision, load_clip
 from namesake.engines import Part, Work, spread
 from namesake.errors import ConfigError, DataError, ImagesError, WeightsError
 from namesake.images import read_image, work_ahead
@@ -66,6 +66,7 @@ def build_index(
     batch_size: int = 32,
     shard_size: int = 10_000,
     device: str = "auto",
+    precision: Precision = "no",
     engine: str = "local",
 ) -> Index:
     """Embed every image with CLIP's image encoder.
@@ -82,6 +83,7 @@ def build_index(
         batch_size: Images an encoder step; a batch never spans two shards.
         shard_size: Ids a shard.
         device: "auto", "cpu" or "cuda".
+        precision: "no" for float32, "bf16", "fp16", or "int8" on the CPU; see `encoders.Precision`.
         engine: "local", "ray" or "ray:N"; see `engines.spread`.
 
     Returns:
@@ -97,11 +99,11 @@ def build_index(
         digests = _digests(images)
         missing = [(number, ids) for number, ids, paths in plan if _todo(number, ids, paths, digests)]
         arguments: dict[str, Any] = {"images": images, "encoder": encoder, "out": out, "batch_size": batch_size}
-        arguments |= {"shard_size": shard_size, "device": device}
+        arguments |= {"shard_size": shard_size, "device": device, "precision": precision}
         spread(engine, _open_worker, arguments, missing, what="embedding images", total=len(images))
     return write_index(
         images,
-        load_clip(encoder, device=device),
+        load_clip(encoder, device=device, precision=precision),
         encoder=encoder,
         out=out,
         batch_size=batch_size,
@@ -197,9 +199,18 @@ def _finished(out: Path) -> list[tuple[tuple[str, ...], Shard]]:
         return []  # not there, or damaged from outside: made again
 
 
-def _open_worker(*, images: Images, encoder: str, out: Path, batch_size: int, shard_size: int, device: str) -> Work:
+def _open_worker(
+    *,
+    images: Images,
+    encoder: str,
+    out: Path,
+    batch_size: int,
+    shard_size: int,
+    device: str,
+    precision: Precision,
+) -> Work:
     """What embeds one shard after another, with the encoder in memory."""
-    clip = load_clip(encoder, device=device)
+    clip = load_clip(encoder, device=device, precision=precision)
     plan, digests = _plan(images, out, batch_size, shard_size), _digests(images)
 
     def work(part: Part, meter: Meter) -> None:

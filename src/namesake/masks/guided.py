@@ -16,7 +16,7 @@ from torch.nn.functional import interpolate
 
 from namesake.archives import unique_images
 from namesake.config import check, option
-from namesake.encoders import Clip, load_clip
+from namesake.encoders import Clip, Precision, load_clip
 from namesake.encoders.cards import card_of
 from namesake.errors import ImagesError
 from namesake.images import read_ahead
@@ -53,6 +53,7 @@ def keep_named(
     *,
     config: GuideConfig,
     device: str = "auto",
+    precision: Precision = "no",
     engine: str = "local",
 ) -> PseudoMasks:
     """Take away from each mask what other words explain better than the image's own name.
@@ -63,6 +64,7 @@ def keep_named(
         archives: The images, their labels, and all names with their synonyms, background and context words.
         config: Settings of the stage.
         device: "auto", "cpu" or "cuda".
+        precision: "no" for float32, "bf16", "fp16", or "int8" on the CPU; see `encoders.Precision`.
         engine: "local", "ray" or "ray:N"; see `engines.spread`.
 
     Returns:
@@ -74,7 +76,8 @@ def keep_named(
     """
     check(config)
     ids, arguments = list(unique_images(archives)), {"masks": masks, "archives": archives, "config": config}
-    draw_masks([out], ids, _open_drawer, arguments | {"device": device}, what="guiding", engine=engine)
+    arguments |= {"device": device, "precision": precision}
+    draw_masks([out], ids, _open_drawer, arguments, what="guiding", engine=engine)
     models = tuple(dict.fromkeys((*masks.models, card_of(config.clip))))
     return PseudoMasks(out, counts=count_masks(out), models=models)
 
@@ -107,9 +110,12 @@ def explained(
     return remaining if remaining.sum() >= keep * mask.sum() else mask
 
 
-def _open_drawer(*, masks: PseudoMasks, archives: Archives, config: GuideConfig, device: str) -> Draw:
+def _open_drawer(
+    *, masks: PseudoMasks, archives: Archives, config: GuideConfig, device: str, precision: Precision
+) -> Draw:
     """Load the CLIP, and return what guides the masks of images with it."""
-    clip, kept, labels = load_clip(config.clip, device=device), MaskLookup(masks), unique_images(archives)
+    clip = load_clip(config.clip, device=device, precision=precision)
+    kept, labels = MaskLookup(masks), unique_images(archives)
     words, owner, texts = _words(archives.names, clip)
 
     def guide(image_id: str, image: ImageArray) -> PseudoMask:

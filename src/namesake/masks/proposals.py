@@ -15,7 +15,7 @@ from numpy import ndarray
 from torch import Tensor
 from torch.nn import functional
 
-from namesake.encoders import AutomaticConfig, Masks, Sam, load_sam
+from namesake.encoders import AutomaticConfig, Masks, Precision, Sam, arithmetic, load_sam
 from namesake.encoders.dino import Dino, load_dino
 from namesake.encoders.sources import find, kind_of_source
 from namesake.images.geometry import limit_longer_side
@@ -134,7 +134,9 @@ class ClusterProposals:
         return Masks(self.masks[kept], self.scores[kept])
 
 
-def load_masks_from(source: str, config: AutomaticConfig, *, device: str = "auto") -> MaskSource:
+def load_masks_from(
+    source: str, config: AutomaticConfig, *, device: str = "auto", precision: Precision = "no"
+) -> MaskSource:
     """Load what draws masks.
 
     Args:
@@ -143,24 +145,29 @@ def load_masks_from(source: str, config: AutomaticConfig, *, device: str = "auto
         config: Settings of finding all masks of an image; without a SAM `box_nms_thresh` alone counts, of the masks
             themselves.
         device: "auto", "cpu" or "cuda".
+        precision: "no" for float32, "bf16", "fp16", or "int8" on the CPU; see `encoders.Precision`.
 
     Raises:
         WeightsError: Files are missing or damaged.
     """
     if draws_saliency(source):
         network = load_selfmask(source, device=device)
-        return MaskSource(read_saliency_card(source), partial(_see_saliency, network, config))
+        return MaskSource(read_saliency_card(source), partial(_see_saliency, network, config, precision))
     if kind_of_source(source) == "dino":
-        encoder = load_dino(source, device=device)
+        encoder = load_dino(source, device=device, precision=precision)
         return MaskSource(encoder.card, partial(_see_clusters, encoder, config))
-    sam = load_sam(source, device=device)
+    sam = load_sam(source, device=device, precision=precision)
     return MaskSource(sam.card, partial(SamProposals, sam, config))
 
 
 @torch.inference_mode()
-def _see_saliency(network: SelfMask, config: AutomaticConfig, image: ImageArray) -> SaliencyProposals:
+def _see_saliency(
+    network: SelfMask, config: AutomaticConfig, precision: Precision, image: ImageArray
+) -> SaliencyProposals:
     small = shrink(image, side=input_side(network))
-    found = network(network.config.preprocessing.normalise([small]).to(network.query_embed.device))
+    device = network.query_embed.device
+    with arithmetic(device, precision=precision):
+        found = network(network.config.preprocessing.normalise([small]).to(device))
     return SaliencyProposals(
         found.mask_probs[0].float(), found.objectness[0].float().sigmoid(), image.shape[:2], config
     )

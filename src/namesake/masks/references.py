@@ -18,7 +18,7 @@ from torch import Tensor
 
 from namesake.archives import rows
 from namesake.config import option
-from namesake.encoders import Clip, Dino, load_clip, load_dino
+from namesake.encoders import Clip, Dino, Precision, load_clip, load_dino
 from namesake.encoders.preprocess import centre_crop
 from namesake.errors import DataError, ImagesError
 from namesake.images import read_image, work_ahead
@@ -111,7 +111,13 @@ def open_references(folder: Path) -> References:
     models=lambda config: (config.dino, config.clip if config.language else ""),
 )
 def co_segment(
-    out: Path, archives: Archives, names: Names, *, config: ReferencesConfig = ReferencesConfig(), device: str = "auto"
+    out: Path,
+    archives: Archives,
+    names: Names,
+    *,
+    config: ReferencesConfig = ReferencesConfig(),
+    device: str = "auto",
+    precision: Precision = "no",
 ) -> References:
     """Find, for each name, the vector of what the images of its archive share.
 
@@ -124,6 +130,7 @@ def co_segment(
         names: Names to make references for.
         config: Encoders and which of the steps to take.
         device: "auto", "cpu" or "cuda".
+        precision: "no" for float32, "bf16", "fp16", or "int8" on the CPU; see `encoders.Precision`.
 
     Returns:
         The references, with the counts `names` and `images` (read, a picture of several archives once in each).
@@ -132,7 +139,7 @@ def co_segment(
         ImagesError: None of a name's images can be read.
         WeightsError: An encoder is missing.
     """
-    finder = _Finder(archives, config, device=device)
+    finder = _Finder(archives, config, device=device, precision=precision)
     contexts = context_references(map(finder.look, config.contexts), wide_seed_columns=config.wide_seed_columns)
     found = np.stack(
         [finder.reference(name, contexts).cpu().numpy() for name in track(names.names, what="co-segmenting")]
@@ -147,14 +154,16 @@ def co_segment(
 class _Finder:
     """Looks at the archives of names."""
 
-    def __init__(self, archives: Archives, config: ReferencesConfig, *, device: str) -> None:
+    def __init__(self, archives: Archives, config: ReferencesConfig, *, device: str, precision: Precision) -> None:
         self.archives, self.config, self.read = archives, config, 0
         table = rows(archives).select(["name", "image_id"]).to_pydict()
         self.ids: dict[str, list[str]] = {name: [] for name in archives.names.names}
         for name, image_id in zip(table["name"], table["image_id"], strict=True):
             self.ids[name].append(image_id)
-        self.encoder: Dino = load_dino(config.dino, device=device)
-        self.clip: Clip | None = load_clip(config.clip, device=device) if config.language else None
+        self.encoder: Dino = load_dino(config.dino, device=device, precision=precision)
+        self.clip: Clip | None = None
+        if config.language:
+            self.clip = load_clip(config.clip, device=device, precision=precision)
         self.texts = None if self.clip is None else torch.from_numpy(embed(archives.names, self.clip))
         self.words = {words[0]: set(words) for words in archives.names.words}
 

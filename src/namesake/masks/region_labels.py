@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Int
 from numpy import ndarray
 
+from namesake.encoders import Precision
 from namesake.encoders.cards import card_of
 from namesake.errors import DataError, ImagesError
 from namesake.images import read_ahead
@@ -79,6 +80,7 @@ def label_regions(
     config: RegionsConfig = PUBLISHED,
     shown: Mapping[str, tuple[str, ...]] | None = None,
     device: str = "auto",
+    precision: Precision = "no",
     engine: str = "local",
     workers: int = 2,
 ) -> RegionLabels:
@@ -92,6 +94,7 @@ def label_regions(
         shown: For each image id the names that it is known to show: nothing has to be detected then
             (semi-supervised). Images that are not in it show nothing.
         device: "auto", "cpu" or "cuda".
+        precision: "no" for float32, "bf16", "fp16", or "int8" on the CPU; see `encoders.Precision`.
         engine: "local", "ray" or "ray:N"; see `engines.spread`.
         workers: Threads that read images.
 
@@ -108,7 +111,7 @@ def label_regions(
     known = None if shown is None else _rows_of(shown, words)
     arguments = {"images": images, "names": names, "shown": known, "config": config, "workers": workers}
     folders = [out / kind for kind in KINDS]
-    arguments |= {"device": device}
+    arguments |= {"device": device, "precision": precision}
     draw_masks(
         folders, images.ids, _open_drawer, arguments, what="naming regions", shard_size=SHARD_SIZE, engine=engine
     )
@@ -159,10 +162,11 @@ def _open_drawer(
     config: RegionsConfig,
     workers: int,
     device: str,
+    precision: Precision,
 ) -> Draw:
     """Load the models, and return what names the regions of images with them."""
     words, labels = words_of(names)
-    namer = load_region_namer(words, config, device=device)
+    namer = load_region_namer(words, config, device=device, precision=precision)
     namer.doubt(labels, encoder=config.clip)
 
     def draw(ids: Sequence[str]) -> Iterator[tuple[str, tuple[Outcome, Outcome]]]:

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from namesake.config import fixed, group, option
-from namesake.encoders import AutomaticConfig, Clip, load_clip
+from namesake.encoders import AutomaticConfig, Clip, Precision, load_clip
 from namesake.images.geometry import limit_longer_side
 from namesake.masks.crops import CropFeatures, crop_features
 from namesake.masks.present_words import present_words, query_points
@@ -146,14 +146,16 @@ class NamedView(NamedTuple):
         return Regions(found.masks, present[likeness.argmax(dim=1)].cpu().numpy(), found.scores)
 
 
-def load_region_namer(words: tuple[str, ...], config: RegionsConfig, *, device: str = "auto") -> RegionNamer:
+def load_region_namer(
+    words: tuple[str, ...], config: RegionsConfig, *, device: str = "auto", precision: Precision = "no"
+) -> RegionNamer:
     """Load CLIP and what draws masks.
 
     Raises:
         WeightsError: One is missing or damaged.
     """
-    source = load_masks_from(config.mask_model, config.automatic, device=device)
-    return RegionNamer(load_clip(config.clip, device=device), source, words, config)
+    source = load_masks_from(config.mask_model, config.automatic, device=device, precision=precision)
+    return RegionNamer(load_clip(config.clip, device=device, precision=precision), source, words, config)
 
 
 def mean_features(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from namesake.archives import unique_images
 from namesake.config import check, option
+from namesake.encoders import Precision, arithmetic
 from namesake.errors import ImagesError
 from namesake.images import read_image, work_ahead
 from namesake.masks import rle
@@ -45,6 +46,7 @@ def saliency_masks(
     *,
     config: SaliencyConfig = SaliencyConfig(),
     device: str = "auto",
+    precision: Precision = "no",
     engine: str = "local",
 ) -> PseudoMasks:
     """Find the salient object of every archive image, and give it the image's label.
@@ -54,6 +56,7 @@ def saliency_masks(
         archives: The images and their labels; an image of several archives is masked once.
         config: Network, solver and sizes.
         device: "auto", "cpu" or "cuda".
+        precision: "no" for float32, "bf16", "fp16", or "int8" on the CPU; see `encoders.Precision`.
         engine: "local", "ray" or "ray:N"; see `engines.spread`.
 
     Returns:
@@ -68,6 +71,7 @@ def saliency_masks(
     check(config)
     labels = unique_images(archives)
     arguments = {"images": archives.images, "labels": labels, "config": config, "device": device}
+    arguments |= {"precision": precision}
     draw_masks([out], list(labels), _open_drawer, arguments, what="saliency masks", engine=engine)
     counts = count_masks(out)
     if not counts["masks"]:
@@ -75,7 +79,9 @@ def saliency_masks(
     return PseudoMasks(out, counts=counts, models=(read_saliency_card(config.network),))
 
 
-def _open_drawer(*, images: Images, labels: Mapping[str, int], config: SaliencyConfig, device: str) -> Draw:
+def _open_drawer(
+    *, images: Images, labels: Mapping[str, int], config: SaliencyConfig, device: str, precision: Precision
+) -> Draw:
     """Load what masks images; the masks of one window are solved while the network sees the next."""
     network = load_selfmask(config.network, device=device)
     side, solver = input_side(network), PUBLISHED if config.bilateral_solver else None
@@ -94,7 +100,8 @@ def _open_drawer(*, images: Images, labels: Mapping[str, int], config: SaliencyC
         with thread_pool(config.num_workers, "solve") as pool:
 
             def look(some: list[Shrunk]) -> list[Future[PseudoMask]]:
-                found = propose_all(network, [seen.image for seen in some], batch_size=config.batch_size)
+                with arithmetic(network.query_embed.device, precision=precision):
+                    found = propose_all(network, [seen.image for seen in some], batch_size=config.batch_size)
                 return [pool.submit(solve, seen, each) for seen, each in zip(some, found, strict=True)]
 
             for each in in_windows(results, WINDOW, look):

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from namesake.archives import unique_images
 from namesake.config import check, option
+from namesake.encoders import Precision
 from namesake.encoders.cards import card_of
 from namesake.encoders.dense_resnet import SelfSupervised, load_self_supervised
 from namesake.errors import ConfigError, ImagesError
@@ -76,6 +77,7 @@ def voted_masks(
     *,
     config: VotingConfig = VotingConfig(),
     device: str = "auto",
+    precision: Precision = "no",
     engine: str = "local",
 ) -> PseudoMasks:
     """Cluster each image's patches by every encoder, and keep the candidate that agrees best with the others.
@@ -87,6 +89,7 @@ def voted_masks(
         images: Unlabelled images, or archives, whose images are voted on once each.
         config: Encoders and clustering.
         device: "auto", "cpu" or "cuda".
+        precision: "no" for float32, "bf16", "fp16", or "int8" on the CPU; see `encoders.Precision`.
         engine: "local", "ray" or "ray:N"; see `engines.spread`.
 
     Returns:
@@ -104,6 +107,7 @@ def voted_masks(
     labels = unique_images(images) if isinstance(images, Archives) else dict.fromkeys(images.ids, 0)
     images, ids = images.images if isinstance(images, Archives) else images, tuple(labels)
     arguments = {"images": images, "labels": labels, "config": config, "device": device}
+    arguments |= {"precision": precision}
     draw_masks([out], ids, _open_drawer, arguments, what="voting", engine=engine)
     counts = count_masks(out)
     if not counts["masks"]:
@@ -111,9 +115,11 @@ def voted_masks(
     return PseudoMasks(out, counts=counts, models=tuple(map(card_of, config.encoders)))
 
 
-def _open_drawer(*, images: Images, labels: Mapping[str, int], config: VotingConfig, device: str) -> Draw:
+def _open_drawer(
+    *, images: Images, labels: Mapping[str, int], config: VotingConfig, device: str, precision: Precision
+) -> Draw:
     """Load the encoders, and return what masks images with them."""
-    encoders = [load_self_supervised(source, device=device) for source in config.encoders]
+    encoders = [load_self_supervised(source, device=device, precision=precision) for source in config.encoders]
 
     def read(image_id: str) -> Shrunk:
         image = read_image(images.path(image_id))

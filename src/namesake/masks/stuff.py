@@ -14,6 +14,7 @@ import torch
 
 from namesake.archives import unique_images
 from namesake.config import group, option
+from namesake.encoders import Precision
 from namesake.encoders.cards import card_of
 from namesake.errors import ConfigError, ImagesError
 from namesake.images import read_ahead
@@ -61,6 +62,7 @@ def redraw_stuff(
     *,
     config: StuffConfig,
     device: str = "auto",
+    precision: Precision = "no",
     engine: str = "local",
 ) -> PseudoMasks:
     """Give the images of stuff the masks that their name has among all names.
@@ -71,6 +73,7 @@ def redraw_stuff(
         archives: The images and their labels.
         config: Names of stuff, and how their masks are drawn.
         device: "auto", "cpu" or "cuda".
+        precision: "no" for float32, "bf16", "fp16", or "int8" on the CPU; see `encoders.Precision`.
         engine: "local", "ray" or "ray:N"; see `engines.spread`.
 
     Returns:
@@ -83,18 +86,21 @@ def redraw_stuff(
     """
     check_stuff(config, archives.names)
     ids, arguments = list(unique_images(archives)), {"masks": masks, "archives": archives, "config": config}
-    draw_masks([out], ids, _open_drawer, arguments | {"device": device}, what="stuff", engine=engine)
+    arguments |= {"device": device, "precision": precision}
+    draw_masks([out], ids, _open_drawer, arguments, what="stuff", engine=engine)
     cards = map(card_of, (config.regions.clip, config.regions.mask_model))
     return PseudoMasks(out, counts=count_masks(out), models=tuple(dict.fromkeys((*masks.models, *cards))))
 
 
-def _open_drawer(*, masks: PseudoMasks, archives: Archives, config: StuffConfig, device: str) -> Draw:
+def _open_drawer(
+    *, masks: PseudoMasks, archives: Archives, config: StuffConfig, device: str, precision: Precision
+) -> Draw:
     """Load what redraws the masks of images; the models are loaded for the first image of stuff."""
     labels, kept = unique_images(archives), MaskLookup(masks)
     words, owner = words_of(archives.names)
     stuff = {archives.names.label_of(name) for name in config.names}
     rows = {label: torch.tensor([row for row, other in enumerate(owner) if other == label]) for label in stuff}
-    namer = cache(lambda: load_region_namer(words, config.regions, device=device))
+    namer = cache(lambda: load_region_namer(words, config.regions, device=device, precision=precision))
 
     def draw(ids: Sequence[str]) -> Iterator[tuple[str, tuple[Outcome]]]:
         images = read_ahead(archives.images, (image_id for image_id in ids if labels[image_id] in stuff))

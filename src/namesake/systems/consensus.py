@@ -42,7 +42,7 @@ from namesake.masks.store import open_masks
 from namesake.records import Images, Index, Names
 from namesake.segmenter import SegmenterFolder, open_segmenter
 from namesake.systems.adding import LABELS, TEACHER, Added, label_parts, some_of
-from namesake.systems.mini import MINI_TRAINING
+from namesake.systems.mini import MINI_DEEPLAB, MINI_TRAINING
 from namesake.systems.steps import MaskedArchivesConfig, masked_archives, train_closed_set
 from namesake.training import FrozenTrainingConfig, TrainingConfig, train_segmenter
 from namesake.training.student import Labelled, LabelsConfig, label_images, train_student, train_teacher
@@ -115,8 +115,8 @@ PRESETS: dict[str, Config] = {
                 "crop_size": 96,
                 "resize_range": (0.6, 1.34),
                 "copy_paste_max": 3,
-                "resize_longer": 128,
-                "enlarge": True,
+                "architecture": replace(MINI_DEEPLAB, output_stride=8),
+                "threshold": 0.4,
             }
         ),
     ),
@@ -132,7 +132,7 @@ def consensus(
     """
     whole = join_names([names, *(each.names for each in added)]) if added else names
     check(config, whole)
-    index = step(build_index, images, encoder=config.retrieval_clip, device=config.device)
+    index = step(build_index, images, encoder=config.retrieval_clip, **config.computing())
     parts = [each._replace(names=things_of(config, each.names)) for each in added]
     archives, masks = label_parts(
         partial(masked_archives, index, config=config),
@@ -141,7 +141,7 @@ def consensus(
         added=[each for each in parts if len(each.names)],
     )
     if isinstance(config.training, FrozenTrainingConfig):
-        return train_closed_set(archives, masks, whole, config=config.training, step=step, device=config.device)
+        return train_closed_set(archives, masks, whole, config=config.training, step=step, encoders=config)
     earlier = added[-1].earlier if added else None
     if not config.student.iterations:
         training = trained(config.training, whole, earlier, config.joining)

@@ -34,12 +34,13 @@ from namesake.prediction.find import FindConfig
 from namesake.records import Images, Names
 from namesake.segmenter import SegmenterFolder, build_named_regions
 from namesake.systems.mini import LAPTOP_ALIGNMENT, LAPTOP_REGIONS, MINI_ALIGNMENT, MINI_REGIONS
+from namesake.systems.steps import EncodersConfig
 from namesake.training.alignment import AlignmentTrainingConfig, train_alignment
 from namesake.workspace import Step, run_now
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(EncodersConfig):
     """FMbSeg's settings; `alignment.inference.refine_with` names SAM for refined labels."""
 
     regions: RegionsConfig = group(RegionsConfig, "Step 1.")
@@ -51,7 +52,6 @@ class Config:
     image_labels: str = option(
         "", 'JSON table of image ids with the names that each is known to show (semi-supervised); "" for none.'
     )
-    device: str = option("auto", 'Where it computes: "auto", "cpu" or "cuda".')
 
 
 PRESETS: dict[str, Config] = {
@@ -85,5 +85,5 @@ def fmbseg(names: Names, images: Images, *, config: Config = Config(), step: Ste
     if config.until != "aligned":
         return step(build_named_regions, names, kind=config.until, config=config.regions, device=config.device)
     shown = read_shown(Path(config.image_labels)) if config.image_labels else None
-    labels = step(label_regions, images, names, config=config.regions, shown=shown, device=config.device)
+    labels = step(label_regions, images, names, config=config.regions, shown=shown, **config.computing())
     return step(train_alignment, images, labels, names, config=config.alignment, device=config.device)

@@ -108,9 +108,9 @@ def namedmask(
     if config.embeddings:
         index = step(adopt_embeddings, images, embeddings=config.embeddings, encoder=config.retrieval_clip)
     else:
-        index = step(build_index, images, encoder=config.retrieval_clip, device=config.device)
+        index = step(build_index, images, encoder=config.retrieval_clip, **config.computing())
     archives, masks = label_parts(partial(_label, index, config=config), names, step=step, added=added)
-    return train_closed_set(archives, masks, whole, config=config.training, step=step, device=config.device)
+    return train_closed_set(archives, masks, whole, config=config.training, step=step, encoders=config)
 
 
 def _label(
@@ -119,10 +119,10 @@ def _label(
     """Steps 2 to 4."""
     archives, masks = masked_archives(index, names, config=config, step=step, taken=taken)
     if config.guide.clip:
-        masks = step(keep_named, masks, archives, config=config.guide, device=config.device)
+        masks = step(keep_named, masks, archives, config=config.guide, **config.computing())
     if config.experts.iterations:
         masks = step(relabel_with_experts, masks, archives, config=config.experts, device=config.device)
     stuff = stuff_among(config.stuff, names)
     if stuff.names:
-        masks = step(redraw_stuff, masks, archives, config=stuff, device=config.device)
+        masks = step(redraw_stuff, masks, archives, config=stuff, **config.computing())
     return archives, masks

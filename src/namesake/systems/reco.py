@@ -29,18 +29,18 @@ from namesake.index import build_index
 from namesake.masks.references import ReferencesConfig, co_segment, with_contexts
 from namesake.records import Images, Names
 from namesake.segmenter import ReferenceMapsConfig, SegmenterFolder, build_reference_maps
+from namesake.systems.steps import EncodersConfig
 from namesake.workspace import Step, run_now
 
 
 @dataclass(frozen=True)
-class Config(ReferenceMapsConfig):
+class Config(EncodersConfig, ReferenceMapsConfig):
     """ReCo's settings, with NamedMask's threshold."""
 
     retrieval_clip: str = option("openai/clip-vit-large-patch14-336", "CLIP of step 1.")
     archives: ArchivesConfig = group(lambda: ArchivesConfig(images_per_name=50), "Step 1: 50 images a name.")
     references: ReferencesConfig = group(ReferencesConfig, "Step 2, and the encoders of step 3.")
     language: bool = option(True, "Multiply by CLIP's opinion in step 3.")
-    device: str = option("auto", 'Where it computes: "auto", "cpu" or "cuda".')
 
 
 PRESETS: dict[str, Config] = {
@@ -60,10 +60,10 @@ PRESETS: dict[str, Config] = {
 
 def reco(names: Names, images: Images, *, config: Config = Config(), step: Step = run_now) -> SegmenterFolder:
     """Names and unlabelled images to a segmenter; the steps are those of the module's docstring."""
-    index = step(build_index, images, encoder=config.retrieval_clip, device=config.device)
+    index = step(build_index, images, encoder=config.retrieval_clip, **config.computing())
     wanted = with_contexts(names, config.references.contexts)
     archives = step(retrieve, index, wanted, config=config.archives, device=config.device)
-    references = step(co_segment, archives, names, config=config.references, device=config.device)
+    references = step(co_segment, archives, names, config=config.references, **config.computing())
     maps = ReferenceMapsConfig(config.threshold, config.logit_scale, config.resize_shorter)
     clip = config.references.clip
     return step(

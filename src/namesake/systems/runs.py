@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 
 from namesake.archives.join import ADDED, join_names
 from namesake.config import set_everywhere, settle
-from namesake.encoders import pick_device
+from namesake.encoders import Precision, arithmetic, pick_device, why_slow
 from namesake.errors import ConfigError, unknown
 from namesake.images import open_images
 from namesake.names import read_names
 from namesake.notices import as_record, collecting
 from namesake.processes import launched
-from namesake.progress import set_plan
+from namesake.progress import note, set_plan
 from namesake.records import Images, Names
 from namesake.systems.adding import Joined, earlier_folder, make_room, parts_of
 from namesake.systems.choosing import choose_preset
@@ -187,7 +187,11 @@ def _prepare(
     words = Names(()) if names is None else read_names(names)
     if SYSTEMS[system].named and not len(words):
         raise ConfigError(f"{system} wants names, found none; give a comma list, or a file with one name a line.")
-    pick_device(device)
+    where = pick_device(device)
+    precision: Precision = getattr(chosen, "encoder_precision", "no")
+    arithmetic(where, precision=precision)  # refuses what this machine has not
+    if slow := why_slow(where, precision):
+        note(slow)
     return chosen, words, images if isinstance(images, Images) else open_images(images)
 
 

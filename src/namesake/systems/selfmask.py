@@ -14,22 +14,22 @@ of the first two with `--config voting.encoders=MOCO,SWAV,facebook/dino-vits16`.
 
 from dataclasses import dataclass
 
-from namesake.config import group, option
+from namesake.config import group
 from namesake.encoders.presets import MODERN
 from namesake.masks import VotingConfig, voted_masks
 from namesake.records import Images, Names
 from namesake.systems.mini import MINI_SALIENCY
+from namesake.systems.steps import EncodersConfig
 from namesake.training.selfmask import SaliencyModel, SaliencyTrainingConfig, train_saliency
 from namesake.workspace import Step, run_now
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(EncodersConfig):
     """The paper's settings, with one encoder."""
 
     voting: VotingConfig = group(VotingConfig, "Step 1.")
     training: SaliencyTrainingConfig = group(SaliencyTrainingConfig, "Step 2: 12 epochs over 10,553 images.")
-    device: str = option("auto", 'Where it computes: "auto", "cpu" or "cuda".')
 
 
 PRESETS: dict[str, Config] = {
@@ -49,5 +49,5 @@ PRESETS: dict[str, Config] = {
 
 def selfmask(_names: Names, images: Images, *, config: Config = Config(), step: Step = run_now) -> SaliencyModel:
     """Unlabelled images to a saliency network; its folder `saliency/` serves as NamedMask's `saliency.network`."""
-    masks = step(voted_masks, images, config=config.voting, device=config.device)
+    masks = step(voted_masks, images, config=config.voting, **config.computing())
     return step(train_saliency, images, masks, config=config.training, device=config.device)

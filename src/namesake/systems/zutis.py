@@ -79,7 +79,7 @@ def zutis(
     """
     whole = join_names([names, *(each.names for each in added)]) if added else names
     check_stuff(config.stuff, whole)
-    index = step(build_index, images, encoder=config.retrieval_clip, device=config.device)
+    index = step(build_index, images, encoder=config.retrieval_clip, **config.computing())
     archives, masks = label_parts(partial(_label, index, config=config), names, step=step, added=added)
     return step(train_query_segmenter, archives, masks, whole, config=config.training, device=config.device)
 
@@ -91,5 +91,5 @@ def _label(
     archives, masks = masked_archives(index, names, config=config, step=step, taken=taken)
     stuff = stuff_among(config.stuff, names)
     if stuff.names:
-        masks = step(redraw_stuff, masks, archives, config=stuff, device=config.device)
+        masks = step(redraw_stuff, masks, archives, config=stuff, **config.computing())
     return archives, masks

@@ -23,6 +23,7 @@ from torch.utils.data import Dataset
 
 from namesake.archives import unique_images
 from namesake.config import check, option
+from namesake.encoders import Precision
 from namesake.encoders.dino import Dino, load_dino
 from namesake.encoders.preprocess import Preprocessing
 from namesake.errors import DataError, ImagesError
@@ -111,7 +112,12 @@ def feature_reader(kept: KeptFeatures) -> Callable[[str], Features]:
 
 @stage("features", opens=open_features, grows=True, models=lambda config: (config.dino,))
 def keep_features(
-    out: Path, archives: Archives, *, config: FeaturesConfig = FeaturesConfig(), device: str = "auto"
+    out: Path,
+    archives: Archives,
+    *,
+    config: FeaturesConfig = FeaturesConfig(),
+    device: str = "auto",
+    precision: Precision = "no",
 ) -> KeptFeatures:
     """Compute the patch features of every image of the archives, and keep them.
 
@@ -120,6 +126,7 @@ def keep_features(
         archives: Whose images.
         config: Encoder and sizes.
         device: "auto", "cpu" or "cuda".
+        precision: "no" for float32, "bf16", "fp16", or "int8" on the CPU; see `encoders.Precision`.
 
     Returns:
         The features, with the counts `images`, `unreadable` and `megabytes`.
@@ -131,11 +138,12 @@ def keep_features(
     """
     check(config)
     facts = {"encoder": config.dino, "longer_side": config.resize_longer}
+    facts |= {} if precision == "no" else {"precision": precision}
     if read_record(out / FACTS) != facts:
         for path in out.glob("features*"):
             path.unlink()
     write_json(out / FACTS, facts)
-    encoder = load_dino(config.dino, device=device)
+    encoder = load_dino(config.dino, device=device, precision=precision)
     listed, ids = _listed(out), tuple(unique_images(archives))
     done = {image_id for shard in listed for image_id in shard}
     todo = [image_id for image_id in ids if image_id not in done]
