@@ -105,8 +105,8 @@ def plainly(predictor: ClosedSet, clip: KnowsTexts, image: np.ndarray, config: C
     plain = predictor.logits([large]).log_softmax(1)
     mirrored = predictor.logits([np.ascontiguousarray(large[:, ::-1])]).log_softmax(1).flip(3)
     seen = ((plain + mirrored) / 2)[0]  # [labels, rows, columns]
-    # CLIP: the whole image's opinion, and that of the windows weighted by how near their centres are
-    whole = LOGIT_SCALE * torch.from_numpy(clip.embed_images([image])) @ texts.T
+    # CLIP: the windows' opinion, weighted by how near their centres are; the whole image's has no weight
+    assert not config.image_weight
     tops, lefts, side = window_starts(HEIGHT, WIDTH, config)
     down = window_weights(tops, side=side, length=HEIGHT, cells=seen.shape[1])
     across = window_weights(lefts, side=side, length=WIDTH, cells=seen.shape[2])
@@ -115,8 +115,7 @@ def plainly(predictor: ClosedSet, clip: KnowsTexts, image: np.ndarray, config: C
         cosines = torch.from_numpy(clip.embed_images([image[top : top + side, left : left + side]]))[0] @ texts.T
         row, column = divmod(number, len(lefts))
         windows += cosines[:, None, None] * down[row][None, :, None] * across[column][None, None, :]
-    said = config.image_weight * whole.log_softmax(1)[0][:, None, None]
-    said = said + config.window_weight * (LOGIT_SCALE * windows).log_softmax(0)
+    said = config.window_weight * (LOGIT_SCALE * windows).log_softmax(0)
     # together: background keeps its share less the bias, the names share the rest
     together = seen[1:].logsumexp(0)
     shares = (seen[1:] - together + said).log_softmax(0)

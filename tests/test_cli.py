@@ -133,16 +133,16 @@ def test_read_carefully__predict_evaluate_label_trust(tmp_path: Path):
         return json.loads(result.stdout)
 
     spent = said("predict", run, images, "--out", tmp_path / "careful", "--read", "careful")["reading"]
-    assert (spent["images"], spent["passes"], spent["embedded"], spent["dense"]) == (12, 24, 60, 0)
+    assert (spent["images"], spent["passes"], spent["embedded"], spent["dense"]) == (12, 24, 48, 0)
     assert "reading" not in said("predict", run, images, "--out", tmp_path / "fast")
     changed = CliRunner().invoke(app, ["predict", str(run), str(images), "--out", str(tmp_path / "careful")])
     assert changed.exit_code != 0  # not the same work
-    less = ("--config", "window_weight=0", "--config", "flip=false")
+    less = ("--config", "window_weight=0", "--config", "flip=false", "--config", "image_weight=0.5")
     spent = said("predict", run, images, "--out", tmp_path / "less", "--read", "careful", *less)["reading"]
     assert (spent["passes"], spent["embedded"]) == (12, 12)
     said("evaluate", run, "--benchmark", "world", "--root", tmp_path / "scenes", "--read", "careful")
     record = json.loads((run / "evaluation" / "world.json").read_text())
-    assert record["careful_reading"]["image_weight"] > 0
+    assert record["careful_reading"]["window_weight"] > 0
     trusted = said("trust", run, "--images", images, "--read", "careful")
     assert 0 < trusted["names"][0]["agreement"] < 100 or trusted["names"][0]["images"] == 0
     labelled = ("label", "--run", run, "--images", images, "--out", tmp_path / "labelled", "--read", "careful")

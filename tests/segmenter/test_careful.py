@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from namesake.encoders import load_clip
+from namesake.encoders.preprocess import IMAGENET
 from namesake.errors import ConfigError
 from namesake.images.geometry import resize
 from namesake.masks.map_objects import map_objects
@@ -53,7 +54,9 @@ def predictor(segmenter: Segmenter) -> GivesLogits:
 
 def opinion(reader: Careful, image: np.ndarray, *, rows: int, columns: int) -> torch.Tensor:
     said = reader.cosines([image], rows=rows, columns=columns)
-    return reader.opinion(said, range(len(reader.names)), patch_weight=reader.config.patch_weight)
+    config = reader.config
+    weights = config.image_weight, config.window_weight, config.patch_weight
+    return reader.opinion(said, range(len(reader.names)), weights)
 
 
 def careful_of(segmenter: Segmenter, config: CarefulConfig, clip) -> Segmenter:
@@ -228,6 +231,21 @@ def test_names_that_the_network_never_saw_share_its_background(segmenter: Segmen
         assert float(found[0].max()) == 0
 
 
+def test_threshold__of_names_that_the_network_knows_alone(segmenter: Segmenter, clip) -> None:
+    image, asked = picture(40, 40), Names(("sky", "park bench", "grass"), background=())
+    doubting = Segmenter(
+        ClosedSet(segmenter.predictor.network, preprocessing=IMAGENET, device=torch.device("cpu"), threshold=0.999),
+        replace(segmenter.settings, threshold=0.999),
+    )
+    reader = Careful(clip, asked, config=CarefulConfig(), known=Names(("dog", "park bench")))
+    plain, found = (
+        reader.predict(each.predictor, [image], height=40, width=40)[0].labels for each in (segmenter, doubting)
+    )
+    assert (plain == 2).any()
+    assert not (found == 2).any()
+    assert np.array_equal(found, np.where(plain == 2, 0, plain))
+
+
 def test_other_names__only_with_care_where_the_network_is_closed(segmenter: Segmenter, clip) -> None:
     cards = (ModelCard("c", "embedded:clip"),)
     made = Segmenter(segmenter.predictor, replace(segmenter.settings, models=cards))
@@ -253,7 +271,7 @@ def test_cost__counted_exactly(segmenter: Segmenter, clip) -> None:
     assert spent.passes == sum(shape[0] for shape in calls) == 6
     pixels = sum(shape[0] * shape[2] * shape[3] for shape in calls) / (36 * 36 * 2 + 36 * 72)
     assert abs(spent.pixels - pixels) < 0.01
-    assert spent.embedded == 5 + 5 + (1 + 2 * 5)
+    assert spent.embedded == 4 + 4 + 2 * 5
     assert spent.dense == 0
 
 

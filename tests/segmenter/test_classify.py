@@ -42,6 +42,12 @@ def test_decide__threshold_makes_background() -> None:
     assert found.confidence[0, 1] == pytest.approx(1 - 1 / (1 + np.exp(-0.1)), abs=1e-6)
 
 
+def test_decide__a_threshold_for_each_label() -> None:
+    x = torch.tensor([[[-9.0, -9.0, 0.2]], [[0.1, 0.0, 0.0]], [[0.0, 0.1, -9.0]]])
+    assert classify.decide(x, height=1, width=3).labels.tolist() == [[1, 2, 0]]
+    assert classify.decide(x, height=1, width=3, threshold=[0.0, 0.9, 0.0]).labels.tolist() == [[0, 2, 0]]
+
+
 @pytest.mark.parametrize("band_bytes", [1, 2**25])
 def test_decide__attention_of_another_resolution(band_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(classify, "BAND_BYTES", band_bytes)

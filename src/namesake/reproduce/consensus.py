@@ -14,9 +14,11 @@ from namesake.reproduce.measures import benchmark_of, objects, segmenter_of, sha
 from namesake.reproduce.namedmask import NO_EXPERTS
 from namesake.reproduce.table import Setting, Table, Trial, Values
 from namesake.segmenter import CarefulConfig, Segmenter, load_segmenter
+from namesake.segmenter.deeplab import ClosedSet
 from namesake.shapes import LabelArray
 from namesake.systems import configure
 from namesake.systems.consensus import PRESETS
+from namesake.systems.mini import MINI_DEEPLAB
 from namesake.workspace import Workspace
 from namesake.world import STUFF
 
@@ -27,13 +29,14 @@ UPDATES = MINI.training.iterations + MINI.student.iterations
 """Of another system: as many as of ours, teacher and student together."""
 AS_MANY = f"training.iterations={UPDATES}"
 NO_STUDENT = ("student.iterations=0",)
-WITHOUT: dict[str, CarefulConfig] = {
-    "windows": replace(CARE, window_weight=0.0),
-    "the whole image": replace(CARE, image_weight=0.0),
-    "CLIP": replace(CARE, window_weight=0.0, image_weight=0.0),
-    "the mirrored view": replace(CARE, flip=False),
-    "the bias of background": replace(CARE, background_bias=0.0),
+CHANGED: dict[str, CarefulConfig] = {
+    "without CLIP's windows": replace(CARE, window_weight=0.0),
+    "with CLIP's opinion of the whole image": replace(CARE, image_weight=0.5),
+    "without the mirrored view": replace(CARE, flip=False),
+    "without the bias of background": replace(CARE, background_bias=0.0),
 }
+TEACHERS_STRIDE = f"student.architecture.output_stride={MINI_DEEPLAB.output_stride}"
+STUDENTS_STRIDE = f"training.architecture.output_stride={MINI.student.architecture.output_stride}"
 ONE_PASS = tuple(
     f"labels.reading.{option}"
     for option in ("scales=[1.0]", "flip=false", "image_weight=0", "window_weight=0", "background_bias=0")
@@ -44,6 +47,14 @@ OWN = "A system of our own: nothing is published. The embedded world."
 def with_care(config: CarefulConfig = CARE) -> Callable[[Segmenter], Segmenter]:
     """A segmenter in, the same read with care out."""
     return lambda segmenter: segmenter.read_carefully(config)
+
+
+def without_threshold(segmenter: Segmenter) -> Segmenter:
+    """The same segmenter, in which names are told at any probability."""
+    closed = segmenter.predictor
+    assert isinstance(closed, ClosedSet)
+    predictor = ClosedSet(closed.network, preprocessing=closed.preprocessing, device=closed.device)
+    return Segmenter(predictor, replace(segmenter.settings, threshold=None), device=segmenter.device)
 
 
 def what_it_takes(trial: Trial) -> Values:
@@ -119,10 +130,12 @@ TABLES: dict[str, Table] = {
         (
             Setting("consensus", "consensus"),
             Setting("read with care", "consensus", read=with_care()),
+            Setting("without its threshold", "consensus", read=without_threshold),
+            Setting("a student at the teacher's output stride", "consensus", mini=(TEACHERS_STRIDE,)),
             Setting("without a student, read with care", "consensus", NO_STUDENT, read=with_care()),
             *(
-                Setting(f"the same without {what}", "consensus", NO_STUDENT, read=with_care(own))
-                for what, own in WITHOUT.items()
+                Setting(f"the same {what}", "consensus", NO_STUDENT, read=with_care(own))
+                for what, own in CHANGED.items()
             ),
             Setting("without a student, one pass", "consensus", NO_STUDENT),
             Setting('a student of maps without "not sure"', "consensus", ("labels.unsure_fraction=0",)),
@@ -149,6 +162,8 @@ TABLES: dict[str, Table] = {
         (
             Setting("consensus", "consensus"),
             Setting("NamedMask without experts", "namedmask", mini=(*NO_EXPERTS, AS_MANY)),
+            Setting("the same at the student's output stride", "namedmask",
+                    mini=(*NO_EXPERTS, AS_MANY, STUDENTS_STRIDE)),
             Setting("ZUTIS", "zutis", mini=(AS_MANY,)),
             Setting(
                 "ceiling: true maps of the same images", "consensus", mini=(f"student.iterations={UPDATES}",),

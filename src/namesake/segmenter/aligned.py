@@ -70,6 +70,7 @@ class Aligned:
     """
 
     passes_to_complete = 0
+    threshold = None
 
     def __init__(
         self,

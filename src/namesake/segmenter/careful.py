@@ -1,10 +1,10 @@
 """Images of one size and a predictor in, predictions read with care out: several passes, and a CLIP that has a say.
 
 The network sees the image enlarged and mirrored, and its log probabilities are averaged. To those of the names, given
-that a pixel is of one of them, are added log probabilities of a CLIP: of the whole image (its prior, the same for every
-pixel), of overlapping windows and, if asked for, of patches. So CLIP says which name, and the network where; how far a
-pixel is background stays the network's opinion, less a bias. Names that the network never saw (stuff, for one that
-learned things) share what it takes for background, as CLIP says. It trains nothing.
+that a pixel is of one of them, are added log probabilities of a CLIP: of overlapping windows and, if asked for, of the
+whole image (its prior, the same for every pixel) and of patches. So CLIP says which name, and the network where; how
+far a pixel is background stays the network's opinion, less a bias. Names that the network never saw (stuff, for one
+that learned things) share what it takes for background, as CLIP says. It trains nothing.
 """
 
 from collections.abc import Sequence
@@ -49,7 +49,10 @@ class CarefulConfig:
     )
     flip: bool = option(True, "See every image mirrored, too: test-time augmentation, as `scales` is.")
     image_weight: float = option(
-        0.5, "Weight of the whole image's log probabilities of the names; 0 for none.", at_least=0
+        0.0, "Weight of the whole image's log probabilities of the names; 0 for none.", at_least=0
+    )
+    unseen_image_weight: float = option(
+        0.5, "The same where background is shared out among names that the network never saw.", at_least=0
     )
     window_weight: float = option(0.5, "Weight of the windows' log probabilities of the names; 0 for none.", at_least=0)
     window: float = option(2 / 3, "Side of a window, as a share of the image's shorter side.", above=0, at_most=1)
@@ -118,6 +121,11 @@ class GivesLogits(Protocol):
         ...
 
     @property
+    def threshold(self) -> float | None:
+        """Probability below which a name that it knows is background; None for no such."""
+        ...
+
+    @property
     def passes_to_complete(self) -> int:
         """Further passes of the network that `complete` takes for an image."""
         ...
@@ -175,9 +183,17 @@ class Careful:
             images=1,
             passes=views * len(self.scales) + extra,
             pixels=views * sum(scale**2 for scale in self.scales) + extra,
-            embedded=windows + bool(config.image_weight),
-            dense=int(bool(config.patch_weight or self.unseen and config.unseen_patch_weight)),
+            embedded=windows + self._sees_images,
+            dense=int(self._sees_patches),
         )
+
+    @property
+    def _sees_images(self) -> bool:
+        return bool(self.config.image_weight or (self.unseen and self.config.unseen_image_weight))
+
+    @property
+    def _sees_patches(self) -> bool:
+        return bool(self.config.patch_weight or (self.unseen and self.config.unseen_patch_weight))
 
     @torch.inference_mode()
     def predict(
@@ -186,7 +202,12 @@ class Careful:
         """Labels and confidence of height x width."""
         self._count(self.cost(predictor, height=images[0].shape[0], width=images[0].shape[1]), images=len(images))
         said = self.log_probabilities(predictor, images)
-        read = predictor.complete(images, [decide(each, height=height, width=width) for each in said])
+        # names that the network never saw take nothing from background that is doubtful as a name
+        thresholds = [0.0] * (1 + len(self.names))
+        for place in self.seen:
+            thresholds[place + 1] = predictor.threshold or 0.0
+        read = [decide(each, height=height, width=width, threshold=thresholds) for each in said]
+        read = predictor.complete(images, read)
         return [self._with_objects(*each) for each in zip(read, images, strict=True)] if self.config.objects else read
 
     def _with_objects(self, read: Prediction, image: ImageArray) -> Prediction:
@@ -211,7 +232,8 @@ class Careful:
         owners = [self.owners[label] for label in predictor.labels]
         seen = look(predictor, images, owners=owners, labels=labels, scales=self.scales, flip=config.flip)
         cosines = self.cosines(images, rows=seen.shape[2], columns=seen.shape[3])
-        said = self.opinion(cosines, self.seen, patch_weight=config.patch_weight).to(seen.device)
+        weights = config.image_weight, config.window_weight, config.patch_weight
+        said = self.opinion(cosines, self.seen, weights).to(seen.device)
         known = [0, *(place + 1 for place in self.seen)]
         # fused [batch, 1 + names, rows, columns]: at first a probability of 0 everywhere
         fused = seen.new_full(seen.shape, torch.finfo(seen.dtype).min)
@@ -219,7 +241,8 @@ class Careful:
         if self.unseen:
             # names new to the network: CLIP divides background among them and the background words
             others = [*range(len(self.names), len(self.texts)), *self.unseen]
-            shares = self.opinion(cosines, others, patch_weight=config.unseen_patch_weight).log_softmax(dim=1)
+            weights = config.unseen_image_weight, config.window_weight, config.unseen_patch_weight
+            shares = self.opinion(cosines, others, weights).log_softmax(dim=1)
             shared = fused[:, :1] + shares.to(seen.device)  # [batch, words + new names, rows, columns]
             words = len(self.texts) - len(self.names)
             fused[:, [place + 1 for place in self.unseen]] = shared[:, words:]
@@ -230,24 +253,23 @@ class Careful:
         """How near each text is to the images as a whole, to their windows, and to their patches."""
         config = self.config
         patches = None
-        if config.patch_weight or (self.unseen and config.unseen_patch_weight):
+        if self._sees_patches:
             # found [batch, texts, _, _] on CLIP's own grid
             found = compare(self.clip.dense(images), self.texts, logit_scale=1.0)
             patches = functional.interpolate(found, size=(rows, columns), mode="bilinear")
         return Cosines(
-            image=(self._embed(images) @ self.texts.T)[:, :, None, None] if config.image_weight else None,
+            image=(self._embed(images) @ self.texts.T)[:, :, None, None] if self._sees_images else None,
             windows=self._windows(images, rows, columns) if config.window_weight else None,
             patches=patches,
             size=(len(images), rows, columns),
         )
 
     def opinion(
-        self, cosines: "Cosines", chosen: Sequence[int], *, patch_weight: float
+        self, cosines: "Cosines", chosen: Sequence[int], weights: tuple[float, float, float]
     ) -> Float[Tensor, "batch chosen rows columns"]:
-        """Weighted sum of CLIP's log probabilities of some of its texts; those of the image are the same everywhere."""
+        """CLIP's log probabilities of some of its texts, by image, windows and patches, with a weight each, summed."""
         images, rows, columns = cosines.size
         said = torch.zeros(images, len(chosen), rows, columns, device=self.clip.device)
-        weights = (self.config.image_weight, self.config.window_weight, patch_weight)
         for weight, each in zip(weights, cosines[:3], strict=True):
             if weight and each is not None:
                 said += weight * (self.scale * each[:, list(chosen)]).log_softmax(dim=1)

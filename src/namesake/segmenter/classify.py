@@ -42,7 +42,7 @@ def decide(
     height: int,
     width: int,
     labels: Sequence[int] | None = None,
-    threshold: float | None = None,
+    threshold: float | Sequence[float] | None = None,
     least: Sequence[float] | None = None,
     attention: Float[Tensor, "channels other_rows other_columns"] | None = None,
 ) -> Prediction:
@@ -53,7 +53,8 @@ def decide(
         height: Height of the original image.
         width: Width of the original image.
         labels: Label of each channel, several of which may share one (background words: 0); 0, 1, 2, ... if None.
-        threshold: Pixels whose highest probability lies below it become background; none do if None.
+        threshold: Pixels whose highest probability lies below it become background; one for each label from 0 on,
+            or one for all of them; none do if None.
         least: For each label from 0 on, the confidence below which its pixels become "not sure"; none do if None.
         attention: Factors of the logits, of a resolution of their own, upsampled likewise before they are multiplied.
 
@@ -66,6 +67,10 @@ def decide(
     labels = range(channels) if labels is None else labels
     owner = torch.tensor(labels, device=logits.device)
     unsure = not_sure(max(labels))
+    if threshold is not None and not isinstance(threshold, float):
+        below: float | Tensor | None = torch.tensor(threshold, dtype=torch.float32, device=logits.device)
+    else:
+        below = threshold
     wanted = None if least is None else torch.tensor(least, dtype=torch.float32, device=logits.device)
     found = np.empty((height, width), dtype=np.uint8 if unsure == IGNORE else np.int32)
     confidence = np.empty((height, width), dtype=np.float32)
@@ -76,7 +81,7 @@ def decide(
         fine = _upsample_rows(logits, band, height=height, width=width)  # [channels, band, width]
         if attention is not None:
             fine = fine * _upsample_rows(attention.float(), band, height=height, width=width)
-        chosen, sure = _choose(fine.softmax(dim=0), owner, threshold, shared=len(set(labels)) < channels)
+        chosen, sure = _choose(fine.softmax(dim=0), owner, below, shared=len(set(labels)) < channels)
         if wanted is not None:
             chosen = torch.where(sure < wanted[chosen], unsure, chosen)
         found[band], confidence[band] = chosen.cpu().numpy(), sure.cpu().numpy()
@@ -86,7 +91,7 @@ def decide(
 def _choose(
     probabilities: Float[Tensor, "channels rows columns"],
     owner: Int[Tensor, " channels"],
-    threshold: float | None,
+    threshold: float | Float[Tensor, " labels"] | None,
     *,
     shared: bool,
 ) -> tuple[Int[Tensor, "rows columns"], Float[Tensor, "rows columns"]]:
@@ -98,7 +103,7 @@ def _choose(
         by_label = probabilities.new_zeros((int(owner.max()) + 1, *label.shape)).index_add_(0, owner, probabilities)
         sure = by_label.gather(0, label[None])[0]
     if threshold is not None:
-        below = highest < threshold
+        below = highest < (threshold[label] if isinstance(threshold, Tensor) else threshold)
         label, sure = label.masked_fill(below, 0), torch.where(below, 1 - highest, sure)
     return label, sure
 

@@ -33,6 +33,7 @@ class ClosedSet:
         network: Its labels are 0 = background and the names in order; images are brought to whole patches of it.
         preprocessing: Normalisation of its input.
         device: Device that computes.
+        threshold: Probability below which a pixel's likeliest name is background; None for no such.
         coarse: Computation of what `network.coarse` does, such as a graph in another runtime; None for that itself.
         graph: Digest of the graph, where it does so in 8 bits.
 
@@ -48,11 +49,12 @@ class ClosedSet:
         *,
         preprocessing: Preprocessing,
         device: torch.device,
+        threshold: float | None = None,
         coarse: Callable[[ImageBatch], Tensor] | None = None,
         graph: str = "",
     ) -> None:
         self.network, self.labels = network.to(device).eval(), range(network.labels)
-        self.preprocessing, self.device = preprocessing, device
+        self.preprocessing, self.device, self.threshold = preprocessing, device, threshold
         self._coarse = coarse or self.network.coarse
         self.runtime: Literal["torch", "onnx"] = "torch" if coarse is None else "onnx"
         self.graph = graph
@@ -60,11 +62,14 @@ class ClosedSet:
     @torch.inference_mode()
     def predict(self, images: Sequence[ImageArray], *, height: int, width: int) -> list[Prediction]:
         """Label maps of height x width, by the argmax of the bilinearly upsampled logits."""
-        return [decide(each, height=height, width=width) for each in self.logits(images)]
+        return [decide(each, height=height, width=width, threshold=self.threshold) for each in self.logits(images)]
 
     def with_coarse(self, coarse: Callable[[ImageBatch], Tensor], *, graph: str = "") -> "ClosedSet":
         """The same network, computed by something else."""
-        return ClosedSet(self.network, preprocessing=self.preprocessing, device=self.device, coarse=coarse, graph=graph)
+        rule, threshold = self.preprocessing, self.threshold
+        return ClosedSet(
+            self.network, preprocessing=rule, device=self.device, threshold=threshold, coarse=coarse, graph=graph
+        )
 
     @torch.inference_mode()
     def logits(self, images: Sequence[ImageArray], *, scale: float = 1.0) -> Float[Tensor, "batch labels rows columns"]:
@@ -102,4 +107,5 @@ def open_closed_set(settings: Settings, folder: Path, device: torch.device) -> C
     except (TypeError, ValueError) as error:
         raise WeightsError(f"{folder}: its config.json describes no DeepLabv3+ ({error}). Make it again.") from error
     fill(network, read_weights(folder), what=str(folder / WEIGHTS))
-    return ClosedSet(network, preprocessing=settings.preprocessing or IMAGENET, device=device)
+    rule = settings.preprocessing or IMAGENET
+    return ClosedSet(network, preprocessing=rule, device=device, threshold=settings.threshold)

@@ -100,6 +100,7 @@ class OpenVocabulary:
     """
 
     passes_to_complete = 1  # objects are those of one pass
+    threshold = None
 
     def __init__(
         self,

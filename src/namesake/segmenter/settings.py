@@ -46,6 +46,7 @@ class Settings:
         preprocessing: Mean and standard deviation of its input; None where an encoder brings its own.
         resize_longer: Images with a longer side than this are shrunk to it, and the result brought back to their size.
         enlarge: Images with a shorter one are enlarged to it too.
+        threshold: Probability below which a pixel's likeliest name is background; None for no such.
         models: Models that it was made from.
         regime: Regime: what was known of the task when it was made.
     """
@@ -56,6 +57,7 @@ class Settings:
     preprocessing: Preprocessing | None = IMAGENET
     resize_longer: int = 2048
     enlarge: bool = False
+    threshold: float | None = None
     models: tuple[ModelCard, ...] = ()
     regime: str = Regime.NAME_ONLY
 
@@ -95,6 +97,7 @@ def write_settings(settings: Settings, folder: Path) -> None:
             "background": list(names.background),
             "architecture": dict(settings.architecture),
             "preprocessing": rule,
+            **({} if settings.threshold is None else {"threshold": settings.threshold}),
             "models": [dataclasses.asdict(card) for card in settings.models],
             "regime": settings.regime,
             "tier": settings.tier,
@@ -149,6 +152,7 @@ def _settings(content: Mapping[str, Any]) -> Settings:
         preprocessing=Preprocessing(mean=tuple(rule["mean"]), std=tuple(rule["std"])) if normalises else None,
         resize_longer=int(rule["resize_longer"]),
         enlarge=bool(rule.get("enlarge", False)),
+        threshold=content.get("threshold"),
         models=tuple(ModelCard(**card) for card in content.get("models", ())),
         regime=str(content.get("regime", EARLIER_REGIME)).replace(EARLIER_REGIME, Regime.NAME_ONLY),
     )

@@ -58,6 +58,15 @@ class TrainingConfig(AugmentConfig, FitConfig):
     enlarge: bool = option(
         False, "Smaller images are enlarged to this side too.", paper="for ImageNet-S", where="paper"
     )
+    threshold: float | None = option(
+        None,
+        "Pixels whose likeliest name has a lower probability than this are background when the segmenter is used.",
+        paper="none",
+        where="paper",
+        above=0,
+        below=1,
+        later=True,
+    )
     architecture: DeepLabConfig = group(
         DeepLabConfig, "Sizes of the network; those of its backbone are read from the backbone's weights."
     )
@@ -125,11 +134,13 @@ def segmenter_of(
         architecture=architecture_of(network),
         resize_longer=config.resize_longer,
         enlarge=config.enlarge,
+        threshold=config.threshold,
         models=tuple(dict.fromkeys(models)),
         regime=regime,
     )
     where = next(network.parameters()).device
-    return Segmenter(ClosedSet(network, preprocessing=IMAGENET, device=where), settings)
+    predictor = ClosedSet(network, preprocessing=IMAGENET, device=where, threshold=config.threshold)
+    return Segmenter(predictor, settings)
 
 
 def train_on(

@@ -234,7 +234,8 @@ def _finish(expert: _Expert, archives: Archives, out: Path, *, config: ExpertsCo
             )
             settings = Settings(KIND, Names((expert.what,)), architecture=architecture_of(network), models=(card,))
             where = next(network.parameters()).device
-            segmenter = Segmenter(ClosedSet(network, preprocessing=IMAGENET, device=where), settings)
+            predictor = ClosedSet(network, preprocessing=IMAGENET, device=where, threshold=config.threshold)
+            segmenter = Segmenter(predictor, settings)
             if config.keep:
                 segmenter.save(part / KEPT)
             _redraw(segmenter, expert, archives.images, todo, writer, at_once=config.batch_size)

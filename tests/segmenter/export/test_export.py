@@ -17,7 +17,7 @@ from namesake.encoders.preprocess import IMAGENET
 from namesake.errors import ConfigError, ImagesError, WeightsError
 from namesake.networks import DeepLab, DeepLabConfig
 from namesake.records import Names
-from namesake.segmenter import Segmenter, Settings
+from namesake.segmenter import Segmenter, Settings, load_segmenter
 from namesake.segmenter.deeplab import KIND, ClosedSet, architecture_of
 from namesake.segmenter.export import Check, Written, export_segmenter
 from namesake.segmenter.export.write import _open_torch, accept, open_onnx
@@ -55,6 +55,22 @@ def test_closed_set__float32(segmenter: Segmenter, tmp_path: Path, *, enlarge: b
         assert (labels[0] == wanted).mean() > 0.99
     differ = [(own.segment(one).labels != segmenter.segment(one).labels).mean() for one in pictures((40, 33), (17, 70))]
     assert (max(differ) > 0.02) == enlarge
+
+
+def test_closed_set__its_threshold_travels(segmenter: Segmenter, tmp_path: Path) -> None:
+    (image,) = pictures((40, 33))
+    plain = segmenter.segment(image)
+    least = float(np.quantile(plain.confidence[plain.labels > 0], 0.5))
+    doubting = replace(segmenter.settings, threshold=least)
+    Segmenter(segmenter.predictor, doubting).save(tmp_path / "own" / "segmenter")
+    own = load_segmenter(tmp_path / "own", device="cpu")
+    expected = np.where(plain.confidence < least, 0, plain.labels)
+    assert 0 < (expected != plain.labels).mean() < 1
+    assert np.array_equal(own.segment(image).labels, expected)
+    assert np.array_equal(own.on("onnx", images=1).segment(image).labels, expected)
+    export_segmenter(own, pictures((64, 48)), out=tmp_path / "export", format="onnx")
+    _, labels = open_onnx(tmp_path / "export" / "model.onnx")(image.transpose(2, 0, 1)[None].copy())
+    assert (labels[0] == expected).mean() > 0.99
 
 
 @pytest.mark.parametrize(

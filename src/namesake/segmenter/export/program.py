@@ -81,7 +81,8 @@ def program_of(segmenter: Segmenter, *, precision: Precision = "float32") -> Pro
         names = ("background", *segmenter.names.names)
         patch = predictor.network.patch
         side = segmenter.settings.resize_longer if segmenter.settings.enlarge else 0
-        closed = ClosedProgram(network, predictor.preprocessing, precision, enlarge_to=side)
+        rule, threshold = predictor.preprocessing, predictor.threshold
+        closed = ClosedProgram(network, rule, precision, enlarge_to=side, threshold=threshold)
         return Program(closed, ("image",), ("logits", "labels"), None, tuple(range(len(names))), names, patch, patch)
     if isinstance(predictor, Saliency):
         rule = predictor.network.config.preprocessing
@@ -124,6 +125,7 @@ class ClosedProgram(nn.Module):
         preprocessing: Normalisation of its input.
         precision: Precision of the weights.
         enlarge_to: Longer side to which smaller images are enlarged before the network sees them; 0 for none.
+        threshold: Probability below which a pixel's likeliest name is background; None for no such.
     """
 
     def __init__(
@@ -133,16 +135,17 @@ class ClosedProgram(nn.Module):
         precision: Precision,
         *,
         enlarge_to: int,
+        threshold: float | None,
     ) -> None:
         super().__init__()
         self.network, self.pixels = network, _Pixels(preprocessing, precision)
-        self.enlarge_to = enlarge_to
+        self.enlarge_to, self.threshold = enlarge_to, threshold
 
     def forward(self, image: Image) -> tuple[Float[Tensor, "1 labels rows columns"], Labels]:
         """Logits of the network's own grid, and the label of each pixel."""
         seen = _enlarged(image, self.enlarge_to) if self.enlarge_to else image
         logits = self.network.coarse(self.pixels(seen)).float()
-        return logits, _label(logits, image)
+        return logits, _label(logits, image, threshold=self.threshold)
 
 
 @final
@@ -211,9 +214,12 @@ def _enlarged(image: Image, side: int) -> Float[Tensor, "1 3 rows columns"]:
     return functional.interpolate(image.float(), size=sides, mode="bilinear", align_corners=False)
 
 
-def _label(logits: Float[Tensor, "1 labels rows columns"], image: Image) -> Labels:
+def _label(logits: Float[Tensor, "1 labels rows columns"], image: Image, *, threshold: float | None = None) -> Labels:
     fine = functional.interpolate(logits, size=image.shape[-2:], mode="bilinear", align_corners=False)
-    return fine.argmax(dim=1)
+    if threshold is None:
+        return fine.argmax(dim=1)
+    highest, labels = fine.softmax(dim=1).max(dim=1)
+    return labels * (highest >= threshold)
 
 
 def reduced(network: Network, precision: Precision) -> Network:
