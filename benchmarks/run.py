@@ -26,6 +26,7 @@ SCRIPTS = {
     "stages": "stages of a run on the embedded world",
     "laptop": "the preset for ordinary machines, random weights of the true sizes",
     "inference": "systems at the papers' sizes, random weights",
+    "encoders": "encoders of index and masks in other precisions",
     "careful": "reading with care and teaching a student at the papers' sizes, random weights",
     "runtimes": "torch and onnxruntime",
     "precisions": "what smaller weights cost",

@@ -140,7 +140,7 @@ WORDS = {
     "score_function": ("sigmoid", "softmax"), "patch_fit": ("crop", "resize"), "present_from": ("crops", "patches"),
     "module": ("block", "linear"), "loss": ("tsupcon", "supcon"), "label_sources": ("both", "apart"),
     "optimizer": ("sgd", "adamw"), "until": ("prompted", "automatic"), "names": (("sky",), ("car",)),
-    "stuff": (("sky",), ("car",)),
+    "stuff": (("sky",), ("car",)), "threshold": (0.3, 0.6),
 }  # fmt: skip
 
 

@@ -35,8 +35,8 @@ CHANGED: dict[str, CarefulConfig] = {
     "without the mirrored view": replace(CARE, flip=False),
     "without the bias of background": replace(CARE, background_bias=0.0),
 }
-TEACHERS_STRIDE = f"student.architecture.output_stride={MINI_DEEPLAB.output_stride}"
-STUDENTS_STRIDE = f"training.architecture.output_stride={MINI.student.architecture.output_stride}"
+COARSE = tuple(f"{part}.architecture.output_stride={MINI_DEEPLAB.output_stride}" for part in ("training", "student"))
+FINE = f"training.architecture.output_stride={MINI.student.architecture.output_stride}"
 ONE_PASS = tuple(
     f"labels.reading.{option}"
     for option in ("scales=[1.0]", "flip=false", "image_weight=0", "window_weight=0", "background_bias=0")
@@ -131,7 +131,7 @@ TABLES: dict[str, Table] = {
             Setting("consensus", "consensus"),
             Setting("read with care", "consensus", read=with_care()),
             Setting("without its threshold", "consensus", read=without_threshold),
-            Setting("a student at the teacher's output stride", "consensus", mini=(TEACHERS_STRIDE,)),
+            Setting("output stride 16 instead of 8", "consensus", mini=COARSE),
             Setting("without a student, read with care", "consensus", NO_STUDENT, read=with_care()),
             *(
                 Setting(f"the same {what}", "consensus", NO_STUDENT, read=with_care(own))
@@ -162,8 +162,7 @@ TABLES: dict[str, Table] = {
         (
             Setting("consensus", "consensus"),
             Setting("NamedMask without experts", "namedmask", mini=(*NO_EXPERTS, AS_MANY)),
-            Setting("the same at the student's output stride", "namedmask",
-                    mini=(*NO_EXPERTS, AS_MANY, STUDENTS_STRIDE)),
+            Setting("the same at output stride 8, as consensus", "namedmask", mini=(*NO_EXPERTS, AS_MANY, FINE)),
             Setting("ZUTIS", "zutis", mini=(AS_MANY,)),
             Setting(
                 "ceiling: true maps of the same images", "consensus", mini=(f"student.iterations={UPDATES}",),

@@ -93,6 +93,7 @@ class FrozenConfig(Config):
     joining: JoiningConfig = fixed(JoiningConfig(), "The decoder learns all names anew.")
 
 
+MINI_TEACHER = replace(MINI_TRAINING, iterations=640, architecture=replace(MINI_DEEPLAB, output_stride=8))
 PRESETS: dict[str, Config] = {
     "paper": Config(),
     # `saliency.network` may be a run of selfmask with the same preset, which starts from DINOv2
@@ -106,18 +107,10 @@ PRESETS: dict[str, Config] = {
         retrieval_clip="embedded:clip",
         archives=ArchivesConfig(images_per_name=50, contested="best"),
         saliency=SaliencyConfig(network="embedded:saliency"),
-        training=replace(MINI_TRAINING, iterations=640),
+        training=MINI_TEACHER,
         student=StudentConfig(
-            **vars(MINI_TRAINING)
-            | {
-                "iterations": 640,
-                "learning_rate": 5e-3,
-                "crop_size": 96,
-                "resize_range": (0.6, 1.34),
-                "copy_paste_max": 3,
-                "architecture": replace(MINI_DEEPLAB, output_stride=8),
-                "threshold": 0.4,
-            }
+            **vars(MINI_TEACHER)
+            | {"learning_rate": 5e-3, "crop_size": 96, "resize_range": (0.6, 1.34), "threshold": 0.4}
         ),
     ),
 }
