@@ -140,8 +140,9 @@ def look_at(image_id: str, benchmark: Benchmark, segmenter: Segmenter, clip: str
 
 def opinion(reader: Careful, image: np.ndarray, *, rows: int, columns: int) -> Tensor:
     """What a reader's voices say of all names."""
-    cosines = reader.cosines([image], rows=rows, columns=columns)
-    return reader.opinion(cosines, range(len(reader.names)), patch_weight=reader.config.patch_weight)[0]
+    cosines, config = reader.cosines([image], rows=rows, columns=columns), reader.config
+    weights = config.image_weight, config.window_weight, config.patch_weight
+    return reader.opinion(cosines, range(len(reader.names)), weights)[0]
 
 
 VOICES: dict[tuple[object, ...], Careful] = {}

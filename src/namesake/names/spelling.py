@@ -5,6 +5,7 @@ It knows neither files nor what the names are used for.
 
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from namesake.errors import listed
@@ -29,6 +30,7 @@ def tidy(name: str) -> str:
     return unicodedata.normalize("NFC", " ".join(name.translate(INVISIBLE).split()))
 
 
+@lru_cache(maxsize=4096)
 def spelling(name: str) -> str:
     """The form in which two names of one list are compared: compatible letters (NFKC), no case, no marks, one dash."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).translate(JOINERS).casefold())

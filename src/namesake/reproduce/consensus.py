@@ -18,7 +18,6 @@ from namesake.segmenter.deeplab import ClosedSet
 from namesake.shapes import LabelArray
 from namesake.systems import configure
 from namesake.systems.consensus import PRESETS
-from namesake.systems.mini import MINI_DEEPLAB
 from namesake.workspace import Workspace
 from namesake.world import STUFF
 
@@ -35,7 +34,6 @@ CHANGED: dict[str, CarefulConfig] = {
     "without the mirrored view": replace(CARE, flip=False),
     "without the bias of background": replace(CARE, background_bias=0.0),
 }
-COARSE = tuple(f"{part}.architecture.output_stride={MINI_DEEPLAB.output_stride}" for part in ("training", "student"))
 FINE = f"training.architecture.output_stride={MINI.student.architecture.output_stride}"
 ONE_PASS = tuple(
     f"labels.reading.{option}"
@@ -131,7 +129,6 @@ TABLES: dict[str, Table] = {
             Setting("consensus", "consensus"),
             Setting("read with care", "consensus", read=with_care()),
             Setting("without its threshold", "consensus", read=without_threshold),
-            Setting("output stride 16 instead of 8", "consensus", mini=COARSE),
             Setting("without a student, read with care", "consensus", NO_STUDENT, read=with_care()),
             *(
                 Setting(f"the same {what}", "consensus", NO_STUDENT, read=with_care(own))

@@ -67,10 +67,7 @@ def decide(
     labels = range(channels) if labels is None else labels
     owner = torch.tensor(labels, device=logits.device)
     unsure = not_sure(max(labels))
-    if threshold is not None and not isinstance(threshold, float):
-        below: float | Tensor | None = torch.tensor(threshold, dtype=torch.float32, device=logits.device)
-    else:
-        below = threshold
+    below = torch.tensor(threshold, device=logits.device) if isinstance(threshold, Sequence) else threshold
     wanted = None if least is None else torch.tensor(least, dtype=torch.float32, device=logits.device)
     found = np.empty((height, width), dtype=np.uint8 if unsure == IGNORE else np.int32)
     confidence = np.empty((height, width), dtype=np.float32)

@@ -152,7 +152,7 @@ def _settings(content: Mapping[str, Any]) -> Settings:
         preprocessing=Preprocessing(mean=tuple(rule["mean"]), std=tuple(rule["std"])) if normalises else None,
         resize_longer=int(rule["resize_longer"]),
         enlarge=bool(rule.get("enlarge", False)),
-        threshold=content.get("threshold"),
+        threshold=None if content.get("threshold") is None else float(content["threshold"]),
         models=tuple(ModelCard(**card) for card in content.get("models", ())),
         regime=str(content.get("regime", EARLIER_REGIME)).replace(EARLIER_REGIME, Regime.NAME_ONLY),
     )
