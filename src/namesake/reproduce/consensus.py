@@ -17,6 +17,7 @@ from namesake.segmenter import CarefulConfig, Segmenter, load_segmenter
 from namesake.segmenter.deeplab import ClosedSet
 from namesake.shapes import LabelArray
 from namesake.systems import configure
+from namesake.systems.adding import TEACHER
 from namesake.systems.consensus import PRESETS
 from namesake.workspace import Workspace
 from namesake.world import STUFF
@@ -27,7 +28,6 @@ MINI = PRESETS["mini"]
 UPDATES = MINI.training.iterations + MINI.student.iterations
 """Of another system: as many as of ours, teacher and student together."""
 AS_MANY = f"training.iterations={UPDATES}"
-NO_STUDENT = ("student.iterations=0",)
 CHANGED: dict[str, CarefulConfig] = {
     "without CLIP's windows": replace(CARE, window_weight=0.0),
     "with CLIP's opinion of the whole image": replace(CARE, image_weight=0.5),
@@ -35,16 +35,23 @@ CHANGED: dict[str, CarefulConfig] = {
     "without the bias of background": replace(CARE, background_bias=0.0),
 }
 FINE = f"training.architecture.output_stride={MINI.student.architecture.output_stride}"
-ONE_PASS = tuple(
-    f"labels.reading.{option}"
-    for option in ("scales=[1.0]", "flip=false", "image_weight=0", "window_weight=0", "background_bias=0")
-)
 OWN = "A system of our own: nothing is published. The embedded world."
 
 
 def with_care(config: CarefulConfig = CARE) -> Callable[[Segmenter], Segmenter]:
     """A segmenter in, the same read with care out."""
     return lambda segmenter: segmenter.read_carefully(config)
+
+
+def teacher(config: CarefulConfig | None = None) -> Callable[[Segmenter], Segmenter]:
+    """A student in, its teacher out, which is the system's segmenter without a student; read with care if so told."""
+
+    def of(student: Segmenter) -> Segmenter:
+        assert student.folder is not None
+        found = load_segmenter(student.folder.parent / TEACHER, device=str(student.device))
+        return found if config is None else found.read_carefully(config)
+
+    return of
 
 
 def without_threshold(segmenter: Segmenter) -> Segmenter:
@@ -129,14 +136,12 @@ TABLES: dict[str, Table] = {
             Setting("consensus", "consensus"),
             Setting("read with care", "consensus", read=with_care()),
             Setting("without its threshold", "consensus", read=without_threshold),
-            Setting("without a student, read with care", "consensus", NO_STUDENT, read=with_care()),
+            Setting("without a student, read with care", "consensus", read=teacher(CARE)),
             *(
-                Setting(f"the same {what}", "consensus", NO_STUDENT, read=with_care(own))
+                Setting(f"the same {what}", "consensus", read=teacher(own))
                 for what, own in CHANGED.items()
             ),
-            Setting("without a student, one pass", "consensus", NO_STUDENT),
-            Setting('a student of maps without "not sure"', "consensus", ("labels.unsure_fraction=0",)),
-            Setting("a student of one pass", "consensus", ONE_PASS),
+            Setting("without a student, one pass", "consensus", read=teacher()),
         ),
         what_it_takes,
         columns=("mIoU", "passes", "pictures for CLIP"),
@@ -146,8 +151,8 @@ TABLES: dict[str, Table] = {
         "What its errors are made of",
         (
             Setting("consensus", "consensus"),
-            Setting("without a student, read with care", "consensus", NO_STUDENT, read=with_care()),
-            Setting("without a student, one pass", "consensus", NO_STUDENT),
+            Setting("without a student, read with care", "consensus", read=teacher(CARE)),
+            Setting("without a student, one pass", "consensus", read=teacher()),
         ),
         budget,
         columns=("as it is", "true names", "true shapes"),

@@ -11,8 +11,9 @@ DeepLabv3+ over those names and background out.
 5. The teacher reads *every* image of the folder with care: enlarged and mirrored, with CLIP's opinion of the image and
    of overlapping windows among the names; names of stuff share the teacher's background as CLIP says. The least sure
    pixels of each label are "not sure".
-6. A student starts from the teacher, learns those maps with copy-paste, and reads in one pass. The teacher stays in the
-   run (`RUN/teacher`): `namesake predict RUN/teacher images/ --read careful` is the slow and careful way.
+6. A student starts from the teacher, learns those maps with copy-paste, and reads in one pass; where its likeliest name
+   is less probable than `student.threshold`, there is background. The teacher stays in the run (`RUN/teacher`):
+   `namesake predict RUN/teacher images/ --read careful` is the slow and careful way.
 
 Stuff among the names is said by `--config "stuff=('sky', 'grass')"`; or it is named when the segmenter is used:
 `namesake predict RUN images/ --read careful --names NAMES`. Without a student (`--config student.iterations=0`) the
