@@ -203,9 +203,8 @@ class Careful:
         self._count(self.cost(predictor, height=images[0].shape[0], width=images[0].shape[1]), images=len(images))
         said = self.log_probabilities(predictor, images)
         # names that the network never saw take nothing from background that is doubtful as a name
-        thresholds = [0.0] * (1 + len(self.names))
-        for place in self.seen:
-            thresholds[place + 1] = predictor.threshold or 0.0
+        least, known = predictor.threshold, {place + 1 for place in self.seen}
+        thresholds = None if least is None else [least * (label in known) for label in range(1 + len(self.names))]
         read = [decide(each, height=height, width=width, threshold=thresholds) for each in said]
         read = predictor.complete(images, read)
         return [self._with_objects(*each) for each in zip(read, images, strict=True)] if self.config.objects else read
