@@ -11,6 +11,7 @@ import pytest
 
 from command_lines import Ended, Runner, digests
 from namesake import systems
+from namesake.archives import open_archives
 from namesake.errors import ConfigError
 from namesake.images import open_images
 from namesake.index import open_index, read_embeddings
@@ -20,8 +21,17 @@ from namesake.records import Images, Index, Names, Prediction, PseudoMask
 from namesake.segmenter import SegmenterFolder, load_segmenter
 from namesake.systems import configure
 from namesake.systems.consensus import PRESETS, check, trained
+from namesake.training.samples.archives import read_examples
 from namesake.training.samples.maps import LabelMaps
-from namesake.training.student import Labelled, LabelsConfig, _keeping, find_least, rows_of
+from namesake.training.student import (
+    Labelled,
+    LabelsConfig,
+    StudentConfig,
+    _keeping,
+    find_least,
+    objects_of,
+    rows_of,
+)
 from namesake.workspace import read_manifest
 
 STAGES = {
@@ -92,6 +102,19 @@ def test_run__teacher_labels_all_images_and_a_student_learns_them(tiny, whole: P
     )
     assert teacher_weights.keys() == weights.keys()
     assert any(not (teacher_weights[key] == weights[key]).all() for key in weights)
+
+
+@pytest.mark.slow
+def test_student__objects_pasted_in_have_the_labels_of_their_names(whole: Path):
+    archives, masks = open_archives(whole / "archives"), open_masks(whole / "masks" / "saliency")
+    among = Names(("sky", "mug", "car", "grass", "tree"))  # two of them have no archive
+    objects = objects_of(archives, masks, among, StudentConfig(crop_size=32))
+    own = read_examples(archives, masks)
+    for line in range(objects.count):
+        mask = own.codes[own.mask[line]]
+        named = archives.names.names[own.label[line] - 1]
+        assert mask.any()
+        assert np.array_equal(objects.read(line)[1], mask * (1 + among.names.index(named)))
 
 
 @pytest.mark.slow

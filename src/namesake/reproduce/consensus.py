@@ -34,6 +34,10 @@ CHANGED: dict[str, CarefulConfig] = {
     "without the mirrored view": replace(CARE, flip=False),
     "without the bias of background": replace(CARE, background_bias=0.0),
 }
+ONE_PASS = tuple(
+    f"labels.reading.{option}"
+    for option in ("scales=[1.0]", "flip=false", "image_weight=0", "window_weight=0", "background_bias=0")
+)
 FINE = f"training.architecture.output_stride={MINI.student.architecture.output_stride}"
 OWN = "A system of our own: nothing is published. The embedded world."
 
@@ -136,6 +140,9 @@ TABLES: dict[str, Table] = {
             Setting("consensus", "consensus"),
             Setting("read with care", "consensus", read=with_care()),
             Setting("without its threshold", "consensus", read=without_threshold),
+            Setting("objects of other labels pasted in", "consensus", ("student.paste_archives=false",)),
+            Setting('labels without "not sure"', "consensus", ("labels.unsure_fraction=0",)),
+            Setting("labels of one pass", "consensus", ONE_PASS),
             Setting("without a student, read with care", "consensus", read=teacher(CARE)),
             *(
                 Setting(f"the same {what}", "consensus", read=teacher(own))

@@ -11,9 +11,9 @@ DeepLabv3+ over those names and background out.
 5. The teacher reads *every* image of the folder with care: enlarged and mirrored, with CLIP's opinion of the image and
    of overlapping windows among the names; names of stuff share the teacher's background as CLIP says. The least sure
    pixels of each label are "not sure".
-6. A student starts from the teacher, learns those maps with copy-paste, and reads in one pass; where its likeliest name
-   is less probable than `student.threshold`, there is background. The teacher stays in the run (`RUN/teacher`):
-   `namesake predict RUN/teacher images/ --read careful` is the slow and careful way.
+6. A student starts from the teacher, learns those maps with objects of the archives pasted in, and reads in one pass;
+   where its likeliest name is less probable than `student.threshold`, there is background. The teacher stays in the
+   run (`RUN/teacher`): `namesake predict RUN/teacher images/ --read careful` is the slow and careful way.
 
 Stuff among the names is said by `--config "stuff=('sky', 'grass')"`; or it is named when the segmenter is used:
 `namesake predict RUN images/ --read careful --names NAMES`. Without a student (`--config student.iterations=0`) the
@@ -46,15 +46,15 @@ from namesake.systems.adding import LABELS, TEACHER, Added, label_parts, some_of
 from namesake.systems.mini import MINI_DEEPLAB, MINI_TRAINING
 from namesake.systems.steps import MaskedArchivesConfig, masked_archives, train_closed_set
 from namesake.training import FrozenTrainingConfig, TrainingConfig, train_segmenter
-from namesake.training.student import Labelled, LabelsConfig, label_images, train_student, train_teacher
+from namesake.training.student import (
+    Labelled,
+    LabelsConfig,
+    StudentConfig,
+    label_images,
+    train_student,
+    train_teacher,
+)
 from namesake.workspace import Step, read_manifest, run_now
-
-
-@dataclass(frozen=True)
-class StudentConfig(TrainingConfig):
-    """How the student is trained."""
-
-    iterations: int = option(20_000, "Updates of the student; 0 for no student.", at_least=0)
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def consensus(
     labelling = labelled(config, earlier and earlier / LABELS, index, known=known)
     labels = step(label_images, teacher, images, whole, **labelling, device=config.device)
     training = trained(config.student, whole, earlier, config.joining)
-    return step(train_student, labels, images, whole, teacher, **training, device=config.device)
+    return step(train_student, labels, images, whole, teacher, archives, masks, **training, device=config.device)
 
 
 def trained(config: TrainingConfig, names: Names, earlier: Path | None, joining: JoiningConfig) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 The teacher learned from archives, where an image shows one name. Read with care it labels every image of the folder,
 those of several names and of none among them; pixels that it is least sure of are "not sure". The student starts from
 the teacher, learns those maps, and reads in one pass: distillation (https://arxiv.org/abs/1503.02531) with hard labels.
+What is pasted into a sample comes from the archives, whose names are far more often right than those of the maps.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,6 +33,7 @@ from namesake.segmenter.unsure import LEVELS, blank_unsure, least_confidence
 from namesake.shapes import not_sure
 from namesake.training.deeplab import TrainingConfig, segmenter_of, train_on, train_segmenter
 from namesake.training.fit import finish
+from namesake.training.samples.archives import PastedSamples, archive_samples, read_examples
 from namesake.training.samples.maps import LabelMaps, map_samples
 from namesake.workspace import stage
 
@@ -61,6 +63,16 @@ class LabelsConfig:
         at_least=1,
     )
     num_workers: int = option(2, "Threads that read images.", at_least=1)
+
+
+@dataclass(frozen=True)
+class StudentConfig(TrainingConfig):
+    """How the student is trained."""
+
+    iterations: int = option(20_000, "Updates of the student; 0 for no student.", at_least=0)
+    paste_archives: bool = option(
+        True, "Objects that are pasted onto a labelled image are those of the archives, not those of other labels."
+    )
 
 
 @dataclass(frozen=True)
@@ -237,14 +249,16 @@ def rows_of(image_id: str, found: Prediction, least: Int[ndarray, " labels"], *,
 
 
 @stage("segmenter", opens=open_segmenter, together=True, models=lambda config: (config.backbone,))
-def train_student(
+def train_student(  # noqa: PLR0917 - inputs of a stage are given by position
     out: Path,
     labels: PseudoMasks,
     images: Images,
     names: Names,
     teacher: SegmenterFolder,
+    archives: Archives,
+    masks: PseudoMasks,
     *,
-    config: TrainingConfig = PUBLISHED,
+    config: StudentConfig = StudentConfig(),
     device: str = "auto",
     earlier: SegmenterFolder | None = None,
 ) -> SegmenterFolder:
@@ -256,6 +270,8 @@ def train_student(
         images: All of them; those without a map are left out.
         names: Names to segment, in the label order of the maps.
         teacher: Source of the weights: all of them, or, where it knows other names, those of the backbone.
+        archives: Images by name, whose objects are pasted onto images with maps.
+        masks: At most one mask an image of the archives.
         config: Settings of the stage.
         device: "auto", "cpu" or "cuda".
         earlier: Student of the first of these names, to go on from instead.
@@ -264,14 +280,15 @@ def train_student(
         The segmenter, with the counts `images`, `names` and `iterations`.
 
     Raises:
-        DataError: No image has a map, or one is damaged.
+        DataError: No image has a map, one is damaged, or no image of the archives has a mask.
         WeightsError: The backbone or the teacher's weights are missing or do not fit.
         ConfigError: A value is out of range, or the loss is not finite.
     """
     ignore = not_sure(len(names))
     maps = LabelMaps(labels, ignore=ignore)
     known = maps.among(images)
-    samples = map_samples(known, maps, config, seed=config.seed, ignore=ignore)
+    pasted = objects_of(archives, masks, names, config) if config.paste_archives else None
+    samples = map_samples(known, maps, config, seed=config.seed, ignore=ignore, pasted=pasted)
     source = earlier or teacher
     weights = read_weights(source.folder)
     if source is teacher and teacher.names.names != names.names:
@@ -290,3 +307,11 @@ def train_student(
     models = (*labels.models, *teacher.models, card)
     trained = segmenter_of(network, names, config, models=models)
     return finish(trained, out, images=len(known), iterations=config.iterations)
+
+
+def objects_of(archives: Archives, masks: PseudoMasks, names: Names, config: TrainingConfig) -> PastedSamples:
+    """The objects of archives, with the labels that their names have among all, of which some may have no archive."""
+    examples = read_examples(archives, masks)
+    label = np.array([0, *(1 + names.names.index(name) for name in archives.names.names)])
+    placed = replace(examples, label=label[examples.label])
+    return archive_samples(placed, config, seed=config.seed, ignore=not_sure(len(names)))

@@ -88,6 +88,30 @@ def test_sample_is_the_composition_of_its_parts(collection: Collection) -> None:
         assert np.array_equal(sample.labels, labels)
 
 
+def test_pasted_objects_of_another_source(collection: Collection) -> None:
+    """Drawn by hand: the image of the one source, what is pasted onto it of the other."""
+    config = AugmentConfig(crop_size=24, copy_paste_max=4)
+    objects = samples(collection, copy_paste_max=4)
+
+    def read(place: int) -> tuple[np.ndarray, np.ndarray]:
+        return np.full((30, 28, 3), 40 * place, dtype=np.uint8), np.full((30, 28), 7, dtype=np.uint8)
+
+    both = PastedSamples(3, read, config, seed=5, pasted=objects)
+    pasted = 0
+    for index in range(12):
+        rng = np.random.default_rng((5, index))
+        some = int(rng.integers(1, 4, endpoint=True))
+        first = read(int(rng.integers(3)))
+        others = [objects.read(one) for one in rng.integers(len(read_examples(*collection)), size=some - 1)]
+        images, labels = zip(*(augment(*each, rng, config) for each in (first, *others)), strict=True)
+        image, expected, owners = copy_paste(images, labels, rng)
+        assert np.array_equal(both[index].image.permute(1, 2, 0), image)
+        assert np.array_equal(both[index].labels, expected)
+        assert set(expected[owners > 1].tolist()) <= {1, 2}  # and those of the image itself are 7
+        pasted += (owners > 1).sum()
+    assert pasted > 0
+
+
 def test_sample_is_the_same_in_any_process(collection: Collection) -> None:
     data = samples(collection)
     here = [data[index] for index in range(4)]

@@ -164,6 +164,7 @@ class PastedSamples(Dataset[Sample]):
         config: Size, changes and number of images of a sample.
         seed: Seed of all samples.
         ignore: Label that does not count; that of padding.
+        pasted: Labelled images whose objects are pasted onto one of these, drawn in the same way; these too if None.
 
     Raises:
         DataError: There is no image.
@@ -177,17 +178,23 @@ class PastedSamples(Dataset[Sample]):
         *,
         seed: int,
         ignore: int = IGNORE,
+        pasted: "PastedSamples | None" = None,
     ) -> None:
         if not count:
             raise DataError("there is nothing to train on: no image has labels. Check the stage before.")
         self.count, self.read, self.config, self.seed, self.ignore = count, read, config, seed, ignore
+        self.pasted = pasted
 
     def __getitem__(self, index: int) -> Sample:
         """The sample of that number, 0 or more; there is no last one."""
         rng = np.random.default_rng((self.seed, index))
         some = int(rng.integers(1, self.config.copy_paste_max, endpoint=True))
-        drawn = rng.integers(self.count, size=some)
-        crops = [augment(*self.read(int(one)), rng, self.config, pad_label=self.ignore) for one in drawn]
+        if self.pasted is None:
+            drawn = [self.read(one) for one in rng.integers(self.count, size=some).tolist()]
+        else:
+            first, others = int(rng.integers(self.count)), rng.integers(self.pasted.count, size=some - 1).tolist()
+            drawn = [self.read(first), *(self.pasted.read(one) for one in others)]
+        crops = [augment(*each, rng, self.config, pad_label=self.ignore) for each in drawn]
         images, labels = zip(*crops, strict=True)
         box = self.config.crop_paste_box
         ignore = IGNORE if box else self.ignore

@@ -17,7 +17,13 @@ from namesake.training.samples.augment import AugmentConfig
 
 
 def map_samples(
-    images: Images, labels: Callable[[str], LabelArray], config: AugmentConfig, *, seed: int, ignore: int
+    images: Images,
+    labels: Callable[[str], LabelArray],
+    config: AugmentConfig,
+    *,
+    seed: int,
+    ignore: int,
+    pasted: PastedSamples | None = None,
 ) -> PastedSamples:
     """Training samples from images and their label maps, all drawn equally often.
 
@@ -27,6 +33,7 @@ def map_samples(
         config: Settings of samples.
         seed: Seed of all samples.
         ignore: Label that does not count; that of padding.
+        pasted: Where objects come from that are pasted onto an image; from the others of these if None.
     """
     cached: ArrayCache[Path, ImageArray] = ArrayCache(read_image)
     maps: ArrayCache[str, LabelArray] = ArrayCache(labels)
@@ -41,7 +48,7 @@ def map_samples(
             )
         return image, own
 
-    return PastedSamples(len(images), read, config, seed=seed, ignore=ignore)
+    return PastedSamples(len(images), read, config, seed=seed, ignore=ignore, pasted=pasted)
 
 
 @final
