@@ -30,7 +30,15 @@ from namesake.images.geometry import resize
 from namesake.names import embed
 from namesake.networks.deeplab import DeepLab
 from namesake.records import Names
-from namesake.segmenter.careful import SCALES, Careful, CarefulConfig, window_boxes, window_starts, window_weights
+from namesake.segmenter.careful import (
+    BACKGROUND_BIAS,
+    SCALES,
+    Careful,
+    CarefulConfig,
+    window_boxes,
+    window_starts,
+    window_weights,
+)
 from namesake.segmenter.deeplab import ClosedSet
 from namesake.shapes import not_sure
 from namesake.systems import configure
@@ -119,7 +127,7 @@ def plainly(predictor: ClosedSet, clip: KnowsTexts, image: np.ndarray, config: C
     # together: background keeps its share less the bias, the names share the rest
     together = seen[1:].logsumexp(0)
     shares = (seen[1:] - together + said).log_softmax(0)
-    fused = torch.cat([seen[:1] - config.background_bias, together + shares])
+    fused = torch.cat([seen[:1] - BACKGROUND_BIAS, together + shares])
     return interpolate(fused[None], size=(HEIGHT, WIDTH), mode="bilinear")[0].argmax(0).numpy()
 
 

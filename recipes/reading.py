@@ -31,8 +31,8 @@ from namesake.records import Names
 from namesake.reproduce.namedmask import TABLES
 from namesake.reproduce.places import Scale, place_at
 from namesake.segmenter import Segmenter, load_segmenter
+from namesake.segmenter.careful import BACKGROUND_BIAS, Careful, CarefulConfig, fuse, look
 from namesake.segmenter.careful import SCALES as SCALES_READ
-from namesake.segmenter.careful import Careful, CarefulConfig, fuse, look
 from namesake.segmenter.classify import decide
 
 SCALES = (1.0, 7 / 6, 4 / 3, 3 / 2)
@@ -181,7 +181,8 @@ def read(seen: Seen, config: CarefulConfig) -> Tensor:
     said = config.image_weight * seen.whole.expand(-1, *size)
     said = said + config.window_weight * at(seen.windows[config.window, config.window_overlap], size)
     said = said + config.patch_weight * at(seen.patches, size)
-    return fuse(views[None], said[None], background_bias=config.background_bias)[0]
+    bias = BACKGROUND_BIAS if config.background_bias is None else config.background_bias
+    return fuse(views[None], said[None], background_bias=bias)[0]
 
 
 def at(x: Tensor, size: Sequence[int]) -> Tensor:

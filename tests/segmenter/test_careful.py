@@ -20,6 +20,7 @@ from namesake.networks import DeepLab
 from namesake.records import ModelCard, Names
 from namesake.segmenter import CarefulConfig, Segmenter, load_segmenter
 from namesake.segmenter.careful import (
+    BACKGROUND_BIAS,
     SCALES,
     Careful,
     GivesLogits,
@@ -118,6 +119,22 @@ def test_fuse__background_keeps_its_share_and_names_theirs_times_what_is_said(se
         assert torch.allclose(found.sum(1), torch.ones(2, 3, 5), atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("threshold", "wanted", "taken"),
+    [(None, None, BACKGROUND_BIAS), (0.4, None, 0.0), (0.4, 0.25, 0.25), (None, 0.0, 0.0)],
+)
+def test_background_bias__none_where_names_have_a_threshold(
+    segmenter: Segmenter, clip, threshold: float | None, wanted: float | None, taken: float
+) -> None:
+    network, image = segmenter.predictor.network, picture(40, 52)
+    predictor = ClosedSet(network, preprocessing=IMAGENET, device=torch.device("cpu"), threshold=threshold)
+    read = Careful(clip, segmenter.names, config=CarefulConfig(background_bias=wanted))
+    unbiased = Careful(clip, segmenter.names, config=CarefulConfig(background_bias=0.0))
+    found, plain = (each.log_probabilities(predictor, [image]) for each in (read, unbiased))
+    assert torch.allclose(found[:, 0], plain[:, 0] - taken, atol=1e-6)
+    assert torch.equal(found[:, 1:], plain[:, 1:])
+
+
 def test_look__mean_of_plain_and_mirrored_passes_at_each_scale(predictor: GivesLogits, tiny_network: DeepLab) -> None:
     image = picture(32, 48)
     found = look(predictor, [image], owners=range(3), labels=3, scales=(1.0, 1.5), flip=True)
@@ -213,7 +230,7 @@ def test_names_that_the_network_never_saw_share_its_background(segmenter: Segmen
     rows, columns = found.shape[1:]
     owners = (0, 0, 2)  # a dog is not asked for
     seen = look(segmenter.predictor, [image], owners=owners, labels=4, scales=SCALES, flip=True)[0].exp()
-    nobody = seen[0] * np.exp(-config.background_bias)
+    nobody = seen[0] * np.exp(-BACKGROUND_BIAS)
     assert torch.allclose(found[2], seen[2], atol=1e-5)
     assert torch.allclose(found[[0, 1, 3]].sum(0), nobody, atol=1e-5)
     words = ("sky", "grass", *background)
@@ -237,7 +254,7 @@ def test_threshold__of_names_that_the_network_knows_alone(segmenter: Segmenter, 
         ClosedSet(segmenter.predictor.network, preprocessing=IMAGENET, device=torch.device("cpu"), threshold=0.999),
         replace(segmenter.settings, threshold=0.999),
     )
-    reader = Careful(clip, asked, config=CarefulConfig(), known=Names(("dog", "park bench")))
+    reader = Careful(clip, asked, config=CarefulConfig(background_bias=0.5), known=Names(("dog", "park bench")))
     plain, found = (
         reader.predict(each.predictor, [image], height=40, width=40)[0].labels for each in (segmenter, doubting)
     )

@@ -31,6 +31,8 @@ from namesake.shapes import ImageArray
 
 SCALES = (4 / 3,)
 """For images that a segmenter sees at their own size; one that enlarges images reads them so with care, too."""
+BACKGROUND_BIAS = 0.5
+"""Off background, for segmenters that name at any probability; those with a threshold ask for doubt, not for less."""
 LEAST_WEIGHT = 1e-6
 """Of a cell on the border of a window; it counts where no other window covers the cell."""
 
@@ -66,7 +68,10 @@ class CarefulConfig:
     logit_scale: float | None = option(
         None, "Scale of CLIP's cosines in its softmax; none: the one that it was trained with.", above=0
     )
-    background_bias: float = option(0.5, "Taken from the log probability of background.")
+    background_bias: float | None = option(
+        None,
+        "Taken from the log probability of background; none: 0.5, or 0 if the segmenter names by a threshold.",
+    )
     objects: bool = option(False, "Find objects, too: connected pieces of the map, drawn to the image's edges.")
 
     def rules(self) -> tuple[Rule, ...]:
@@ -236,7 +241,10 @@ class Careful:
         known = [0, *(place + 1 for place in self.seen)]
         # fused [batch, 1 + names, rows, columns]: at first a probability of 0 everywhere
         fused = seen.new_full(seen.shape, torch.finfo(seen.dtype).min)
-        fused[:, known] = fuse(seen[:, known], said, background_bias=config.background_bias)
+        bias = config.background_bias
+        if bias is None:
+            bias = BACKGROUND_BIAS if predictor.threshold is None else 0.0
+        fused[:, known] = fuse(seen[:, known], said, background_bias=bias)
         if self.unseen:
             # names new to the network: CLIP divides background among them and the background words
             others = [*range(len(self.names), len(self.texts)), *self.unseen]

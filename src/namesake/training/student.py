@@ -50,7 +50,9 @@ AT_ONCE = 4096
 class LabelsConfig:
     """How all images are labelled."""
 
-    reading: CarefulConfig = group(lambda: CarefulConfig(image_weight=0.5), "How the teacher reads them.")
+    reading: CarefulConfig = group(
+        lambda: CarefulConfig(image_weight=0.5, background_bias=0.5), "How the teacher reads them."
+    )
     unsure_fraction: float = option(
         0.1,
         'Share of each label\'s pixels, the least sure ones, that become "not sure"; 0 leaves all as they are.',
