@@ -41,7 +41,7 @@ from namesake.world import SEEN_NAMES, write_world
 UNLABELLED, SCENES = 1_500, 200
 LABELLED = 500
 """Images that the student learns from: a third of those that there are."""
-SHORT = ("student.iterations=160", "student.architecture.output_stride=16")
+SHORT = ("labels.calibration_images=60", "student.iterations=160", "student.architecture.output_stride=16")
 """The student of the preset has four times as many updates at half the stride."""
 BASELINES = ("saliency_clip", "maskclip")
 TITLES = {
