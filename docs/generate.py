@@ -224,14 +224,14 @@ is said before (`--config "stuff=('sky',)"`) is learned by the student.
 made of, the other systems and a ceiling with as many updates, things and stuff, objects. On three seeds of the
 embedded world:
 
-- Things and stuff in one map: 59.4 mean IoU, where FMbSeg, whose masks are SAM's, has 52.9 refined and MaskCLIP 42.3.
-  A segmenter of things alone that is asked for stuff when it is read with care has 62.3.
+- Things and stuff in one map: 62.0 mean IoU, where FMbSeg, whose masks are SAM's, has 52.9 refined and MaskCLIP 42.3.
+  A segmenter of things alone that is asked for stuff when it is read with care has 62.8.
 - Objects, pieces of the map read with care and drawn to the image's edges (`--read careful --config objects=true`):
-  mask AP 22.9, of NamedMask's map 18.6, without drawing 20.4 and 17.0; ZUTIS's own 4.6.
-- Things alone, in one pass: 56.5, NamedMask with as many updates 50.0 as its preset has it and 53.9 at the same output
-  stride, ZUTIS 35.5. The same network taught the true maps of the same images has 62.0, so 91 % of it is reached.
-  Read with care, at several times the cost, NamedMask at that stride is as good (56.7 and 56.9; as its preset has it
-  53.2): one pass of the student says about what a careful reading of NamedMask does.
+  mask AP 22.6, of NamedMask's map 18.6, without drawing 20.7 and 17.0; ZUTIS's own 4.6.
+- Things alone, in one pass: 56.9, NamedMask with as many updates 50.0 as its preset has it and 53.9 at the same output
+  stride, ZUTIS 35.5. The same network taught the true maps of the same images has 62.0, so 92 % of it is reached.
+  Read with care, at several times the cost: 57.4, NamedMask 53.2 and at that stride 56.7, the true maps 63.4. So one
+  pass of the student says what a careful reading of NamedMask at that stride does.
 - Its parts, of things alone: the teacher has 49.0 in one pass and 52.5 with care, of which CLIP's windows bring 1.5,
   the mirrored view 0.8 and background's bias 0.9; CLIP's opinion of the whole image would cost 1.4. The student has
   55.1, and 56.5 where it names nothing below a probability of 0.4. Its errors are names and shapes alike: with true

@@ -1,7 +1,7 @@
 """The tables of our own system: every part off in turn, what its errors are made of, a ceiling, and stuff."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from namesake.shapes import LabelArray
 from namesake.systems import configure
 from namesake.systems.adding import TEACHER
 from namesake.systems.consensus import PRESETS
+from namesake.training import TrainingConfig
 from namesake.workspace import Workspace
 from namesake.world import STUFF
 
@@ -96,7 +97,8 @@ def ceiling(trial: Trial) -> Segmenter:
     place, names = trial.place, trial.place.names[trial.setting.names]
     assert place.truth is not None
     overrides = tuple(trial.setting.mini or ())
-    config = configure("consensus", preset=place.preset, seed=place.seed, config=overrides).student
+    student = configure("consensus", preset=place.preset, seed=place.seed, config=overrides).student
+    config = TrainingConfig(**{field.name: getattr(student, field.name) for field in fields(TrainingConfig)})
     folder = trial.run / "ceiling"
     with Workspace(folder) as workspace:
         workspace.step(train_oracle, open_benchmark(*place.truth), names, config=config, device=place.device)
