@@ -1,0 +1,70 @@
+"""How long `namesake predict` takes until it decodes its first image, beside what `import torch` alone takes.
+
+    python benchmarks/start.py
+
+A segmenter of random weights of the papers' size lies in a run; each repeat is a process of its own, the first of each
+kind is not counted (files are cached then). Seconds are of the processor, from the start of the interpreter.
+"""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from claims import claim
+from namesake.encoders.preprocess import IMAGENET
+from namesake.networks import DeepLab
+from namesake.networks.deeplab import DeepLabConfig
+from namesake.records import Names
+from namesake.segmenter import Segmenter, Settings
+from namesake.segmenter.deeplab import KIND, ClosedSet, architecture_of
+
+REPEATS = 5
+IMPORT_TORCH = "import time, torch; print('seconds:', time.process_time())"
+AT_FIRST_DECODE = """
+import os, time
+from namesake.images import decode
+def stop(*_, **__):
+    print("seconds:", time.process_time(), flush=True)
+    os._exit(0)
+decode._to_rgb = stop
+from namesake.cli import main
+main()
+"""
+
+
+def main() -> None:
+    """Make the run, time both in turn, and print the claim."""
+    with tempfile.TemporaryDirectory() as folder:
+        run, photo = Path(folder) / "run", Path(folder) / "photo.png"
+        names, network = Names(("cat", "dog")), DeepLab(3, config=DeepLabConfig())
+        predictor = ClosedSet(network, preprocessing=IMAGENET, device=torch.device("cpu"))
+        settings = Settings(KIND, names, architecture=architecture_of(network))
+        Segmenter(predictor, settings).save(run / "segmenter")
+        Image.fromarray(np.zeros((375, 500, 3), dtype=np.uint8)).save(photo)
+        predict = (AT_FIRST_DECODE, "predict", str(run), str(photo), "--runtime", "torch", "--out", f"{folder}/out")
+        times = [(seconds((IMPORT_TORCH,)), seconds(predict)) for _ in range(1 + REPEATS)][1:]
+    alone, ours = (min(each) for each in zip(*times, strict=True))
+    claim(
+        "namesake predict, DeepLabv3+ on a ResNet-50, until the first image is decoded",
+        f"{ours:.2f} CPU s",
+        ratio=ours,
+        to="CPU s",
+        target=("at most", 1.5),
+        floor=f"{alone:.2f} CPU s to import torch",
+    )
+
+
+def seconds(code: Sequence[str]) -> float:
+    """What the code says that it took, in a process of its own."""
+    done = subprocess.run([sys.executable, "-c", *code], capture_output=True, text=True, check=True, timeout=120)
+    return float(next(line for line in done.stdout.splitlines() if line.startswith("seconds:")).split()[1])
+
+
+if __name__ == "__main__":
+    main()
