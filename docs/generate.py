@@ -216,7 +216,7 @@ namesake predict runs/consensus new_photos/ --read careful --names "dog, cat, pa
 ```
 
 A teacher learns from archives as NamedMask does; read with care, it labels every image of the folder; a student learns
-those maps and reads better in one pass than the teacher does in several. A name that comes later needs no training: CLIP
+those maps and reads better in one pass than the teacher in several. A name that comes later needs no training: CLIP
 shares out what the network takes for background among the names that it never saw ("sky" in the last line). Stuff that
 is said before (`--config "stuff=('sky',)"`) is learned by the student.
 
