@@ -14,21 +14,11 @@ from namesake.networks import DeepLab
 from namesake.records import Names
 from namesake.segmenter import Segmenter, Settings
 from namesake.segmenter.deeplab import KIND, ClosedSet, architecture_of
+from start import AT_FIRST_DECODE
 from tiny_models import TINY_DEEPLAB
 
 KEPT_OUT = {"transformers", "accelerate", "scipy", "pandas", "sympy", "matplotlib", "skimage", "huggingface_hub"}
 KEPT_OUT |= {"torch._dynamo", "torch.onnx", "onnx", "ray", "gradio", "pycocotools"}
-
-AT_FIRST_DECODE = """
-import os, sys
-from namesake.images import decode
-def stop(*_, **__):
-    print("modules:", *sys.modules, flush=True)
-    os._exit(0)
-decode._to_rgb = stop
-from namesake.cli import main
-main()
-"""
 
 
 @pytest.fixture
