@@ -40,6 +40,9 @@ ONE_PASS = tuple(
     for option in ("scales=[1.0]", "flip=false", "image_weight=0", "window_weight=0", "background_bias=0")
 )
 FINE = f"training.architecture.output_stride={MINI.student.architecture.output_stride}"
+LARGE = tuple(
+    f"training.{option}={getattr(MINI.student, option)}" for option in ("crop_size", "resize_range", "resize_longer")
+)
 OWN = "A system of our own: nothing is published. The embedded world."
 
 
@@ -174,6 +177,8 @@ TABLES: dict[str, Table] = {
             Setting("consensus", "consensus"),
             Setting("NamedMask without experts", "namedmask", mini=(*NO_EXPERTS, AS_MANY)),
             Setting("the same at output stride 8, as consensus", "namedmask", mini=(*NO_EXPERTS, AS_MANY, FINE)),
+            Setting("the same on images as large as the student's", "namedmask",
+                    mini=(*NO_EXPERTS, AS_MANY, FINE, *LARGE)),
             Setting("ZUTIS", "zutis", mini=(AS_MANY,)),
             Setting(
                 "ceiling: true maps of the same images", "consensus", mini=(f"student.iterations={UPDATES}",),

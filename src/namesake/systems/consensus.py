@@ -95,6 +95,8 @@ class FrozenConfig(Config):
 
 
 MINI_TEACHER = replace(MINI_TRAINING, iterations=640, architecture=replace(MINI_DEEPLAB, output_stride=8))
+MINI_LARGE = {"crop_size": 128, "resize_range": (0.8, 1.8), "resize_longer": 168}
+"""The student's images are half as large again as its teacher's, for two and a half times the pixels a sample."""
 PRESETS: dict[str, Config] = {
     "paper": Config(),
     # `saliency.network` may be a run of selfmask with the same preset, which starts from DINOv2
@@ -109,10 +111,7 @@ PRESETS: dict[str, Config] = {
         archives=ArchivesConfig(images_per_name=50, contested="best"),
         saliency=SaliencyConfig(network="embedded:saliency"),
         training=MINI_TEACHER,
-        student=StudentConfig(
-            **vars(MINI_TEACHER)
-            | {"learning_rate": 5e-3, "crop_size": 96, "resize_range": (0.6, 1.34), "threshold": 0.4}
-        ),
+        student=StudentConfig(**vars(MINI_TEACHER) | MINI_LARGE | {"learning_rate": 5e-3, "threshold": 0.4}),
     ),
 }
 
