@@ -69,7 +69,7 @@ JsonOption = Annotated[
 QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 RuntimeOption = Annotated[
     Literal["auto", "torch", "onnx"],
-    typer.Option("--runtime", help="What computes the network: onnx (namedmask on a CPU; extra [onnx]), torch, auto."),
+    typer.Option("--runtime", help="What computes the network: onnx (DeepLabv3+ on a CPU; extra onnx), torch, auto."),
 ]
 ReadOption = Annotated[
     Literal["fast", "careful"],
