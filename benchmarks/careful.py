@@ -115,7 +115,7 @@ def plainly(predictor: ClosedSet, clip: KnowsTexts, image: np.ndarray, config: C
     seen = ((plain + mirrored) / 2)[0]  # [labels, rows, columns]
     # CLIP: the windows' opinion, weighted by how near their centres are; the whole image's has no weight
     assert not config.image_weight
-    tops, lefts, side = window_starts(HEIGHT, WIDTH, config)
+    tops, lefts, (side, _) = window_starts(HEIGHT, WIDTH, config)
     down = window_weights(tops, side=side, length=HEIGHT, cells=seen.shape[1])
     across = window_weights(lefts, side=side, length=WIDTH, cells=seen.shape[2])
     windows = torch.zeros(len(NAMES), *seen.shape[1:])

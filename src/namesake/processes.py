@@ -4,10 +4,13 @@
 """
 
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from namesake.errors import ConfigError
+
+POLL_SECONDS = 0.2
 
 _state = {"alone": False, "joins": False}
 
@@ -25,6 +28,12 @@ def launched() -> tuple[int, int]:
 def sharing() -> tuple[int, int]:
     """The same, of the processes that work on the present stage; (0, 1) where the others wait for this one."""
     return (0, 1) if _state["alone"] else launched()
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """In a further process, wait for what the first one does alone."""
+    while not holds():
+        time.sleep(POLL_SECONDS)
 
 
 def leave() -> None:

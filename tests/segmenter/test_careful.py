@@ -32,6 +32,7 @@ from namesake.segmenter.careful import (
     window_weights,
 )
 from namesake.segmenter.deeplab import ClosedSet
+from namesake.segmenter.export.program import program_of
 from namesake.segmenter.settings import Settings
 
 NAMES = Names(("mug", "chair", "car"))
@@ -187,14 +188,21 @@ def test_by_label__channels_with_one_label_together() -> None:
 )
 def test_windows_cover_every_cell__any_size(height: int, width: int, side: float, overlap: float) -> None:
     config = CarefulConfig(window=side, window_overlap=overlap)
-    tops, lefts, pixels = window_starts(height, width, config)
-    for starts, length in ((tops, height), (lefts, width)):
+    tops, lefts, (tall, wide) = window_starts(height, width, config)
+    for starts, length, pixels in ((tops, height, tall), (lefts, width, wide)):
+        assert len(set(starts)) == len(starts)
         assert starts[0] == 0
         assert starts[-1] + pixels == length
         cells = max(1, length // 4)
         weights = window_weights(starts, side=pixels, length=length, cells=cells)
         assert torch.isfinite(weights).all()
         assert torch.allclose(weights.sum(0), torch.ones(cells), atol=1e-5)
+
+
+@pytest.mark.parametrize(("height", "width", "most"), [(1, 2048, 63), (16, 2048, 63), (4000, 48, 63), (375, 500, 6)])
+def test_window_starts__few_on_ribbons(height: int, width: int, most: int) -> None:
+    assert len(window_boxes(height, width, CarefulConfig())) <= 2 * most
+    assert len(window_starts(height, width, CarefulConfig())[int(width > height)]) <= most
 
 
 def test_window_starts__square_images() -> None:
@@ -204,7 +212,7 @@ def test_window_starts__square_images() -> None:
         assert len(window_starts(length, length, CarefulConfig(window_overlap=0.75))[0]) == 3, length
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 90), (64, 3), (37, 50)])
+@pytest.mark.parametrize("size", [(1, 1), (1, 90), (64, 3), (37, 50), (2, 700)])
 def test_any_size(segmenter: Segmenter, clip, size: tuple[int, int]) -> None:
     found = careful_of(segmenter, CarefulConfig(), clip).segment(picture(*size))
     assert found.labels.shape == found.confidence.shape == size
@@ -275,6 +283,24 @@ def test_other_names__only_with_care_where_the_network_is_closed(segmenter: Segm
     image = picture(40, 40)
     assert np.array_equal(again.segment(image).labels, made.read_carefully().segment(image).labels)
     assert reader.segment(image).labels.max() <= 3
+
+
+def test_other_names__are_nothing_that_can_be_kept(segmenter: Segmenter, tmp_path: Path) -> None:
+    cards = (ModelCard("c", "embedded:clip"),)
+    made = Segmenter(segmenter.predictor, replace(segmenter.settings, models=cards))
+    reader = made.read_carefully()
+    reader.save(tmp_path / "own")
+    assert load_segmenter(tmp_path / "own", device="cpu").names == made.names
+    asked = reader.with_names("park bench, sky, dog")
+    for keep in (asked.save, asked.save_pretrained):
+        with pytest.raises(ConfigError, match=r"park bench, sky, dog were asked for .* weights know"):
+            keep(tmp_path / "asked")
+    assert not (tmp_path / "asked").exists()
+    again = asked.read_carefully(CarefulConfig(flip=False))
+    assert again.careful is not None
+    assert again.careful.owners == (0, 3, 1)
+    with pytest.raises(ConfigError, match="one pass"):
+        program_of(reader)
 
 
 def test_cost__counted_exactly(segmenter: Segmenter, clip) -> None:

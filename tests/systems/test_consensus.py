@@ -1,6 +1,7 @@
 """Consensus end to end on a tiny world: every stage, killed and gone on with, shared out, things and stuff."""
 
 import json
+import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,15 +13,17 @@ import pytest
 from command_lines import Ended, Runner, digests
 from namesake import systems
 from namesake.archives import open_archives
-from namesake.errors import ConfigError
+from namesake.errors import ConfigError, WorkspaceError
 from namesake.images import open_images
+from namesake.images.identity import identify
 from namesake.index import open_index, read_embeddings
 from namesake.masks import rle
-from namesake.masks.store import MaskWriter, open_masks, read_masks
+from namesake.masks.store import MaskLookup, MaskWriter, open_masks, read_masks
 from namesake.records import Images, Index, Names, Prediction, PseudoMask
 from namesake.segmenter import SegmenterFolder, load_segmenter
 from namesake.systems import configure
 from namesake.systems.consensus import PRESETS, check, trained
+from namesake.systems.curation import CURATION
 from namesake.training.samples.archives import read_examples
 from namesake.training.samples.maps import LabelMaps
 from namesake.training.student import (
@@ -29,10 +32,11 @@ from namesake.training.student import (
     StudentConfig,
     _keeping,
     find_least,
+    keep,
     objects_of,
     rows_of,
 )
-from namesake.workspace import read_manifest
+from namesake.workspace import read_manifest, write_inputs
 
 STAGES = {
     "index": "index/started.json",
@@ -169,6 +173,19 @@ def test_config__what_nobody_would_learn_is_refused():
     for word in ("student.iterations", "labels.unsure_fraction", "stuff"):  # a frozen encoder has no student
         with pytest.raises(ConfigError, match=f"'{word}' is an option of other presets"):
             configure("consensus", preset="laptop", config=(f"{word}=1",))
+    for part, what in (
+        ("backbone", "folder/"),
+        ("architecture.aspp_channels", 64),
+        ("architecture.atrous_rates", "1,3"),
+    ):
+        other = configure("consensus", preset="mini", config=(f"training.{part}={what}",))
+        with pytest.raises(ConfigError, match=f"student.{part} is .*expected the same twice"):
+            check(other, names)
+        check(
+            configure("consensus", preset="mini", config=(f"training.{part}={what}", f"student.{part}={what}")), names
+        )
+    with pytest.raises(ConfigError, match="no objects"):
+        check(configure("consensus", preset="mini", config=("labels.reading.objects=true",)), names)
     with pytest.raises(ConfigError, match="labels"):
         configure("consensus", preset="mini", config=("labels.unsure=0.2",))
 
@@ -222,8 +239,75 @@ def test_a_name_that_joins__teacher_labels_and_student_go_on_from_those_of_befor
     assert all(again.values())
 
 
+@pytest.mark.slow
+def test_choices_of_a_person__go_into_teacher_and_pasted_objects_not_into_label_maps(tiny, whole: Path, tmp_path: Path):
+    folder = tmp_path / "run"
+    shutil.copytree(whole, folder)
+    first, maps = next(iter(MaskLookup(open_masks(folder / "masks" / "saliency")))), labels_of(folder / "labels")
+    (folder / CURATION).write_text(json.dumps({"masks": {first: {"state": "rejected"}}}))
+
+    def made() -> list[str]:
+        done = systems.run(
+            "consensus", names="car, tree, mug", images=tiny.images, out=folder, preset="mini", config=options(tiny)
+        )
+        return [stage["name"] for stage in done.stages if not stage["reused"]]
+
+    assert made() == ["masks/curated", "teacher", "labels", "segmenter"]
+    assert first not in MaskLookup(open_masks(folder / "masks" / "curated"))
+    assert labels_of(folder / "labels").keys() == maps.keys()
+    given = [each["artifact"] for each in read_manifest(folder / "segmenter")["inputs"] if "artifact" in each]
+    assert read_manifest(folder / "labels")["key"] in given
+    assert read_manifest(folder / "masks" / "curated")["key"] in given
+    assert made() == []
+
+
+@pytest.mark.slow
+def test_a_name_that_joins__and_more_images(tiny, tmp_path: Path):
+    photos, folder, ids = tmp_path / "photos", tmp_path / "run", open_images(tiny.images).ids
+    shutil.copytree(tiny.images, photos)
+    late = photos / ids[-1]
+    late.rename(tmp_path / late.name)
+
+    def go(names: str, **more: bool) -> dict[str, bool]:
+        config = options(tiny, **{"joining.likeliest": 3})  # so many are asked for that all are labelled anew
+        done = systems.run("consensus", names=names, images=photos, out=folder, preset="mini", config=config, **more)
+        return {stage["name"]: stage["reused"] for stage in done.stages}
+
+    go("car, tree")
+    go("car, tree, mug")
+    (tmp_path / late.name).rename(late)
+    with pytest.raises(WorkspaceError, match="1 new"):
+        go("car, tree, mug")
+    go("car, tree, mug", append=True)
+    assert read_manifest(folder / "labels")["counts"]["images"] == len(ids)
+    assert all(go("car, tree, mug").values())
+
+
 MASKS = {3: [True, False], 255: [False, True]}
 """By label, what an image of two pixels shows."""
+
+
+def test_keep__not_what_an_image_no_longer_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for name in ("a.png", "b.png", "c.png"):
+        (tmp_path / name).write_bytes(name.encode())
+    images = Images(tmp_path, ("a.png", "b.png", "c.png"))
+    with MaskWriter(tmp_path / "labels") as writer:
+        for image_id in images.ids[:2]:
+            writer.write_several([PseudoMask(image_id, 0, 0.5, 1, 2, rle.encode(np.ones((1, 2), dtype=bool)))])
+    labels = open_masks(tmp_path / "labels")
+    monkeypatch.setattr("namesake.training.student.load_clip", lambda *_, **__: None)
+    monkeypatch.setattr("namesake.training.student.embed", lambda *_: np.eye(2))
+    monkeypatch.setattr(
+        "namesake.training.student.read_embeddings", lambda _, rows: np.tile([[1.0, 0.0]], (len(rows), 1))
+    )
+    earlier = Labelled(labels, 1, Index(tmp_path, images=images, encoder="", dim=2), 1)
+    names = Names(("car", "tree"))
+    assert keep(earlier, names, device="cpu") == ()  # nothing says what they were
+    known = {str(images.path(image_id)): each for image_id, each in identify(images).items()}
+    write_inputs(labels.folder, known, home=str(images.folder))
+    assert keep(earlier, names, device="cpu") == ("a.png", "b.png")
+    (tmp_path / "b.png").write_bytes(b"another picture")
+    assert keep(earlier, names, device="cpu") == ("a.png",)
 
 
 def test_keeping__the_label_of_not_sure_moves_with_the_255th_name(tmp_path: Path):

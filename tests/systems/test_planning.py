@@ -49,13 +49,14 @@ def test_plan__without_the_models__what_is_to_be_fetched_and_no_hours() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("system", ["namedmask", "zutis", "selfmask", "maskclip", "reco"])
+@pytest.mark.parametrize("system", ["consensus", "namedmask", "zutis", "selfmask", "maskclip", "reco"])
 def test_measured__every_stage_has_a_time_and_nothing_is_left(system: str, tiny, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     images, state = open_images(tiny.images), torch.random.get_rng_state()
     names = read_names("car, tree, zebra") if SYSTEMS[system].named else read_names("car")
     workers = ("training.num_workers=0",) if hasattr(configure(system, preset="mini"), "training") else ()
-    config = configure(system, preset="mini", config=workers)
+    stuff = ("stuff=('zebra',)",) if system == "consensus" else ()
+    config = configure(system, preset="mini", config=(*workers, *stuff))
     notices._said.clear()
     with collecting() as kept:
         plan = make_plan(SYSTEMS[system], config, names, images, sources={}, measure=True)

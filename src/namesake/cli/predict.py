@@ -28,7 +28,10 @@ def predict(
     *,
     out: OutOption,
     names: Annotated[
-        str, typer.Option("--names", help="Segment these instead (zutis, fmbseg; with --read careful consensus, namedmask too).")
+        str,
+        typer.Option(
+            "--names", help="Segment these instead (zutis, fmbseg; with --read careful consensus, namedmask too)."
+        ),
     ] = "",
     instances: Annotated[bool, typer.Option(help="Write instances.json too.")] = True,
     tile: Annotated[

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
+from math import ceil
 from typing import TypeVar
 
 from namesake.errors import ImagesError
@@ -9,6 +10,15 @@ from namesake.shapes import ImageArray
 
 Read = TypeVar("Read")
 Seen = TypeVar("Seen")
+
+
+PIXELS = 16_000_000
+"""Of the images that a network is given together, about; larger images go in smaller batches."""
+
+
+def at_once(size: Sequence[int]) -> int:
+    """Images of one size (height, width, ...) that a network is given together at most."""
+    return ceil(PIXELS / (size[0] * size[1]))
 
 
 def in_windows(

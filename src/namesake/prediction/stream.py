@@ -9,11 +9,11 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from namesake.errors import ImagesError
 from namesake.images import read_ahead
+from namesake.masks.batches import PIXELS
 from namesake.prediction.draw import Picture
 from namesake.records import Images, Names, Prediction
 
 BLOCK = 8  # consecutive images that may share a batch
-PIXELS = 16_000_000  # a batch is closed when its images have as many
 AHEAD = 4  # decoded images in memory before they are asked for
 
 

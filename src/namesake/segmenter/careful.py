@@ -33,6 +33,8 @@ SCALES = (4 / 3,)
 """For images that a segmenter sees at their own size; one that enlarges images reads them so with care, too."""
 BACKGROUND_BIAS = 0.5
 """Off background, for segmenters that name at any probability; those with a threshold ask for doubt, not for less."""
+MOST_ALONG = 32
+"""Sides of a window along an image, at most; those of a ribbon are as high as it is, and wider than high."""
 LEAST_WEIGHT = 1e-6
 """Of a cell on the border of a window; it counts where no other window covers the cell."""
 
@@ -291,14 +293,14 @@ class Careful:
         that of rows of windows, then of columns.
         """
         height, width = images[0].shape[:2]
-        tops, lefts, side = window_starts(height, width, self.config)
+        tops, lefts, (tall, wide) = window_starts(height, width, self.config)
         boxes = window_boxes(height, width, self.config)
         # cosines [batch, tops, lefts, texts]: of all windows, image by image and row by row
         pictures = [np.ascontiguousarray(crop(image, box)) for image in images for box in boxes]
         cosines = (self._embed(pictures) @ self.texts.T).reshape(len(images), len(tops), len(lefts), -1)
         # weights along each axis: down [tops, rows], across [lefts, columns]
-        down = window_weights(tops, side=side, length=height, cells=rows).to(cosines.device)
-        across = window_weights(lefts, side=side, length=width, cells=columns).to(cosines.device)
+        down = window_weights(tops, side=tall, length=height, cells=rows).to(cosines.device)
+        across = window_weights(lefts, side=wide, length=width, cells=columns).to(cosines.device)
         return torch.einsum("bijn,ir,jc->bnrc", cosines, down, across)  # [batch, texts, rows, columns]
 
     def _count(self, each: Cost, *, images: int) -> None:
@@ -406,23 +408,25 @@ def fuse(
     return torch.cat([background - background_bias, together + shares], dim=1)
 
 
-def window_starts(height: int, width: int, config: CarefulConfig) -> tuple[list[int], list[int], int]:
-    """First rows and first columns of the windows, which are spread evenly, and their side in pixels."""
-    wanted = config.window * min(height, width)
-    side = max(1, round(wanted))
+def window_starts(height: int, width: int, config: CarefulConfig) -> tuple[list[int], list[int], tuple[int, int]]:
+    """First rows and first columns of the windows, which are spread evenly, and their height and width in pixels."""
+    wanted = max(1.0, config.window * min(height, width), max(height, width) / MOST_ALONG)
 
-    def along(length: int) -> list[int]:
+    def along(length: int) -> tuple[list[int], int]:
+        own = min(wanted, length)
         # the fewest windows that overlap enough; - 1e-6: rounding errors add none
-        count = 1 + ceil((length - wanted) / (wanted * (1 - config.window_overlap)) - 1e-6)
-        return [int(start) for start in np.linspace(0, length - side, count).round()]
+        count = 1 + ceil((length - own) / (own * (1 - config.window_overlap)) - 1e-6)
+        starts = np.unique(np.linspace(0, length - round(own), count).round())
+        return [int(start) for start in starts], round(own)
 
-    return along(height), along(width), side
+    (tops, tall), (lefts, wide) = along(height), along(width)
+    return tops, lefts, (tall, wide)
 
 
 def window_boxes(height: int, width: int, config: CarefulConfig) -> list[Box]:
     """The windows of an image, row by row."""
-    tops, lefts, side = window_starts(height, width, config)
-    return [Box(top, left, side, side) for top in tops for left in lefts]
+    tops, lefts, (tall, wide) = window_starts(height, width, config)
+    return [Box(top, left, tall, wide) for top in tops for left in lefts]
 
 
 def window_weights(starts: Sequence[int], *, side: int, length: int, cells: int) -> Float[Tensor, "windows cells"]:

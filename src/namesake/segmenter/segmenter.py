@@ -19,7 +19,7 @@ from namesake.encoders import Precision, arithmetic, pick_device, why_slow
 from namesake.errors import ConfigError, ImagesError, WeightsError
 from namesake.images.decode import Picture, as_image
 from namesake.images.geometry import limit_longer_side, resize_longer_side
-from namesake.masks.batches import by_size
+from namesake.masks.batches import at_once, by_size
 from namesake.names import read_names
 from namesake.networks.deeplab import DeepLab
 from namesake.progress import note
@@ -243,7 +243,8 @@ class Segmenter:
         if config.scales is None and self.settings.enlarge:
             config = replace(config, scales=(1.0,))
         sources = [card.source for card in self.settings.models]
-        known = None if isinstance(self.predictor, TakesNames) else self.names
+        learned = self.names if self.careful is None else self.careful.known
+        known = None if isinstance(self.predictor, TakesNames) else learned
         careful = open_careful(self.names, made_with=sources, config=config, device=str(self.device), known=known)
         return self._with(self.predictor, self.settings, careful=careful)
 
@@ -307,14 +308,16 @@ class Segmenter:
 
         Args:
             images: Images as in `segment`; all are in memory at once, so give a large collection in parts.
-            batch_size: Images at once in the network.
+            batch_size: Images at once in the network, at most; fewer where they are large.
             resize_longer: Longer side in pixels, see `segment`.
 
         Raises:
             ImagesError: One of them cannot be read.
         """
         arrays = [as_image(image) for image in images]
-        found = by_size(arrays, lambda some: self._predict(some, resize_longer), most=lambda _: batch_size)
+        found = by_size(
+            arrays, lambda some: self._predict(some, resize_longer), most=lambda size: min(batch_size, at_once(size))
+        )
         return [replace(each, image=array, names=self.names) for each, array in zip(found, arrays, strict=True)]
 
     def _predict(self, images: Sequence[ImageArray], resize_longer: int | None) -> list[Prediction]:
@@ -338,7 +341,17 @@ class Segmenter:
             return self.predictor.predict(fitted, height=height, width=width)
 
     def save(self, folder: Path) -> SegmenterFolder:
-        """Write `model.safetensors`, then `config.json`."""
+        """Write `model.safetensors`, then `config.json`.
+
+        Raises:
+            ConfigError: It was asked for names that its weights do not know.
+        """
+        if self.careful is not None and self.careful.known not in {None, self.names}:
+            raise ConfigError(
+                f"{', '.join(self.names.names[:8])} were asked for when it is read with care, but its weights know "
+                f"{', '.join(self.careful.known.names[:8] if self.careful.known else ())}. Save the segmenter that it "
+                "was made of."
+            )
         return save_segmenter(self.settings, self.predictor.weights(), folder)
 
     def save_pretrained(self, folder: Path | str, *, source: str | None = None) -> SegmenterFolder:

@@ -8,25 +8,31 @@ DeepLabv3+ over those names and background out.
    several names claim is the one's that it is most like.
 3. A class-agnostic saliency mask for every archive image.
 4. A teacher for the names of things, cross-entropy on the archives with copy-paste.
-5. The teacher reads *every* image of the folder with care: enlarged and mirrored, with CLIP's opinion of the image and
-   of overlapping windows among the names; names of stuff share the teacher's background as CLIP says. The least sure
-   pixels of each label are "not sure".
+5. The teacher reads *every* image of the folder with care: enlarged and mirrored, with CLIP's opinion of the image
+   (`labels.reading.image_weight`; `--read careful` asks for none) and of overlapping windows among the names; names of
+   stuff share the teacher's background as CLIP says. The least sure pixels of each label are "not sure".
 6. A student starts from the teacher, learns those maps with objects of the archives pasted in, and reads in one pass;
-   where its likeliest name is less probable than `student.threshold`, there is background. The teacher stays in the
-   run (`RUN/teacher`): `namesake predict RUN/teacher images/ --read careful` is the slow and careful way.
+   where its likeliest name is less probable than `student.threshold` (preset `mini`: 0.4, others: none), there is
+   background. The teacher stays in the run (`RUN/teacher`): `namesake predict RUN/teacher images/ --read careful` is
+   the slow and careful way.
 
 Stuff among the names is said by `--config "stuff=('sky', 'grass')"`; or it is named when the segmenter is used:
 `namesake predict RUN images/ --read careful --names NAMES`. Without a student (`--config student.iterations=0`) the
 segmenter is the teacher, which is meant to be read with care.
 
+With preset `laptop` steps 5 and 6 are left out, and stuff with them: the segmenter is a light decoder on the features
+of a frozen encoder, which is meant to be read with care, too.
+
 Names that join a run later get their own steps 2 and 3; teacher and student go on from those of before with fewer
-updates, and only images where CLIP finds a joined name likely are labelled anew. What did not pay is not here: experts
+updates, and only images that changed, or where CLIP finds a joined name likely, are labelled anew (all of them where
+stuff joins; with preset `laptop` there is nothing to go on from). What did not pay is not here: experts
 (3 mean IoU less), one name for each connected piece, masks redrawn by the network.
 
 Measured on the embedded world: docs/results/consensus.md (`namesake reproduce consensus --table all`) and dev/LOG.md.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -34,7 +40,7 @@ from typing import Any
 
 from namesake.archives import ArchivesConfig
 from namesake.archives.join import join_names
-from namesake.config import fixed, group, option
+from namesake.config import fixed, group, option, paths, spelled
 from namesake.encoders.presets import LAPTOP, MODERN
 from namesake.errors import ConfigError
 from namesake.index import build_index
@@ -97,6 +103,8 @@ class FrozenConfig(Config):
 MINI_TEACHER = replace(MINI_TRAINING, iterations=640, architecture=replace(MINI_DEEPLAB, output_stride=8))
 MINI_LARGE = {"crop_size": 128, "resize_range": (0.8, 1.8), "resize_longer": 168}
 """The student's images are half as large again as its teacher's, for two and a half times the pixels a sample."""
+TEACHERS = ("backbone", "architecture.aspp_channels", "architecture.atrous_rates")
+"""Options that decide which weights fit, and so are the same of teacher and student."""
 PRESETS: dict[str, Config] = {
     "paper": Config(),
     # `saliency.network` may be a run of selfmask with the same preset, which starts from DINOv2
@@ -142,8 +150,8 @@ def consensus(
     things = things_of(config, whole)
     training = trained(config.training, things, earlier and earlier / TEACHER, config.joining)
     teacher = step(train_teacher, archives, masks, things, **training, device=config.device)
-    known = len(whole) - (len(added[-1].names) if added else 0)
-    labelling = labelled(config, earlier and earlier / LABELS, index, known=known)
+    joined = added[-1].names.names if added else ()
+    labelling = labelled(config, earlier, whole, joined=joined, index=index)
     labels = step(label_images, teacher, images, whole, **labelling, device=config.device)
     training = trained(config.student, whole, earlier, config.joining)
     return step(train_student, labels, images, whole, teacher, archives, masks, **training, device=config.device)
@@ -151,18 +159,30 @@ def consensus(
 
 def trained(config: TrainingConfig, names: Names, earlier: Path | None, joining: JoiningConfig) -> dict[str, Any]:
     """Options of a training: fewer updates from the segmenter of before, where there is one of the first names."""
-    before = open_segmenter(earlier) if earlier and read_manifest(earlier) else None
-    if before is None or before.names.names != names.names[: len(before.names)]:
+    before = of_first_names(earlier, names)
+    if before is None:
         return {"config": config}
     fewer = math.ceil(joining.updates * config.iterations)
     return {"config": replace(config, iterations=fewer), "earlier": before}
 
 
-def labelled(config: Config, earlier: Path | None, index: Index, *, known: int) -> dict[str, Any]:
-    """Options of step 5: with the labels of before, of so many names, where there are some."""
-    if earlier is None or not read_manifest(earlier):
+def of_first_names(earlier: Path | None, names: Names) -> SegmenterFolder | None:
+    """The segmenter of before, if there is one and its names are the first of these."""
+    before = open_segmenter(earlier) if earlier and read_manifest(earlier) else None
+    return before if before and before.names.names == names.names[: len(before.names)] else None
+
+
+def labelled(
+    config: Config, earlier: Path | None, names: Names, *, joined: Sequence[str], index: Index
+) -> dict[str, Any]:
+    """Options of step 5: with the labels that the student of before learned, where there is one.
+
+    Stuff is in most images, likely or not: where some of it joined, all are labelled anew.
+    """
+    student = of_first_names(earlier, names)
+    if earlier is None or student is None or set(joined) & set(config.stuff) or not read_manifest(earlier / LABELS):
         return {"config": config.labels}
-    before = Labelled(open_masks(earlier), known, index, config.joining.likeliest)
+    before = Labelled(open_masks(earlier / LABELS), len(student.names), index, config.joining.likeliest)
     return {"config": config.labels, "earlier": before}
 
 
@@ -175,7 +195,8 @@ def check(config: Config, names: Names) -> None:
     """Refuse what would fail when hours of other work are done.
 
     Raises:
-        ConfigError: Stuff that is none of the names, or that nobody would learn.
+        ConfigError: Stuff that is none of the names, or that nobody would learn; a student that its teacher's weights
+            do not fit; labels with objects.
     """
     unknown = [name for name in config.stuff if len(names) and name not in names.names]
     if unknown:
@@ -187,3 +208,12 @@ def check(config: Config, names: Names) -> None:
             "stuff is learned by the student alone, and student.iterations is 0. Train one, or leave out `stuff` and "
             "name it when you predict: namesake predict RUN images/ --read careful --names NAMES."
         )
+    if config.labels.reading.objects:
+        raise ConfigError("labels.reading.objects is True, expected False: label maps hold no objects.")
+    own, teachers = (paths(each) for each in (config.student, config.training))
+    for name in TEACHERS if config.student.iterations else ():
+        if own[name] != teachers.get(name, own[name]):
+            raise ConfigError(
+                f"student.{name} is {spelled(own[name])}, training.{name} is {spelled(teachers[name])}; expected the "
+                "same twice, because the student starts from its teacher's weights."
+            )

@@ -8,7 +8,7 @@ corrected ones in place. So only what depends on a choice is made again.
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -91,20 +91,26 @@ def curated(step: Step, curation: Curation) -> Step:
     """A step that gives stages what a person chose; the same step where that is nothing."""
     if not curation.key:
         return step
+    drawn: set[Path] = set()  # folders of masks that are an image's own, not labels that a segmenter gave it
 
     def follow(stage: Stage[P, Made], /, *inputs: P.args, **options: P.kwargs) -> Made:
         given, more = cast(tuple[Any, ...], inputs), cast(dict[str, Any], options)
         if stage.name == retrieve.name:
             chosen = curation.archives.of(next(each for each in given if isinstance(each, Names)))
             more |= {"choices": chosen} if chosen != ArchiveChoices() else {}
-        elif curation.masks and stage.folder.split("/")[0] not in BEFORE_TRAINING:
-            given = _with_chosen_masks(given, step, curation)
-        return cast(Made, cast(Any, step)(stage, *given, **more))
+        draws = stage.folder.split("/")[0] in BEFORE_TRAINING
+        if curation.masks and not draws:
+            given = _with_chosen_masks(given, step, curation, drawn=drawn)
+        made = cast(Made, cast(Any, step)(stage, *given, **more))
+        drawn.update([made.folder] if draws else [])
+        return made
 
     return follow
 
 
-def _with_chosen_masks(inputs: tuple[Any, ...], step: Step, curation: Curation) -> tuple[Any, ...]:
+def _with_chosen_masks(
+    inputs: tuple[Any, ...], step: Step, curation: Curation, *, drawn: Collection[Path]
+) -> tuple[Any, ...]:
     """The inputs of a stage that trains, with the masks that a person left."""
     archives = next((each for each in inputs if isinstance(each, Archives)), None)
     if archives is None:
@@ -113,7 +119,7 @@ def _with_chosen_masks(inputs: tuple[Any, ...], step: Step, curation: Curation) 
     cards = tuple(replace(card_of(source), tier="M") for source in sources)
     return tuple(
         step(choose_masks, each, archives, choices=curation.masks, cards=cards)
-        if isinstance(each, PseudoMasks)
+        if isinstance(each, PseudoMasks) and each.folder in drawn
         else each
         for each in inputs
     )

@@ -29,6 +29,7 @@ REHEARSED_IMAGES, REHEARSED_NAMES, REHEARSED_UPDATES = 6, 2, 4
 SHRUNK = {
     "iterations": REHEARSED_UPDATES,
     "epochs": 1,
+    "calibration_images": 1,
     "images_per_name": 2,
     "num_workers": 1,
     "groups": REHEARSED_NAMES,
@@ -143,9 +144,9 @@ def make_plan(
     note(f"timing a step of each stage on {where} ...")
     # rehearse with a few images, names and updates
     few = _few_images(images)
-    some = (
-        names if getattr(getattr(config, "stuff", None), "names", ()) else some_of(names, names.names[:REHEARSED_NAMES])
-    )
+    stuff = getattr(config, "stuff", ())
+    fixed = getattr(stuff, "names", stuff)  # options speak of names that have to be there
+    some = names if fixed else some_of(names, names.names[:REHEARSED_NAMES])
     shrunk = shrink(config, batch=CPU_BATCH if where.type == "cpu" else None)
     try:
         measured = _rehearse(system, shrunk, some, few)

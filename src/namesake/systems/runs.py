@@ -15,7 +15,7 @@ from namesake.errors import ConfigError, unknown
 from namesake.images import open_images
 from namesake.names import read_names
 from namesake.notices import as_record, collecting
-from namesake.processes import launched
+from namesake.processes import launched, wait_until
 from namesake.progress import note, set_plan
 from namesake.records import Images, Names
 from namesake.systems.adding import Joined, earlier_folder, make_room, parts_of
@@ -95,7 +95,9 @@ def run(
     tracking = Tracking(log_with, folder, pictures, every=sheet_every, device=device) if log_with else None
     have_models(models, until=until, runs=(folder, beside))
     plan = None
-    if not until and launched()[1] == 1:
+    # what is left to do when names join is no plan's: most of it lies there
+    joins = SYSTEMS[system].adds and not overwrite and len(parts_of(read_record(folder / RECORD), words)) > 1
+    if not until and launched()[1] == 1 and not joins:
         kept = recall_plan(folder)
         plan = make_plan(SYSTEMS[system], chosen, words, pictures, sources=models, device=device, kept=kept)
     # what is written of the run; stages of other choices of a person are made again
@@ -121,8 +123,10 @@ def run(
         words = join_names(parts)
         record |= {"names": list(words.names), "parts": [len(part) for part in parts]}
         if found.get("system") == system and later:
-            make_room(folder, found, parts)
-            write_record(folder, record | {"curation": followed}, words)
+            if launched()[0] == 0:
+                make_room(folder, found, parts)
+                write_record(folder, record | {"curation": followed}, words)
+            wait_until(lambda: read_record(folder / RECORD).get("parts") == record["parts"])
         claim(folder, record, words, overwrite=overwrite)
         if not (folder / CONFIG).is_file():
             write_config(folder, record, chosen)
@@ -134,8 +138,7 @@ def run(
         # the system itself, with a workspace for each later part
         with suppress(StoppedError), ExitStack() as stack:
             more = [
-                stack.enter_context(Workspace(folder / ADDED / f"{n:02d}", engine=engine, curated=changed))
-                for n in range(1, len(parts))
+                stack.enter_context(Workspace(folder / ADDED / f"{n:02d}", **execution)) for n in range(1, len(parts))
             ]
             joined = [
                 Joined(names, curated(own.step, choices), earlier_folder(folder, sum(map(len, parts[:n]))))

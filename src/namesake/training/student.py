@@ -20,6 +20,7 @@ from namesake.config import check, group, option
 from namesake.encoders import load_clip
 from namesake.errors import ImagesError
 from namesake.images import evenly, read_ahead
+from namesake.images.identity import identify
 from namesake.index import read_embeddings
 from namesake.masks import rle
 from namesake.masks.batches import in_windows
@@ -35,7 +36,7 @@ from namesake.training.deeplab import TrainingConfig, segmenter_of, train_on, tr
 from namesake.training.fit import finish
 from namesake.training.samples.archives import PastedSamples, archive_samples, read_examples
 from namesake.training.samples.maps import LabelMaps, map_samples
-from namesake.workspace import stage
+from namesake.workspace import read_inputs, stage, write_inputs
 
 PUBLISHED = TrainingConfig()
 SHARD_SIZE = 250
@@ -82,7 +83,7 @@ class Labelled:
     """What names that join later find labelled.
 
     Attributes:
-        labels: Of the images, by a teacher of the earlier names.
+        labels: Of the images, by a teacher of the earlier names; what the images were then lies beside them.
         known: How many these are; they are the first ones now.
         index: CLIP's embeddings of the images.
         likeliest: An image is read again where a joined name is among so many likeliest ones by these.
@@ -152,14 +153,19 @@ def label_images(
     skipped = len(read_skipped(out))
     if skipped == len(images):
         raise ImagesError(f"none of the {len(images)} images in {images.folder} can be read.")
+    known = {str(images.path(image_id)): each for image_id, each in identify(images).items()}
+    write_inputs(out, known, home=str(images.folder))
     careful = () if reader.careful is None else (reader.careful.clip.card,)
     counts = {"images": len(images) - skipped, "skipped": skipped} | ({"kept": len(kept)} if earlier else {})
     return PseudoMasks(out, counts=counts, models=tuple(dict.fromkeys((*teacher.models, *careful))))
 
 
 def keep(earlier: Labelled, names: Names, *, device: str) -> tuple[str, ...]:
-    """The images that keep their labels: those that have some, where no joined name is among the likeliest ones."""
+    """The images that keep their labels: unchanged ones that have some, where CLIP finds no joined name likely."""
     index, labelled = earlier.index, MaskLookup(earlier.labels)
+    home, before = read_inputs(earlier.labels.folder)
+    old = {path.removeprefix(f"{home}/"): known.digest for path, known in before.items()}
+    same = {image_id for image_id, known in identify(index.images).items() if old.get(image_id) == known.digest}
     text = embed(names, load_clip(index.encoder, device=device))
     kept = []
     for first in range(0, len(index.images), AT_ONCE):
@@ -167,7 +173,8 @@ def keep(earlier: Labelled, names: Names, *, device: str) -> tuple[str, ...]:
         cosines = read_embeddings(index, range(first, first + len(ids))) @ text.T  # [images, names]
         likeliest = np.argsort(-cosines, axis=1, kind="stable")[:, : earlier.likeliest]
         again = np.any(likeliest >= earlier.known, axis=1).tolist()
-        kept += [image_id for image_id, found in zip(ids, again, strict=True) if not found and image_id in labelled]
+        staying = (image_id for image_id, found in zip(ids, again, strict=True) if not found)
+        kept += [image_id for image_id in staying if image_id in same and image_id in labelled]
     return tuple(kept)
 
 

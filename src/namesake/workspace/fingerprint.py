@@ -58,9 +58,13 @@ def only_images_differ(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> b
 
 
 def only_choices_differ(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Whether two stages have the same options but for what a person chose; their inputs may be others."""
-    before, now = ({**each.get("config", {}), "choices": None, "cards": None} for each in (found, wanted))
-    return bool(found.get("function") == wanted["function"] and before == now)
+    """Whether two stages have the same options and images but for what a person chose; other inputs may be others."""
+
+    def rest(each: Mapping[str, Any]) -> tuple[Any, Any, Any]:
+        pictures = [one for one in each.get("inputs") or () if isinstance(one, Mapping) and "images" in one]
+        return each.get("function"), {**each.get("config", {}), "choices": None, "cards": None}, pictures
+
+    return rest(found) == rest(wanted)
 
 
 def digest(value: Any) -> str:  # noqa: ANN401

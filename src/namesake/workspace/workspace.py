@@ -12,7 +12,7 @@ from namesake.errors import WorkspaceError
 from namesake.images.identity import Known, recall
 from namesake.locks import hold, release
 from namesake.notices import as_record, collecting, notices_in, repeat
-from namesake.processes import alone, joining, launched
+from namesake.processes import POLL_SECONDS, alone, joining, launched
 from namesake.progress import enter_stage, note
 from namesake.records import Images
 from namesake.workspace.atomic import explain_writing, write_json
@@ -24,7 +24,6 @@ from namesake.workspace.stage import Made, P, Stage
 LOCK = ".lock"
 UNFINISHED = ".*.part"
 """What `write_atomically` calls a file that it has not finished."""
-POLL_SECONDS = 0.2
 
 
 class StoppedError(Exception):
@@ -144,7 +143,7 @@ class Workspace:
         if (self.append or self.overwrite) and grows and images_only:
             (out / MANIFEST).unlink(missing_ok=True)
             return False
-        chosen = self.curated and not pictures and only_choices_differ(begun, wanted)
+        chosen = self.curated and only_choices_differ(begun, wanted)
         if not self.overwrite and not self.append and not chosen:
             differs = images_only and "; ".join(filter(None, (changes(self._before, each) for each in pictures)))
             raise WorkspaceError(

@@ -71,8 +71,11 @@ def program_of(segmenter: Segmenter, *, precision: Precision = "float32") -> Pro
     """The whole way from RGB pixels to labels as one module on the CPU; the segmenter is left as it is.
 
     Raises:
-        ConfigError: The segmenter is of a kind whose encoders are not its own, or the precision is unknown.
+        ConfigError: The segmenter is of a kind whose encoders are not its own, or is read with care, or the precision
+            is unknown.
     """
+    if segmenter.careful is not None:
+        raise ConfigError("a program holds one pass and no CLIP. Export the segmenter that is read with care as it is.")
     if precision not in PRECISIONS:
         raise ConfigError(f"precision is {precision!r}; expected one of {', '.join(PRECISIONS)}.")
     predictor = segmenter.predictor
