@@ -3,6 +3,8 @@
 import fcntl
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -42,6 +44,16 @@ def release(lock: TextIO) -> None:
     """Let others hold it."""
     _held.discard(lock)
     lock.close()
+
+
+@contextmanager
+def holding(path: Path) -> Iterator[None]:
+    """Within it, the folder of this file is locked; see `hold`."""
+    lock = hold(path)
+    try:
+        yield
+    finally:
+        release(lock)
 
 
 def _let_go() -> None:

@@ -1,17 +1,20 @@
 """What is shown of a picture, and what is downloaded."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from namesake.app.look import Found, Viewer, files, typed_names
+from namesake.app.look import Found, Viewer, files, listed, typed_names
 from namesake.errors import NamesError
 from namesake.images import read_image
 from namesake.masks import rle
 from namesake.networks.selfmask import SelfMask, save_selfmask
 from namesake.prediction.export import read_index_png
+from namesake.records import Names, Prediction
 from namesake.segmenter import load_segmenter
 from tiny_models import TINY_SELFMASK, randomise
 
@@ -84,3 +87,57 @@ def test_viewer__a_run_of_a_saliency_network_has_one_name(tmp_path: Path):
     assert shown.names.names == ("salient object",)
     assert not viewer.find(image).prediction.labels.any(), "what is not ticked is not shown"
     assert not viewer.takes_names
+
+
+class Speaks:
+    """Takes any names, and keeps those that it was asked for."""
+
+    def __init__(self, names: Names) -> None:
+        self.names, self.asked, self.predictor = names, [names], self
+
+    def with_names(self, names: Names) -> "Speaks":
+        self.asked.append(names)
+        return self
+
+    def predict(self, images, **_):
+        return [self.segment(image) for image in images]
+
+    def weights(self):
+        return {}
+
+    def segment(self, image: np.ndarray) -> Prediction:
+        return Prediction(np.zeros(image.shape[:2], np.uint8), np.ones(image.shape[:2], np.float32))
+
+
+OWN = Names(("dog", "park bench"), synonyms=(("puppy",), ()), background=("wall", "floor"))
+IMAGE = np.zeros((4, 6, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("typed", "asked"),
+    [
+        ("", OWN),
+        (listed(OWN.names), OWN),
+        ("cat, dog", Names(("cat", "dog"), synonyms=((), ("puppy",)), background=OWN.background)),
+        ("cat\ndog, hound", Names(("cat", "dog"), synonyms=((), ("hound",)), background=OWN.background)),
+        ("cat\nbackground, sky", Names(("cat",), background=("background", "sky"))),
+    ],
+)
+def test_viewer__own_names_keep_their_other_words(typed: str, asked: Names):
+    speaks = Speaks(OWN)
+    assert Viewer(speaks).find(IMAGE, typed=typed).names == asked == speaks.asked[-1]
+
+
+def test_viewer__more_names_of_its_own_than_may_be_typed():
+    many = Names(tuple(f"name {number}" for number in range(300)))
+    assert listed(many.names) == ""
+    assert Viewer(Speaks(many)).find(IMAGE, typed=listed(many.names)).names == many
+
+
+def test_files__wider_than_a_jpeg_can_be(found: Found, tmp_path: Path):
+    labels = np.zeros((3, 70_000), np.uint8)
+    wide = replace(found, prediction=Prediction(labels, np.ones(labels.shape, np.float32)))
+    drawn, index, _ = files(wide, np.zeros((3, 70_000, 3), np.uint8), name="a.jpg", folder=tmp_path)
+    with Image.open(drawn) as picture:
+        assert picture.width == 65_500
+    assert read_index_png(index).shape == labels.shape

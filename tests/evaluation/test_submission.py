@@ -53,3 +53,11 @@ def test_submit__a_run_and_the_folder_as_downloaded(scenes, tmp_path):
     assert json.loads(done.stdout) == {"files": 1, "out": str(tmp_path / "out")}
     found = DECODERS["red + 256 green"](tmp_path / "out" / "n01443537" / "2.png")
     assert set(np.unique(found)) <= {0, 1}
+    for more, told in (
+        (["--read", "careful"], "no logits"),  # of this kind, so the reading was asked for
+        (["--ask", names[2]], "only knows"),
+        (["--names", names[1]], "--names has no meaning"),
+        (["--config", "flip=false"], "--read careful"),
+    ):
+        done = CliRunner().invoke(app, [*arguments, "--submission", str(tmp_path / "other"), *more])
+        assert told in str(done.exception), more

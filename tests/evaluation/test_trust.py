@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -104,6 +105,23 @@ def test_run__written_with_pictures_and_ranks(scenes, colour_segmenter, tmp_path
     without, none = trust_run(segmenter, benchmark.images, out=tmp_path / "unlabelled")
     assert none is None
     assert without.names == trust.names
+
+
+def test_run__ranks_names_that_the_benchmark_calls_otherwise(scenes, colour_segmenter, tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(
+        "namesake.evaluation.trust_run.rank_quality", lambda *_, iou_per_name, **__: told.append(iou_per_name)
+    )
+    ids = {1: 1, 2: 2, 3: 3}
+    own, aliased = Names(("red", "green", "blue")), Names(("rouge", "green", "blue"))
+    benchmark = open_benchmark("folder", scenes)
+    there = [name for name in own.names if name in benchmark.names.values()]
+    assert "red" in there
+    other = replace(benchmark, aliases={"rouge": "red"})
+    for names, one in ((own, benchmark), (aliased, other)):
+        trust_run(colour_segmenter(names, ids), one, out=tmp_path / names.names[0])
+    assert list(told[0].values()) == list(told[1].values())
+    assert told[0]["red"] == told[1]["rouge"] > 0
 
 
 def test_run__names_of_one_system_alone_are_said_and_recorded(scenes, colour_segmenter, tmp_path, capsys):

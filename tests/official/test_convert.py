@@ -12,13 +12,17 @@ from torch.nn import functional
 from typer.testing import CliRunner
 
 import namesake
+from namesake.app.browse import Browser
+from namesake.app.curate import Curator
 from namesake.cli import app
 from namesake.config import override
 from namesake.encoders import load_clip
 from namesake.encoders.preprocess import IMAGENET
 from namesake.errors import ConfigError, NamesError, WeightsError, WorkspaceError
+from namesake.evaluation.report import write_report
 from namesake.networks import load_selfmask
 from namesake.official import convert, load_official
+from namesake.records import Names
 from namesake.shapes import ImageArray
 from namesake.systems.namedmask import Config
 
@@ -89,6 +93,10 @@ def test_selfmask__the_run_is_a_saliency_network(tmp_path: Path, photo: ImageArr
     assert torch.equal(network(normalised(photo[:32, :32])).mask_probs, expected.mask_probs)
     assert expected.mask_probs.std() > 1e-4
     assert network.config.preprocessing.shorter_side == 512
+    # a run without names has a report and pages, too
+    assert write_report(run.folder).is_file()
+    assert Browser(run.folder).names == ()
+    assert Curator(run.folder, allowed=True).names == Names(())
 
 
 def test_again__is_reused_and_another_is_refused(tmp_path: Path) -> None:

@@ -207,6 +207,26 @@ def test_out__other_settings(photos, segmenter, tmp_path):
         predict_folder(tmp_path / "out", segmenter, photos, source="runs/two")
 
 
+def test_out__other_words_for_a_name(photos, segmenter, tmp_path):
+    """A name's synonyms decide what is found, so they are part of the work; folders without them say nothing."""
+
+    class Speaks:
+        def __init__(self, *synonyms):
+            self.names = Names(segmenter.names.names, synonyms=synonyms)
+
+        def segment_many(self, images):
+            return segmenter.segment_many(images)
+
+    others = ((),) * (len(segmenter.names) - 1)
+    predict_folder(tmp_path / "out", Speaks(("evening",), *others), photos)
+    assert open_predictions(tmp_path / "out").names.synonyms == (("evening",), *others)
+    with pytest.raises(WorkspaceError, match="synonyms"):
+        predict_folder(tmp_path / "out", Speaks(("morning",), *others), photos)
+    predict_folder(tmp_path / "plain", segmenter, photos)
+    predict_folder(tmp_path / "plain", Speaks(), photos)
+    assert "synonyms" not in json.loads((tmp_path / "plain" / "predictions.json").read_text())
+
+
 def test_out__damaged_claim(photos, segmenter, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "predictions.json").write_text("{")

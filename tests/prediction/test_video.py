@@ -133,3 +133,13 @@ def test_camera__needs_a_number_of_frames(tmp_path):
 def test_pyav_missing__says_what_to_install(tmp_path):
     with pytest.raises(ConfigError, match=r"pip install 'namesake-masks\[video\]'"):
         write_frames(tmp_path / "clip.mp4", tmp_path / "frames")
+
+
+def test_frames__never_among_pictures_of_the_user(tmp_path: Path):
+    out = tmp_path / "frames"
+    out.mkdir()
+    (out / "mine.jpg").write_bytes(b"a picture")
+    (tmp_path / "film.mp4").write_bytes(b"no film")
+    with pytest.raises(WorkspaceError, match="is not empty"):
+        write_frames(tmp_path / "film.mp4", out)
+    assert [path.name for path in out.iterdir()] == ["mine.jpg"]

@@ -406,8 +406,10 @@ def test_namedmask__groups_of_experts_on_imagenet_s300(rehearse: Callable[..., l
     """Section 4.2: 10,000 updates of 16 images; shorter side 384, the longer at most 512."""
     rows = rehearse("namedmask", "2")
     assert [one.config.experts.groups for one in rows[1:]] == [1, 30, 60, 90]
-    for one in rows:
+    assert rows[0].config.experts.iterations == 0, "SelfMask's row has no experts to train"
+    for one in rows[1:]:
         assert (one.config.experts.iterations, one.config.experts.batch_size) == (10_000, 16)
+    for one in rows:
         assert one.trial.setting.facts["resize"] == (384, 512)
         assert len(one.names) == 300
 
@@ -474,6 +476,8 @@ def test_fmbseg__background_of_pv_21_is_stuff(rehearse: Callable[..., list[Asked
     assert one.trial.place.benchmark == "voc2012"
     names = one.trial.place.names["topics"]
     assert len(names.background) == 91
+    maskclip = next(one for one in rehearse("fmbseg", "1") if one.label == "MaskCLIP")
+    assert maskclip.config.threshold is None, "with a threshold, what is likest to a background word would be a name"
     assert not set(names.background) & set(names.names)
     ious = {"background": 0.0} | dict.fromkeys(names.names, 100.0)
     assert measures._by_kind(ious, one.trial) == {"mIoU": pytest.approx(2000 / 21)}

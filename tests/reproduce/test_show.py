@@ -50,6 +50,18 @@ def test_markdown__counts_and_data_sets() -> None:
     assert "| plain |  | 1,500 | renders (dino) | ImageNet |" in page
 
 
+def test_markdown__a_column_for_each_real_data_set() -> None:
+    table = Table(
+        "Sets", (Setting("plain", "fmbseg", published={"A": 1.0, "B": 2.0}),), lambda _: {},
+        columns=("mIoU", "mIoU things"), benchmarks={"A": "voc2012", "B": "ade20k"},
+    )  # fmt: skip
+    page = markdown("Table 1", table, {"plain": Outcome({"A": [20.0], "B": [30.0]})}, command="", real=True)
+    assert "| A, ours | B, ours | A, published | B, published |" in page
+    assert "| plain |  | 20.0 | 30.0 | 1.0 | 2.0 |" in page
+    rendered = markdown("Table 1", table, {"plain": Outcome({"mIoU": [20.0]})}, command="")
+    assert "| mIoU, ours | mIoU things, ours |" in rendered
+
+
 def test_fmbseg__shares_of_stage_1_2_lie_under_stage_1_1_whatever_the_preset_takes() -> None:
     rows = PAPERS["fmbseg"]["appendix-2"].settings
     taken = {row.label: configure("fmbseg", preset="mini", config=row.config).alignment.label_sources for row in rows}

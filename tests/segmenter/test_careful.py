@@ -285,6 +285,14 @@ def test_other_names__only_with_care_where_the_network_is_closed(segmenter: Segm
     assert reader.segment(image).labels.max() <= 3
 
 
+def test_other_names__as_they_are_spelled_and_by_synonyms(segmenter: Segmenter, clip) -> None:
+    known = Names(("dog", "park bench", "sofa"), synonyms=((), (), ("couch",)))
+    asked = Names(("Sky", "Park_Bench", "couch", "hound"), synonyms=((), (), (), ("dog",)))
+    reader = Careful(clip, asked, config=CarefulConfig(), known=known)
+    assert reader.owners == (0, 4, 2, 3)
+    assert (reader.seen, reader.unseen) == ([1, 2, 3], [0])
+
+
 def test_other_names__are_nothing_that_can_be_kept(segmenter: Segmenter, tmp_path: Path) -> None:
     cards = (ModelCard("c", "embedded:clip"),)
     made = Segmenter(segmenter.predictor, replace(segmenter.settings, models=cards))

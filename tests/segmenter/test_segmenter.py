@@ -11,11 +11,14 @@ import torch
 from PIL import Image
 
 from namesake.encoders.preprocess import IMAGENET
-from namesake.errors import WeightsError
+from namesake.errors import WeightsError, WorkspaceError
 from namesake.images.geometry import resize
+from namesake.locks import holding
 from namesake.networks import DeepLab
+from namesake.prediction import predict
 from namesake.records import Names
 from namesake.segmenter import Segmenter, load_segmenter
+from namesake.workspace import LOCK
 
 
 def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -78,6 +81,33 @@ def test_save_and_load(segmenter: Segmenter, names: Names, tmp_path: Path) -> No
         assert loaded.names == names
         assert loaded.kind == "deeplab"
         assert np.array_equal(loaded.segment(image).labels, expected.labels)
+
+
+def test_load__a_key_of_its_own_without_a_manifest(segmenter: Segmenter, tmp_path: Path) -> None:
+    """Predictions that were begun by other weights are other work, also where no run made them."""
+    keys = []
+    for number, folder in enumerate(("a", "b", "c")):
+        segmenter.save(tmp_path / folder)
+        if number == 2:
+            for weight in segmenter.predictor.network.parameters():
+                weight.data += 1e-3
+            segmenter.save(tmp_path / folder)
+        keys.append(load_segmenter(tmp_path / folder, device="cpu").key)
+    assert keys[0] == keys[1] != keys[2]
+    image = picture(20, 30)
+    Image.fromarray(image).save(tmp_path / "image.png")
+    predict(tmp_path / "a", tmp_path / "image.png", out=tmp_path / "out", device="cpu")
+    predict(tmp_path / "b", tmp_path / "image.png", out=tmp_path / "out", device="cpu")
+    with pytest.raises(WorkspaceError, match="other settings"):
+        predict(tmp_path / "c", tmp_path / "image.png", out=tmp_path / "out", device="cpu")
+
+
+def test_predict__one_process_a_folder(segmenter: Segmenter, tmp_path: Path) -> None:
+    segmenter.save(tmp_path / "a")
+    Image.fromarray(picture(20, 30)).save(tmp_path / "image.png")
+    with holding(tmp_path / "out" / LOCK), pytest.raises(WorkspaceError, match="is being written"):
+        predict(tmp_path / "a", tmp_path / "image.png", out=tmp_path / "out", device="cpu")
+    predict(tmp_path / "a", tmp_path / "image.png", out=tmp_path / "out", device="cpu")
 
 
 def test_load_needs_no_transformers(segmenter: Segmenter, tmp_path: Path) -> None:

@@ -9,13 +9,15 @@ from typer.testing import CliRunner
 
 from namesake import notices
 from namesake.cli import app
+from namesake.config import check
+from namesake.errors import ConfigError
 from namesake.images import open_images
 from namesake.names import read_names
 from namesake.notices import collecting
 from namesake.records import Images
 from namesake.systems import SYSTEMS, Plan, configure, plan_lines
 from namesake.systems import plan as plan_of
-from namesake.systems.planning import Planned, make_plan, recall_plan, use_plan
+from namesake.systems.planning import Planned, make_plan, recall_plan, shrink, use_plan
 
 
 def paper(system: str, count: int = 10_000, *config: str) -> Plan:
@@ -76,6 +78,16 @@ def test_measured__a_rehearsal_that_fails_is_no_error(tiny, monkeypatch: pytest.
     monkeypatch.setattr("namesake.systems.planning._rehearse", fail)
     plan = plan_of("maskclip", names="car", images=tiny.images, preset="mini")
     assert (plan.seconds, plan.reason) == (None, "not measured: on 6 images, RuntimeError")
+
+
+def test_shrink__what_fits_together() -> None:
+    config = configure("namedmask", preset="paper", config=("training.gradient_accumulation_steps=4",))
+    shrunk = shrink(config, batch=8)
+    check(shrunk)
+    assert (shrunk.training.batch_size, shrunk.training.gradient_accumulation_steps) == (8, 1)
+    for option in ("training.gradient_accumulation_steps=16", "experts.batch_size=1"):  # a batch's statistics want two
+        with pytest.raises(ConfigError, match=r"2 (samples )?or more"):
+            configure("namedmask", preset="paper", config=(option,))
 
 
 def test_short_run__is_not_measured(tiny) -> None:

@@ -11,7 +11,8 @@ from namesake.errors import ConfigError, DataError
 from namesake.masks import rle
 from namesake.masks.store import MaskWriter, read_masks, read_skipped
 from namesake.networks import DeepLabConfig
-from namesake.records import Archives, PseudoMasks
+from namesake.records import Archives, Names, PseudoMasks
+from namesake.segmenter import load_segmenter
 from namesake.training import ExpertsConfig, relabel_with_experts
 from namesake.training.experts import cluster
 
@@ -124,6 +125,44 @@ def test_experts__no_masks_at_all(collection: Collection, backbone: str, tmp_pat
         writer.skip("00.png", "broken")
     with pytest.raises(DataError, match="nothing to train on"):
         relabel_with_experts(tmp_path / "out", PseudoMasks(tmp_path / "none"), collection[0], config=tiny(backbone))
+
+
+def test_experts__kept_ones_draw_as_they_drew(collection: Collection, backbone: str, tmp_path: Path) -> None:
+    archives, masks = collection
+    config = tiny(backbone, resize_longer=48, enlarge=True, threshold=0.6, keep=True)
+    redrawn = relabel_with_experts(tmp_path / "masks" / "experts", masks, archives, config=config)
+    kept = module.kept_experts(redrawn.folder)
+    for row in read_masks(redrawn):
+        segmenter = load_segmenter(kept[archives.names.names[row.label - 1]], device="cpu")
+        assert (segmenter.settings.resize_longer, segmenter.settings.enlarge) == (48, True)
+        assert segmenter.settings.threshold == 0.6
+        found = segmenter.segment(archives.images.path(row.image_id)).labels > 0
+        assert np.array_equal(found, rle.decode(row.rle, row.height, row.width))
+
+
+def test_experts__none_for_names_that_another_stage_draws(
+    collection: Collection, backbone: str, tmp_path: Path
+) -> None:
+    archives, masks = collection
+    first = archives.names.names[0]
+    redrawn = relabel_with_experts(tmp_path / "out", masks, archives, config=tiny(backbone), leave_out=(first,))
+    assert redrawn.counts["experts"] == 1
+    assert {row.label for row in read_masks(redrawn)} == {2}
+    none = relabel_with_experts(
+        tmp_path / "none", masks, archives, config=tiny(backbone), leave_out=archives.names.names
+    )
+    assert list(read_masks(none)) == []
+
+
+def test_group_names__others_are_grouped_without_those_left_out(tmp_path: Path) -> None:
+    names = Names(("dog", "sky", "cat", "car"))
+    config = ExpertsConfig(groups=0)
+    assert module.group_names(names, config, leave_out=("sky",), device="cpu").tolist() == [0, -1, 1, 2]
+    grouped = module.group_names(
+        names, ExpertsConfig(groups=2, clip="embedded:clip"), leave_out=("sky",), device="cpu"
+    ).tolist()
+    assert grouped[1] == -1
+    assert set(grouped) == {-1, 0, 1}
 
 
 def test_experts__one_group_for_all_names(

@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import namesake.training.frozen as module
 from namesake.encoders import load_dino
@@ -91,6 +93,30 @@ def test_features__killed_work_goes_on_and_more_images_join_behind(
     more = keep_features(cut, archives, config=config, device="cpu")
     assert len(more.places) == 10
     assert seen[5:] == ["08.png", "09.png"]
+
+
+def test_features__of_a_picture_that_changed(
+    collection: Collection, dino: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(collection[0].images.folder, tmp_path / "pictures")
+    archives, config = (
+        replace(collection[0], images=replace(collection[0].images, folder=tmp_path / "pictures")),
+        tiny(dino).features,
+    )
+    changed, *others = archives.images.ids
+    before = keep_features(tmp_path / "features", archives, config=config, device="cpu")
+    old = feature_reader(before)(changed).copy()
+    Image.new("RGB", (16, 40), (200, 30, 90)).save(archives.images.path(changed))
+    seen: list[str] = []
+    read = store.read_image
+    monkeypatch.setattr(store, "read_image", lambda path: seen.append(path.name) or read(path))
+    after = keep_features(tmp_path / "features", archives, config=config, device="cpu")
+    assert seen == [changed]
+    assert feature_reader(after)(changed).shape[:2] == (5, 2) != old.shape[:2]
+    for image_id in others:
+        assert np.array_equal(feature_reader(after)(image_id), feature_reader(before)(image_id))
+    keep_features(tmp_path / "features", archives, config=config, device="cpu")
+    assert seen == [changed]
 
 
 def test_features__of_another_size_are_computed_anew(collection: Collection, dino: str, tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_train__killed_and_resumed_gives_the_same_bytes(
     onlooker = Onlooker()
     with watched_by(onlooker):  # who is shown what it predicts meanwhile changes nothing
         train_query_segmenter(tmp_path / "killed", archives, masks, NAMES, config=config, device="cpu")
-    assert [number for number, _ in onlooker.seen][-4:] == [3, 4, 5, 6]
+    assert [number for number, _ in onlooker.seen] == [3, 4, 5, 6]  # rounds that came to an end are not trained again
     assert {names for _, names in onlooker.seen} == {NAMES.names}
     for file in FILES:
         assert (tmp_path / "killed" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()

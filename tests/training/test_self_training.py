@@ -14,7 +14,6 @@ from namesake.masks import rle
 from namesake.masks.store import read_masks
 from namesake.networks.zutis import QuerySegmenterConfig, query_segmenter_from
 from namesake.records import Names
-from namesake.segmenter import Settings
 from namesake.segmenter.query import OpenVocabulary, QueryInference
 from namesake.segmenter.words import TextSide
 from namesake.training.self_training import find_own_objects
@@ -49,7 +48,11 @@ def test_own_objects__those_nearly_as_sure_as_the_surest(predictor: OpenVocabula
     for number, (height, width) in enumerate(((40, 56), (64, 48))):
         write(tmp_path / "images", f"{number}.png", height, width)
     images = open_images(tmp_path / "images")
-    found = list(read_masks(find_own_objects(predictor, images, out=tmp_path / "out", least_relative_score=0.97)))
+    found = list(
+        read_masks(
+            find_own_objects(predictor, images, out=tmp_path / "out", resize_longer=96, least_relative_score=0.97)
+        )
+    )
     expected = []
     for image_id in images.ids:
         image = np.asarray(Image.open(images.path(image_id)))
@@ -68,12 +71,12 @@ def test_own_objects__those_nearly_as_sure_as_the_surest(predictor: OpenVocabula
 
 def test_own_objects__large_images_are_shrunk_for_the_network(predictor: OpenVocabulary, tmp_path: Path) -> None:
     """As when the segmenter is used; a picture of 100 megapixels would not fit into memory."""
-    write(tmp_path / "images", "long.png", 20, Settings.resize_longer + 700)
+    write(tmp_path / "images", "long.png", 20, 900)
     seen: list[int] = []
     watched = predictor.network.encoder.conv1.register_forward_hook(
         lambda _, inputs, __: seen.append(inputs[0].shape[3])
     )
-    made = find_own_objects(predictor, open_images(tmp_path / "images"), out=tmp_path / "out")
+    made = find_own_objects(predictor, open_images(tmp_path / "images"), out=tmp_path / "out", resize_longer=320)
     watched.remove()
-    assert seen == [Settings.resize_longer]
-    assert all((row.height, row.width) == (20, Settings.resize_longer + 700) for row in read_masks(made))
+    assert seen == [320]
+    assert all((row.height, row.width) == (20, 900) for row in read_masks(made))

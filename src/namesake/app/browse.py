@@ -10,7 +10,7 @@ from namesake.evaluation.report import render_report
 from namesake.evaluation.report.run_folder import read_json
 from namesake.evaluation.report.sections import archives_of
 from namesake.images import evenly, read_image
-from namesake.names import read_names
+from namesake.names import read_kept_names
 from namesake.shapes import ImageArray
 from namesake.workspace import read_notices
 
@@ -23,8 +23,7 @@ class Browser:
 
     def __init__(self, run: Path) -> None:
         self.run = run
-        names = run / "names.json"
-        self.names = read_names(names).names if names.is_file() else ()
+        self.names = read_kept_names(run).names
         self.notices = read_notices(run)
         self.images = Path(str(read_json(run / "run.json").get("images", "")))
 

@@ -22,10 +22,10 @@ from namesake.images import read_image
 from namesake.images.geometry import resize_labels
 from namesake.masks import MaskLookup, rle
 from namesake.masks.choices import MaskChoice
-from namesake.names import read_names
+from namesake.names import read_kept_names
 from namesake.prediction.colours import colours_of
 from namesake.prediction.draw import Picture, blend, fitted
-from namesake.records import Names, PseudoMask
+from namesake.records import PseudoMask
 from namesake.shapes import ImageArray, MaskArray
 from namesake.systems.curation import CURATION, Curation, read_curation, write_curation
 
@@ -75,8 +75,7 @@ class Curator:
         record = read_json(run / "run.json")
         self.images, self.command = Path(str(record.get("images", ""))), str(record.get("command", ""))
         self.sam_source = _sam_at_hand(str(record.get("preset", "")))
-        names = run / "names.json"
-        self.names = read_names(names) if names.is_file() else Names(())
+        self.names = read_kept_names(run)
         self._lock = Lock()
         self._sam: Sam | None = None
 

@@ -14,9 +14,9 @@ from threading import Lock
 from typing import Literal, NamedTuple, final
 
 import numpy as np
-from PIL import Image
 
 from namesake.errors import NamesError
+from namesake.images.encode import encode_picture
 from namesake.names import read_names
 from namesake.prediction.draw import number_objects, overlay
 from namesake.prediction.export import encode_index_png, write_coco
@@ -84,7 +84,7 @@ class Viewer:
         Raises:
             NamesError: The names cannot be read, are too many or too long.
         """
-        names = typed_names(typed) if self.takes_names and typed.strip() else self.segmenter.names
+        names = self._asked(typed) if self.takes_names and typed.strip() else self.segmenter.names
         digest = hashlib.blake2b(image.tobytes(), key=str(image.shape).encode()).hexdigest()
         with self._lock:
             found = self._recent.pop((digest, names), None) or Found(names, self._segment(image, names))
@@ -93,9 +93,31 @@ class Viewer:
                 self._recent.popitem(last=False)
         return found if self.takes_names else found.only(ticked)
 
+    def _asked(self, typed: str) -> Names:
+        """What was typed; names that are the segmenter's own keep its other words for them, and for background."""
+        own = self.segmenter.names
+        if typed.strip() == listed(own.names):
+            return own
+        names = typed_names(typed)
+        known = dict(zip(own.names, own.synonyms, strict=True)) if own.synonyms else {}
+        pairs = zip(names.names, names.synonyms or [()] * len(names), strict=True)
+        synonyms = tuple(words or known.get(name, ()) for name, words in pairs)
+        same = names.background == Names(()).background
+        return replace(
+            names,
+            synonyms=synonyms if any(synonyms) else (),
+            background=own.background if same else names.background,
+        )
+
     def _segment(self, image: ImageArray, names: Names) -> Prediction:
         chosen = self.segmenter if names == self.segmenter.names else self.segmenter.with_names(names)
         return chosen.segment(image)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as the box for them shows them; "" where they are too many to be typed there."""
+    text = ", ".join(names)
+    return text if len(text) <= LONGEST_TEXT and len(names) <= MOST_NAMES else ""
 
 
 def typed_names(text: str) -> Names:
@@ -133,7 +155,7 @@ def files(
     drawn, index, coco = (place / f"{safe}-{what}" for what in ("overlay.jpg", "labels.png", "coco.json"))
     objects = found.prediction.instances
     picture = overlay(image, found.prediction.labels, found.names, instances=objects, among=among)
-    Image.fromarray(picture).save(drawn, quality=92)
+    drawn.write_bytes(encode_picture(picture, "JPEG", quality=92))
     index.write_bytes(encode_index_png(found.prediction.labels, names=len(found.names)))
     height, width = found.prediction.labels.shape
     write_coco(

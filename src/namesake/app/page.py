@@ -109,9 +109,9 @@ def _typed(subjects: Sequence[Subject]) -> gr.Textbox:
     taking = [subject for subject in subjects if subject.viewer.takes_names]
     own = list(dict.fromkeys(name for each in taking for name in each.viewer.segmenter.names.names))
     return gr.Textbox(
-        ", ".join(own),
+        look.listed(own),
         label=f"Names, with commas between them{_of(taking, subjects)}",
-        info="Enter segments, Shift+Enter makes a line.",
+        info="Enter segments, Shift+Enter makes a line. Left empty: the names that it was made with.",
         placeholder="dog, cat, park bench",
         lines=2,
         max_lines=6,

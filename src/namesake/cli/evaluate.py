@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +17,9 @@ from namesake.cli.app import (
     verb,
 )
 from namesake.cli.app import RunArgument as RequiredRun
+
+if TYPE_CHECKING:
+    from namesake.segmenter.careful import CarefulConfig
 
 RunArgument = Annotated[Path | None, typer.Argument(help="Folder of a run; none to score --predictions alone.")]
 GUESSED = "; the encoder has no word for it: this is how constant its guess is"
@@ -75,8 +78,12 @@ def evaluate(
         made = make_ready(benchmark, root)
         say({"annotations": made}, [f"annotations: {made}"])
         return
+    careful = carefulness(read, config)
     if submission is not None:
-        _submit(run_folder, benchmark, root, submission, device=device)
+        for option, given in (("names", names), ("predictions", predictions), ("measure", measure), ("out", out)):
+            if given:
+                raise ConfigError(f"--submission scores nothing, so --{option} has no meaning with it; leave it out.")
+        _submit(run_folder, benchmark, root, submission, ask=ask, read=careful, device=device)
         return
     scores = evaluate_run(
         run_folder,
@@ -87,7 +94,7 @@ def evaluate(
         predictions=predictions,
         measures=as_measures(measure) if measure else None,
         out=out,
-        read=carefulness(read, config),
+        read=careful,
         device=device,
         count_crowds=count_crowds,
         engine=engine,
@@ -165,14 +172,23 @@ def report(run_folder: RequiredRun) -> None:
     say({"report": page}, [f"report: {page}"])
 
 
-def _submit(run_folder: Path | None, benchmark: str, root: Path, out: Path, *, device: str) -> None:
+def _submit(
+    run_folder: Path | None,
+    benchmark: str,
+    root: Path,
+    out: Path,
+    *,
+    ask: str,
+    read: "CarefulConfig | None",
+    device: str,
+) -> None:
     """Write what a benchmark's server takes; nothing is scored."""
     from namesake.errors import ConfigError
     from namesake.evaluation.submission import submit
 
     if run_folder is None:
         raise ConfigError("--submission wants the folder of a run before it: namesake evaluate RUN --submission DIR.")
-    files = submit(run_folder, benchmark=benchmark, root=root, out=out, device=device)
+    files = submit(run_folder, benchmark=benchmark, root=root, out=out, ask=ask or None, read=read, device=device)
     say({"files": files, "out": out}, [f"{files} PNGs of the test images in {out}"])
 
 

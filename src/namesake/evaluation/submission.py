@@ -12,12 +12,13 @@ from namesake.evaluation.benchmarks.ids import published_names
 from namesake.evaluation.terms import table_of, table_with
 from namesake.images import open_images
 from namesake.images.encode import encode_picture
+from namesake.names import read_names
 from namesake.names.spelling import BACKGROUND, match_names, some
 from namesake.prediction import SegmentsImages, not_sure, segment_ahead
 from namesake.prediction.stream import Skipped
 from namesake.progress import note, track
 from namesake.records import Images, Names
-from namesake.segmenter import load_segmenter
+from namesake.segmenter import CarefulConfig, Opening
 from namesake.workspace import write_bytes
 
 SIZES = {f"imagenet-s{size}": size for size in (50, 300, 919)}
@@ -25,7 +26,16 @@ SIZES = {f"imagenet-s{size}": size for size in (50, 300, 919)}
 FOLDER = "test"
 
 
-def submit(run: Path, *, benchmark: str, root: Path, out: Path, device: str = "auto") -> int:
+def submit(
+    run: Path,
+    *,
+    benchmark: str,
+    root: Path,
+    out: Path,
+    ask: str | None = None,
+    read: CarefulConfig | None = None,
+    device: str = "auto",
+) -> int:
     """Write what the server of a benchmark takes, from a run's predictions of its test images.
 
     Args:
@@ -33,6 +43,8 @@ def submit(run: Path, *, benchmark: str, root: Path, out: Path, device: str = "a
         benchmark: A key of SIZES.
         root: Folder of the benchmark; its test images are in `test/`.
         out: A folder.
+        ask: Names to segment instead of the run's, where it takes any.
+        read: Read the images with care; None for one pass.
         device: "auto", "cpu" or "cuda".
 
     Returns:
@@ -48,7 +60,7 @@ def submit(run: Path, *, benchmark: str, root: Path, out: Path, device: str = "a
     there = [place for place in places if place.is_dir()]
     if not there:
         raise DataError(f"expected the test images in {places[0]}, found no folder. Download them, or give --root.")
-    segmenter = load_segmenter(run, device=device)
+    segmenter = Opening(str(run), device=device, read=read, names=read_names(ask) if ask else None).open()
     return write_submission(segmenter, open_images(there[0]), size=SIZES[benchmark], out=out)
 
 

@@ -162,7 +162,7 @@ class _Truth:
         ids = dict(enumerate((BACKGROUND, *names.names)))
         self.terms = terms = terms_of(benchmark.names, ids, names, aliases=benchmark.aliases)
         terms.say(benchmark.name)
-        self._names, self._labels = terms.names, len(terms.names) + 1
+        self._names, self._labels = names, len(terms.names) + 1
         self._truths, self._predictions = terms.tables(ignore=benchmark.ignore, not_sure=not_sure(len(names)))
         self._confusion = Confusion(self._labels, ignore=self._labels, not_sure=self._labels)
         self._ious: dict[str, float] = {}
@@ -179,7 +179,9 @@ class _Truth:
     def quality(self, trust: Trust) -> RankQuality:
         """How well trust ranks."""
         ious = iou_per_label(self._confusion.counts)[1:].tolist()
-        by_name = dict(zip(self._names.names, ious, strict=True))
+        # a benchmark may call a name of the run otherwise
+        scored = ((name, int(self.terms.predictions[label])) for label, name in enumerate(self._names.names, start=1))
+        by_name = {name: ious[label - 1] for name, label in scored if 0 < label < self._labels}
         return rank_quality(trust, iou_per_name=by_name, iou_per_image=self._ious)
 
 

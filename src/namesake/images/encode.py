@@ -9,10 +9,20 @@ from PIL import Image
 
 from namesake.images.palette import palette
 
+LONGEST_JPEG = 65_500
+"""Pixels of a side that libjpeg takes."""
+
 
 def encode_picture(picture: Shaped[ndarray, "height width *channels"], form: str, **options: int) -> bytes:
-    """Encode a picture in a format of Pillow's, with the format's options, such as `quality`."""
-    return _content(Image.fromarray(picture), form, **options)
+    """Encode a picture in a format of Pillow's, with the format's options, such as `quality`.
+
+    A picture with a longer side than a JPEG can have is shrunk to that.
+    """
+    image = Image.fromarray(picture)
+    if form == "JPEG" and max(image.size) > LONGEST_JPEG:
+        factor = LONGEST_JPEG / max(image.size)
+        image = image.resize([max(1, round(side * factor)) for side in image.size], Image.Resampling.BILINEAR)
+    return _content(image, form, **options)
 
 
 def encode_indices(labels: UInt8[ndarray, "height width"]) -> bytes:

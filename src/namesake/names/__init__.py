@@ -6,6 +6,16 @@ Knows neither images nor which encoder reads the prompts.
 from namesake.names.doubts import say_wording
 from namesake.names.prompts import TEMPLATES, embed, fill
 from namesake.names.table import table_of
-from namesake.names.vocabulary import read_names, write_names
+from namesake.names.vocabulary import KEPT, read_kept_names, read_names, write_names
 
-__all__ = ["TEMPLATES", "embed", "fill", "read_names", "say_wording", "table_of", "write_names"]
+__all__ = [
+    "KEPT",
+    "TEMPLATES",
+    "embed",
+    "fill",
+    "read_kept_names",
+    "read_names",
+    "say_wording",
+    "table_of",
+    "write_names",
+]

@@ -16,6 +16,8 @@ from namesake.progress import note
 from namesake.records import Names
 from namesake.workspace import write_json
 
+KEPT = "names.json"
+"""File of a run with its names."""
 LONGEST = 200
 NOT_SURE = 255
 SEPARATORS = (";", "|")
@@ -82,6 +84,17 @@ def write_names(names: Names, path: Path) -> None:
             "background": list(names.background),
         },
     )
+
+
+def read_kept_names(run: Path) -> Names:
+    """The names that `write_names` wrote into a run's folder; none where it wrote none, or nothing.
+
+    Raises:
+        NamesError: The file is damaged.
+    """
+    file = run / KEPT
+    content = read_json(file) if file.is_file() else {"names": {}}
+    return Names(()) if isinstance(content, Mapping) and content.get("names") == {} else read_names(file)
 
 
 def _refuse_what_is_no_list(text: str) -> None:

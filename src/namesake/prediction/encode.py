@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from namesake.images.encode import encode_picture
-from namesake.prediction.draw import OPACITY, Picture, fitted, overlay
+from namesake.prediction.draw import OPACITY, overlay
 from namesake.prediction.export.coco import annotate, annotation
 from namesake.prediction.export.index_png import encode_index_png
 from namesake.prediction.stream import Segmented, Skipped
@@ -16,7 +16,6 @@ from namesake.shapes import not_sure
 from namesake.workers import in_order, thread_pool
 
 LABELS, OVERLAYS, CONFIDENCE = "labels", "overlays", "confidence"
-LONGEST_JPEG = 65_500  # pixels of a side; the format can hold no more
 BEHIND = 8  # images with their predictions in memory behind the network
 
 
@@ -56,7 +55,7 @@ def _encode(found: Segmented | Skipped, stem: str, settings: EncodeSettings) -> 
     names, labels, files = settings.names, prediction.labels, []
     if settings.overlays:
         drawn = overlay(image, labels, names, instances=prediction.instances, opacity=settings.opacity)
-        files.append((Path(OVERLAYS, f"{stem}.jpg"), _jpeg(drawn)))
+        files.append((Path(OVERLAYS, f"{stem}.jpg"), encode_picture(drawn, "JPEG", quality=88)))
     if settings.confidence:
         confidence = np.rint(prediction.confidence * 255).astype(np.uint8)
         files.append((Path(CONFIDENCE, f"{stem}.png"), encode_picture(confidence, "PNG")))
@@ -76,9 +75,3 @@ def _objects(image_id: str, prediction: Prediction, names: Names) -> dict[str, A
         kind, found = "segments", (annotation(mask, label=label, score=score) for mask, label, score in scored)
     height, width = labels.shape
     return {"image": image_id, "height": height, "width": width, "kind": kind, "annotations": list(found)}
-
-
-def _jpeg(picture: Picture) -> bytes:
-    if max(picture.shape[:2]) > LONGEST_JPEG:
-        picture = fitted(picture, side=LONGEST_JPEG)
-    return encode_picture(picture, "JPEG", quality=88)

@@ -71,7 +71,8 @@ def open_predictions(folder: Path) -> Predictions:
     """
     try:
         claim = json.loads((folder / CLAIM).read_text(encoding="utf-8"))
-        names = Names(tuple(claim["names"]), background=tuple(claim["background"]))
+        synonyms = tuple(tuple(words) for words in claim.get("synonyms", ()))
+        names = Names(tuple(claim["names"]), synonyms=synonyms, background=tuple(claim["background"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WorkspaceError(f"{folder} holds no predictions: expected {CLAIM} in it. Run `predict` first.") from error
     counts, models = read_facts(folder)
@@ -132,7 +133,7 @@ def predict_folder(
     if not len(images):
         raise ImagesError(f"there are no images in {images.folder}; give a folder that holds some.")
     if whole_folder:
-        _refuse_within(out, images)
+        refuse_within(out, images)
     _claim(out, settings, source)
     keep_current(
         out,
@@ -172,7 +173,8 @@ def predict_folder(
     )
 
 
-def _refuse_within(out: Path, images: Images) -> None:
+def refuse_within(out: Path, images: Images) -> None:
+    """Refuse to write among the images."""
     if out.resolve().is_relative_to(images.folder.resolve()):
         raise WorkspaceError(
             f"{out} lies within the images in {images.folder}, where the next run would find overlays as images. "
@@ -213,7 +215,10 @@ def _claim(out: Path, settings: EncodeSettings, source: str) -> None:
     """Mark `out` as the place of this work, or find that it is marked so already."""
     claim: dict[str, Any] = settings._asdict() | {"source": source}
     claim |= {"names": list(settings.names.names), "background": list(settings.names.background)}
-    if settings.opacity == OPACITY:  # folders that were begun before there was a choice say nothing of it
+    # folders that were begun before there was a choice say nothing of it
+    if any(settings.names.synonyms):
+        claim["synonyms"] = [list(words) for words in settings.names.synonyms]
+    if settings.opacity == OPACITY:
         del claim["opacity"]
     path = out / CLAIM
     found = _read_claim(path)

@@ -7,15 +7,16 @@ from pathlib import Path
 from namesake.encoders import Precision
 from namesake.engines import check_engine
 from namesake.images import evenly
+from namesake.locks import holding
 from namesake.names import read_names
 from namesake.notices import repeat
 from namesake.prediction.draw import OPACITY
-from namesake.prediction.folder import ONNX, Predictions, begun_with, predict_folder, source_of
+from namesake.prediction.folder import ONNX, Predictions, begun_with, predict_folder, refuse_within, source_of
 from namesake.prediction.sources import open_source
 from namesake.records import Names
 from namesake.segmenter import CarefulConfig, Opening, Runtime
 from namesake.segmenter.runtime import SAMPLES
-from namesake.workspace import read_notices
+from namesake.workspace import LOCK, read_notices
 
 
 def predict(
@@ -91,16 +92,19 @@ def predict(
         names=read_names(names) if names else None,
     )
     segmenter = opening.open()
-    made = predict_folder(
-        folder,
-        segmenter,
-        source.images,
-        whole_folder=source.whole_folder,
-        instances=instances,
-        opacity=opacity,
-        engine=engine,
-        opening=replace(opening, runtime=segmenter.runtime),
-        source=source_of(segmenter, opening),
-    )
+    if source.whole_folder:
+        refuse_within(folder, source.images)
+    with holding(folder / LOCK):
+        made = predict_folder(
+            folder,
+            segmenter,
+            source.images,
+            whole_folder=source.whole_folder,
+            instances=instances,
+            opacity=opacity,
+            engine=engine,
+            opening=replace(opening, runtime=segmenter.runtime),
+            source=source_of(segmenter, opening),
+        )
     spent = segmenter.careful.spent if segmenter.careful and engine == "local" else None
     return replace(made, passed_over=source.images.passed_over, reading=spent)

@@ -39,7 +39,7 @@ def write_frames(source: str | Path, out: Path, *, every: int = 1, most: int | N
     Raises:
         ConfigError: PyAV is not installed, `every` is below 1, or a camera has no `most`.
         ImagesError: The source cannot be opened or has no frame.
-        WorkspaceError: `out` holds frames of another source.
+        WorkspaceError: `out` holds frames of another source, or what is no frame of ours.
     """
     text = str(source)
     if every < 1 or (most is None and text.startswith(CAMERA)) or (most is not None and most < 1):
@@ -48,6 +48,8 @@ def write_frames(source: str | Path, out: Path, *, every: int = 1, most: int | N
         )
     claim = {"source": text, "every": every, "most": most}
     found = read_record(out / DONE)
+    if not found and out.is_dir() and any(out.iterdir()):
+        raise WorkspaceError(f"{out} is not empty and holds no frames of a video. Choose another --out.")
     if found and {key: found.get(key) for key in claim} != claim:
         raise WorkspaceError(f"{out} holds frames of {found.get('source')}. Choose another --out.")
     claim |= {"bytes": _digest(text), "upright": True}

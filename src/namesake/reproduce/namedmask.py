@@ -122,7 +122,7 @@ TABLES: dict[str, Table] = {
         "Number of experts, each for a group of names",
         (
             Setting(
-                "SelfMask", "namedmask", (KEEP, *LAION, *S300), mini=(KEEP, SMALL_EXPERTS), until="masks",
+                "SelfMask", "namedmask", (*LAION, *NO_EXPERTS), mini=NO_EXPERTS, until="masks",
                 published={"avg. IoU": 62.7}, facts={"masks": "masks/saliency", "resize": (384, 512)},
             ),
             *(

@@ -60,7 +60,9 @@ def markdown(title: str, table: Table, measured: Mapping[str, Outcome], *, comma
         real: Whether that was on real data.
     """
     rows = rows_of(table, measured)
-    ours = list(table.columns) or list(dict.fromkeys(column for row in rows for column in row["ours"]))
+    measured_ones = list(dict.fromkeys(column for row in rows for column in row["ours"]))
+    # a table of several real data sets has a column for each
+    ours = measured_ones if real and len(table.benchmarks) > 1 else list(table.columns) or measured_ones
     theirs = list(dict.fromkeys(column for row in rows for column in row["published"]))
     seeds = max(value["seeds"] for row in rows for value in row["ours"].values())
     about_data = any(row["published_data_sets"] for row in rows)

@@ -25,6 +25,7 @@ from namesake.errors import ConfigError
 from namesake.images.geometry import Box, crop, resize
 from namesake.masks.map_objects import map_objects
 from namesake.names.prompts import TEMPLATES, embed
+from namesake.names.spelling import match_names
 from namesake.records import Names, Prediction
 from namesake.segmenter.classify import compare, decide
 from namesake.shapes import ImageArray
@@ -167,10 +168,9 @@ class Careful:
         check(config)
         self.clip, self.names, self.config, self.known = clip, names, config, known
         self.scales = SCALES if config.scales is None else config.scales
-        held = names.names if known is None else known.names
-        self.owners = (0, *(names.names.index(name) + 1 if name in names.names else 0 for name in held))
-        self.seen = [place for place, name in enumerate(names.names) if name in held]
-        self.unseen = [place for place, name in enumerate(names.names) if name not in held]
+        self.owners = (0, *(range(1, 1 + len(names)) if known is None else owners_among(names, known)))
+        self.seen = [place for place in range(len(names)) if place + 1 in self.owners]
+        self.unseen = [place for place in range(len(names)) if place + 1 not in self.owners]
         self.scale = clip.logit_scale if config.logit_scale is None else config.logit_scale
         texts = [embed(names, clip)]
         if self.unseen and names.background:
@@ -315,6 +315,14 @@ class Careful:
 
     def _embed(self, pictures: Sequence[ImageArray]) -> Float[Tensor, "n dim"]:
         return torch.from_numpy(self.clip.embed_images(pictures)).to(self.clip.device)
+
+
+def owners_among(names: Names, known: Names) -> list[int]:
+    """The label among `names` of each name that a network knows, as both are spelled or by synonyms; 0 for none."""
+    asked = match_names(dict(enumerate(known.names)), names).labels
+    told = match_names(dict(enumerate(names.names)), known).labels  # by place among the names, a label of the network
+    other = {label: place + 1 for place, label in reversed(told.items())}
+    return [asked[place] or other.get(place + 1, 0) for place in range(len(known))]
 
 
 def open_careful(

@@ -37,6 +37,7 @@ from namesake.segmenter.settings import (
     FOLDER,
     SegmenterFolder,
     Settings,
+    digest_of,
     find_segmenter,
     read_settings,
     save_segmenter,
@@ -57,7 +58,7 @@ class Segmenter:
         device: Device that it computes on.
         precision: "no" for float32, autocast of the network to "bf16" or "fp16", or "int8" on the CPU: linear layers
             in 8 bits; convolutions too, once `on` has found their scales.
-        key: Key of what made it; other weights have another one. "" where no stage did.
+        key: Key of what made it, or a digest of its files where no stage did; other weights have another one.
         folder: Folder that it was loaded from, if it was.
         tile: Images with a longer side than this are segmented in tiles of it, at their own resolution, instead of
             being shrunk; None for no tiles.
@@ -427,5 +428,5 @@ def load_segmenter(
     if slow := why_slow(chosen, precision):
         note(slow)
     predictor = KINDS[settings.kind](settings, where, chosen)
-    key = str((read_manifest(where) or {}).get("key", ""))
+    key = str((read_manifest(where) or {}).get("key", "")) or digest_of(where)
     return Segmenter(predictor, settings, device=chosen, precision=precision, tile=tile, key=key, folder=where)

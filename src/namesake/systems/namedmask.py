@@ -19,6 +19,7 @@ Published (Tables 5-9, mean IoU): VOC2012 59.2, COCO 27.7, CoCA 27.3, Cityscapes
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from namesake.archives import ArchivesConfig
 from namesake.archives.join import join_names
@@ -120,9 +121,10 @@ def _label(
     archives, masks = masked_archives(index, names, config=config, step=step, taken=taken)
     if config.guide.clip:
         masks = step(keep_named, masks, archives, config=config.guide, **config.computing())
-    if config.experts.iterations:
-        masks = step(relabel_with_experts, masks, archives, config=config.experts, device=config.device)
     stuff = stuff_among(config.stuff, names)
+    if config.experts.iterations and len(stuff.names) < len(names):
+        drawn_later: dict[str, Any] = {"leave_out": stuff.names} if stuff.names else {}
+        masks = step(relabel_with_experts, masks, archives, config=config.experts, device=config.device, **drawn_later)
     if stuff.names:
         masks = step(redraw_stuff, masks, archives, config=stuff, **config.computing())
     return archives, masks

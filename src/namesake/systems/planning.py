@@ -30,6 +30,7 @@ SHRUNK = {
     "iterations": REHEARSED_UPDATES,
     "epochs": 1,
     "calibration_images": 1,
+    "gradient_accumulation_steps": 1,
     "images_per_name": 2,
     "num_workers": 1,
     "groups": REHEARSED_NAMES,

@@ -6,7 +6,7 @@ from typing import Any
 
 from namesake.config import to_yaml
 from namesake.errors import WorkspaceError
-from namesake.names import write_names
+from namesake.names import KEPT, write_names
 from namesake.records import Names
 from namesake.workspace import RECORD, write_bytes, write_json
 
@@ -38,7 +38,7 @@ def claim(folder: Path, record: dict[str, Any], names: Names, *, overwrite: bool
 
 def write_record(folder: Path, record: dict[str, Any], names: Names) -> None:
     """Write `names.json` and `run.json`."""
-    write_names(names, folder / "names.json")
+    write_names(names, folder / KEPT)
     write_json(folder / RECORD, record)
 
 

@@ -51,7 +51,7 @@ class Config(MaskedArchivesConfig):
 PRESETS: dict[str, Config] = {
     "paper": Config(),
     # for its 919 names (section 4.1)
-    "imagenet-s": Config(training=QueryTrainingConfig(iterations=80_000)),
+    "imagenet-s": Config(training=QueryTrainingConfig(iterations=80_000, resize_longer=1024)),
     # the network itself starts from CLIP, whose form it has
     "modern": Config(retrieval_clip=MODERN.clip),
     "laptop": Config(

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Adam
 from torch.utils.data import Dataset
 
-from namesake.config import check, group, option
+from namesake.config import Rule, check, group, option
 from namesake.encoders.bottleneck import read_backbone
 from namesake.encoders.preprocess import IMAGENET
 from namesake.encoders.weights import fill
@@ -70,6 +70,11 @@ class TrainingConfig(AugmentConfig, FitConfig):
     architecture: DeepLabConfig = group(
         DeepLabConfig, "Sizes of the network; those of its backbone are read from the backbone's weights."
     )
+
+    def rules(self) -> tuple[Rule, ...]:
+        """What options have to be together."""
+        parts, several = self.gradient_accumulation_steps, f"2 samples or more in each part of {self.batch_size}"
+        return (("gradient_accumulation_steps", self.batch_size >= 2 * parts, several),)
 
 
 @stage("segmenter", opens=open_segmenter, together=True, models=lambda config: (config.backbone,))

@@ -61,7 +61,9 @@ class ExpertsConfig(TrainingConfig):
         where="paper",
         at_least=0,
     )
-    batch_size: int = option(8, "Samples an update.", paper="8 (16 for ImageNet-S)", where="paper", at_least=1)
+    batch_size: int = option(
+        8, "Samples an update, 2 or more.", paper="8 (16 for ImageNet-S)", where="paper", at_least=2
+    )
     copy_paste_max: int = fixed(1, "Images a sample (code).")
     resize_longer: int = fixed(2048, "Side that larger images are shrunk to when an expert draws.")
     enlarge: bool = fixed(False, "Smaller images are enlarged to it, too.")
@@ -100,6 +102,7 @@ def relabel_with_experts(
     archives: Archives,
     *,
     config: ExpertsConfig = ExpertsConfig(),
+    leave_out: tuple[str, ...] = (),
     device: str = "auto",
     engine: str = "local",
 ) -> PseudoMasks:
@@ -114,6 +117,7 @@ def relabel_with_experts(
         masks: The masks to start from.
         archives: Images by name.
         config: Settings of the stage.
+        leave_out: Names without an expert, whose images get no mask, because another stage draws theirs.
         device: "auto", "cpu" or "cuda".
         engine: "local", or "ray" or "ray:N", which trains an expert on each device at the same time; see
             `engines.spread`.
@@ -127,7 +131,7 @@ def relabel_with_experts(
         ConfigError: A value is out of range.
     """
     _, card = read_backbone(config.backbone)
-    owners = group_names(archives.names, config, device=device)
+    owners = group_names(archives.names, config, leave_out=leave_out, device=device)
     experts = _experts(read_examples(archives, masks), archives, owners)
     ids = [image_id for expert in experts for image_id in expert.labels]
     with MaskWriter(out) as writer:
@@ -149,18 +153,24 @@ def relabel_with_experts(
     return PseudoMasks(out, counts=count_masks(out) | {"experts": len(experts)}, models=models)
 
 
-def group_names(names: Names, config: ExpertsConfig, *, device: str) -> Int[ndarray, " names"]:
+def group_names(
+    names: Names, config: ExpertsConfig, *, leave_out: Sequence[str] = (), device: str
+) -> Int[ndarray, " names"]:
     """Number of the expert that each name has: its own, or that of its k-means cluster of text embeddings.
 
-    There are no more groups than names with different embeddings.
+    There are no more groups than names with different embeddings. Names that are left out have the number -1.
 
     Raises:
         WeightsError: The text encoder is missing.
     """
-    if config.groups == 0:
-        return np.arange(len(names))
-    texts = embed(names, load_clip(config.clip, device=device))
-    return cluster(texts, min(config.groups, len(np.unique(texts, axis=0))), seed=config.seed)
+    kept = [place for place, name in enumerate(names.names) if name not in leave_out]
+    owners = np.full(len(names), -1)
+    if config.groups == 0 or not kept:
+        owners[kept] = np.arange(len(kept))
+        return owners
+    texts = embed(names, load_clip(config.clip, device=device))[kept]
+    owners[kept] = cluster(texts, min(config.groups, len(np.unique(texts, axis=0))), seed=config.seed)
+    return owners
 
 
 def cluster(vectors: Float[ndarray, "n dim"], groups: int, *, seed: int) -> Int[ndarray, " n"]:
@@ -232,7 +242,15 @@ def _finish(expert: _Expert, archives: Archives, out: Path, *, config: ExpertsCo
                 device=device,
                 what=f"training the expert of {expert.what}",
             )
-            settings = Settings(KIND, Names((expert.what,)), architecture=architecture_of(network), models=(card,))
+            settings = Settings(
+                KIND,
+                Names((expert.what,)),
+                architecture=architecture_of(network),
+                resize_longer=config.resize_longer,
+                enlarge=config.enlarge,
+                threshold=config.threshold,
+                models=(card,),
+            )
             where = next(network.parameters()).device
             predictor = ClosedSet(network, preprocessing=IMAGENET, device=where, threshold=config.threshold)
             segmenter = Segmenter(predictor, settings)
@@ -250,7 +268,8 @@ def _keep(experts: Sequence[_Expert], names: Names, owners: Int[ndarray, " names
             kept.parent.mkdir(exist_ok=True)
             shutil.rmtree(kept, ignore_errors=True)
             part.rename(kept)
-    write_json(out / OWNERS, {name: _folder(number) for name, number in zip(names.names, owners, strict=True)})
+    owned = ((name, number) for name, number in zip(names.names, owners, strict=True) if number >= 0)
+    write_json(out / OWNERS, {name: _folder(number) for name, number in owned})
 
 
 def kept_experts(folder: Path) -> dict[str, Path]:

@@ -32,7 +32,7 @@ from namesake.training.samples.archives import Examples, read_examples
 from namesake.training.samples.augment import AugmentConfig
 from namesake.training.samples.instances import TARGETS, InstanceBatch, InstanceSamples, Targets, collate, own_objects
 from namesake.training.schedules import hold_min_lr
-from namesake.training.self_training import find_own_objects
+from namesake.training.self_training import find_own_objects, found_objects
 from namesake.workspace import stage
 
 
@@ -137,8 +137,12 @@ def train_query_segmenter(
     # rounds: what one finds is what the next is taught
     for number in range(config.rounds):
         place = out / f"round-{number}"
-        taught = _train(examples, targets, names, clip, texts, config=config, out=place, device=device)
-        targets = own_objects(examples, find_own_objects(taught, examples.images, out=place / "objects"))
+        found = found_objects(place / "objects")
+        if found is None:
+            taught = _train(examples, targets, names, clip, texts, config=config, out=place, device=device)
+            side = config.resize_longer
+            found = find_own_objects(taught, examples.images, out=place / "objects", resize_longer=side)
+        targets = own_objects(examples, found)
         forget(place)
     trained = _train(examples, targets, names, clip, texts, config=config, out=out, device=device)
     # how far its confidence can be trusted, from its own pseudo-labels

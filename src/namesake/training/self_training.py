@@ -15,14 +15,18 @@ from namesake.masks.store import MaskWriter
 from namesake.progress import track
 from namesake.records import Images, Instances, PseudoMask, PseudoMasks
 from namesake.segmenter.query import OpenVocabulary
-from namesake.segmenter.settings import Settings
 from namesake.workspace import write_json
 
 DONE = "objects.json"
 
 
+def found_objects(out: Path) -> PseudoMasks | None:
+    """What `find_own_objects` wrote to a folder; None where it did not come to an end."""
+    return PseudoMasks(out) if (out / DONE).is_file() else None
+
+
 def find_own_objects(
-    predictor: OpenVocabulary, images: Images, *, out: Path, least_relative_score: float = 0.75
+    predictor: OpenVocabulary, images: Images, *, out: Path, resize_longer: int, least_relative_score: float = 0.75
 ) -> PseudoMasks:
     """Write, for each image, the objects that the segmenter is nearly as sure of as of its surest one there.
 
@@ -30,19 +34,18 @@ def find_own_objects(
         predictor: A trained segmenter.
         images: Its archives'.
         out: Folder of the shards; what a killed call left there is written again.
+        resize_longer: Larger images are shrunk to this side, as they are when the segmenter is used.
         least_relative_score: Least ratio of an object's score to the highest in its image.
 
     Returns:
         Several masks an image, the surest in front.
     """
-    if (out / DONE).is_file():
-        return PseudoMasks(out)
     found = 0
     with MaskWriter(out) as writer:
         for image_id, image in track(read_ahead(images, images.ids), what="own objects", total=len(images)):
             if isinstance(image, ImagesError):
                 continue
-            small = limit_longer_side(image, side=Settings.resize_longer)
+            small = limit_longer_side(image, side=resize_longer)
             (prediction,) = predictor.predict([small], height=image.shape[0], width=image.shape[1])
             if prediction.instances is None:
                 continue

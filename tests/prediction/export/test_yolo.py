@@ -3,7 +3,7 @@ import pytest
 import yaml
 from PIL import Image, ImageDraw
 
-from namesake.prediction.export.yolo import polygon_numbers
+from namesake.prediction.export.yolo import labels_path, polygon_numbers
 from namesake.prediction.polygons import join, trace
 
 
@@ -61,3 +61,21 @@ def test_labels__read_by_supervision(dataset, masks_of):
     for line, mask in zip(lines, found.mask, strict=True):  # it rounds where Ultralytics cuts
         _, cut = read_line(line, image.height, image.width)
         assert (cut & mask).sum() > 0.75 * (cut | mask).sum()
+
+
+@pytest.mark.parametrize(
+    ("stem", "path"),
+    [
+        ("in", "labels/train/in.txt"),
+        ("a/b", "labels/train/a/b.txt"),
+        ("images/in", "images/train/labels/in.txt"),
+        ("images/x/images/in", "images/train/images/x/labels/in.txt"),
+        ("my images/in", "labels/train/my images/in.txt"),
+    ],
+)
+def test_labels__where_ultralytics_looks_for_them(stem: str, path: str):
+    """`img2label_paths`: the last `/images/` of the image's path becomes `/labels/`."""
+    image = f"/data/images/train/{stem}.jpg"
+    before, after = image.rsplit("/images/", 1)
+    assert f"/data/{labels_path('train', stem)}" == f"{before}/labels/{after}".removesuffix(".jpg") + ".txt"
+    assert labels_path("train", stem) == path

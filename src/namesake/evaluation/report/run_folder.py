@@ -9,7 +9,7 @@ from typing import Any
 from namesake.archives.join import ADDED
 from namesake.errors import DataError
 from namesake.evaluation.evaluate import FOLDER
-from namesake.names import read_names
+from namesake.names import read_kept_names
 from namesake.records import ModelCard, Regime
 from namesake.workspace import MANIFEST, read_manifest
 
@@ -69,14 +69,13 @@ def read_evaluations(run: Path) -> dict[str, dict[str, Any]]:
 def about(run: Path, stages: Sequence[StageFacts]) -> dict[str, Any]:
     """What the run is, by its own files and its stages; empty where they say nothing."""
     facts, segmenter = read_json(run / "run.json"), read_json(run / "segmenter" / "config.json")
-    names = run / "names.json"
     learned = "M" if any(stage.tier == "M" for stage in stages) else "S"
     tier = "none" if segmenter.get("regime") == Regime.TRUTH else learned
     versions = next((stage.versions for stage in reversed(stages) if stage.versions), {})
     return {
         "system": str(facts.get("system") or segmenter.get("kind") or "unknown system"),
         "preset": str(facts.get("preset", "")),
-        "names": read_names(names).names if names.is_file() else tuple(segmenter.get("id2label", {}).values())[1:],
+        "names": read_kept_names(run).names or tuple(segmenter.get("id2label", {}).values())[1:],
         "tier": tier,
         "tier_in_words": TIERS[tier],
         "command": str(facts.get("command", "")),

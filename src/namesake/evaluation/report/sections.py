@@ -23,7 +23,7 @@ from namesake.images.encode import data_uri
 from namesake.images.geometry import resize_labels
 from namesake.masks import rle
 from namesake.masks.store import lookup, open_masks
-from namesake.names import read_names
+from namesake.names import read_kept_names
 from namesake.prediction.colours import colours_of
 from namesake.prediction.draw import Picture, blend, fitted
 from namesake.prediction.encode import OVERLAYS
@@ -98,8 +98,7 @@ def masks(run: Path) -> dict[str, Any] | None:
         return None
     ids, scores = _scores(opened)
     chosen = lookup(opened, [ids[place] for place in evenly(np.argsort(-scores, kind="stable").tolist(), MASKS_SHOWN)])
-    file, images = run / "names.json", Path(str(read_json(run / "run.json").get("images", "")))
-    names = read_names(file).names if file.is_file() else ()
+    names, images = read_kept_names(run).names, Path(str(read_json(run / "run.json").get("images", "")))
     found = [mask_figure(mask, images, names) for mask in chosen]
     figures = [each for each in found if each is not None]
     return {

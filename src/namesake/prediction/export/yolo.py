@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from namesake.prediction import polygons
-from namesake.prediction.export.dataset import Dataset
+from namesake.prediction.export.dataset import IMAGES, Dataset
 from namesake.prediction.export.ultralytics import write_data_yaml
 from namesake.workspace import write_bytes
 
@@ -43,8 +43,7 @@ def export_yolo(dataset: Dataset) -> dict[str, Any]:
             holes += sum(len(part) - 1 for part in traced)
             wrong += int(np.count_nonzero(found ^ mask))
             ious.append(float(np.count_nonzero(found & mask) / np.count_nonzero(found | mask)))
-        path = dataset.folder / FOLDER / image.split / f"{image.stem}.txt"
-        write_bytes(path, "".join(line + "\n" for line in lines))
+        write_bytes(dataset.folder / labels_path(image.split, image.stem), "".join(line + "\n" for line in lines))
     write_data_yaml(dataset, FILE, dataset.names.names, extra={})
     return {
         "path": FOLDER,
@@ -55,6 +54,12 @@ def export_yolo(dataset: Dataset) -> dict[str, Any]:
         "mean_iou": round(float(np.mean(ious)), 4) if ious else None,
         "least_iou": round(min(ious), 4) if ious else None,
     }
+
+
+def labels_path(split: str, stem: str) -> str:
+    """Where the readers of YOLO look for an image's labels: the last folder `images` of its path is `labels` there."""
+    before, _, after = f"/{IMAGES}/{split}/{stem}.txt".rpartition(f"/{IMAGES}/")
+    return f"{before}/{FOLDER}/{after}".lstrip("/")
 
 
 def polygon_numbers(polygon: polygons.Ring, shape: tuple[int, ...]) -> Any:  # noqa: ANN401

@@ -6,7 +6,7 @@ work that was killed goes on at the first missing one, and images that join late
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from itertools import count, islice, takewhile
@@ -29,6 +29,7 @@ from namesake.encoders.preprocess import Preprocessing
 from namesake.errors import DataError, ImagesError
 from namesake.images import read_image, work_ahead
 from namesake.images.geometry import limit_longer_side, resize_labels
+from namesake.images.identity import identify
 from namesake.masks.batches import by_size, in_windows
 from namesake.progress import track
 from namesake.records import Archives, Artifact, Images
@@ -37,7 +38,7 @@ from namesake.training.samples.archives import Examples
 from namesake.workspace import read_facts, read_record, stage, write_array, write_json
 
 FACTS = "features.json"
-SHARD, PLACES = "features-{:05d}.npy", "features-{:05d}.json"
+SHARD, PLACES, DIGESTS = "features-{:05d}.npy", "features-{:05d}.json", "features-{:05d}.images.json"
 IMAGES_A_SHARD = 64
 CELLS = 4
 """Rows and columns of labels for each patch."""
@@ -122,7 +123,8 @@ def keep_features(
     """Compute the patch features of every image of the archives, and keep them.
 
     Args:
-        out: The stage's folder; finished shards of the same encoder and size in it are kept.
+        out: The stage's folder; finished shards of the same encoder and size in it are kept, of images that are what
+            they were then.
         archives: Whose images.
         config: Encoder and sizes.
         device: "auto", "cpu" or "cuda".
@@ -145,10 +147,13 @@ def keep_features(
     write_json(out / FACTS, facts)
     encoder = load_dino(config.dino, device=device, precision=precision)
     listed, ids = _listed(out), tuple(unique_images(archives))
-    done = {image_id for shard in listed for image_id in shard}
-    todo = [image_id for image_id in ids if image_id not in done]
+    known = identify(replace(archives.images, ids=ids))
+    done = {image_id: digest for shard in _digests(out, len(listed)) for image_id, digest in shard.items()}
+    todo = [image_id for image_id in ids if done.get(image_id) != known[image_id].digest]
     found = _encoded(archives.images, todo, encoder, config)
-    shards = _write(track(found, what="keeping features", total=len(ids), done=len(ids) - len(todo)), out, len(listed))
+    tracked = track(found, what="keeping features", total=len(ids), done=len(ids) - len(todo))
+    digests = {image_id: each.digest for image_id, each in known.items()}
+    shards = _write(tracked, out, len(listed), digests=digests)
     places = {image_id: place for shard in (*listed, *shards) for image_id, place in shard.items()}
     kept = replace(open_features(out), models=(encoder.card,))
     if not kept.places:
@@ -159,7 +164,11 @@ def keep_features(
 
 
 def _write(
-    found: Iterator[tuple[str, Float[Tensor, "rows columns dim"] | None]], out: Path, first: int
+    found: Iterator[tuple[str, Float[Tensor, "rows columns dim"] | None]],
+    out: Path,
+    first: int,
+    *,
+    digests: Mapping[str, str],
 ) -> list[dict[str, Place]]:
     """Write shards from the number `first` on; what each holds."""
     shards: list[dict[str, Place]] = []
@@ -171,6 +180,7 @@ def _write(
                 parts.append(features.flatten(0, 1).half().cpu().numpy())  # [patches, dim]
                 start += len(parts[-1])
         number = first + len(shards)
+        write_json(out / DIGESTS.format(number), {image_id: digests[image_id] for image_id in listed})
         write_array(out / SHARD.format(number), np.concatenate(parts) if parts else np.zeros((0, 0), np.float16))
         write_json(out / PLACES.format(number), listed)
         shards.append(listed)
@@ -193,6 +203,11 @@ def _encoded(
     look = partial(by_size, look=encode, most=lambda _: config.batch_size)
     for image_id, found in in_windows(work_ahead(read, ids, ahead=IMAGES_A_SHARD), IMAGES_A_SHARD, look):
         yield image_id, None if isinstance(found, ImagesError) else found
+
+
+def _digests(folder: Path, count: int) -> list[dict[str, str]]:
+    """What the images of each shard were; nothing is said of shards of earlier versions."""
+    return [read_record(folder / DIGESTS.format(number)) for number in range(count)]
 
 
 def _listed(folder: Path) -> list[dict[str, Place]]:
