@@ -10,6 +10,7 @@ from PIL import Image
 
 from namesake.errors import ImagesError
 from namesake.images import open_images, read_image
+from namesake.images.identity import identify
 from namesake.workspace import describe
 
 
@@ -112,6 +113,11 @@ def test_parquet__paths_stay_below_the_folder(tmp_path: Path):
         with pytest.raises(ImagesError, match=reason):
             read_image(images.path(f"{row:08d}"))
     assert open_images(home).ids == ("in/a.png",)  # the table lists what lies beside it
+    # a row is what its file is, not what the table is
+    before = identify(images)
+    (home / "in" / "a.png").write_bytes(png(7))
+    after = identify(images)
+    assert [each for each in images.ids if before[each].digest != after[each].digest] == ["00000000"]
 
 
 def test_parquet__list_of_a_tar_and_other_tables(tmp_path: Path):

@@ -79,6 +79,12 @@ def test_name_not_utf8__left_out(folder: Path, capsys: pytest.CaptureFixture[str
         pytest.skip("this file system takes UTF-8 names only")
     assert len(open_images(folder)) == 5
     assert "its name is not UTF-8" in said(capsys)
+    place = Path(str(folder) + "/" + os.fsdecode(b"d\xe9ja"))
+    place.mkdir()
+    Image.new("RGB", (2, 2)).save(place / "y.png")
+    assert len(open_images(folder)) == 5
+    assert "its name is not UTF-8" in said(capsys)
+    assert all(image_id.isascii() for image_id in open_images([f"{folder}/**/*.png"]).ids)
 
 
 def test_missing_folder(tmp_path: Path):

@@ -1,6 +1,7 @@
 """Embeddings of another tool become an index: same rows, images by their ids here, sizes where they are known."""
 
 import io
+import os
 import tarfile
 from pathlib import Path
 
@@ -10,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from namesake.errors import DataError
+from namesake.errors import DataError, WorkspaceError
 from namesake.images import open_images
-from namesake.index import adopt_embeddings, image_sizes, read_embeddings, top_k
+from namesake.index import adopt_embeddings, facts_of_shards, image_sizes, read_embeddings, top_k
 from namesake.workspace import Workspace
 
 
@@ -57,6 +58,28 @@ def test_adopt__same_rows_with_the_ids_of_here(photos: Path, tmp_path: Path) -> 
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     assert np.allclose(read_embeddings(index, range(5)), unit, atol=1e-6)
     assert top_k(index, unit[[3]], 1)[1].tolist() == [[3]]
+
+
+def test_adopt__others_of_the_same_folder_are_noticed(photos: Path, tmp_path: Path) -> None:
+    images, embeddings = open_images(photos), str(tmp_path / "embeddings")
+
+    def adopt(**how: bool) -> bool:
+        with Workspace(tmp_path / "run", **how) as workspace:
+            workspace.step(
+                adopt_embeddings, images, embeddings=embeddings, encoder="some/clip", shards=facts_of_shards(embeddings)
+            )
+        return bool(workspace.stages[0]["reused"])
+
+    embed(photos, tmp_path / "embeddings")
+    assert [adopt(), adopt()] == [False, True]
+    with (tmp_path / "embeddings" / "img_emb" / "img_emb_1.npy").open("r+b") as file:  # in place, as numpy writes
+        file.seek(-4, os.SEEK_END)
+        file.write(np.float32(0.5).tobytes())
+    os.utime(file.name, ns=(1, 1))
+    with pytest.raises(WorkspaceError, match="shards"):
+        adopt()
+    assert not adopt(overwrite=True)
+    assert facts_of_shards(str(tmp_path / "nothing")) == ()
 
 
 def test_adopt__sizes_where_they_are_known(photos: Path, tmp_path: Path) -> None:

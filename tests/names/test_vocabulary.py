@@ -248,6 +248,7 @@ def test_synonyms_of_a_misspelled_name__nearest_is_suggested(tmp_path: Path):
 def test_read_names__context_words_say_what_a_name_is_not(tmp_path: Path) -> None:
     lines = "crane, crane bird, - tower crane, -derrick\ndog\n"
     names = read_names(lines)
+    assert read_names(lines.replace("- tower", "\u2013 tower").replace("-derrick", "\u2014derrick")) == names
     assert (names.names, names.synonyms) == (("crane", "dog"), (("crane bird",), ()))
     assert names.against == (("tower crane", "derrick"), ())
     write_names(names, tmp_path / "names.json")

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import namesake
 from namesake.app.browse import Browser
 from namesake.app.curate import ORDERS, WITHOUT_ARCHIVES, Curator
 from namesake.archives import open_archives, rows, unique_images
-from namesake.errors import WorkspaceError
+from namesake.errors import ImagesError, WorkspaceError
 from namesake.evaluation.report import render_report
 from namesake.evaluation.report.sections import archives_of
 from namesake.masks import MaskLookup, open_masks
@@ -124,3 +125,64 @@ def test_adding__report_and_web_page_show_all_names(extended) -> None:
     assert curator.tiles("cat", ORDERS[0], 1) == WITHOUT_ARCHIVES
     every = [row for each in archives_of(folder) for row in rows(open_archives(each)).to_pylist()]
     assert len(browser.examples()) == len({row["image_id"] for row in every if row["rank"] == 1}) > 1
+
+
+def quick(tiny, out: Path, names: str, *config: str, images: Path | None = None, **more) -> list[str]:
+    """A run without experts; the stages that were made, in order."""
+    overrides = [part for part in tiny.options(out) if "=" in part]
+    done = namesake.run(
+        "namedmask",
+        names=names,
+        images=images or tiny.images,
+        out=out,
+        preset="mini",
+        config=(*overrides, "experts.iterations=0", *config),
+        **more,
+    )
+    return [stage["name"] for stage in done.stages if not stage["reused"]]
+
+
+def test_adding__refused_leaves_the_run_as_it_was(tiny, tmp_path: Path) -> None:
+    every = "archives.images_per_name=20"
+    quick(tiny, tmp_path / "run", "car, tree", every)
+    before = digests(tmp_path / "run" / "segmenter")
+    with pytest.raises(ImagesError, match=r"no image is left for mug: .*--append"):
+        quick(tiny, tmp_path / "run", "car, tree, mug", every)
+    assert digests(tmp_path / "run" / "segmenter") == before
+    assert quick(tiny, tmp_path / "run", "car, tree", every) == []
+
+
+def test_adding__stopped_before_they_are_together(tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    quick(tiny, tmp_path / "run", "car, tree")
+    assert quick(tiny, tmp_path / "run", "car, tree, mug", until="archives") == []
+    assert "nothing is made yet of mug" in capsys.readouterr().err
+    assert namesake.load(tmp_path / "run").names.names == ("car", "tree")
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["names"] == ["car", "tree"]
+    quick(tiny, tmp_path / "run", "car, tree, mug")
+    assert namesake.load(tmp_path / "run").names.names == ("car", "tree", "mug")
+    assert namesake.load(tmp_path / "run" / "earlier" / "2-names").names.names == ("car", "tree")
+    # made anew, nothing of what joined is left
+    quick(tiny, tmp_path / "run", "tree, dog", overwrite=True)
+    assert not [each for each in ("joined", "added", "earlier") if (tmp_path / "run" / each).exists()]
+
+
+def test_adding__before_anything_depends_on_the_names_they_are_one_part(tiny, tmp_path: Path) -> None:
+    quick(tiny, tmp_path / "run", "car", until="index")
+    quick(tiny, tmp_path / "run", "car, tree", until="archives")
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["parts"] == [2]
+    assert open_archives(tmp_path / "run" / "archives").names.names == ("car", "tree")
+
+
+def test_run__goes_on_where_its_images_moved(tiny, tmp_path: Path) -> None:
+    shutil.copytree(tiny.images, tmp_path / "photos")
+    quick(tiny, tmp_path / "run", "car, tree", images=tmp_path / "photos", until="archives")
+    (tmp_path / "photos").rename(tmp_path / "pictures")
+    made = quick(tiny, tmp_path / "run", "car, tree", images=tmp_path / "pictures")
+    assert made == ["masks/saliency", "segmenter"]
+
+
+def test_append__other_options_are_refused_as_ever(tiny, tmp_path: Path) -> None:
+    quick(tiny, tmp_path / "run", "car, tree")
+    with pytest.raises(WorkspaceError, match="images_per_name"):
+        quick(tiny, tmp_path / "run", "car, tree", "archives.images_per_name=4", append=True)
+    assert quick(tiny, tmp_path / "run", "car, tree", append=True) == []

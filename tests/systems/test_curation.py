@@ -142,6 +142,17 @@ def test_run__stopped_half_way_and_another_mask_corrected(tiny, run: Path):
 
 
 @pytest.mark.slow
+def test_run__choices_of_a_half_run_taken_back(tiny, run: Path):
+    before = archive(run, "tree")
+    write(run, left_out={"tree": before[:2]})
+    go(tiny, run, until="archives")
+    assert archive(run, "tree") == before[2:]
+    (run / CURATION).unlink()
+    go(tiny, run)
+    assert archive(run, "tree") == before
+
+
+@pytest.mark.slow
 def test_run__other_options_are_still_refused(tiny, run: Path):
     write(run, left_out={"tree": archive(run, "tree")[:1]})
     with pytest.raises(WorkspaceError, match="images_per_name"):

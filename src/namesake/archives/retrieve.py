@@ -115,6 +115,11 @@ def write_archives(
     found = _find(index, names, text, config, against=against, taken=taken, choices=choices)
     kept, contested = settle(found, config.contested)
     listed = len(np.unique(found.row))
+    if taken and not listed:
+        raise ImagesError(
+            f"no image is left for {', '.join(names.names[:8])}: all that CLIP finds are in the archives of names that "
+            "were there before. Give more images (--append), or make a run of all names in another folder."
+        )
     if not len(kept.row):
         raise ImagesError(
             f"no name has an image left: of {listed} images found, several names list {contested} "

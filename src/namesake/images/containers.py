@@ -61,6 +61,22 @@ def lists_other_files(container: Path) -> bool:
     return container.suffix.lower() == PARQUET and (laid_out(container) is not None or _kind(container) == "path")
 
 
+def named_file(path: Path) -> Path | None:
+    """The file beside a table that an image's row names; None of other images, and where it names none.
+
+    Args:
+        path: Leads through the table.
+    """
+    container = next((parent for parent in path.parents if parent.is_file()), path)
+    if container.suffix.lower() != PARQUET or _kind(container) != "path" or not path.name.isdecimal():
+        return None
+    try:
+        value = _value(container, int(path.name))[1]
+    except ImagesError:
+        return None
+    return container.parent / value if isinstance(value, str) else None
+
+
 def lists_urls(container: Path) -> bool:
     """Whether a container is a table of URLs: reading its images asks the network."""
     return container.suffix.lower() == PARQUET and _kind(container) == "url"
@@ -179,15 +195,20 @@ def _group(path: Path, _: Version, group: int, column: str) -> Any:  # noqa: ANN
 
 
 def _read_row(container: Path, row: int, max_bytes: int, *, fetch: bool) -> bytes:
+    kind, value = _value(container, row)
+    if kind == "url" and not fetch:
+        return str(value).encode(errors="replace")
+    return _resolve(container, row, kind, value, max_bytes)
+
+
+def _value(container: Path, row: int) -> tuple[str, Any]:
+    """What a table holds of an image, and of which kind that is."""
     version = _version(container)
     table = _table(container, version)
     if table is None or row >= table.rows:
         raise ImagesError(f"{container.name}: holds no image {row}.")
     group = max(number for number, first in enumerate(table.firsts) if first <= row)
-    value = _group(container, version, group, table.column)[row - table.firsts[group]].as_py()
-    if table.kind == "url" and not fetch:
-        return str(value).encode(errors="replace")
-    return _resolve(container, row, table.kind, value, max_bytes)
+    return table.kind, _group(container, version, group, table.column)[row - table.firsts[group]].as_py()
 
 
 def _resolve(container: Path, row: int, kind: str, value: Any, limit: int) -> bytes:  # noqa: ANN401

@@ -146,7 +146,7 @@ def _files(text: str) -> tuple[list[Path], Mapping[str, int]]:
             raise ImagesError(_no_image(path))
         return [path], {}
     matches = [Path(file).absolute() for file in glob.iglob(text, recursive=True)]  # noqa: PTH207
-    files = [file for file in matches if file.is_file()]
+    files = [file for file in matches if file.is_file() and not _reason_against_name(str(file))]
     found = [file for file in files if is_image(file.name)]
     for container in (file for file in files if is_container(file.name) and not lists_other_files(file)):
         images = _open_folder(container)
@@ -215,21 +215,26 @@ def _walk(folder: Path) -> Iterator[tuple[str, str]]:
             path = f"{where}/{entry.name}" if where else entry.name
             if entry.name.startswith("."):
                 continue
-            if entry.is_dir(follow_symlinks=False):
+            reason = _reason_against_name(entry.name)
+            if entry.is_dir(follow_symlinks=False) and not reason:
                 pending.append(path)
                 continue
-            reason = _reason_against(entry, home)
+            reason = reason or _reason_against(entry, home)
             if reason or not is_container(entry.name):
                 yield path, reason
             elif not lists_other_files(Path(entry.path)):
                 yield from ((f"{path}/{member}", why) for member, why in list_members(Path(entry.path)))
 
 
-def _reason_against(entry: os.DirEntry[str], home: Path) -> str:
+def _reason_against_name(name: str) -> str:
     try:
-        entry.name.encode()
+        name.encode()
     except UnicodeEncodeError:
         return "its name is not UTF-8"
+    return ""
+
+
+def _reason_against(entry: os.DirEntry[str], home: Path) -> str:
     try:
         if entry.is_symlink() and not Path(entry.path).resolve(strict=True).is_relative_to(home):
             return "a link that leaves the folder"

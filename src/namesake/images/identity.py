@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from namesake.errors import ImagesError
-from namesake.images.containers import read_member
+from namesake.images.containers import named_file, read_member
 from namesake.images.stores import ask_for, look_up, store_url
 from namesake.progress import track
 from namesake.records import Images
@@ -84,11 +84,14 @@ def is_there(path: Path) -> bool:
 
 
 def facts_of(path: Path) -> tuple[int, int, int] | None:
-    """Size and times of change of a file, or of the tar or table that a path leads through; None of none."""
+    """Size and times of change of a file, or of the tar or table that a path leads through; None of none.
+
+    Of a row that names a file, they are that file's.
+    """
     try:
         facts = path.stat()
     except NotADirectoryError:
-        return facts_of(path.parent)
+        return facts_of(named_file(path) or path.parent)
     except (OSError, ValueError):
         return None
     return facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns

@@ -1,7 +1,10 @@
 """Make an index of embeddings that clip-retrieval made; nothing is embedded again."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from namesake.errors import DataError
 from namesake.index.layout import (
     IMAGE,
     find_shards,
@@ -18,7 +21,14 @@ from namesake.workspace import stage, write_atomically, write_parquet
 
 
 @stage("index", opens=open_index, models=lambda encoder: (encoder,))
-def adopt_embeddings(out: Path, images: Images, *, embeddings: str, encoder: str) -> Index:
+def adopt_embeddings(
+    out: Path,
+    images: Images,
+    *,
+    embeddings: str,
+    encoder: str,
+    shards: Sequence[Sequence[Any]] = (),  # noqa: ARG001
+) -> Index:
     """Take over the embeddings of images, such as a part of LAION fetched with img2dataset and embedded there.
 
     Args:
@@ -27,6 +37,7 @@ def adopt_embeddings(out: Path, images: Images, *, embeddings: str, encoder: str
             embeddings that name none of them are an error.
         embeddings: Folder with `img_emb/` and `metadata/` (clip-retrieval's layout).
         encoder: Source of the CLIP that made them; its text side will embed the names.
+        shards: What `facts_of_shards` says of the folder, so that a run notices when others lie there.
 
     Returns:
         The index, with the count `images`.
@@ -37,10 +48,10 @@ def adopt_embeddings(out: Path, images: Images, *, embeddings: str, encoder: str
     import pyarrow as pa
 
     found = open_embeddings(Path(embeddings), images, encoder=encoder)
-    shards = find_shards(Path(embeddings))
+    there = find_shards(Path(embeddings))
     first = 0
-    for number, (rows, metadata) in enumerate(shards):
-        own_rows, own_metadata = shard_paths(out, number, shards=len(shards))
+    for number, (rows, metadata) in enumerate(there):
+        own_rows, own_metadata = shard_paths(out, number, shards=len(there))
         with write_atomically(own_rows) as unfinished:
             link(rows, unfinished)
         count = len(open_rows(rows))
@@ -49,6 +60,15 @@ def adopt_embeddings(out: Path, images: Images, *, embeddings: str, encoder: str
         first += count
     (card,) = found.models
     write_description(
-        out, images=images.folder, encoder=encoder, card=card, dim=found.dim, skipped=0, shards=len(shards)
+        out, images=images.folder, encoder=encoder, card=card, dim=found.dim, skipped=0, shards=len(there)
     )
     return open_index(out)
+
+
+def facts_of_shards(embeddings: str) -> tuple[tuple[str, int, int], ...]:
+    """Name, bytes and time of change in nanoseconds of each file of embeddings, in order; none where there is none."""
+    try:
+        files = [path for shard in find_shards(Path(embeddings)) for path in shard]
+    except DataError:
+        return ()  # the stage says what is missing
+    return tuple((path.name, (facts := path.stat()).st_size, facts.st_mtime_ns) for path in files)

@@ -98,8 +98,11 @@ def build_index(
         plan = _plan(images, out, batch_size, shard_size)
         digests = _digests(images)
         missing = [(number, ids) for number, ids, paths in plan if _todo(number, ids, paths, digests)]
-        arguments: dict[str, Any] = {"images": images, "encoder": encoder, "out": out, "batch_size": batch_size}
-        arguments |= {"shard_size": shard_size, "device": device, "precision": precision}
+        # planned and compared once: while shards are written, a worker would find another plan
+        known = {image_id: digests[image_id] for _, ids in missing for image_id in ids}
+        arguments: dict[str, Any] = {"images": images, "encoder": encoder, "batch_size": batch_size}
+        arguments |= {"plan": {number: plan[number] for number, _ in missing}, "digests": known}
+        arguments |= {"device": device, "precision": precision}
         spread(engine, _open_worker, arguments, missing, what="embedding images", total=len(images))
     return write_index(
         images,
@@ -203,15 +206,14 @@ def _open_worker(
     *,
     images: Images,
     encoder: str,
-    out: Path,
     batch_size: int,
-    shard_size: int,
+    plan: Mapping[int, Plan],
+    digests: Mapping[str, str],
     device: str,
     precision: Precision,
 ) -> Work:
     """What embeds one shard after another, with the encoder in memory."""
     clip = load_clip(encoder, device=device, precision=precision)
-    plan, digests = _plan(images, out, batch_size, shard_size), _digests(images)
 
     def work(part: Part, meter: Meter) -> None:
         todo = _todo(*plan[part[0]], digests)

@@ -26,8 +26,12 @@ LONG = 60
 
 
 def tidy(name: str) -> str:
-    """A name as it is shown: composed letters (NFC), no marks without width, single blanks."""
-    return unicodedata.normalize("NFC", " ".join(name.translate(INVISIBLE).split()))
+    """A name as it is shown: composed letters (NFC), no marks without width, single blanks.
+
+    A dash in front, which marks a context word, is the one of ASCII, whatever an editor made of it.
+    """
+    word = unicodedata.normalize("NFC", " ".join(name.translate(INVISIBLE).split()))
+    return word[:1].translate(DASHES) + word[1:]
 
 
 @lru_cache(maxsize=4096)

@@ -13,6 +13,7 @@ from namesake.notices import repeat
 from namesake.prediction.draw import OPACITY
 from namesake.prediction.folder import ONNX, Predictions, begun_with, predict_folder, refuse_within, source_of
 from namesake.prediction.sources import open_source
+from namesake.processes import refuse_sharing
 from namesake.records import Names
 from namesake.segmenter import CarefulConfig, Opening, Runtime
 from namesake.segmenter.runtime import SAMPLES
@@ -72,6 +73,7 @@ def predict(
         ['labels', 'overlays']
     """
     check_engine(engine)
+    refuse_sharing("predicting")
     folder = Path(out)
     repeat(read_notices(Path(run)))
     paths = [images] if isinstance(images, str | Path) else images

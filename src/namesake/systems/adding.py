@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from namesake.archives import join_archives
+from namesake.archives.join import ADDED
 from namesake.errors import WorkspaceError
 from namesake.masks.join import join_masks
 from namesake.progress import note
 from namesake.records import Archives, Names, PseudoMasks
 from namesake.workspace import MANIFEST, Step
+from namesake.workspace.stage import Made, P, Stage
 
 EARLIER, FEATURES, JOINED = "earlier", "features", "joined"
 SEGMENTER, TEACHER, LABELS = "segmenter", "teacher", "labels"
@@ -78,6 +80,19 @@ def label_parts(
     return archives, step(join_masks, archives, *(masks for _, masks in parts))
 
 
+def before_joining(step: Step, do: Callable[[], None]) -> Step:
+    """The same step, which does something once, before the first stage that puts earlier and later names together."""
+    done: list[bool] = []
+
+    def follow(stage: Stage[P, Made], /, *inputs: P.args, **options: P.kwargs) -> Made:
+        if stage.folder.split("/")[0] == JOINED and not done:
+            done.append(True)
+            do()
+        return step(stage, *inputs, **options)
+
+    return follow
+
+
 def make_room(folder: Path, found: dict[str, Any], parts: Sequence[Names]) -> None:
     """Where names are new, move what was made of the earlier ones together to `earlier/`, and say what will be kept.
 
@@ -100,6 +115,20 @@ def make_room(folder: Path, found: dict[str, Any], parts: Sequence[Names]) -> No
                 shutil.rmtree(place, ignore_errors=True)
                 place.parent.mkdir(parents=True, exist_ok=True)
                 (folder / stage).rename(place)
+    except OSError as error:
+        raise WorkspaceError(f"cannot write to {folder}: {error.strerror or error}.") from error
+
+
+def forget_joined(folder: Path) -> None:
+    """Delete what a run that is made anew had of names that joined it.
+
+    Raises:
+        WorkspaceError: It cannot be deleted.
+    """
+    try:
+        for place in (folder / JOINED, folder / ADDED, folder / EARLIER):
+            if place.exists():
+                shutil.rmtree(place)
     except OSError as error:
         raise WorkspaceError(f"cannot write to {folder}: {error.strerror or error}.") from error
 

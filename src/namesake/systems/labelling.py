@@ -11,6 +11,7 @@ from namesake.names import read_names
 from namesake.notices import repeat
 from namesake.prediction import DatasetConfig, LabelledFolder, predict_images, refuse_foreign, write_dataset
 from namesake.prediction.dataset import RUN
+from namesake.processes import refuse_sharing
 from namesake.records import Images, Names
 from namesake.segmenter import CarefulConfig, Runtime, open_segmenter, worth_onnx
 from namesake.systems.runs import run
@@ -57,6 +58,7 @@ def label(
 
     Raises:
         DataError: No image shows any of the names.
+        ConfigError: Several processes were launched.
         NamesakeError: Errors of `run`, `predict_images` and `write_dataset`.
 
     Examples:
@@ -64,6 +66,7 @@ def label(
         >>> made.counts["labelled"], sorted(made.exports)
         (12, ['coco', 'confidence', 'index_png', 'label_studio', 'lightly_train', 'ultralytics', 'voc', 'yolo'])
     """
+    refuse_sharing("making a dataset")
     folder, done = Path(out), None if finished is None else Path(finished)
     refuse_foreign(folder)
     pictures = images if isinstance(images, Images) else open_images(images)
@@ -82,7 +85,8 @@ def label(
             engine=engine,
         )
     asked = read_names(names) if done is not None and names else None
-    with Workspace(place, overwrite=overwrite, engine=engine) as workspace:
+    # a segmenter that was trained anew predicts anew
+    with Workspace(place, overwrite=overwrite, engine=engine, curated=done is None) as workspace:
         segmenter = open_segmenter(done or place)
         count = len(pictures)
         onnx = runtime == "onnx" or (runtime == "auto" and worth_onnx(segmenter.folder, images=count, device=device))

@@ -25,7 +25,7 @@ from namesake.archives import ArchivesConfig
 from namesake.archives.join import join_names
 from namesake.config import group, option
 from namesake.encoders.presets import LAPTOP, MODERN
-from namesake.index import adopt_embeddings, build_index
+from namesake.index import adopt_embeddings, build_index, facts_of_shards
 from namesake.masks import SaliencyConfig, VotingConfig
 from namesake.masks.guided import GuideConfig, keep_named
 from namesake.masks.stuff import StuffConfig, check_stuff, redraw_stuff, stuff_among
@@ -107,7 +107,10 @@ def namedmask(
     whole = join_names([names, *(each.names for each in added)]) if added else names
     check_stuff(config.stuff, whole)
     if config.embeddings:
-        index = step(adopt_embeddings, images, embeddings=config.embeddings, encoder=config.retrieval_clip)
+        shards = facts_of_shards(config.embeddings)
+        index = step(
+            adopt_embeddings, images, embeddings=config.embeddings, encoder=config.retrieval_clip, shards=shards
+        )
     else:
         index = step(build_index, images, encoder=config.retrieval_clip, **config.computing())
     archives, masks = label_parts(partial(_label, index, config=config), names, step=step, added=added)

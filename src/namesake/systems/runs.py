@@ -18,16 +18,20 @@ from namesake.notices import as_record, collecting
 from namesake.processes import launched, wait_until
 from namesake.progress import note, set_plan
 from namesake.records import Images, Names
-from namesake.systems.adding import Joined, earlier_folder, make_room, parts_of
+from namesake.systems.adding import Joined, before_joining, earlier_folder, forget_joined, make_room, parts_of
 from namesake.systems.choosing import choose_preset
-from namesake.systems.curation import CURATION, curated, keep_curation, read_curation
+from namesake.systems.curation import CURATION, Curation, curated, keep_curation, read_curation
 from namesake.systems.notices import have_models, models_by_option, say_before
 from namesake.systems.planning import Plan, make_plan, recall_plan, use_plan
 from namesake.systems.record import CONFIG, claim, write_config, write_record
 from namesake.systems.registry import SYSTEMS
 from namesake.systems.tracking import Tracking
 from namesake.training.watching import watched_by
-from namesake.workspace import RECORD, StoppedError, Workspace, read_record
+from namesake.workspace import MANIFEST, RECORD, StoppedError, Workspace, read_record, write_json
+
+ARCHIVES = "archives"
+UNFINISHED = "unfinished"
+"""What `run.json` says of a person's choices while not all stages follow them."""
 
 
 class Run(NamedTuple):
@@ -112,47 +116,114 @@ def run(
     }
     followed = read_record(folder / RECORD).get("curation", "")
     changed = followed != choices.key
+    if changed:
+        followed = UNFINISHED  # some stages are of these choices from now on, until all are
     execution: dict[str, Any] = {"engine": engine, "append": append, "curated": changed}
     with (
         collecting() as notices,
         Workspace(folder, overwrite=overwrite, until=until, beside=beside, **execution) as workspace,
     ):
-        # names that joined later are parts of their own, after those that were there
-        found = read_record(folder / RECORD) if SYSTEMS[system].adds and not overwrite else {}
-        first, *later = parts = parts_of(found, words)
-        words = join_names(parts)
-        record |= {"names": list(words.names), "parts": [len(part) for part in parts]}
-        if found.get("system") == system and later:
-            if launched()[0] == 0:
-                make_room(folder, found, parts)
-                write_record(folder, record | {"curation": followed}, words)
-            wait_until(lambda: read_record(folder / RECORD).get("parts") == record["parts"])
-        claim(folder, record, words, overwrite=overwrite)
-        if not (folder / CONFIG).is_file():
-            write_config(folder, record, chosen)
+        of = _names_of(system, folder, words, record, overwrite=overwrite)
+        first, *later = of.parts
         if launched()[0] == 0:
-            keep_curation(choices, folder)
-        say_before(words, models.values())
+            _begin(folder, of, chosen, choices, followed=followed if changed else None, overwrite=overwrite)
+        say_before(of.words, models.values())
         if plan is not None:
             use_plan(plan, folder)
+        met: list[bool] = []
+
+        def join() -> None:
+            """Note that all names are together now, and make room where some are new."""
+            met.append(True)
+            if of.joins:
+                _join(folder, of, followed=followed)
+
         # the system itself, with a workspace for each later part
         with suppress(StoppedError), ExitStack() as stack:
-            more = [
-                stack.enter_context(Workspace(folder / ADDED / f"{n:02d}", **execution)) for n in range(1, len(parts))
-            ]
+            places = [folder / ADDED / f"{n:02d}" for n in range(1, len(of.parts))]
+            more = [stack.enter_context(Workspace(place, **execution)) for place in places]
             joined = [
-                Joined(names, curated(own.step, choices), earlier_folder(folder, sum(map(len, parts[:n]))))
+                Joined(names, curated(own.step, choices), earlier_folder(folder, sum(map(len, of.parts[:n]))))
                 for n, (names, own) in enumerate(zip(later, more, strict=True), start=1)
             ]
             added = {"added": joined} if joined else {}
             if tracking is not None and launched()[0] == 0:
                 stack.enter_context(watched_by(stack.enter_context(tracking)))
-            SYSTEMS[system].function(first, pictures, config=chosen, step=curated(workspace.step, choices), **added)
+            step = before_joining(curated(workspace.step, choices), join)
+            SYSTEMS[system].function(first, pictures, config=chosen, step=step, **added)
             followed = choices.key  # a run that was stopped half way still has stages of other choices
-        write_record(folder, record | ({"curation": followed} if followed else {}) | as_record(notices), words)
+        if of.joins and not met:
+            note(f"{folder}: nothing is made yet of {', '.join(later[-1].names)}, which join when the run goes on.")
+        said, words = (of.before, of.words_before) if of.joins and not met else (of.record, of.words)
+        write_record(folder, said | ({"curation": followed} if followed else {}) | as_record(notices), words)
         write_config(folder, record, chosen)
     set_plan({})
     return Run(folder, [*workspace.stages, *(stage for own in more for stage in own.stages)])
+
+
+class _NamesOf(NamedTuple):
+    """The names of a run, in the parts in which it got them.
+
+    Attributes:
+        parts: Parts of the names.
+        words: All of them, in order.
+        words_before: Those that were there before the last part joined.
+        record: What `run.json` says with all of them.
+        before: The same with those that were there.
+        found: What `run.json` says.
+        joins: Whether the last part is new.
+        begun: Whether anything was made that depends on the names.
+    """
+
+    parts: list[Names]
+    words: Names
+    words_before: Names
+    record: dict[str, Any]
+    before: dict[str, Any]
+    found: dict[str, Any]
+    joins: bool
+    begun: bool
+
+
+def _names_of(system: str, folder: Path, words: Names, record: dict[str, Any], *, overwrite: bool) -> _NamesOf:
+    """Names that joined later are parts of their own, after those that were there."""
+    found = read_record(folder / RECORD) if SYSTEMS[system].adds and not overwrite else {}
+    begun = (folder / ARCHIVES / MANIFEST).is_file()
+    parts = parts_of(found if begun else {}, words)
+    words = join_names(parts)
+    here = record | {"names": list(words.names), "parts": [len(part) for part in parts]}
+    joins = begun and len(parts) > 1 and found.get("system") == system and len(words) > len(found.get("names", ()))
+    before = record | {key: found[key] for key in ("names", "parts") if key in found} if joins else here
+    return _NamesOf(parts, words, join_names(parts[:-1]) if joins else words, here, before, found, joins, begun)
+
+
+def _begin(
+    folder: Path,
+    of: _NamesOf,
+    config: Any,  # noqa: ANN401
+    choices: Curation,
+    *,
+    followed: str | None,
+    overwrite: bool,
+) -> None:
+    """Say what the folder is a run of, and keep what a person chose; `followed` if stages follow other choices."""
+    if overwrite:
+        forget_joined(folder)
+    others = overwrite or (not of.begun and of.found.get("system") == of.record["system"])
+    claim(folder, of.before, of.words_before, overwrite=others)
+    if not (folder / CONFIG).is_file():
+        write_config(folder, of.record, config)
+    keep_curation(choices, folder)
+    if followed is not None:
+        write_json(folder / RECORD, read_record(folder / RECORD) | {"curation": followed})
+
+
+def _join(folder: Path, of: _NamesOf, *, followed: str) -> None:
+    """Move what was made of the earlier names together: the new ones have archives and masks now."""
+    if launched()[0] == 0:
+        make_room(folder, of.found, of.parts)
+        write_record(folder, of.record | {"curation": followed}, of.words)
+    wait_until(lambda: read_record(folder / RECORD).get("parts") == of.record["parts"])
 
 
 def plan(

@@ -57,14 +57,29 @@ def only_images_differ(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> b
     return same and without(found.get("inputs")) == without(wanted["inputs"])
 
 
-def only_choices_differ(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Whether two stages have the same options and images but for what a person chose; other inputs may be others."""
+def same_options(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether two stages have the same options, but for what a person chose and for artifacts among them."""
 
-    def rest(each: Mapping[str, Any]) -> tuple[Any, Any, Any]:
-        pictures = [one for one in each.get("inputs") or () if isinstance(one, Mapping) and "images" in one]
-        return each.get("function"), {**each.get("config", {}), "choices": None, "cards": None}, pictures
+    def rest(each: Mapping[str, Any]) -> tuple[Any, Any]:
+        options = {**each.get("config", {}), "choices": None, "cards": None}
+        return each.get("function"), _without_artifacts(options)
 
     return rest(found) == rest(wanted)
+
+
+def same_images(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether two stages were given the same images, as far as they were given any."""
+    pictures = [
+        [one for one in each.get("inputs") or () if isinstance(one, Mapping) and "images" in one]
+        for each in (found, wanted)
+    ]
+    return pictures[0] == pictures[1]
+
+
+def _without_artifacts(value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, Mapping):
+        return {key: _without_artifacts(item) for key, item in value.items()} if "artifact" not in value else "artifact"
+    return [_without_artifacts(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def digest(value: Any) -> str:  # noqa: ANN401

@@ -4,9 +4,10 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 from namesake.errors import WorkspaceError
 from namesake.images.identity import Known, recall
@@ -16,7 +17,14 @@ from namesake.processes import POLL_SECONDS, alone, joining, launched
 from namesake.progress import enter_stage, note
 from namesake.records import Images
 from namesake.workspace.atomic import explain_writing, write_json
-from namesake.workspace.fingerprint import describe, difference, digest, only_choices_differ, only_images_differ
+from namesake.workspace.fingerprint import (
+    describe,
+    difference,
+    digest,
+    only_images_differ,
+    same_images,
+    same_options,
+)
 from namesake.workspace.inputs import by_path, changes, read_inputs, write_inputs
 from namesake.workspace.manifest import MANIFEST, STARTED, read_manifest, read_started, write_manifest
 from namesake.workspace.stage import Made, P, Stage
@@ -39,9 +47,10 @@ class Workspace:
         until: Stop, with `stopped` set, before the first stage that comes after the stage folder of this name.
         beside: A folder of other runs; a stage that one of them made of the same inputs and options is linked in.
         engine: Engine of stages that can be cut into parts: "local", "ray" or "ray:N" (N workers).
-        append: Keep what a growing stage made of fewer images; later stages of other inputs are replaced.
-        curated: A person chose anew among archives and masks: stages whose options are the same but for these choices
-            are replaced, and so are those after them.
+        append: Keep what a growing stage made of fewer images; later stages of the same options but other inputs are
+            replaced.
+        curated: What stages are made of changed, by the choices of a person among archives and masks or by a training:
+            stages of the same images whose options are the same but for these choices are replaced.
 
     Raises:
         WorkspaceError: Another process writes to the folder, or it is not a run's folder.
@@ -97,13 +106,13 @@ class Workspace:
         key, start = digest(wanted), time.monotonic()
         enter_stage(name)
         if launched()[0]:
-            return _follow(lambda: stage.make(out, *inputs, **given), stage, out, key)
+            return cast(Made, at_home(_follow(lambda: stage.make(out, *inputs, **given), stage, out, key), inputs))
         pictures = [each for each in inputs if isinstance(each, Images)]
         _adopt(out, key, wanted, inputs)
         reused = self._is_done(out, key, wanted, pictures, grows=stage.grows) or self._borrow(out, name, key)
         self._record(pictures)
         if reused:
-            made = stage.opens(out)
+            made = cast(Made, at_home(stage.opens(out), inputs))
             repeat(notices_in(read_manifest(out)))
         else:
             _sweep(out)
@@ -143,8 +152,9 @@ class Workspace:
         if (self.append or self.overwrite) and grows and images_only:
             (out / MANIFEST).unlink(missing_ok=True)
             return False
-        chosen = self.curated and only_choices_differ(begun, wanted)
-        if not self.overwrite and not self.append and not chosen:
+        grown = self.append and same_options(begun, wanted)
+        chosen = self.curated and same_options(begun, wanted) and same_images(begun, wanted)
+        if not self.overwrite and not grown and not chosen:
             differs = images_only and "; ".join(filter(None, (changes(self._before, each) for each in pictures)))
             raise WorkspaceError(
                 f"{out} holds the same stage from other inputs or options: {differs or difference(begun, wanted)}. "
@@ -164,6 +174,16 @@ class Workspace:
                 linked.rename(out)
                 return True
         return False
+
+
+def at_home(made: Any, inputs: Iterable[Any]) -> Any:  # noqa: ANN401
+    """What a stage made, with its images where they are now: a folder of images may have moved since."""
+    images = getattr(made, "images", None)
+    given = [each if isinstance(each, Images) else getattr(each, "images", None) for each in inputs]
+    folder = next((each.folder for each in given if isinstance(each, Images)), None)
+    if not isinstance(images, Images) or folder in {None, images.folder}:
+        return made
+    return replace(made, images=replace(images, folder=folder))
 
 
 def _follow(join: Callable[[], Made], stage: Stage[P, Made], out: Path, key: str) -> Made:
