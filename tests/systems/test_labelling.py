@@ -41,6 +41,20 @@ def test_label__a_dataset_then_the_same_from_its_run(tiny, tmp_path):
     assert again["exports"] == found["exports"]
 
 
+def test_label__a_name_that_joins(tiny, tmp_path):
+    """A dataset of one name more, without --overwrite, which would train everything again."""
+    run = [part for part in tiny.options(tmp_path / "data" / "run") if "=" in part]
+    config = [part for each in (*run, "experts.iterations=0") for part in ("--config", each)]
+    for names in ("car, tree", "car, tree, mug"):
+        arguments = ["label", "--system", "namedmask", "--names", names, "--images", str(tiny.images), "--json"]
+        more = ["--out", str(tmp_path / "data"), "--preset", "mini", *config, "--device", "cpu"]
+        done = CliRunner().invoke(app, [*arguments, *more], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        content = json.loads((tmp_path / "data" / "annotations" / "instances_train.json").read_text())
+        assert [each["name"] for each in content["categories"]] == names.split(", ")
+    assert (tmp_path / "data" / "run" / "earlier" / "2-names").is_dir()
+
+
 def test_label__nothing_found_is_an_error(tiny, tmp_path):
     with pytest.raises(DataError, match="nothing was labelled"):
         label(tiny, tmp_path / "data", "--names", "car, tree", "--system", "maskclip", "--config", "threshold=1.0")

@@ -235,13 +235,15 @@ def _claim(out: Path, claim: dict[str, Any], *, overwrite: bool) -> None:
     try:
         found = json.loads((out / CLAIM).read_text(encoding="utf-8"))
         changed = [key for key in claim if found.get(key) != claim[key]]
+        joined = claim["names"][: len(found.get("names", ()))] == found.get("names", ())  # further names follow
     except FileNotFoundError:
-        changed = []
-    except (ValueError, AttributeError):
-        changed = ["damaged"]
-    if changed and not overwrite:
+        changed, joined = [], False
+    except (ValueError, AttributeError, TypeError):
+        changed, joined = ["damaged"], False
+    others = [key for key in changed if key != "names" or not joined]
+    if others and not overwrite:
         raise WorkspaceError(
-            f"{out} holds a dataset with other settings ({', '.join(changed)}). Use --overwrite, or another --out."
+            f"{out} holds a dataset with other settings ({', '.join(others)}). Use --overwrite, or another --out."
         )
     for folder in TREE if set(changed) - {"images"} else ():
         shutil.rmtree(out / folder, ignore_errors=True)
