@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from namesake.encoders.preprocess import IMAGENET
-from namesake.errors import WeightsError, WorkspaceError
+from namesake.errors import ConfigError, WeightsError, WorkspaceError
 from namesake.images.geometry import resize
 from namesake.locks import holding
 from namesake.networks import DeepLab
@@ -108,6 +108,17 @@ def test_predict__one_process_a_folder(segmenter: Segmenter, tmp_path: Path) -> 
     with holding(tmp_path / "out" / LOCK), pytest.raises(WorkspaceError, match="is being written"):
         predict(tmp_path / "a", tmp_path / "image.png", out=tmp_path / "out", device="cpu")
     predict(tmp_path / "a", tmp_path / "image.png", out=tmp_path / "out", device="cpu")
+
+
+def test_predict__not_by_several_processes(
+    segmenter: Segmenter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segmenter.save(tmp_path / "a")
+    Image.fromarray(picture(20, 30)).save(tmp_path / "image.png")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    with pytest.raises(ConfigError, match="predicting is done by one process"):
+        predict(tmp_path / "a", tmp_path / "image.png", out=tmp_path / "out", device="cpu")
 
 
 def test_load_needs_no_transformers(segmenter: Segmenter, tmp_path: Path) -> None:
