@@ -35,11 +35,9 @@ from namesake.segmenter.careful import (
     SCALES,
     Careful,
     CarefulConfig,
-    window_boxes,
-    window_starts,
-    window_weights,
 )
 from namesake.segmenter.deeplab import ClosedSet
+from namesake.segmenter.windows import window_boxes, window_starts, window_weights
 from namesake.shapes import not_sure
 from namesake.systems import configure
 from namesake.training.deeplab import pixel_loss
@@ -115,11 +113,11 @@ def plainly(predictor: ClosedSet, clip: KnowsTexts, image: np.ndarray, config: C
     seen = ((plain + mirrored) / 2)[0]  # [labels, rows, columns]
     # CLIP: the windows' opinion, weighted by how near their centres are; the whole image's has no weight
     assert not config.image_weight
-    tops, lefts, (side, _) = window_starts(HEIGHT, WIDTH, config)
+    tops, lefts, (side, _) = window_starts(HEIGHT, WIDTH, **config.windows)
     down = window_weights(tops, side=side, length=HEIGHT, cells=seen.shape[1])
     across = window_weights(lefts, side=side, length=WIDTH, cells=seen.shape[2])
     windows = torch.zeros(len(NAMES), *seen.shape[1:])
-    for number, (top, left, _, _) in enumerate(window_boxes(HEIGHT, WIDTH, config)):
+    for number, (top, left, _, _) in enumerate(window_boxes(HEIGHT, WIDTH, **config.windows)):
         cosines = torch.from_numpy(clip.embed_images([image[top : top + side, left : left + side]]))[0] @ texts.T
         row, column = divmod(number, len(lefts))
         windows += cosines[:, None, None] * down[row][None, :, None] * across[column][None, None, :]

@@ -345,7 +345,7 @@ def _assign(config: Any, path: str, given: Any, *, whole: Any, within: str = "")
     name, _, rest = path.partition(".")
     fields = {field.name: field for field in dataclasses.fields(config)} if dataclasses.is_dataclass(config) else {}
     if name not in fields or fields[name].metadata.get("fixed"):
-        raise ConfigError(_elsewhere(config, name, within + path) or _unknown(within + path, whole))
+        raise ConfigError(_elsewhere(config, fields.get(name), within + path) or _unknown(within + path, whole))
     current, full = getattr(config, name), within + name
     if rest:
         value = _assign(current, rest, given, whole=whole, within=f"{full}.")
@@ -356,13 +356,13 @@ def _assign(config: Any, path: str, given: Any, *, whole: Any, within: str = "")
     return dataclasses.replace(config, **{name: value})
 
 
-def _elsewhere(config: Any, name: str, path: str) -> str:  # noqa: ANN401
+def _elsewhere(config: Any, fixed: "dataclasses.Field[Any] | None", path: str) -> str:  # noqa: ANN401
     """What is said of an option that this preset fixes where the class that it builds on has it; "" of others."""
-    here = {field.name: field for field in dataclasses.fields(config)} if dataclasses.is_dataclass(config) else {}
     bases = [dataclasses.fields(base) for base in type(config).__mro__[1:] if dataclasses.is_dataclass(base)]
-    if any(field.name == name and not field.metadata.get("fixed") for field in chain.from_iterable(bases)):
-        return f"{path!r} is an option of other presets, not of this one. {here[name].metadata['what']}"
-    return ""
+    free = (field.name for field in chain.from_iterable(bases) if not field.metadata.get("fixed"))
+    if fixed is None or fixed.name not in free:
+        return ""
+    return f"{path!r} is an option of other presets, not of this one. {fixed.metadata['what']}"
 
 
 def _unknown(path: str, whole: Any) -> str:  # noqa: ANN401

@@ -57,6 +57,8 @@ def test_submit__a_run_and_the_folder_as_downloaded(scenes, tmp_path):
         (["--read", "careful"], "no logits"),  # of this kind, so the reading was asked for
         (["--ask", names[2]], "only knows"),
         (["--names", names[1]], "--names has no meaning"),
+        (["--engine", "ray:2"], "--engine has no meaning"),
+        (["--count-crowds"], "--count-crowds has no meaning"),
         (["--config", "flip=false"], "--read careful"),
     ):
         done = CliRunner().invoke(app, [*arguments, "--submission", str(tmp_path / "other"), *more])

@@ -27,13 +27,11 @@ from namesake.segmenter.careful import (
     by_label,
     fuse,
     look,
-    window_boxes,
-    window_starts,
-    window_weights,
 )
 from namesake.segmenter.deeplab import ClosedSet
 from namesake.segmenter.export.program import program_of
 from namesake.segmenter.settings import Settings
+from namesake.segmenter.windows import window_boxes, window_starts, window_weights
 
 NAMES = Names(("mug", "chair", "car"))
 SILENT = CarefulConfig(image_weight=0.0, window_weight=0.0, background_bias=0.0)
@@ -72,7 +70,7 @@ def test_windows__a_plain_loop_over_windows_and_cells(clip) -> None:
     found = opinion(reader, image, rows=rows, columns=columns)[0].numpy()
     texts = embed(NAMES, clip)
     total, weights = np.zeros((3, rows, columns)), np.zeros((rows, columns))
-    boxes = window_boxes(48, 80, config)
+    boxes = window_boxes(48, 80, **config.windows)
     for top, left, side, _ in boxes:
         cosines = clip.embed_images([image[top : top + side, left : left + side]])[0] @ texts.T
         for row in range(rows):
@@ -188,7 +186,7 @@ def test_by_label__channels_with_one_label_together() -> None:
 )
 def test_windows_cover_every_cell__any_size(height: int, width: int, side: float, overlap: float) -> None:
     config = CarefulConfig(window=side, window_overlap=overlap)
-    tops, lefts, (tall, wide) = window_starts(height, width, config)
+    tops, lefts, (tall, wide) = window_starts(height, width, **config.windows)
     for starts, length, pixels in ((tops, height, tall), (lefts, width, wide)):
         assert len(set(starts)) == len(starts)
         assert starts[0] == 0
@@ -201,15 +199,15 @@ def test_windows_cover_every_cell__any_size(height: int, width: int, side: float
 
 @pytest.mark.parametrize(("height", "width", "most"), [(1, 2048, 63), (16, 2048, 63), (4000, 48, 63), (375, 500, 6)])
 def test_window_starts__few_on_ribbons(height: int, width: int, most: int) -> None:
-    assert len(window_boxes(height, width, CarefulConfig())) <= 2 * most
-    assert len(window_starts(height, width, CarefulConfig())[int(width > height)]) <= most
+    assert len(window_boxes(height, width, **CarefulConfig().windows)) <= 2 * most
+    assert len(window_starts(height, width, **CarefulConfig().windows)[int(width > height)]) <= most
 
 
 def test_window_starts__square_images() -> None:
     for length in range(32, 129):
-        tops, lefts, _ = window_starts(length, length, CarefulConfig())
+        tops, lefts, _ = window_starts(length, length, **CarefulConfig().windows)
         assert len(tops) == len(lefts) == 2, length
-        assert len(window_starts(length, length, CarefulConfig(window_overlap=0.75))[0]) == 3, length
+        assert len(window_starts(length, length, **CarefulConfig(window_overlap=0.75).windows)[0]) == 3, length
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 90), (64, 3), (37, 50), (2, 700)])

@@ -80,9 +80,11 @@ def evaluate(
         return
     careful = carefulness(read, config)
     if submission is not None:
-        for option, given in (("names", names), ("predictions", predictions), ("measure", measure), ("out", out)):
-            if given:
-                raise ConfigError(f"--submission scores nothing, so --{option} has no meaning with it; leave it out.")
+        of_scores = {"names": names, "predictions": predictions, "measure": measure, "out": out}
+        given = [option for option, value in of_scores.items() if value]
+        given += ["count-crowds"] * count_crowds + ["engine"] * (engine != "local")
+        if given:
+            raise ConfigError(f"--submission scores nothing, so --{given[0]} has no meaning with it; leave it out.")
         _submit(run_folder, benchmark, root, submission, ask=ask, read=careful, device=device)
         return
     scores = evaluate_run(

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from namesake.errors import DataError
 from namesake.index.layout import (
@@ -27,7 +26,7 @@ def adopt_embeddings(
     *,
     embeddings: str,
     encoder: str,
-    shards: Sequence[Sequence[Any]] = (),  # noqa: ARG001
+    shards: Sequence[tuple[str, int, int]] = (),
 ) -> Index:
     """Take over the embeddings of images, such as a part of LAION fetched with img2dataset and embedded there.
 
@@ -37,13 +36,13 @@ def adopt_embeddings(
             embeddings that name none of them are an error.
         embeddings: Folder with `img_emb/` and `metadata/` (clip-retrieval's layout).
         encoder: Source of the CLIP that made them; its text side will embed the names.
-        shards: What `facts_of_shards` says of the folder, so that a run notices when others lie there.
+        shards: What `facts_of_shards` said of the folder, so that a run notices when others lie there; none: not asked.
 
     Returns:
         The index, with the count `images`.
 
     Raises:
-        DataError: Shards do not fit each other, or rows belong to none of `images`.
+        DataError: Shards do not fit each other, rows belong to none of `images`, or the shards changed meanwhile.
     """
     import pyarrow as pa
 
@@ -58,6 +57,8 @@ def adopt_embeddings(
         columns = {IMAGE: list(found.images.ids[first : first + count])} | sizes_of(metadata)
         write_parquet(own_metadata, pa.table(columns))
         first += count
+    if shards and facts_of_shards(embeddings) != tuple(shards):
+        raise DataError(f"the embeddings in {embeddings} changed while they were taken over. Run the same again.")
     (card,) = found.models
     write_description(
         out, images=images.folder, encoder=encoder, card=card, dim=found.dim, skipped=0, shards=len(there)

@@ -11,7 +11,6 @@ from namesake.shapes import ImageArray
 Read = TypeVar("Read")
 Seen = TypeVar("Seen")
 
-
 PIXELS = 16_000_000
 """Of the images that a network is given together, about; larger images go in smaller batches."""
 

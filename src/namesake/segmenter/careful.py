@@ -9,7 +9,6 @@ that learned things) share what it takes for background, as CLIP says. It trains
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import ceil
 from typing import NamedTuple, Protocol, final, runtime_checkable
 
 import numpy as np
@@ -22,22 +21,19 @@ from namesake.config import Rule, check, option
 from namesake.encoders import Clip, load_clip
 from namesake.encoders.sources import kind_of_source
 from namesake.errors import ConfigError
-from namesake.images.geometry import Box, crop, resize
+from namesake.images.geometry import crop, resize
 from namesake.masks.map_objects import map_objects
 from namesake.names.prompts import TEMPLATES, embed
 from namesake.names.spelling import match_names
 from namesake.records import Names, Prediction
 from namesake.segmenter.classify import compare, decide
+from namesake.segmenter.windows import window_boxes, window_starts, window_weights
 from namesake.shapes import ImageArray
 
 SCALES = (4 / 3,)
 """For images that a segmenter sees at their own size; one that enlarges images reads them so with care, too."""
 BACKGROUND_BIAS = 0.5
 """Off background, for segmenters that name at any probability; those with a threshold ask for doubt, not for less."""
-MOST_ALONG = 32
-"""Sides of a window along an image, at most; those of a ribbon are as high as it is, and wider than high."""
-LEAST_WEIGHT = 1e-6
-"""Of a cell on the border of a window; it counts where no other window covers the cell."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +72,11 @@ class CarefulConfig:
         "Taken from the log probability of background; none: 0.5, or 0 if the segmenter names by a threshold.",
     )
     objects: bool = option(False, "Find objects, too: connected pieces of the map, drawn to the image's edges.")
+
+    @property
+    def windows(self) -> dict[str, float]:
+        """What says where windows lie: `share` and `overlap` of `windows.window_starts`."""
+        return {"share": self.window, "overlap": self.window_overlap}
 
     def rules(self) -> tuple[Rule, ...]:
         """What options have to be together."""
@@ -185,7 +186,7 @@ class Careful:
     def cost(self, predictor: GivesLogits, *, height: int, width: int) -> Cost:
         """What one image of height x width takes."""
         config, views, extra = self.config, 2 if self.config.flip else 1, predictor.passes_to_complete
-        windows = len(window_boxes(height, width, config)) if config.window_weight else 0
+        windows = len(window_boxes(height, width, **config.windows)) if config.window_weight else 0
         return Cost(
             images=1,
             passes=views * len(self.scales) + extra,
@@ -293,8 +294,8 @@ class Careful:
         that of rows of windows, then of columns.
         """
         height, width = images[0].shape[:2]
-        tops, lefts, (tall, wide) = window_starts(height, width, self.config)
-        boxes = window_boxes(height, width, self.config)
+        tops, lefts, (tall, wide) = window_starts(height, width, **self.config.windows)
+        boxes = window_boxes(height, width, **self.config.windows)
         # cosines [batch, tops, lefts, texts]: of all windows, image by image and row by row
         pictures = [np.ascontiguousarray(crop(image, box)) for image in images for box in boxes]
         cosines = (self._embed(pictures) @ self.texts.T).reshape(len(images), len(tops), len(lefts), -1)
@@ -414,41 +415,3 @@ def fuse(
     # names - together: log P(name | no background); the softmax makes them sum to 1 again
     shares = (names - together + said).log_softmax(dim=1)
     return torch.cat([background - background_bias, together + shares], dim=1)
-
-
-def window_starts(height: int, width: int, config: CarefulConfig) -> tuple[list[int], list[int], tuple[int, int]]:
-    """First rows and first columns of the windows, which are spread evenly, and their height and width in pixels."""
-    wanted = max(1.0, config.window * min(height, width), max(height, width) / MOST_ALONG)
-
-    def along(length: int) -> tuple[list[int], int]:
-        own = min(wanted, length)
-        # the fewest windows that overlap enough; - 1e-6: rounding errors add none
-        count = 1 + ceil((length - own) / (own * (1 - config.window_overlap)) - 1e-6)
-        starts = np.unique(np.linspace(0, length - round(own), count).round())
-        return [int(start) for start in starts], round(own)
-
-    (tops, tall), (lefts, wide) = along(height), along(width)
-    return tops, lefts, (tall, wide)
-
-
-def window_boxes(height: int, width: int, config: CarefulConfig) -> list[Box]:
-    """The windows of an image, row by row."""
-    tops, lefts, (tall, wide) = window_starts(height, width, config)
-    return [Box(top, left, tall, wide) for top in tops for left in lefts]
-
-
-def window_weights(starts: Sequence[int], *, side: int, length: int, cells: int) -> Float[Tensor, "windows cells"]:
-    """Share of each window in the cells of one axis, a Hann window around its centre; those of a cell sum to 1.
-
-    Args:
-        starts: First pixel of each window.
-        side: Side of a window, in pixels.
-        length: Length of the axis, in pixels.
-        cells: Number of cells of the grid that stands for it.
-    """
-    centres = (torch.arange(cells, dtype=torch.float64) + 0.5) * (length / cells)
-    # place [windows, cells]: of each cell's centre in each window, 0 at its start and 1 at its end
-    place = (centres[None] - torch.tensor(starts, dtype=torch.float64)[:, None]) / side
-    # Hann window: sin(pi x)^2
-    weights = torch.sin(torch.pi * place.clamp(0, 1)).square().clamp(min=LEAST_WEIGHT)
-    return (weights / weights.sum(dim=0)).float()

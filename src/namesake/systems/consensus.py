@@ -108,7 +108,7 @@ MINI_TEACHER = replace(
     resize_longer=168,
     architecture=replace(MINI_DEEPLAB, output_stride=8),
 )
-"""Larger images and half the stride than `MINI_TRAINING`, for ten times the cells a sample."""
+"""Larger images and half the stride of `MINI_TRAINING`: ten times the cells a sample."""
 TEACHERS = ("backbone", "architecture.aspp_channels", "architecture.atrous_rates")
 """Options that decide which weights fit, and so are the same of teacher and student."""
 PRESETS: dict[str, Config] = {

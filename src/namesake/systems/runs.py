@@ -5,9 +5,11 @@ import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from namesake.archives import retrieve
 from namesake.archives.join import ADDED, join_names
 from namesake.config import set_everywhere, settle
 from namesake.encoders import Precision, arithmetic, pick_device, why_slow
@@ -29,7 +31,6 @@ from namesake.systems.tracking import Tracking
 from namesake.training.watching import watched_by
 from namesake.workspace import MANIFEST, RECORD, StoppedError, Workspace, read_record, write_json
 
-ARCHIVES = "archives"
 UNFINISHED = "unfinished"
 """What `run.json` says of a person's choices while not all stages follow them."""
 
@@ -130,14 +131,6 @@ def run(
         say_before(of.words, models.values())
         if plan is not None:
             use_plan(plan, folder)
-        met: list[bool] = []
-
-        def join() -> None:
-            """Note that all names are together now, and make room where some are new."""
-            met.append(True)
-            if of.joins:
-                _join(folder, of, followed=followed)
-
         # the system itself, with a workspace for each later part
         with suppress(StoppedError), ExitStack() as stack:
             places = [folder / ADDED / f"{n:02d}" for n in range(1, len(of.parts))]
@@ -149,12 +142,15 @@ def run(
             added = {"added": joined} if joined else {}
             if tracking is not None and launched()[0] == 0:
                 stack.enter_context(watched_by(stack.enter_context(tracking)))
-            step = before_joining(curated(workspace.step, choices), join)
+            step = curated(workspace.step, choices)
+            if of.joins:
+                step = before_joining(step, partial(_join, folder, of, followed=followed))
             SYSTEMS[system].function(first, pictures, config=chosen, step=step, **added)
             followed = choices.key  # a run that was stopped half way still has stages of other choices
-        if of.joins and not met:
+        said, words = of.record, of.words
+        if of.joins and not _joined(folder, of):
             note(f"{folder}: nothing is made yet of {', '.join(later[-1].names)}, which join when the run goes on.")
-        said, words = (of.before, of.words_before) if of.joins and not met else (of.record, of.words)
+            said, words = of.before, of.words_before
         write_record(folder, said | ({"curation": followed} if followed else {}) | as_record(notices), words)
         write_config(folder, record, chosen)
     set_plan({})
@@ -188,7 +184,7 @@ class _NamesOf(NamedTuple):
 def _names_of(system: str, folder: Path, words: Names, record: dict[str, Any], *, overwrite: bool) -> _NamesOf:
     """Names that joined later are parts of their own, after those that were there."""
     found = read_record(folder / RECORD) if SYSTEMS[system].adds and not overwrite else {}
-    begun = (folder / ARCHIVES / MANIFEST).is_file()
+    begun = (folder / retrieve.folder / MANIFEST).is_file()
     parts = parts_of(found if begun else {}, words)
     words = join_names(parts)
     here = record | {"names": list(words.names), "parts": [len(part) for part in parts]}
@@ -223,7 +219,12 @@ def _join(folder: Path, of: _NamesOf, *, followed: str) -> None:
     if launched()[0] == 0:
         make_room(folder, of.found, of.parts)
         write_record(folder, of.record | {"curation": followed}, of.words)
-    wait_until(lambda: read_record(folder / RECORD).get("parts") == of.record["parts"])
+    wait_until(lambda: _joined(folder, of))
+
+
+def _joined(folder: Path, of: _NamesOf) -> bool:
+    """Whether the run says that all names are its own."""
+    return bool(read_record(folder / RECORD).get("parts") == of.record["parts"])
 
 
 def plan(

@@ -36,7 +36,7 @@ from namesake.training.deeplab import TrainingConfig, segmenter_of, train_on, tr
 from namesake.training.fit import finish
 from namesake.training.samples.archives import PastedSamples, archive_samples, read_examples
 from namesake.training.samples.maps import LabelMaps, map_samples
-from namesake.workspace import read_inputs, stage, write_inputs
+from namesake.workspace import by_path, read_inputs, stage, write_inputs
 
 PUBLISHED = TrainingConfig()
 SHARD_SIZE = 250
@@ -153,8 +153,7 @@ def label_images(
     skipped = len(read_skipped(out))
     if skipped == len(images):
         raise ImagesError(f"none of the {len(images)} images in {images.folder} can be read.")
-    known = {str(images.path(image_id)): each for image_id, each in identify(images).items()}
-    write_inputs(out, known, home=str(images.folder))
+    write_inputs(out, by_path(images), home=str(images.folder))
     careful = () if reader.careful is None else (reader.careful.clip.card,)
     counts = {"images": len(images) - skipped, "skipped": skipped} | ({"kept": len(kept)} if earlier else {})
     return PseudoMasks(out, counts=counts, models=tuple(dict.fromkeys((*teacher.models, *careful))))

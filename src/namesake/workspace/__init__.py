@@ -16,7 +16,7 @@ from namesake.workspace.atomic import (
     write_parquet,
 )
 from namesake.workspace.fingerprint import describe
-from namesake.workspace.inputs import read_inputs, write_inputs
+from namesake.workspace.inputs import by_path, read_inputs, write_inputs
 from namesake.workspace.manifest import (
     MANIFEST,
     RECORD,
@@ -40,6 +40,7 @@ __all__ = [
     "StoppedError",
     "Workspace",
     "advice",
+    "by_path",
     "describe",
     "finite",
     "is_unnameable",

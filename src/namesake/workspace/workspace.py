@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, cast
+from typing import Any, TypeVar
 
 from namesake.errors import WorkspaceError
 from namesake.images.identity import Known, recall
@@ -28,6 +28,8 @@ from namesake.workspace.fingerprint import (
 from namesake.workspace.inputs import by_path, changes, read_inputs, write_inputs
 from namesake.workspace.manifest import MANIFEST, STARTED, read_manifest, read_started, write_manifest
 from namesake.workspace.stage import Made, P, Stage
+
+Kept = TypeVar("Kept")
 
 LOCK = ".lock"
 UNFINISHED = ".*.part"
@@ -106,13 +108,13 @@ class Workspace:
         key, start = digest(wanted), time.monotonic()
         enter_stage(name)
         if launched()[0]:
-            return cast(Made, at_home(_follow(lambda: stage.make(out, *inputs, **given), stage, out, key), inputs))
+            return at_home(_follow(lambda: stage.make(out, *inputs, **given), stage, out, key), inputs)
         pictures = [each for each in inputs if isinstance(each, Images)]
         _adopt(out, key, wanted, inputs)
         reused = self._is_done(out, key, wanted, pictures, grows=stage.grows) or self._borrow(out, name, key)
         self._record(pictures)
         if reused:
-            made = cast(Made, at_home(stage.opens(out), inputs))
+            made = at_home(stage.opens(out), inputs)
             repeat(notices_in(read_manifest(out)))
         else:
             _sweep(out)
@@ -176,14 +178,14 @@ class Workspace:
         return False
 
 
-def at_home(made: Any, inputs: Iterable[Any]) -> Any:  # noqa: ANN401
+def at_home(made: Kept, inputs: Iterable[Any]) -> Kept:
     """What a stage made, with its images where they are now: a folder of images may have moved since."""
     images = getattr(made, "images", None)
     given = [each if isinstance(each, Images) else getattr(each, "images", None) for each in inputs]
     folder = next((each.folder for each in given if isinstance(each, Images)), None)
     if not isinstance(images, Images) or folder in {None, images.folder}:
         return made
-    return replace(made, images=replace(images, folder=folder))
+    return replace(made, images=replace(images, folder=folder))  # type: ignore[type-var]
 
 
 def _follow(join: Callable[[], Made], stage: Stage[P, Made], out: Path, key: str) -> Made:
