@@ -5,8 +5,8 @@
 Each stage runs in a process of its own on one thread (so that processor time tells reading, network and own code
 apart), reads what the earlier ones left, and has run on a few images before, which loads what is loaded once. The floor
 is decoding the same images, the bare forward on the very inputs that the networks had (measured apart in the same
-process), and what other programs do of the work: pycocotools' scores, Pillow's text and files, tokenizers. A training
-step is held against forward and backward.
+process), and what other programs do of the work: pycocotools' scores, Pillow's text, pasting, resizing and files,
+transformers' loading and tokenizers. A training step is held against forward and backward.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from pycocotools.cocoeval import COCOeval
 from torch import nn
 from torch.optim import Adam
 from torch.utils.data import default_collate
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from claims import claim
 from namesake.archives import ArchivesConfig, open_archives, retrieve
@@ -61,9 +61,10 @@ FEW = 24
 STEPS = 12
 OTHERS: dict[type, tuple[str, ...]] = {
     COCOeval: ("evaluate", "accumulate"),
-    Image.Image: ("save",),
+    Image.Image: ("save", "paste", "resize"),
     FreeTypeFont: ("getmask2", "getlength", "getbbox"),
-    PreTrainedTokenizerFast: ("__call__",),
+    PreTrainedTokenizerBase: ("from_pretrained", "__call__"),
+    PreTrainedModel: ("from_pretrained",),
 }
 """What is called of other programs, beside networks and decoding."""
 
@@ -115,8 +116,8 @@ STAGES: dict[str, tuple[Callable[[Path, str], object], int | Callable[[Path], in
         archived,
     ),
     "voted": (
-        lambda home, device: voted_masks(home / "voted", few(home), config=VOTING, device=device),
-        FEW,
+        lambda home, device: voted_masks(home / "voted", pictures(home), config=VOTING, device=device),
+        lambda home: len(pictures(home)),
     ),
     "regions": (
         lambda home, device: label_regions(home / "regions", few(home), NAMES, config=MINI_REGIONS, device=device),
@@ -239,9 +240,11 @@ def watched() -> Iterator[Seen]:
     decoding, module_call, backward = decode._to_rgb, nn.Module.__call__, torch.autograd.backward
     decode._to_rgb, torch.autograd.backward = timed("reading", decoding), timed("network", backward)
     nn.Module.__call__ = timed("network", module_call)  # type: ignore[method-assign]
-    kept = [(owner, name, getattr(owner, name)) for owner, names in OTHERS.items() for name in names]
+    kept = [(owner, name, vars(owner)[name]) for owner, names in OTHERS.items() for name in names]
     for owner, name, work in kept:
-        setattr(owner, name, timed("other programs", work))
+        by_class = isinstance(work, classmethod)
+        call = timed("other programs", work.__func__ if by_class else work)
+        setattr(owner, name, classmethod(call) if by_class else call)
     try:
         yield seen
     finally:

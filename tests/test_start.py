@@ -1,5 +1,6 @@
 """A verb imports what it uses: until the first image is decoded, nothing that takes long and is not needed is there."""
 
+import gc
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from namesake.cli.app import OBJECTS_OF_IMPORTS, collect_after_imports
 from namesake.encoders.preprocess import IMAGENET
 from namesake.networks import DeepLab
 from namesake.records import Names
@@ -50,3 +52,13 @@ def test_command_line__without_torch():
     there = modules_of("import sys, namesake.cli; print('modules:', *sys.modules)")
     assert "namesake.cli.predict" in there
     assert not there & (KEPT_OUT | {"torch", "pyarrow"})
+
+
+def test_garbage_is_collected_as_usual_after_the_imports():
+    usual, watchers = gc.get_threshold(), list(gc.callbacks)
+    collect_after_imports()
+    assert gc.get_threshold()[0] > usual[0]
+    there = [[] for _ in range(OBJECTS_OF_IMPORTS + 1000)]
+    assert gc.get_threshold() == usual
+    assert gc.callbacks == watchers
+    del there

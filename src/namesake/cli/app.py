@@ -1,5 +1,6 @@
 """What every verb shares: the application, its options, and how a result is printed."""
 
+import gc
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 
 INTERRUPTED = 130
+OBJECTS_OF_IMPORTS = 350_000
+"""So many objects that the garbage collector counts are there when `predict` decodes its first image."""
 _printing = {"json": False}
 
 app = typer.Typer(
@@ -101,6 +104,7 @@ def _general(
 
 def main() -> None:
     """Run the command line. Exit codes: 0 done, 1 an error that says what to do, 2 wrong usage, 130 interrupted."""
+    collect_after_imports()
     try:
         app()
     except NamesakeError as error:
@@ -110,6 +114,21 @@ def main() -> None:
         if ended.code == INTERRUPTED:
             typer.echo("namesake: interrupted; the same command goes on from here.", err=True)
         raise
+
+
+def collect_after_imports() -> None:
+    """Let the garbage collector begin when imports are through: what they make stays, and is looked through in vain.
+
+    Its first collection is put off until that many objects are there; from then on all is as it was.
+    """
+    usual = gc.get_threshold()
+
+    def as_usual(*_: object) -> None:
+        gc.set_threshold(*usual)
+        gc.callbacks.remove(as_usual)
+
+    gc.set_threshold(OBJECTS_OF_IMPORTS, *usual[1:])
+    gc.callbacks.append(as_usual)
 
 
 def carefulness(read: str, config: list[str]) -> "CarefulConfig | None":

@@ -15,10 +15,14 @@ from torch.nn import functional
 
 from namesake.tensors import PatchFeatures
 
-BLOCK, STEPS = 8, 12  # vectors multiplied together, and how often: eigenvectors are sought in a space of 96 dimensions
+BLOCK = 8  # vectors multiplied together
+STEPS, STEPS_SHARP = 8, 12  # how often: of the published affinity, and of exp((cosine - 1) / temperature), which has
+# smaller gaps; the published one is at float32's noise after 5 or 6
 NOISE = 1e-6
-ROWS_AT_ONCE = 1024
+ROWS_AT_ONCE = 256
 SMALLEST_RANGE = 1e-6
+MOVING = 0.75
+"""Share of k-means' runs that still move below which the others are left out."""
 
 Multiply = Callable[[Float[Tensor, "batch nodes columns"]], Float[Tensor, "batch nodes columns"]]
 
@@ -76,7 +80,8 @@ def eigenvectors(
     def normalised(vectors: Float[Tensor, "batch nodes columns"]) -> Float[Tensor, "batch nodes columns"]:
         return multiply(vectors / root) / root
 
-    return largest_eigenvectors(normalised, root, count=count) / root
+    steps = STEPS if temperature is None else STEPS_SHARP
+    return largest_eigenvectors(normalised, root, count=count, steps=steps) / root
 
 
 def affinity_product(
@@ -94,20 +99,21 @@ def affinity_product(
     if temperature is not None:
         # [batch, nodes, nodes]; baddbmm adds the -1 to the cosines without a second matrix
         dense = (torch.baddbmm(-torch.ones_like(unit[:, :1, :1]), unit, unit.mT) / temperature).exp_()
-        return (lambda x: dense @ x), dense.sum(dim=2)
+        return (lambda x: (x.mT @ dense).mT), dense.sum(dim=2)
     # W = scale (U U^T - low); `low` is set anew so that the largest entry is 1 even where all cosines are alike
     low, high = _extremes(unit)
     scale = 1 / (high - low).clamp_min(SMALLEST_RANGE)
     low = high - 1 / scale
 
     def multiply(x: Float[Tensor, "batch nodes columns"]) -> Float[Tensor, "batch nodes columns"]:
-        return scale * (unit @ (unit.mT @ x) - low * x.sum(dim=1, keepdim=True))
+        # few rows times many columns: several times as fast as many rows times few columns
+        return scale * (((x.mT @ unit) @ unit.mT).mT - low * x.sum(dim=1, keepdim=True))
 
     return multiply, multiply(ones)[..., 0]
 
 
 def largest_eigenvectors(
-    multiply: Multiply, first: Float[Tensor, "batch nodes 1"], *, count: int
+    multiply: Multiply, first: Float[Tensor, "batch nodes 1"], *, count: int, steps: int = STEPS_SHARP
 ) -> Float[Tensor, "batch nodes count"]:
     """Eigenvectors of a symmetric matrix with the largest eigenvalues, largest first; of length 1.
 
@@ -119,21 +125,22 @@ def largest_eigenvectors(
         multiply: x -> matrix x.
         first: Joined to the block: an approximation of the first eigenvector.
         count: Number of eigenvectors.
+        steps: Products; the space has eight times as many dimensions.
     """
     batch, nodes = first.shape[:2]
     # a small problem: the space is everything
-    if nodes <= BLOCK * STEPS:
+    if nodes <= BLOCK * steps:
         basis = torch.eye(nodes, dtype=first.dtype, device=first.device).expand(batch, -1, -1)
         products = multiply(basis)
     else:
         # basis of the space, and the matrix times it: block by block, each orthogonal to those before
         generator = torch.Generator().manual_seed(0)
-        noise = torch.randn(STEPS, 1, nodes, BLOCK, generator=generator, dtype=first.dtype).to(first.device)
+        noise = torch.randn(steps, 1, nodes, BLOCK, generator=generator, dtype=first.dtype).to(first.device)
         basis, products = first[..., :0], first[..., :0]
         block = torch.cat([first, noise[0, ..., 1:].expand(batch, -1, -1)], dim=2)
-        for step in range(STEPS):
+        for step in range(steps):
             for _ in range(2):  # once more, against what rounding leaves
-                block = torch.linalg.qr(block - basis @ (basis.mT @ block))[0]
+                block = torch.linalg.qr(block - basis @ (block.mT @ basis).mT)[0]
             basis, moved = torch.cat([basis, block], dim=2), multiply(block)
             products = torch.cat([products, moved], dim=2)
             block = moved + NOISE * noise[step]  # new directions when the matrix has no more
@@ -156,71 +163,81 @@ def k_means(
         iterations: At most.
         seed: Seed of the starts, the same for every image.
     """
-    batch = len(points)
     # near the origin the squares in `_assign` lose fewer digits
-    centred = points - points.mean(dim=1, keepdim=True)
-    # a run is a start of an image: [runs, clusters, dim]
-    centres = _first_centres(centred, clusters=clusters, starts=starts, seed=seed).flatten(0, 1)
-    runs = centred.repeat_interleave(starts, dim=0)  # [runs, n, dim]
-    numbers = torch.arange(clusters, device=points.device)[:, None]
-    labels, inertia = _assign(runs, centres)
-    # only runs that still move are gone on with: which they are, and their labels
-    moving, current = torch.arange(len(runs), device=points.device), labels.clone()
+    turned = (points - points.mean(dim=1, keepdim=True)).mT.contiguous()  # [batch, dim, n]
+    # a run is a start of an image
+    centres = _first_centres(turned, clusters=clusters, starts=starts, seed=seed).flatten(0, 1)  # [runs, clusters, dim]
+    runs = turned.repeat_interleave(starts, dim=0)  # [runs, dim, n]
+    squares = runs.square().sum(dim=(1, 2))
+    members, inertia = _assign(runs, squares, centres)
+    # only runs that still move are gone on with: which they are, and what they have come to
+    moving, current, least = torch.arange(len(runs), device=points.device), members, inertia
     for _ in range(iterations):
-        members = (current[:, None] == numbers).to(points.dtype)  # [runs, clusters, n]
-        counts = members.sum(dim=2, keepdim=True)
-        means = (members @ runs) / counts.clamp_min(1)
-        centres = torch.where(counts > 0, means, centres)
-        reassigned, inertia[moving] = _assign(runs, centres)
-        changed = (reassigned != current).any(dim=1)
-        labels[moving] = reassigned
+        counts = current.sum(dim=2, keepdim=True)
+        centres = torch.where(counts > 0, current @ runs.mT / counts.clamp_min(1), centres)
+        reassigned, least = _assign(runs, squares, centres)
+        changed = (reassigned - current).abs_().amax(dim=(1, 2)) > 0
+        current = reassigned
         if not changed.any():
             break
-        if changed.all():
-            current = reassigned
-        else:
-            moving, runs, centres, current = moving[changed], runs[changed], centres[changed], reassigned[changed]
-    best = inertia.view(batch, starts).argmin(dim=1)  # [batch]
-    return labels.view(batch, starts, -1)[torch.arange(batch, device=points.device), best]
+        # a run that stands still gives the same again, so those are left out only when they are many
+        if changed.sum() < MOVING * len(changed):
+            members[moving], inertia[moving] = current, least
+            moving, centres, current = moving[changed], centres[changed], current[changed]
+            runs, squares, least = runs[changed], squares[changed], least[changed]
+    members[moving], inertia[moving] = current, least
+    best = inertia.view(-1, starts).argmin(dim=1)  # [batch]
+    chosen = members[torch.arange(len(points), device=points.device) * starts + best]  # [batch, clusters, n]
+    return chosen.argmax(dim=1)
 
 
 def _first_centres(
-    points: Float[Tensor, "batch n dim"], *, clusters: int, starts: int, seed: int
+    turned: Float[Tensor, "batch dim n"], *, clusters: int, starts: int, seed: int
 ) -> Float[Tensor, "batch starts clusters dim"]:
     """k-means++ (Arthur and Vassilvitskii, 2007): each further centre is a point drawn by squared distance."""
-    batch, n = points.shape[:2]
+    batch, dim, n = turned.shape
     generator = torch.Generator().manual_seed(seed)
-    draws = torch.rand(starts, clusters, generator=generator, dtype=torch.float64).to(points.device)
-    each = torch.arange(batch, device=points.device)[:, None]
+    draws = torch.rand(starts, clusters, generator=generator, dtype=torch.float64).to(turned.device)
+    each = torch.arange(batch, device=turned.device)[:, None]
     chosen = (draws[:, 0] * n).long().expand(batch, starts)
-    centres = points[each, chosen][:, :, None]  # [batch, starts, 1, dim]
-    nearest = points.new_full((batch, starts, n), math.inf)
+    centres = [turned[each, :, chosen]]  # each [batch, starts, dim]
+    nearest = turned.new_full((batch, starts, n), math.inf)
     for number in range(1, clusters):
-        newest = torch.cdist(centres[:, :, -1:], points[:, None])[:, :, 0]  # [batch, starts, n]
-        nearest = torch.minimum(nearest, newest.square())
+        # coordinate by coordinate, which are few: [batch, starts, n]
+        away = [(turned[:, None, i] - centres[-1][:, :, i, None]).square_() for i in range(dim)]
+        nearest = torch.minimum(nearest, sum(away[1:], start=away[0]))
         # draw by squared distance: the point at which the running sum passes a share of the whole
         heights = nearest.double().cumsum(dim=2)
         wanted = draws[None, :, number, None] * heights[..., -1:]
         chosen = torch.searchsorted(heights, wanted, right=True).clamp_max(n - 1)[..., 0]
-        centres = torch.cat([centres, points[each, chosen][:, :, None]], dim=2)
-    return centres
+        centres.append(turned[each, :, chosen])
+    return torch.stack(centres, dim=2)
 
 
 def _assign(
-    points: Float[Tensor, "runs n dim"], centres: Float[Tensor, "runs clusters dim"]
-) -> tuple[Int[Tensor, "runs n"], Float[Tensor, " runs"]]:
-    """The nearest centre of each point, and the sum of squared distances to it."""
-    # |c - p|^2 = |c|^2 - 2 c p + |p|^2: [runs, clusters, n]
-    beyond = centres.square().sum(dim=2, keepdim=True) - centres @ (2 * points.mT)  # less the point's own square
-    least, labels = beyond.min(dim=1)
-    return labels, least.sum(dim=1) + points.square().sum(dim=(1, 2))
+    runs: Float[Tensor, "runs dim n"], squares: Float[Tensor, " runs"], centres: Float[Tensor, "runs clusters dim"]
+) -> tuple[Float[Tensor, "runs clusters n"], Float[Tensor, " runs"]]:
+    """The nearest centre of each point as ones among zeros, and the sum of squared distances to it.
+
+    `squares` are the sums of the points' squares. Comparing into floats is what torch does fast; indices of least
+    values are several times as slow.
+    """
+    # |c - p|^2 = |c|^2 - 2 c p + |p|^2, halved and less the point's own square: [runs, clusters, n]
+    beyond = torch.baddbmm(centres.square().sum(dim=2, keepdim=True) / 2, centres, runs, alpha=-1)
+    least = beyond.amin(dim=1, keepdim=True)
+    members = torch.eq(beyond, least, out=torch.empty_like(beyond))
+    # centres at one place: the first of them has the points
+    if members.sum() != members[:, 0].numel():
+        members *= members.cumsum(dim=1) == 1
+    return members, 2 * least.sum(dim=(1, 2)) + squares
 
 
 def _extremes(unit: Float[Tensor, "batch nodes dim"]) -> tuple[Float[Tensor, "batch 1 1"], Float[Tensor, "batch 1 1"]]:
     """Smallest and largest cosine of any two nodes of an image, without all cosines in memory at once."""
     least, most = [], []
-    for rows in torch.split(unit, ROWS_AT_ONCE, dim=1):
-        cosines = rows @ unit.mT  # [batch, some nodes, nodes]
+    for start in range(0, unit.shape[1], ROWS_AT_ONCE):
+        # [batch, some nodes, nodes from there on]; those before have had their cosines with these
+        cosines = unit[:, start : start + ROWS_AT_ONCE] @ unit[:, start:].mT
         least.append(cosines.amin(dim=(1, 2)))
         most.append(cosines.amax(dim=(1, 2)))
     return torch.stack(least).amin(dim=0)[:, None, None], torch.stack(most).amax(dim=0)[:, None, None]
