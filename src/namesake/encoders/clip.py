@@ -102,7 +102,10 @@ class Clip:
         sums = np.zeros((len(names), self.dim), dtype=np.float64)
         prompts = [(row, prompt) for row, name in enumerate(names) for prompt in fill(name, templates)]
         for some in _pieces(prompts, TEXTS_AT_A_TIME):
-            np.add.at(sums, [row for row, _ in some], self.embed_texts([prompt for _, prompt in some]))
+            rows = np.array([row for row, _ in some])
+            first = np.flatnonzero(np.diff(rows, prepend=-1))  # where another name's prompts begin
+            vectors = self.embed_texts([prompt for _, prompt in some])
+            sums[rows[first]] += np.add.reduceat(vectors, first, dtype=np.float64)
         lengths = np.linalg.norm(sums, axis=1, keepdims=True)
         return np.asarray(sums / np.maximum(lengths, 1e-12), dtype=np.float32)
 
