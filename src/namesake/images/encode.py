@@ -9,6 +9,7 @@ from PIL import Image
 
 from namesake.images.palette import palette
 
+VOC = palette().tobytes()
 LONGEST_JPEG = 65_500
 """Pixels of a side that libjpeg takes."""
 
@@ -28,7 +29,7 @@ def encode_picture(picture: Shaped[ndarray, "height width *channels"], form: str
 def encode_indices(labels: UInt8[ndarray, "height width"]) -> bytes:
     """Encode labels as a PNG whose pixel values they are, in the colours of VOC."""
     image = Image.fromarray(labels)
-    image.putpalette(palette().tobytes())
+    image.putpalette(VOC)
     return _content(image, "PNG")
 
 

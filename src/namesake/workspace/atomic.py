@@ -36,7 +36,8 @@ def write_atomically(path: Path) -> Iterator[Path]:
     short = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]  # a name may be as long as the disk allows
     unfinished = path.with_name(f".{short}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.parent.is_dir():  # many threads that all try to make one folder wait for each other
+            path.parent.mkdir(parents=True, exist_ok=True)
         yield unfinished
         if launched()[0] == 0:
             unfinished.replace(path)
