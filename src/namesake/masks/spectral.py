@@ -16,8 +16,9 @@ from torch.nn import functional
 from namesake.tensors import PatchFeatures
 
 BLOCK = 8  # vectors multiplied together
-STEPS, STEPS_SHARP = 8, 12  # how often: of the published affinity, and of exp((cosine - 1) / temperature), which has
-# smaller gaps; the published one is at float32's noise after 5 or 6
+STEPS, STEPS_SHARP = 8, 12
+"""How often: by the published affinity, which is at float32's noise after 5 or 6, and by exp((cosine - 1) /
+temperature), whose eigenvalues lie closer together."""
 NOISE = 1e-6
 ROWS_AT_ONCE = 256
 SMALLEST_RANGE = 1e-6
@@ -227,7 +228,7 @@ def _assign(
     least = beyond.amin(dim=1, keepdim=True)
     members = torch.eq(beyond, least, out=torch.empty_like(beyond))
     # centres at one place: the first of them has the points
-    if members.sum() != members[:, 0].numel():
+    if (members.sum(dim=(1, 2)) != members.shape[2]).any():
         members *= members.cumsum(dim=1) == 1
     return members, 2 * least.sum(dim=(1, 2)) + squares
 
