@@ -5,9 +5,9 @@
 Features as a ViT-S/16 gives them for images of 224 x 224 (14 x 14 patches of 384 channels, upsampled twice), three
 encoders: 27 candidates an image. The usual form works image by image: scipy's generalised eigensolver on the whole
 affinity matrix, scikit-learn's k-means, and an IoU for every pair of candidates. The floor counts multiplications and
-additions that any form has to do (products with the affinity for 4 vectors as often as ours takes them, one pass of k-means a
-start, one product of all pairs of masks) at the rate of a large matrix product measured in the same run. Times are
-processor time of one thread, the two forms in turn.
+additions that any form has to do (products with the affinity for 4 vectors as often as ours takes them, one pass of
+k-means a start, one product of all pairs of masks) at the rate of a large matrix product measured in the same run.
+Times are processor time of one thread, the two forms in turn.
 """
 
 import numpy as np
