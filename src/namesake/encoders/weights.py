@@ -59,14 +59,15 @@ class Undrawn(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401
-        """Give zeros where a tensor would be filled with random numbers.
+        """Leave what is in memory where a tensor would be filled with random numbers, and zeros for normals.
 
-        What is in memory would do, but truncated normals are drawn again until they lie within their bounds.
+        (Truncated ones are drawn again until they lie within their bounds.) Memory that is not touched costs nothing.
         """
         name = getattr(func, "__name__", "")
         if name in DRAWING:
             tensor = next(iter((*args, *(kwargs or {}).values())))
-            tensor.detach().zero_()
+            if "normal" in name:
+                tensor.detach().zero_()
             return tensor
         if name == "randn":
             return torch.zeros(*args, **(kwargs or {}))
