@@ -3,10 +3,12 @@
     python benchmarks/start.py
 
 A segmenter of random weights of the papers' size lies in a run; each repeat is a process of its own, the first of each
-kind is not counted (files are cached then). Seconds are of the processor, from the start of the interpreter. The floor
-is to import the very modules of other packages that are there by then, and to read the weights.
+kind is not counted (files are cached then, and modules compiled, as an installation leaves them). Seconds are of the
+processor, from the start of the interpreter. The floor is to import the very modules of other packages that are there
+by then, and to read the weights.
 """
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -26,7 +28,7 @@ from namesake.segmenter import Segmenter, Settings
 from namesake.segmenter.deeplab import KIND, ClosedSet, architecture_of
 from namesake.segmenter.settings import WEIGHTS
 
-REPEATS = 5
+REPEATS = 8
 IMPORT_TORCH = "import time, torch; print('seconds:', time.process_time())"
 FLOOR = """
 import gc, sys, time
@@ -83,7 +85,9 @@ def main() -> None:
 
 def told(code: Sequence[str], what: str) -> list[str]:
     """What the code says of one thing, in a process of its own."""
-    done = subprocess.run([sys.executable, "-c", *code], capture_output=True, text=True, check=True, timeout=120)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    command = [sys.executable, "-c", *code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120, env=environment)
     return next(line for line in done.stdout.splitlines() if line.startswith(f"{what}: ")).split()[1:]
 
 
