@@ -1,8 +1,6 @@
 """A verb imports what it uses: until the first image is decoded, nothing that takes long and is not needed is there."""
 
 import gc
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +14,7 @@ from namesake.networks import DeepLab
 from namesake.records import Names
 from namesake.segmenter import Segmenter, Settings
 from namesake.segmenter.deeplab import KIND, ClosedSet, architecture_of
-from start import AT_FIRST_DECODE
+from start import AT_FIRST_DECODE, told
 from tiny_models import TINY_DEEPLAB
 
 KEPT_OUT = {"transformers", "accelerate", "scipy", "pandas", "sympy", "matplotlib", "skimage", "huggingface_hub"}
@@ -33,23 +31,16 @@ def run(tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-def modules_of(code: str, *arguments: str | Path) -> set[str]:
-    """Modules that are there when the code prints them."""
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
-    told = next(line for line in done.stdout.splitlines() if line.startswith("modules:"))
-    return set(told.split()[1:])
-
-
 def test_predict__until_the_first_decode(run: Path, tmp_path: Path):
     Image.fromarray(np.zeros((20, 20, 3), dtype=np.uint8)).save(tmp_path / "photo.png")
-    there = modules_of(AT_FIRST_DECODE, "predict", run, tmp_path / "photo.png", "--out", tmp_path / "out")
+    predict = (AT_FIRST_DECODE, "predict", str(run), str(tmp_path / "photo.png"), "--out", str(tmp_path / "out"))
+    there = set(told(predict, "modules"))
     assert "torch" in there
     assert not there & KEPT_OUT
 
 
 def test_command_line__without_torch():
-    there = modules_of("import sys, namesake.cli; print('modules:', *sys.modules)")
+    there = set(told(("import sys, namesake.cli; print('modules:', *sys.modules)",), "modules"))
     assert "namesake.cli.predict" in there
     assert not there & (KEPT_OUT | {"torch", "pyarrow"})
 

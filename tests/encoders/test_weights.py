@@ -69,6 +69,13 @@ def test_undrawn__takes_no_random_numbers():
     assert torch.equal(made[1].weight, torch.ones(4))
 
 
+def test_undrawn__touches_no_memory_that_will_be_filled():
+    tensor = torch.full((1000,), 9.0)
+    with Undrawn():
+        nn.init.kaiming_uniform_(tensor.view(10, 100))
+    assert torch.equal(tensor, torch.full((1000,), 9.0))
+
+
 def test_undrawn__truncated_normals_end_whatever_memory_held():
     tensor = torch.full((1000,), 9.0)
     with Undrawn():
