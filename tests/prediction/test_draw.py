@@ -17,7 +17,7 @@ from namesake.prediction.draw import (
     legend,
     overlay,
 )
-from namesake.records import Names
+from namesake.records import Instances, Names
 
 NAMES = Names(("dog", "cat"))
 
@@ -30,6 +30,12 @@ def luminance(colour):
 def disc(height, width, label=1):
     rows, columns = np.ogrid[:height, :width]
     return np.where((rows - height / 2) ** 2 + (columns - width / 2) ** 2 < (min(height, width) / 3) ** 2, label, 0)
+
+
+def written(image, labels):
+    """Pixels of a large picture on which names stand."""
+    without = blend(image, labels, colours=colours_of(NAMES.names))
+    return (overlay(image, labels, NAMES)[: len(image)] != without).any(axis=2)
 
 
 @pytest.mark.parametrize("grey", [0, 255])
@@ -88,6 +94,19 @@ def test_overlay__small_pictures_enlarged_with_legend_below():
     assert swatch.sum() > 100
 
 
+def test_overlay__drawn_as_if_it_were_large():
+    """Lines and hatching of an enlarged picture are those of a large one."""
+    image = np.random.default_rng(0).integers(0, 256, (90, 100, 3), dtype=np.uint8)
+    labels = disc(90, 100, label=255)
+    labels[4:9, 4:11], labels[4:9, 11:15] = 1, 2  # too small for a name
+    masks = np.zeros((1, 90, 100), bool)
+    masks[0, 20:60, 30:50] = True
+    objects = Instances(masks, (1,), ("dog",), (0.9,))
+    large = [each.repeat(4, axis=0).repeat(4, axis=1) for each in (image, labels, masks[0])]
+    expected = blend(*large[:2], colours=colours_of(NAMES.names), objects=large[2].astype(np.int32))
+    assert np.array_equal(overlay(image, labels, NAMES, instances=objects)[:360], expected)
+
+
 def test_overlay__large_pictures_keep_their_size():
     picture = overlay(np.zeros((300, 700, 3), np.uint8), disc(300, 700), NAMES)
     assert picture.shape[1] == 700
@@ -114,22 +133,24 @@ def test_ink_on__contrast(colour):
     assert max(light) / min(light) >= 4.5
 
 
-def test_with_names__on_large_pieces_only():
+def test_overlay__names_on_large_pieces_only():
     image, labels = np.zeros((400, 600, 3), np.uint8), np.zeros((400, 600), np.uint8)
     labels[50:250, 50:250], labels[300:310, 500:510] = 1, 2
-    changed = (draw.with_names(image, labels, NAMES) != image).any(axis=2)
+    changed = written(image, labels)
     assert changed[100:200, 100:200].any()
     assert not changed[labels == 0].any()
     assert not changed[labels == 2].any()
 
 
-def test_with_names__plates_do_not_cover_each_other():
-    """Two rings around one middle: only the larger one is named there."""
-    labels = disc(400, 400)
-    labels[np.hypot(*np.mgrid[-200:200, -200:200]) < 40] = 2
+def test_overlay__plates_do_not_cover_each_other():
+    """Of two low stripes, one above the other, only the larger one is named."""
+    labels = np.zeros((400, 400), np.uint8)
+    labels[100:112], labels[112:122] = 1, 2
     plain = np.zeros((400, 400, 3), np.uint8)
-    colours = {tuple(each) for each in draw.with_names(plain, labels, NAMES).reshape(-1, 3)}
-    assert tuple(colours_of(NAMES.names)[1]) in colours
+    plates = overlay(plain, labels, NAMES)[:400][written(plain, labels)]
+    dog, cat = ((plates == colour).all(axis=1).any() for colour in colours_of(NAMES.names)[1:])
+    assert dog
+    assert not cat
 
 
 def test_blend__outlines_of_large_pictures_are_thicker():

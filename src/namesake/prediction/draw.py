@@ -67,39 +67,16 @@ def blend(
     Returns:
         RGB of the image's size.
     """
-    layer = paint(labels, colours=colours, unsure=unsure, opacity=opacity, objects=objects)
-    below = Image.fromarray(image).convert("RGBA")
-    below.alpha_composite(Image.fromarray(layer))
-    return np.array(below.convert("RGB"))
+    return np.array(_blended(image, labels, colours, unsure=unsure, opacity=opacity, objects=objects))
 
 
 def paint(
-    labels: LabelArray,
-    *,
-    colours: Colours | None = None,
-    unsure: int = IGNORE,
-    opacity: float = OPACITY,
-    objects: Int[ndarray, "height width"] | None = None,
+    labels: LabelArray, *, colours: Colours | None = None, unsure: int = IGNORE, opacity: float = OPACITY
 ) -> UInt8[ndarray, "height width 4"]:
     """What `blend` lays over a picture, as RGBA, 0 to 255."""
-    # areas in their colours, each pixel RGBA packed in 32 bits
-    hatched = labels == unsure
-    shown = np.where(hatched, 0, labels)
-    last = int(shown.max(initial=0))
-    areas, rings = _layer_colours(in_order(last + 1) if colours is None else colours, opacity)
-    outer, inner = _outlines(labels)
-    layer = areas.take(shown, mode="clip")  # no label is beyond the last; without the check it is much faster
-    # on top: the bright ring, the hatching, the dark outline, the objects' lines
-    ring = inner & ~hatched
-    layer[ring] = rings[shown[ring]]
-    if hatched.any():
-        # diagonal stripes, 3 of 8 pixels wide
-        stripes = np.add.outer(np.arange(labels.shape[0]), np.arange(labels.shape[1])) % 8 < 3
-        layer[hatched & stripes] = _packed(np.array([[*UNSURE_COLOUR, round(255 * opacity)]]))
-    layer[outer] = _packed(np.array([[*OUTLINE, 255]]))
-    if objects is not None:
-        layer[next_to_change(objects) & (objects > 0)] = _packed(np.array([[*INK, 255]]))
-    return layer.view(np.uint8).reshape(*layer.shape, 4)
+    fill, rings = _fill(labels, colours, unsure=unsure, opacity=opacity)
+    _draw_lines(fill, labels, rings, unsure=unsure, striped=_stripe(opacity))
+    return _channels(fill)
 
 
 def overlay(
@@ -126,15 +103,16 @@ def overlay(
         panel of the legend's width.
     """
     factor = max(1, min(-(-NARROWEST // image.shape[1]), ENLARGED_TO // max(image.shape[:2])))
-    enlarged, enlarged_labels = _enlarge(image, factor), _enlarge(labels, factor)
-    objects = None if instances is None else _enlarge(number_objects(instances, labels.shape), factor)
+    objects = None if instances is None else number_objects(instances, labels.shape)
     colours, unsure = colours_of(names.names, among=among), not_sure(len(names))
-    picture = blend(enlarged, enlarged_labels, colours=colours, unsure=unsure, opacity=opacity, objects=objects)
-    picture = with_names(picture, labels, names, colours=colours)
-    if picture.shape[1] < NARROWEST:
-        panel = np.full((picture.shape[0], NARROWEST - picture.shape[1], 3), PANEL, dtype=np.uint8)
-        picture = np.concatenate([picture, panel], axis=1)
-    return np.concatenate([picture, legend(entries(labels, names, colours=colours), width=picture.shape[1])])
+    picture = _blended(image, labels, colours, unsure=unsure, opacity=opacity, objects=objects, factor=factor)
+    _write_names(picture, labels, names, colours=colours)
+    width = max(picture.width, NARROWEST)
+    below = _legend(entries(labels, names, colours=colours), width=width)
+    whole = Image.new("RGB", (width, picture.height + below.height), PANEL)
+    whole.paste(picture)
+    whole.paste(below, (0, picture.height))
+    return np.array(whole)
 
 
 def number_objects(instances: Instances, shape: tuple[int, ...]) -> Int[ndarray, "height width"]:
@@ -149,50 +127,11 @@ def _enlarge(picture: Any, factor: int) -> Any:  # noqa: ANN401
     return picture if factor == 1 else picture.repeat(factor, axis=1).repeat(factor, axis=0)  # whole rows in the end
 
 
-def with_names(picture: Picture, labels: LabelArray, names: Names, *, colours: Colours | None = None) -> Picture:
-    """A picture with each name written on its large pieces, dark or light on a plate of its colour.
-
-    Pieces that are too small for their plate, and those whose plate would cover another, go without.
-
-    Args:
-        picture: RGB, of any size of the label map's shape.
-        labels: Labels that it shows.
-        names: Names of the labels.
-        colours: Colours of the labels; those of `colours_of` if None.
-    """
-    height, width = picture.shape[:2]
-    colours = colours_of(names.names) if colours is None else colours
-    size = min(max(13, max(height, width) // 64), LARGEST_TEXT)
-    image = Image.fromarray(picture)
-    pen, placed = ImageDraw.Draw(image), list[tuple[float, float, float, float]]()
-    for spot in find_spots(labels, unsure=not_sure(len(names))):
-        text, font = set_text(_written(names, spot.label), size, width // 3)
-        across, down, colour = font.getlength(text) + size * 0.7, size * 1.4, tuple(colours[spot.label].tolist())
-        if not text or across * down > 0.7 * spot.share * width * height:
-            continue
-        # the plate around the spot, moved into the picture
-        left = min(max(spot.x * width - across / 2, 1), max(width - across - 2, 1))
-        top = min(max(spot.y * height - down / 2, 1), max(height - down - 2, 1))
-        plate = (left, top, left + across, top + down)
-        if any(left < x1 and x0 < plate[2] and top < y1 and y0 < plate[3] for x0, y0, x1, y1 in placed):
-            continue
-        placed.append(plate)
-        pen.rounded_rectangle(plate, radius=size // 4, fill=colour, outline=OUTLINE)
-        pen.text((left + across / 2, top + down / 2), text, fill=ink_on(colour), font=font, anchor="mm")
-    return np.array(image)
-
-
 def ink_on(colour: Sequence[int]) -> Colour:
     """Black or white, whichever reads better on a colour."""
     # relative luminance (WCAG); from 0.18 on black has the higher contrast
     red, green, blue = ((part / 255) ** 2.2 for part in colour)
     return (0, 0, 0) if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.18 else (255, 255, 255)
-
-
-def _written(names: Names, label: int) -> str:
-    """The name of a label; its number where no font can write it."""
-    name = names.names[label - 1]
-    return name if can_write(name) else f"label {label}"
 
 
 def entries(labels: LabelArray, names: Names, *, colours: Colours | None = None) -> list[tuple[str, Colour]]:
@@ -222,26 +161,7 @@ def legend(entries: Sequence[tuple[str, Colour]], *, width: int) -> Picture:
     Returns:
         RGB [height, width, 3].
     """
-    size = min(max(TEXT_SIZE, width // 48), LARGEST_TEXT)
-    pad, line = size // 2, size + size // 2
-    texts = [(*set_text(name, size, width - 4 * pad - size), colour) for name, colour in entries]
-    # places: entries in lines, a new line where the next would not fit
-    spots, left, top = [], pad, pad
-    for text, font, _ in texts:
-        advance = size + pad + int(font.getlength(text)) + 2 * pad
-        if left > pad and left + advance > width:
-            left, top = pad, top + line
-        spots.append((left, top))
-        left += advance
-    panel = Image.new("RGB", (width, top + line + pad // 2), PANEL)
-    pen = ImageDraw.Draw(panel)
-    for (text, font, colour), (x, y) in zip(texts, spots, strict=True):
-        pen.rectangle((x, y, x + size - 1, y + size - 1), fill=colour, outline=INK)
-        pen.text((x + size + pad, y + size // 2), text, fill=INK, font=font, anchor="lm")
-    if not texts:
-        text, font = set_text("background: no name covers 0.1 %", size, width - 2 * pad)
-        pen.text((pad, pad + size // 2), text, INK, font, anchor="lm")
-    return np.array(panel)
+    return np.array(_legend(entries, width=width))
 
 
 def contact_sheet(tiles: Sequence[Tile], *, columns: int = 4, side: int = 160) -> Picture:
@@ -275,12 +195,95 @@ def fitted(picture: Picture, *, side: int) -> Picture:
     return resize(picture, **scaled(picture, side / max(picture.shape[:2])), method="bilinear")
 
 
-def _layer_colours(colours: Colours, opacity: float) -> tuple[UInt32[ndarray, " labels"], UInt32[ndarray, " labels"]]:
-    """For each label, what is laid over its pixels, and over the ring inside its outline: RGBA in 32 bits."""
-    wide = colours.astype(np.int64)
+def _blended(
+    image: ImageArray,
+    labels: LabelArray,
+    colours: Colours | None,
+    *,
+    unsure: int,
+    opacity: float,
+    objects: Int[ndarray, "height width"] | None,
+    factor: int = 1,
+) -> Image.Image:
+    """`blend`, enlarged by a whole factor; lines stay as thin as they are."""
+    fill, rings = _fill(labels, colours, unsure=unsure, opacity=opacity)
+    drawn = _laid_over(image, fill)
+    striped = _laid_over(image, np.full_like(fill, _stripe(opacity))) if (labels == unsure).any() else drawn
+    # colours lie over the image's own pixels, lines over those of the enlarged picture
+    drawn, striped, labels = (_enlarge(each, factor) for each in (drawn, striped, labels))
+    objects = None if objects is None else _enlarge(objects, factor)
+    _draw_lines(drawn, labels, rings, unsure=unsure, striped=striped, objects=objects)
+    return Image.fromarray(_channels(drawn)).convert("RGB")
+
+
+def _write_names(picture: Image.Image, labels: LabelArray, names: Names, *, colours: Colours) -> None:
+    """Write each name on its large pieces, dark or light on a plate of its colour.
+
+    Pieces that are too small for their plate, and those whose plate would cover another, go without. The picture has
+    any size of the label map's shape.
+    """
+    width, height = picture.size
+    size = min(max(13, max(height, width) // 64), LARGEST_TEXT)
+    pen, placed = ImageDraw.Draw(picture), list[tuple[float, float, float, float]]()
+    for spot in find_spots(labels, unsure=not_sure(len(names))):
+        text, font = set_text(_written(names, spot.label), size, width // 3)
+        across, down, colour = font.getlength(text) + size * 0.7, size * 1.4, tuple(colours[spot.label].tolist())
+        if not text or across * down > 0.7 * spot.share * width * height:
+            continue
+        # the plate around the spot, moved into the picture
+        left = min(max(spot.x * width - across / 2, 1), max(width - across - 2, 1))
+        top = min(max(spot.y * height - down / 2, 1), max(height - down - 2, 1))
+        plate = (left, top, left + across, top + down)
+        if any(left < x1 and x0 < plate[2] and top < y1 and y0 < plate[3] for x0, y0, x1, y1 in placed):
+            continue
+        placed.append(plate)
+        pen.rounded_rectangle(plate, radius=size // 4, fill=colour, outline=OUTLINE)
+        pen.text((left + across / 2, top + down / 2), text, fill=ink_on(colour), font=font, anchor="mm")
+
+
+def _written(names: Names, label: int) -> str:
+    """The name of a label; its number where no font can write it."""
+    name = names.names[label - 1]
+    return name if can_write(name) else f"label {label}"
+
+
+def _legend(entries: Sequence[tuple[str, Colour]], *, width: int) -> Image.Image:
+    size = min(max(TEXT_SIZE, width // 48), LARGEST_TEXT)
+    pad, line = size // 2, size + size // 2
+    texts = [(*set_text(name, size, width - 4 * pad - size), colour) for name, colour in entries]
+    # places: entries in lines, a new line where the next would not fit
+    spots, left, top = [], pad, pad
+    for text, font, _ in texts:
+        advance = size + pad + int(font.getlength(text)) + 2 * pad
+        if left > pad and left + advance > width:
+            left, top = pad, top + line
+        spots.append((left, top))
+        left += advance
+    panel = Image.new("RGB", (width, top + line + pad // 2), PANEL)
+    pen = ImageDraw.Draw(panel)
+    for (text, font, colour), (x, y) in zip(texts, spots, strict=True):
+        pen.rectangle((x, y, x + size - 1, y + size - 1), fill=colour, outline=INK)
+        pen.text((x + size + pad, y + size // 2), text, fill=INK, font=font, anchor="lm")
+    if not texts:
+        text, font = set_text("background: no name covers 0.1 %", size, width - 2 * pad)
+        pen.text((pad, pad + size // 2), text, INK, font, anchor="lm")
+    return panel
+
+
+def _fill(
+    labels: LabelArray, colours: Colours | None, *, unsure: int, opacity: float
+) -> tuple[UInt32[ndarray, "height width"], UInt32[ndarray, " labels"]]:
+    """What is laid over each pixel, and over the ring inside each label's outline: RGBA in 32 bits."""
+    shown = np.where(labels == unsure, 0, labels)
+    wide = (in_order(int(shown.max(initial=0)) + 1) if colours is None else colours).astype(np.int64)
     opacities = np.where(np.arange(len(wide)) > 0, round(255 * opacity), 0)[:, None]  # [labels, 1]
-    full = np.concatenate([wide, np.full_like(opacities, 255)], axis=1)  # [labels, 4]
-    return _packed(np.concatenate([wide, opacities], axis=1)), _packed(full)
+    areas = _packed(np.concatenate([wide, opacities], axis=1))
+    rings = _packed(np.concatenate([wide, np.full_like(opacities, 255)], axis=1))
+    return areas.take(shown, mode="clip"), rings  # no label is beyond the last; without the check it is much faster
+
+
+def _stripe(opacity: float) -> UInt32[ndarray, " 1"]:
+    return _packed(np.array([[*UNSURE_COLOUR, round(255 * opacity)]]))
 
 
 def _packed(colours: Int[ndarray, "n 4"]) -> UInt32[ndarray, " n"]:
@@ -288,13 +291,48 @@ def _packed(colours: Int[ndarray, "n 4"]) -> UInt32[ndarray, " n"]:
     return colours.astype(np.uint8).view(np.uint32)[:, 0]
 
 
+def _channels(packed: UInt32[ndarray, "height width"]) -> UInt8[ndarray, "height width 4"]:
+    return packed.view(np.uint8).reshape(*packed.shape, 4)
+
+
+def _laid_over(image: ImageArray, layer: UInt32[ndarray, "height width"]) -> UInt32[ndarray, "height width"]:
+    below = Image.fromarray(image).convert("RGBA")
+    below.alpha_composite(Image.fromarray(_channels(layer)))
+    return np.array(below).view(np.uint32)[..., 0]
+
+
+def _draw_lines(
+    layer: UInt32[ndarray, "height width"],
+    labels: LabelArray,
+    rings: UInt32[ndarray, " labels"],
+    *,
+    unsure: int,
+    striped: UInt32[ndarray, "..."],
+    objects: Int[ndarray, "height width"] | None = None,
+) -> None:
+    """Draw the bright rings, the hatching, the dark outlines and the objects' lines, later ones above earlier."""
+    outer, inner = _outlines(labels)
+    hatched = labels == unsure
+    if hatched.any():
+        inner &= ~hatched
+        # diagonal stripes, 3 of 8 pixels wide
+        stripes = np.add.outer(np.arange(labels.shape[0]), np.arange(labels.shape[1])) % 8 < 3
+        np.copyto(layer, striped, where=hatched & stripes)
+    layer[inner] = rings[labels[inner]]
+    layer[outer] = _packed(np.array([[*OUTLINE, 255]]))
+    if objects is not None:
+        layer[next_to_change(objects) & (objects > 0)] = _packed(np.array([[*INK, 255]]))
+
+
 def _outlines(labels: LabelArray) -> tuple[Bool[ndarray, "height width"], Bool[ndarray, "height width"]]:
     """The outermost pixels of every area that is not background, and the ring just inside them."""
     step = max(1, max(labels.shape) // THIN)
     # large maps: outlines of a smaller map, enlarged, are `step` pixels thick
     small = labels[::step, ::step]
-    outer = next_to_change(small) & (small > 0)
-    inner = next_to_change(np.where(outer, 0, small)) & (small > 0) & ~outer
+    areas = small > 0
+    outer = next_to_change(small) & areas
+    # areas touch at their outlines alone, so what is next to one inside is of the same area
+    inner = next_to_change(outer) & areas & ~outer
     if step == 1:
         return outer, inner
     height, width = labels.shape

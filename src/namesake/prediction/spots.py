@@ -35,20 +35,22 @@ def find_spots(labels: LabelArray, *, unsure: int) -> list[Spot]:
     step = -(-max(labels.shape) // LOOKED_AT)
     # every step-th pixel, from the middle of each cell
     small = np.asarray(labels)[step // 2 :: step, step // 2 :: step]
+    if not small.size:  # a line of pixels
+        return []
     found = []
-    for each in np.unique(small).tolist():
-        if each in {0, unsure}:
+    for each, area in enumerate(find_objects(small), start=1):
+        if area is None or each == unsure:
             continue
-        numbers, _ = label(small == each, structure=np.ones((3, 3)))
+        numbers, _ = label(small[area] == each, structure=np.ones((3, 3)))
         sizes = np.bincount(numbers.ravel())
         for number, window in enumerate(find_objects(numbers), start=1):
             share = sizes[number] / small.size
-            if window is None or share < LARGE:
+            if share < LARGE:
                 continue
             # padded, so that the window's edge is a border, too
             room = distance_transform_edt(np.pad(numbers[window] == number, 1))[1:-1, 1:-1]
             row, column = np.unravel_index(room.argmax(), room.shape)
-            x = (window[1].start + column + 0.5) / small.shape[1]
-            y = (window[0].start + row + 0.5) / small.shape[0]
+            x = (area[1].start + window[1].start + column + 0.5) / small.shape[1]
+            y = (area[0].start + window[0].start + row + 0.5) / small.shape[0]
             found.append(Spot(each, float(x), float(y), float(share)))
     return sorted(found, key=lambda spot: -spot.share)[:MOST]
