@@ -43,6 +43,7 @@ from namesake.index import open_index
 from namesake.index.build import write_index
 from namesake.masks import SaliencyConfig, VotingConfig, open_masks, saliency_masks, voted_masks
 from namesake.masks.region_labels import label_regions
+from namesake.memory import keep_freed_memory
 from namesake.prediction import predict_folder
 from namesake.records import Images, Names
 from namesake.segmenter import load_segmenter
@@ -171,6 +172,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.one:
         torch.set_num_threads(1)
+        keep_freed_memory()  # as every command does
         name, home = options.one[0], Path(options.one[1])
         train_step(home, options.device) if name == "step" else measure(name, home, options.device)
         return

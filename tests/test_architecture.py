@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "namesake"
 ORDER = [
-    {"shapes", "tensors", "errors"},
+    {"shapes", "tensors", "errors", "memory"},
     {"progress", "records", "config", "processes", "locks", "workers", "documents"},
     {"images", "notices"},
     {"workspace", "engines"},

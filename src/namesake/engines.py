@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from namesake.errors import ConfigError, how_to_install
+from namesake.memory import keep_freed_memory
 from namesake.progress import Meter
 
 SETTINGS = {
@@ -142,6 +143,7 @@ class _Worker:
         import torch
 
         torch.set_num_threads(threads)
+        keep_freed_memory()
         self._open = partial(open_worker, **arguments)
         self._work: Callable[[Part], Any] | None = None
 

@@ -10,6 +10,8 @@ from multiprocessing.connection import wait
 from threading import Thread
 from typing import Literal, TypeVar
 
+from namesake.memory import keep_freed_memory
+
 Result = TypeVar("Result")
 Start = Literal["fork", "spawn"]
 
@@ -24,7 +26,7 @@ def worker_pool(count: int, *, start: Start = START) -> ProcessPoolExecutor:
         count: Number of processes.
         start: "spawn" for work that uses torch, whose threads a forked process does not have.
     """
-    return ProcessPoolExecutor(count, mp_context=get_context(start), initializer=_end_with_parent)
+    return ProcessPoolExecutor(count, mp_context=get_context(start), initializer=_begin)
 
 
 @contextmanager
@@ -56,7 +58,8 @@ def in_order(begun: Iterable[Future[Result]], *, ahead: int) -> Iterator[Result]
         yield waiting.popleft().result()
 
 
-def _end_with_parent() -> None:
+def _begin() -> None:
+    keep_freed_memory()
     Thread(target=_wait_for_end, name="ends-with-parent", daemon=True).start()
 
 

@@ -13,6 +13,7 @@ import typer
 
 import namesake
 from namesake.errors import NamesakeError
+from namesake.memory import keep_freed_memory
 from namesake.processes import launched
 from namesake.progress import set_quiet
 from namesake.workspace import finite
@@ -105,6 +106,7 @@ def _general(
 def main() -> None:
     """Run the command line. Exit codes: 0 done, 1 an error that says what to do, 2 wrong usage, 130 interrupted."""
     collect_after_imports()
+    keep_freed_memory()
     try:
         app()
     except NamesakeError as error:
