@@ -47,10 +47,12 @@ def find_spots(labels: LabelArray, *, unsure: int) -> list[Spot]:
             share = sizes[number] / small.size
             if share < LARGE:
                 continue
-            # padded, so that the window's edge is a border, too
-            room = distance_transform_edt(np.pad(numbers[window] == number, 1))[1:-1, 1:-1]
-            row, column = np.unravel_index(room.argmax(), room.shape)
-            x = (area[1].start + window[1].start + column + 0.5) / small.shape[1]
-            y = (area[0].start + window[0].start + row + 0.5) / small.shape[0]
+            piece = numbers[window] == number
+            # one pixel larger on each side, so that the window's edge is a border, too
+            room = np.zeros((piece.shape[0] + 2, piece.shape[1] + 2), dtype=bool)
+            room[1:-1, 1:-1] = piece
+            row, column = np.unravel_index(distance_transform_edt(room).argmax(), room.shape)
+            x = (area[1].start + window[1].start + column - 0.5) / small.shape[1]
+            y = (area[0].start + window[0].start + row - 0.5) / small.shape[0]
             found.append(Spot(each, float(x), float(y), float(share)))
     return sorted(found, key=lambda spot: -spot.share)[:MOST]
