@@ -24,6 +24,7 @@ HERE = Path(__file__).parent
 SCRIPTS = {
     "search": "archives: exact search",
     "stages": "stages of a run on the embedded world",
+    "archives": "archives beside the same written plainly",
     "start": "until the first image is decoded",
     "laptop": "the preset for ordinary machines, random weights of the true sizes",
     "inference": "systems at the papers' sizes, random weights",

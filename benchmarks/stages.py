@@ -4,9 +4,9 @@
 
 Each stage runs in a process of its own on one thread (so that processor time tells reading, network and own code
 apart), reads what the earlier ones left, and has run on a few images before, which loads what is loaded once. The floor
-is decoding the same images, the bare forward on the very inputs that the networks had (measured apart in the same
-process), and what other programs do of the work: pycocotools' scores, Pillow's text, pasting, resizing and files,
-transformers' loading and tokenizers. A training step is held against forward and backward.
+is reading and decoding the same images, the bare forward on the very inputs that the networks had (measured apart in
+the same process), and what other programs do of the work: pycocotools' scores, Pillow's text, pasting, resizing and
+files, transformers' loading and tokenizers. A training step is held against forward and backward.
 """
 
 import argparse
@@ -60,14 +60,18 @@ VOTING = VotingConfig(encoders=("embedded:dino",), block=2)
 FEW = 24
 """Images of the first, unmeasured run of a stage, which loads what is loaded once, and of the slow stages."""
 STEPS = 12
-OTHERS: dict[type, tuple[str, ...]] = {
-    COCOeval: ("evaluate", "accumulate"),
-    Image.Image: ("save", "paste", "resize"),
-    FreeTypeFont: ("getmask2", "getlength", "getbbox"),
-    PreTrainedTokenizerBase: ("from_pretrained", "__call__"),
-    PreTrainedModel: ("from_pretrained",),
+WATCHED: dict[str, list[tuple[Any, tuple[str, ...]]]] = {
+    "reading": [(decode, ("read_content", "_to_rgb")), (Image, ("open",))],
+    "network": [(nn.Module, ("__call__",)), (torch.autograd, ("backward",))],
+    "other programs": [
+        (COCOeval, ("evaluate", "accumulate")),
+        (Image.Image, ("save", "paste", "resize")),
+        (FreeTypeFont, ("getmask2", "getlength", "getbbox")),
+        (PreTrainedTokenizerBase, ("from_pretrained", "__call__")),
+        (PreTrainedModel, ("from_pretrained",)),
+    ],
 }
-"""What is called of other programs, beside networks and decoding."""
+"""What is timed by kind, wherever it is called from."""
 
 
 def pictures(home: Path, folder: str = "unlabelled") -> Images:
@@ -239,20 +243,21 @@ def watched() -> Iterator[Seen]:
 
         return call
 
-    decoding, module_call, backward = decode._to_rgb, nn.Module.__call__, torch.autograd.backward
-    decode._to_rgb, torch.autograd.backward = timed("reading", decoding), timed("network", backward)
-    nn.Module.__call__ = timed("network", module_call)  # type: ignore[method-assign]
-    kept = [(owner, name, vars(owner)[name]) for owner, names in OTHERS.items() for name in names]
-    for owner, name, work in kept:
+    module_call = nn.Module.__call__
+    kept = [
+        (kind, owner, name, vars(owner)[name])
+        for kind, owners in WATCHED.items()
+        for owner, names in owners
+        for name in names
+    ]
+    for kind, owner, name, work in kept:
         by_class = isinstance(work, classmethod)
-        call = timed("other programs", work.__func__ if by_class else work)
+        call = timed(kind, work.__func__ if by_class else work)
         setattr(owner, name, classmethod(call) if by_class else call)
     try:
         yield seen
     finally:
-        decode._to_rgb, torch.autograd.backward = decoding, backward
-        nn.Module.__call__ = module_call  # type: ignore[method-assign]
-        for owner, name, work in kept:
+        for _, owner, name, work in kept:
             setattr(owner, name, work)
 
 
