@@ -6,7 +6,7 @@ Each stage runs in a process of its own on one thread (so that processor time te
 apart), reads what the earlier ones left, and has run on a few images before, which loads what is loaded once. The floor
 is reading and decoding the same images, the bare forward on the very inputs that the networks had (measured apart in
 the same process), and what other programs do of the work: pycocotools' scores, Pillow's text, pasting, resizing and
-files, transformers' loading and tokenizers. A training step is held against forward and backward.
+files, the system's writing, transformers' loading and tokenizers. A training step is held against forward and backward.
 """
 
 import argparse
@@ -66,6 +66,7 @@ WATCHED: dict[str, list[tuple[Any, tuple[str, ...]]]] = {
     "other programs": [
         (COCOeval, ("evaluate", "accumulate")),
         (Image.Image, ("save", "paste", "resize")),
+        (Path, ("write_bytes",)),
         (FreeTypeFont, ("getmask2", "getlength", "getbbox")),
         (PreTrainedTokenizerBase, ("from_pretrained", "__call__")),
         (PreTrainedModel, ("from_pretrained",)),
