@@ -3,7 +3,9 @@
 A contrastive loss learns shape last, and a transformer needs many images for it. So the image tower starts from the
 mini DINO, and first learns, from the image token and from the best patches (value path of the last block), the words
 that the guide sees, and the guide's feature maps; the guide had the same captions and nothing else. Then the text tower
-joins with the contrastive loss, and the best patches match the prompts of the words. Only the CLIPModel is kept.
+joins with the contrastive loss, and the best patches match the prompts of the words. At last every patch learns which
+name the guide sees at its place, too. That gives things what it takes from stuff, so the mean of the weights before and
+after is kept (https://arxiv.org/abs/2109.01903), of the CLIPModel alone.
 
     python recipes/render.py && python recipes/guide.py & python recipes/dino.py && python recipes/clip.py
 """
@@ -24,6 +26,7 @@ from transformers import CLIPConfig, CLIPModel, PreTrainedTokenizerFast, ViTMode
 from guide import WIDTHS, Guide, load_guide
 from namesake.names.prompts import TEMPLATES
 from namesake.training.fit import FitConfig, fit
+from namesake.world import NAMES
 from namesake.world.captions import PATTERNS_NONE, PATTERNS_SOME
 from optimisers import muon_and_adamw, warm_hold_decay
 from render import TRAINING, WORK
@@ -34,6 +37,8 @@ from words import TOPICS, WORDS, content, probabilities, rewrite, said_most
 OUT = Path(__file__).parents[1] / "src/namesake/encoders/mini/clip"
 SPECIAL = ("[PAD]", "[BOS]", "[UNK]", "[EOS]")
 LENGTH = 40
+SHARPER = 2.0
+"""Factor on what the guide says of a place: it was taught the largest and the mean of all."""
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
@@ -158,12 +163,22 @@ class Learner(nn.Module):
 
 
 class Objective:
-    """The loss of a batch: texts from iteration `text_from`, crops of 96 instead of 64 px from `large_from`."""
+    """The loss of a batch: texts from iteration `text_from`, crops of 96 instead of 64 px from `large_from`.
+
+    With `places`, each patch learns the name that the guide sees there.
+    """
 
     def __init__(
-        self, tokenizer: PreTrainedTokenizerFast, guide: Guide, *, seed: int, text_from: int, large_from: int
+        self,
+        tokenizer: PreTrainedTokenizerFast,
+        guide: Guide,
+        *,
+        seed: int,
+        text_from: int = 0,
+        large_from: int = 0,
+        places: bool = False,
     ) -> None:
-        self.tokenizer, self.guide, self.seed = tokenizer, guide, seed
+        self.tokenizer, self.guide, self.seed, self.places = tokenizer, guide, seed, places
         self.batch_size, self.text_from, self.large_from = 32, text_from, large_from
 
     def __call__(self, learner: nn.Module, batch: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -172,7 +187,7 @@ class Objective:
         iteration = batch["number"] // self.batch_size
         boxes = random_boxes(len(batch["image"]), rng, area=(0.5, 1.0))
         pixels, _ = crop(batch["image"], boxes, size=96 if iteration >= self.large_from else 64, rng=rng)
-        expected, features = self._guidance(pixels)
+        expected, features, places = self._guidance(pixels)
         tokens, joint = learner.images((pixels - learner.mean) / learner.std)
         words = said_most(learner.words(tokens[:, 0]), expected)
         imitation = functional.mse_loss(learner.features(tokens[:, 1:]), features)
@@ -185,18 +200,25 @@ class Objective:
         text = learner.texts(self._tokens(texts))
         topics = learner.texts(self._tokens([template.format(topic) for topic in TOPICS]))
         contrast = _contrast(learner.clip.logit_scale.exp() * joint[:, 0] @ text.T, [content(text) for text in texts])
-        logits = learner.patch_scale.exp() * best(joint[:, 1:] @ topics.T)
-        patches = said_most(logits, expected[:, : len(TOPICS)])
-        loss = contrast + words + patches + imitation
-        return {"loss": loss, "contrast": contrast, "words": words, "patches": patches, "features": imitation}
+        every = learner.patch_scale.exp() * joint[:, 1:] @ topics.T  # [n, patches, topics]
+        patches = said_most(best(every), expected[:, : len(TOPICS)])
+        parts = {"contrast": contrast, "words": words, "patches": patches, "features": imitation}
+        if self.places:
+            parts["places"] = named_there(every, places)
+        return {"loss": torch.stack(list(parts.values())).sum(), **parts}
 
     @torch.no_grad()
-    def _guidance(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """The guide's words [n, words] (probabilities by group) and standardised features [n, patches, channels]."""
+    def _guidance(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What the guide sees: words, features, and topics by place.
+
+        Probabilities by group [n, words], standardised features [n, patches, channels], logits [n, patches, topics].
+        """
         logits, middle, top = self.guide(pixels)
+        there = self.guide.words(top.permute(0, 2, 3, 1))[..., : len(TOPICS)].permute(0, 3, 1, 2)
+        there = functional.interpolate(there, size=middle.shape[2:], mode="bilinear").flatten(2).transpose(1, 2)
         maps = torch.cat([middle, functional.interpolate(top, size=middle.shape[2:], mode="bilinear")], 1)
         features = maps.flatten(2).transpose(1, 2)
-        return probabilities(logits), (features - features.mean((0, 1))) / (features.std((0, 1)) + 1e-3)
+        return probabilities(logits), (features - features.mean((0, 1))) / (features.std((0, 1)) + 1e-3), there
 
     def _tokens(self, texts: list[str]) -> dict[str, Tensor]:
         return dict(self.tokenizer(texts, padding=True, truncation=True, return_tensors="pt"))
@@ -205,6 +227,20 @@ class Objective:
 def best(logits: Tensor) -> Tensor:
     """Mean of the highest sixteenth (at least four) of the patches, by word: [n, patches, words] to [n, words]."""
     return logits.topk(max(4, logits.shape[1] // 16), dim=1).values.mean(1)
+
+
+def named_there(logits: Tensor, guide: Tensor) -> Tensor:
+    """Cross entropy among names at each patch with what the guide sees there; places count as it sees a thing there.
+
+    Args:
+        logits: [n, patches, topics], the names first.
+        guide: The same of the guide.
+    """
+    names = len(NAMES)
+    weight = (SHARPER * guide).softmax(-1)[..., :names].sum(-1)
+    target = (SHARPER * guide[..., :names]).softmax(-1)
+    losses = -(target * logits[..., :names].log_softmax(-1)).sum(-1)
+    return (weight * losses).sum() / weight.sum()
 
 
 def _contrast(logits: Tensor, contents: list[tuple[str, ...]]) -> Tensor:
@@ -217,12 +253,31 @@ def _contrast(logits: Tensor, contents: list[tuple[str, ...]]) -> Tensor:
     return (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)) / 2
 
 
+def train(learner: Learner, images: Drawn, told: Objective, *, iterations: int, rate: float, out: Path) -> None:
+    """Updates of 32 images, at `rate` times the usual learning rates."""
+    fit(
+        learner,
+        images,
+        FitConfig(iterations=iterations, batch_size=32, seed=told.seed, num_workers=0, checkpoint_every=200),
+        loss=told,
+        optimizers=muon_and_adamw(
+            learner, blocks=("vision_model.encoder",), muon_rate=0.02 * rate, adamw_rate=1e-3 * rate
+        ),
+        out=out,
+        rate=warm_hold_decay(iterations, decay=0.9),
+        device="cpu",
+        collate=gather,
+        what="mini CLIP",
+    )
+
+
 def main() -> None:
     """Train and save."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--iterations", type=int, default=4000)
+    parser.add_argument("--iterations", type=int, default=4500)
     parser.add_argument("--words", type=int, default=2200, help="first iterations, without texts")
-    parser.add_argument("--large", type=int, default=500, help="last iterations at 96 px")
+    parser.add_argument("--large", type=int, default=1500, help="last iterations at 96 px")
+    parser.add_argument("--places", type=int, default=600, help="iterations behind them, with the guide's places")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--dino", type=Path, default=OUT.with_name("dino"))
@@ -238,20 +293,16 @@ def main() -> None:
     vit = ViTModel.from_pretrained(options.dino, add_pooling_layer=False, dtype=torch.float32)
     start_from(vit, learner.clip.vision_model, (some - learner.mean) / learner.std)
     guide = load_guide(options.work, mean, std)
-    fit(
-        learner,
-        Drawn(options.work, "captioned", seed, count, first=7000),
-        FitConfig(iterations=options.iterations, batch_size=32, seed=options.seed, num_workers=0, checkpoint_every=200),
-        loss=Objective(
-            tokenizer, guide, seed=options.seed, text_from=options.words, large_from=options.iterations - options.large
-        ),
-        optimizers=muon_and_adamw(learner, blocks=("vision_model.encoder",), muon_rate=0.02, adamw_rate=1e-3),
-        out=options.work / "clip",
-        rate=warm_hold_decay(options.iterations, decay=0.9),
-        device="cpu",
-        collate=gather,
-        what="mini CLIP",
+    images = Drawn(options.work, "captioned", seed, count, first=7000)
+    told = Objective(
+        tokenizer, guide, seed=options.seed, text_from=options.words, large_from=options.iterations - options.large
     )
+    train(learner, images, told, iterations=options.iterations, rate=1.0, out=options.work / "clip")
+    before = {name: weight.clone() for name, weight in learner.clip.state_dict().items()}
+    there = Objective(tokenizer, guide, seed=options.seed, places=True)
+    train(learner, images, there, iterations=options.places, rate=0.5, out=options.work / "clip-places")
+    after = learner.clip.state_dict()
+    learner.clip.load_state_dict({name: torch.lerp(before[name].float(), after[name].float(), 0.5) for name in before})
     save_model(learner.clip, options.out, mean=mean, std=std)
     tokenizer.save_pretrained(options.out)
 

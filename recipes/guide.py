@@ -91,7 +91,7 @@ def load_guide(work: Path, mean: list[float], std: list[float]) -> Guide:
 def main() -> None:
     """Train and save."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--iterations", type=int, default=1500)
+    parser.add_argument("--iterations", type=int, default=3500)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, default=WORK)
     options = parser.parse_args()

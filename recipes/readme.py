@@ -107,10 +107,10 @@ def write_readme(figures: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     made = [
         "",
         "Made with `recipes/render.py` and `views.py`, then `guide.py`, `first_dino.py`, `watcher.py`, `dino.py`,",
-        "`clip.py`, `resnet.py`, `selfmask.py` and `evaluate.py`, seed 0. Updates of 32 images: guide 1,500, first",
-        "DINO 1,000, DINO 1,600, CLIP 4,000, ResNet 2,500 from a network that 4,000 updates had taught what CLIP and",
-        "the first DINO see (`--start`); of 144 pictures: watcher 1,050; of 16: saliency 1,200. The CLIP that is here",
-        "started from the first DINO; what changed during the watcher's training is in dev/LOG.md.",
+        "`clip.py`, `resnet.py`, `selfmask.py` and `evaluate.py`, seed 0. Updates of 32 images: guide 3,500, first",
+        "DINO 1,000, DINO 1,600, CLIP 4,500 and 600, ResNet 4,000 from the network of before, which 6,500 updates had",
+        "taught what earlier teachers see (`--start`); of 144 pictures: watcher 1,300; of 16: saliency 1,200. The DINO",
+        "that is here learned from an earlier watcher; what changed during that training is in dev/LOG.md.",
         "",
     ]
     path.write_text(HEAD.format(**sizes) + "\n".join(lines + made), encoding="utf-8")

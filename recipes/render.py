@@ -21,7 +21,7 @@ from namesake.world import draw
 SHARD = 500
 SIZE = 96
 WORK = Path(__file__).parent / "work"
-TRAINING = {"captioned": (1, 14_000), "unlabelled": (2, 5_000)}
+TRAINING = {"captioned": (1, 30_000), "unlabelled": (2, 5_000)}
 """Seed and number of images by draw."""
 HELD_OUT = {"captioned": (1001, 1_000), "unlabelled": (1002, 3_000), "scenes": (1003, 500)}
 

@@ -132,7 +132,7 @@ def imitation(learner: nn.Module, batch: Mapping[str, Tensor]) -> dict[str, Tens
 def main() -> None:
     """Train and save."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--iterations", type=int, default=2500)
+    parser.add_argument("--iterations", type=int, default=4000)
     parser.add_argument("--start", type=Path, help="a ResNetModel folder to go on from, such as the one before")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=MINI / "resnet")

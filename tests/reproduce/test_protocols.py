@@ -244,7 +244,7 @@ PAPER: dict[tuple[str, str], Protocol] = {
 }  # fmt: skip
 BEYOND = {
     "namedmask": {"limits", "stuff"},
-    "zutis": {"longer", "remedies", "stuff", "options"},
+    "zutis": {"remedies", "stuff", "options"},
     "fmbseg": {"residual", "unseen", "encoders"},
 }
 """Tables that no paper has."""

@@ -195,7 +195,7 @@ def evaluate_run(
     Examples:
         >>> scores = namesake.evaluate("runs/first", benchmark="world", root="scenes")
         >>> scores.images, [name for name, iou in scores.iou_per_name.items() if iou > 0]
-        (4, ['background', 'mug', 'car', 'dog'])
+        (4, ['background', 'mug', 'dog'])
     """
     check_engine(engine)
     if predictions is not None and engine != "local":

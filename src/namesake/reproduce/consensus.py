@@ -176,8 +176,7 @@ TABLES: dict[str, Table] = {
         (
             Setting("consensus", "consensus"),
             Setting("NamedMask without experts", "namedmask", mini=(*NO_EXPERTS, AS_MANY)),
-            Setting("the same at output stride 8, as consensus", "namedmask", mini=(*NO_EXPERTS, AS_MANY, FINE)),
-            Setting("the same on images as large as the student's", "namedmask",
+            Setting("the same on images as large as the student's, at its output stride", "namedmask",
                     mini=(*NO_EXPERTS, AS_MANY, FINE, *LARGE)),
             Setting("ZUTIS", "zutis", mini=(AS_MANY,)),
             Setting(

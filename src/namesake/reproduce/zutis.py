@@ -28,7 +28,6 @@ AGNOSTIC = tuple(f"agnostic {column}" for column in AP)
 ap, agnostic_ap = partial(by_column, AP), partial(by_column, AGNOSTIC)
 """Published AP, AP50 and AP75."""
 NO_STOP = ("training.architecture.stop_gradient=False",)
-LONGER = ("training.iterations=1200",)
 LONG = ("training.iterations=80000",)
 UP_TO_1024 = ("training.resize_longer=1024",)
 """Section 4.1, "Inference": larger images of ImageNet-S are shrunk to a longer side of 1024."""
@@ -254,25 +253,11 @@ TABLES: dict[str, Table] = {
         differs="There is one embedded CLIP, so computation is saved by smaller images, not by smaller encoders. "
         "The paper draws the curves: more computation, better masks and names.",
     ),
-    "longer": Table(
-        "Table 1 with three times the updates",
-        (
-            Setting("no stop-gradient, no suppression", "zutis", mini=(*NO_STOP, *LONGER), published=ap(0.3, 0.4, 0.3),
-                    read=keep_duplicates),
-            Setting("stop-gradient, no suppression", "zutis", mini=LONGER, published=ap(4.4, 8.7, 4.2),
-                    read=keep_duplicates),
-            Setting("stop-gradient and suppression", "zutis", mini=LONGER, published=ap(13.7, 30.9, 11.1)),
-        ),
-        objects,
-        columns=(*AP, "agnostic AP", "mIoU"),
-        differs="1,200 updates of 8 images; the preset of the embedded world has 400, the paper 20,000.",
-    ),
     "remedies": Table(
         "Beyond the paper: objects that touch",
         (
             Setting("whole saliency masks (paper)", "zutis"),
             Setting("connected pieces as targets", "zutis", ("training.targets=components",)),
-            Setting("one round of self-training", "zutis", ("training.rounds=1",)),
         ),
         objects,
         columns=(*AP, "agnostic AP", "mIoU"),
