@@ -47,6 +47,11 @@ def thread_pool(count: int, name: str) -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
+def threads_beside_network() -> int:
+    """Threads for one kind of work beside a network: two, or one where more would only take turns with it."""
+    return 1 if (os.cpu_count() or 1) <= 2 else 2
+
+
 def in_order(begun: Iterable[Future[Result]], *, ahead: int) -> Iterator[Result]:
     """Results of work in the order in which it is begun; at most `ahead` are begun before they are asked for."""
     waiting: deque[Future[Result]] = deque()

@@ -25,6 +25,7 @@ from namesake.records import Artifact, Images, Names
 from namesake.segmenter import CarefulConfig, Opening, Runtime, Segmenter, SegmenterFolder
 from namesake.segmenter.careful import Cost
 from namesake.segmenter.deeplab import ClosedSet
+from namesake.workers import threads_beside_network
 from namesake.workspace import (
     LOCK,
     STARTED,
@@ -91,7 +92,7 @@ def predict_folder(
     opacity: float = OPACITY,
     source: str = "",
     whole_folder: bool = True,
-    workers: int = 2,
+    workers: int | None = None,
     engine: str = "local",
     opening: Opening | None = None,
 ) -> Predictions:
@@ -114,7 +115,7 @@ def predict_folder(
         opacity: Opacity of the colours in `overlays/`, 0 to 1.
         source: Origin of the segmenter, for the check that a folder begun is the same work.
         whole_folder: The images are all those of their folder, so that `out` may not lie in it.
-        workers: Number of threads that read, and as many that encode.
+        workers: Number of threads that read, and as many that encode; two if None, or one on a processor of two cores.
         engine: "local", "ray" or "ray:N"; see `engines.collect`.
         opening: Opening of the segmenter in other processes, for engines that have such.
 
@@ -128,6 +129,7 @@ def predict_folder(
             images, or cannot be written.
     """
     settings = EncodeSettings(segmenter.names, instances, overlays, confidence, opacity)
+    workers = threads_beside_network() if workers is None else workers
     if not 0 <= opacity <= 1:
         raise ConfigError(f"expected an opacity from 0 to 1, found {opacity}.")
     if not len(images):
