@@ -92,7 +92,6 @@ def predict_folder(
     opacity: float = OPACITY,
     source: str = "",
     whole_folder: bool = True,
-    workers: int | None = None,
     engine: str = "local",
     opening: Opening | None = None,
 ) -> Predictions:
@@ -115,7 +114,6 @@ def predict_folder(
         opacity: Opacity of the colours in `overlays/`, 0 to 1.
         source: Origin of the segmenter, for the check that a folder begun is the same work.
         whole_folder: The images are all those of their folder, so that `out` may not lie in it.
-        workers: Number of threads that read, and as many that encode; two if None, or one on a processor of two cores.
         engine: "local", "ray" or "ray:N"; see `engines.collect`.
         opening: Opening of the segmenter in other processes, for engines that have such.
 
@@ -129,7 +127,6 @@ def predict_folder(
             images, or cannot be written.
     """
     settings = EncodeSettings(segmenter.names, instances, overlays, confidence, opacity)
-    workers = threads_beside_network() if workers is None else workers
     if not 0 <= opacity <= 1:
         raise ConfigError(f"expected an opacity from 0 to 1, found {opacity}.")
     if not len(images):
@@ -150,6 +147,7 @@ def predict_folder(
     with ObjectsFile(out, done=labelled) if instances else nullcontext() as objects:
         done = labelled if objects is None else labelled & objects.images
         if engine == "local" or opening is None:
+            workers = threads_beside_network()
             predicted = segment_ahead(segmenter, images, done=done, workers=workers)
             encoded = encode_behind(predicted, stems, settings, workers=workers)
         else:
