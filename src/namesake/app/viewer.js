@@ -58,9 +58,13 @@ async function mapOf(stage) {
   return maps.get(stage);
 }
 
+// Maps take a while to be read: what was asked before the last question, or before quiet(), is told no more.
+let asked = 0;
 async function tell(u, v) {
-  for (const stage of stages()) {
-    const map = await mapOf(stage);
+  const question = ++asked;
+  const all = await Promise.all(stages().map(async (stage) => [stage, await mapOf(stage)]));
+  if (question !== asked) return;
+  for (const [stage, map] of all) {
     const x = Math.floor(((u - state.x) / state.scale) * map.width);
     const y = Math.floor(((v - state.y) / state.scale) * map.height);
     const tip = stage.querySelector(".tip");
@@ -78,6 +82,7 @@ async function tell(u, v) {
 }
 
 function quiet() {
+  asked += 1;
   for (const tip of element.querySelectorAll(".tip")) tip.textContent = "";
   for (const row of element.querySelectorAll("tr.pointed")) row.classList.remove("pointed");
 }
@@ -90,7 +95,7 @@ function share(event, stage) {
 let held = null;
 element.addEventListener("pointerdown", (event) => {
   const stage = event.target.closest(".stage");
-  if (!stage) return;
+  if (!stage) return quiet();
   held = { id: event.pointerId, at: share(event, stage) };
   tell(...held.at);
 });
@@ -105,7 +110,9 @@ element.addEventListener("pointermove", (event) => {
   tell(...at);
 });
 for (const kind of ["pointerup", "pointercancel"]) element.addEventListener(kind, () => { held = null; });
-element.addEventListener("pointerleave", quiet);
+// A finger leaves when it is lifted, and what it asked for stays to be read; cancelled, it was scrolling the page.
+element.addEventListener("pointerleave", (event) => { if (event.pointerType !== "touch") quiet(); });
+element.addEventListener("pointercancel", quiet);
 element.addEventListener("wheel", (event) => {
   const stage = event.target.closest(".stage");
   if (!stage || !(event.ctrlKey || event.metaKey || state.scale > 1)) return; // else the page scrolls
