@@ -25,6 +25,8 @@ SMALLEST, LARGEST, READ = 640, 1280, 640
 """Longer side of what is shown, and at most of the map under the mouse, in pixels."""
 NAMED = 0.01
 """Share of the picture from which on a piece is named; smaller ones would lie below their names."""
+WIDEST, HIGHEST = 0.4, 0.2
+"""What a name takes of a pane's width (by style.css) and height (by the size of its letters) at most."""
 MOST_ROWS, MOST_ABSENT = 20, 40
 HINT = '<p class="hint">Drop a picture, or pick one.</p>'
 
@@ -164,10 +166,19 @@ def _plates(parts: Parts) -> str:
             continue
         colour = parts.colours[spot.label].tolist()
         plates.append(
-            f'<span class="plate" style="left: {spot.x:.2%}; top: {spot.y:.2%}; background: {_css(colour)}; '
-            f'color: {_css(ink_on(colour))}">{escape(parts.words[spot.label])}</span>'
+            f'<span class="plate" style="left: {spot.x:.2%}; top: {spot.y:.2%}; '
+            f"transform: translate({-_within(spot.x, WIDEST):.0%}, {-_within(spot.y, HIGHEST):.0%}); "
+            f'background: {_css(colour)}; color: {_css(ink_on(colour))}">{escape(parts.words[spot.label])}</span>'
         )
     return "".join(plates)
+
+
+def _within(place: float, most: float) -> float:
+    """The share of its own length by which what is at most `most` long goes back from `place` to stay within 0 to 1.
+
+    It is half of its length, so it lies on the place, except near the ends.
+    """
+    return min(place / most, 0.5) if place < 0.5 else max(1 - (1 - place) / most, 0.5)
 
 
 def _readable(parts: Parts, found: Found, *, by_part: bool) -> UInt8[ndarray, "height width 3"]:

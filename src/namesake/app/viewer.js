@@ -71,10 +71,10 @@ async function tell(u, v) {
     if (x < 0 || y < 0 || x >= map.width || y >= map.height) { tip.textContent = ""; continue; }
     const [low, high, sure] = map.data.subarray(4 * (y * map.width + x), 4 * (y * map.width + x) + 3);
     const part = low + 256 * high;
-    tip.textContent = `${JSON.parse(stage.dataset.words)[part]}, ${Math.round(sure / 2.55)} % sure`;
+    tip.textContent = `${JSON.parse(stage.dataset.words)[part]}, ${Math.round(sure / 2.55)}\u00a0% sure`;
     tip.style.left = `${u * 100}%`;
     tip.style.top = `${v * 100}%`;
-    tip.classList.toggle("left", u > 0.6);
+    tip.classList.toggle("left", u > 0.5); // each half has room for half of the width
     tip.classList.toggle("above", v > 0.7);
     for (const row of stage.closest(".pane").querySelectorAll("tr[data-part]"))
       row.classList.toggle("pointed", Number(row.dataset.part) === part);
