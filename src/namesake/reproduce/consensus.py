@@ -193,6 +193,7 @@ TABLES: dict[str, Table] = {
         "Things and stuff",
         (
             Setting("consensus", "consensus", (f"stuff={STUFF!r}",), names="topics"),
+            Setting("labels of one pass", "consensus", (f"stuff={STUFF!r}", *ONE_PASS), names="topics"),
             Setting("asked for stuff with care", "consensus", names="things", asked="topics", read=with_care()),
             Setting("FMbSeg, base", "fmbseg", names="topics"),
             Setting("FMbSeg, refined", "fmbseg", names="topics", read=refined),
