@@ -39,7 +39,7 @@ TOLD = """at => {
     const tip = document.querySelector("#result-0 .tip");
     return tip.textContent.includes("% sure") && Math.abs(parseFloat(tip.style.left) - 100 * at) < 1;
 }"""
-WHOLE = """() => [...document.querySelectorAll(".plate")].every(plate => {
+WHOLE = """() => [...document.querySelectorAll(".plate")].map(plate => {
     const [name, pane] = [plate, plate.closest(".stage")].map(each => each.getBoundingClientRect());
     return ["left", "top"].every(side => name[side] >= pane[side] - 1)
         && ["right", "bottom"].every(side => name[side] <= pane[side] + 1);
@@ -174,7 +174,9 @@ def test_browser__from_picture_to_download(page, tmp_path: Path):
     assert shown == [640, 480]
     box = page.locator("#result-0 .stage").bounding_box()
     assert 0 <= box["y"] < page.viewport_size["height"] * 0.6  # it lies on the screen, also where it is below the rest
-    assert page.evaluate(WHOLE)  # no name is cut
+    whole = page.evaluate(WHOLE)
+    assert whole  # there are names
+    assert all(whole)  # and none is cut
     assert "<img src=x onerror=alert(2)>" in page.inner_text("#legend-0")
     assert "<img src=x onerror=alert(1)>" in page.inner_text("body")
     assert "my photo.png" in page.locator("#result-0 .photo").get_attribute("alt")

@@ -26,7 +26,7 @@ SMALLEST, LARGEST, READ = 640, 1280, 640
 NAMED = 0.01
 """Share of the picture from which on a piece is named; smaller ones would lie below their names."""
 WIDEST, HIGHEST = 0.4, 0.2
-"""What a name takes of a pane's width (by style.css) and height (by the size of its letters) at most."""
+"""What a name takes of a pane's width, and by the size of its letters of its height, at most."""
 MOST_ROWS, MOST_ABSENT = 20, 40
 HINT = '<p class="hint">Drop a picture, or pick one.</p>'
 
@@ -167,6 +167,7 @@ def _plates(parts: Parts) -> str:
         colour = parts.colours[spot.label].tolist()
         plates.append(
             f'<span class="plate" style="left: {spot.x:.2%}; top: {spot.y:.2%}; '
+            f"max-width: {WIDEST:.0%}; "
             f"transform: translate({-_within(spot.x, WIDEST):.0%}, {-_within(spot.y, HIGHEST):.0%}); "
             f'background: {_css(colour)}; color: {_css(ink_on(colour))}">{escape(parts.words[spot.label])}</span>'
         )
